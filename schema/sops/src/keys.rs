@@ -1,0 +1,77 @@
+//! Names without parsing: what a planner asks of thousands of files. Never looks at values.
+
+use std::borrow::Cow;
+
+use crate::{Error, SopsFile};
+
+/// Whether the text looks like a SOPS file: a top-level `sops:` and, below it, a `mac`.
+/// A quick test for choosing a reader; [`SopsFile::parse`] decides.
+pub fn is_sops(text: &str) -> bool {
+    let mut lines = text.lines();
+    let head = |line: &str| {
+        line.trim_end() == "sops:" || line.starts_with("sops: {") || line.trim_end() == "\"sops\":"
+    };
+    match lines.find(|line| head(line)) {
+        Some(line) if line.contains('{') => text.contains("mac"),
+        Some(_) => lines.any(|line| line.starts_with(' ') && line.trim_start().starts_with("mac:")),
+        None => text.trim_start().starts_with('{') && SopsFile::parse(text).is_ok(),
+    }
+}
+
+/// The top-level keys in order, without `sops`. Takes microseconds, because it only looks at line starts; anything but
+/// the plain block layout goes through the full parser, with its errors.
+pub fn top_level_keys(text: &str) -> Result<Vec<Cow<'_, str>>, Error> {
+    if let Some((keys, true)) = scan(text) {
+        return Ok(keys);
+    }
+    let file = SopsFile::parse(text)?;
+    Ok(file
+        .top_level_keys()
+        .map(|key| Cow::Owned(key.to_owned()))
+        .collect())
+}
+
+/// The keys and whether `sops` was among them; `None` where the layout is not plain enough to be sure.
+fn scan(text: &str) -> Option<(Vec<Cow<'_, str>>, bool)> {
+    let mut keys: Vec<Cow<'_, str>> = Vec::new();
+    let mut found_metadata = false;
+    for line in text.lines() {
+        match line.as_bytes().first() {
+            None | Some(b' ' | b'#') => continue,
+            _ => {}
+        }
+        let end = line.match_indices(':').find_map(|(at, _)| {
+            matches!(line.as_bytes().get(at + 1), None | Some(b' ')).then_some(at)
+        })?;
+        let key = simple_key(&line[..end])?;
+        if key == "sops" {
+            found_metadata = true;
+        } else if keys.contains(&Cow::Borrowed(key)) {
+            return None;
+        } else {
+            keys.push(Cow::Borrowed(key));
+        }
+    }
+    Some((keys, found_metadata))
+}
+
+/// An unquoted key of name-like characters, or one of those in double quotes.
+fn simple_key(text: &str) -> Option<&str> {
+    let name = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte))
+    };
+    if let Some(quoted) = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+    {
+        return name(quoted).then_some(quoted);
+    }
+    // A first letter or underscore and no reserved word: surely a text.
+    let first = text.bytes().next()?;
+    let reserved = matches!(
+        text.to_ascii_lowercase().as_str(),
+        "true" | "false" | "null"
+    );
+    ((first.is_ascii_alphabetic() || first == b'_') && name(text) && !reserved).then_some(text)
+}

@@ -1,0 +1,167 @@
+//! `stacks/<tool>/stack.yaml`: what Tenantry must know about a tool beside its Compose file.
+
+use crate::name::{Smoke, VariableName};
+use crate::size::ByteSize;
+use crate::id::SiteName;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stack {
+    /// Its name for people.
+    pub title: String,
+    /// Variables that an order may set.
+    #[serde(default)]
+    pub parameters: BTreeMap<VariableName, Parameter>,
+    /// Secrets that the hub generates once.
+    #[serde(default)]
+    pub secrets: BTreeMap<VariableName, SecretSpec>,
+    /// The one site; short for `sites: {site: …}`.
+    #[serde(default)]
+    pub site: Option<Site>,
+    /// Several sites by name.
+    #[serde(default)]
+    pub sites: BTreeMap<SiteName, Site>,
+    /// What decides whether it works.
+    #[serde(default)]
+    pub smoke: Option<Smoke>,
+    /// Memory it asks for; what servers are chosen by.
+    #[serde(default)]
+    pub memory: Option<ByteSize>,
+    /// What holds data worth keeping.
+    #[serde(default)]
+    pub backup: Option<Backup>,
+    /// How versions change.
+    #[serde(default)]
+    pub upgrade: Option<Upgrade>,
+    /// What its licence lets a hosting company do.
+    #[serde(default)]
+    pub licence: Option<Licence>,
+}
+
+/// A variable that an order may set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Parameter {
+    /// Its value where the order says nothing. Absent: the order must say.
+    pub default: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+}
+
+/// How a secret is generated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretSpec {
+    /// Characters, 8 to 512.
+    pub length: u16,
+    /// Which characters.
+    pub alphabet: Alphabet,
+    /// Whether it may be replaced later.
+    pub rotate: Rotate,
+}
+
+impl Default for SecretSpec {
+    fn default() -> Self {
+        Self { length: 32, alphabet: Alphabet::UrlSafe, rotate: Rotate::Manual }
+    }
+}
+
+/// Characters of a generated secret.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Alphabet {
+    /// Letters and digits: fits into URLs and files without escaping.
+    #[default]
+    UrlSafe,
+    /// Lower-case hexadecimal.
+    Hex,
+    /// Digits only.
+    Digits,
+}
+
+/// Whether a secret may be replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rotate {
+    /// When a person asks for it.
+    #[default]
+    Manual,
+    /// Never: data is encrypted with it.
+    Never,
+}
+
+/// One public site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// The service that answers.
+    pub service: String,
+    /// Its port in the container, published by the Compose file at `127.0.0.1:${SITE_PORT}`.
+    pub port: u16,
+    /// The name below the order's domain, `@` for the domain itself. Absent: the tool's name.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// A file of `nginx/`, without `.conf`.
+    #[serde(default = "default_template")]
+    pub template: String,
+    /// Largest request body.
+    #[serde(default = "default_body")]
+    pub max_body: ByteSize,
+}
+
+fn default_template() -> String {
+    "default".into()
+}
+
+fn default_body() -> ByteSize {
+    ByteSize(64 << 20)
+}
+
+/// What to back up: services with a database, volumes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// The service that runs PostgreSQL.
+    pub postgres: Option<String>,
+    /// Volumes to keep.
+    pub volumes: Vec<String>,
+}
+
+/// How versions change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Upgrade {
+    /// Largest step at a time: `major`, `minor` or `patch`.
+    pub step: Option<String>,
+    /// `before`: a backup comes first.
+    pub backup: Option<String>,
+    /// What happens when the new version does not become healthy.
+    pub rollback: UpgradeRollback,
+}
+
+/// What happens when a new version does not become healthy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpgradeRollback {
+    /// Stop and wait for a person.
+    #[default]
+    Hold,
+    /// Back to the last good image.
+    Image,
+    /// Back to the last good image and the data as it was.
+    #[serde(rename = "image+data")]
+    ImageAndData,
+}
+
+/// A note about the licence and a traffic light for hosting companies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Licence {
+    /// Name and what matters.
+    pub note: String,
+    /// `green`, `yellow` or `red`.
+    pub light: String,
+}

@@ -1,0 +1,82 @@
+//! Public keys as they stand in documents. Only their shape is checked here; the cryptography is elsewhere.
+
+use crate::name::text_type;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why a text is not such a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not `ssh-ed25519 AAAA...`.
+    #[error("`{0}` is not an SSH public key: expected `ssh-ed25519 AAAA...`")]
+    Ssh(String),
+    /// Not `age1...`.
+    #[error("`{0}` is not an age recipient: expected `age1` and 58 more characters")]
+    Age(String),
+}
+
+text_type!(
+    /// An ed25519 public key in OpenSSH's one-line form, without its comment: `ssh-ed25519 AAAA…`.
+    SshPublicKey,
+    KeyError
+);
+
+impl TryFrom<String> for SshPublicKey {
+    type Error = KeyError;
+    fn try_from(text: String) -> Result<Self, KeyError> {
+        let mut words = text.split_ascii_whitespace();
+        let (Some("ssh-ed25519"), Some(data)) = (words.next(), words.next()) else {
+            return Err(KeyError::Ssh(text));
+        };
+        let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+        if data.len() == 68 && data.bytes().all(base64) && text.len() < 512 {
+            Ok(Self(format!("ssh-ed25519 {data}").into()))
+        } else {
+            Err(KeyError::Ssh(text))
+        }
+    }
+}
+
+text_type!(
+    /// An age X25519 recipient: `age1…`.
+    AgeRecipient,
+    KeyError
+);
+
+impl TryFrom<String> for AgeRecipient {
+    type Error = KeyError;
+    fn try_from(text: String) -> Result<Self, KeyError> {
+        let bech32 = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        if text.len() == 62 && text.starts_with("age1") && text.bytes().all(bech32) {
+            Ok(Self(text.into()))
+        } else {
+            Err(KeyError::Age(text))
+        }
+    }
+}
+
+/// A pair of public keys: one to check signatures with, one to encrypt to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublicKeys {
+    /// Checks what the holder signed.
+    pub sign: SshPublicKey,
+    /// Encrypts to the holder.
+    pub age: AgeRecipient,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_are_dropped_and_garbage_refused() {
+        let key = format!("ssh-ed25519 {}", "A".repeat(68));
+        assert_eq!(SshPublicKey::try_from(format!("{key} me@host")).unwrap().as_str(), key);
+        for bad in ["", "ssh-rsa AAAA", "ssh-ed25519", "ssh-ed25519 short"] {
+            assert!(SshPublicKey::try_from(bad).is_err(), "{bad}");
+        }
+        assert!(AgeRecipient::try_from("age1qqq").is_err());
+        assert!(AgeRecipient::try_from(format!("age1{}", "q".repeat(58))).is_ok());
+    }
+}

@@ -1,0 +1,16 @@
+//! The vocabulary of Tenantry: documents, names, diagnostics, and what hub and agent say to each other.
+//!
+//! Types and their parsing only. No I/O, no clock, no cryptography: whoever needs those works with these types from outside.
+
+pub mod diagnostic;
+pub mod document;
+pub mod id;
+pub mod key;
+pub mod name;
+pub mod secret;
+pub mod size;
+pub mod wire;
+pub mod window;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use secret::Secret;

@@ -1,0 +1,272 @@
+//! Names with a grammar of their own: domains, environment variables, paths inside a slice, ports.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why a text is not such a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Not a host name by RFC 1123 with at least two labels.
+    #[error("`{0}` is not a domain name: {1}")]
+    Domain(String, &'static str),
+    /// Not a portable environment variable name (POSIX 8.1).
+    #[error("`{0}` is not a variable name: use capital letters, digits and `_`, not starting with a digit")]
+    Variable(String),
+    /// A path that leaves its folder, is absolute, or holds odd characters.
+    #[error("`{0}` is not a path inside the folder: {1}")]
+    Path(String, &'static str),
+    /// Not an HTTP header name or value (RFC 9110).
+    #[error("`{0}` is not a header: {1}")]
+    Header(String, &'static str),
+    /// Not `METHOD /path`.
+    #[error("`{0}` is not a smoke check: write `GET /path`")]
+    Smoke(String),
+}
+
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident, $error:ty) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The text as kept.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl TryFrom<&str> for $name {
+            type Error = $error;
+            fn try_from(text: &str) -> Result<Self, $error> {
+                Self::try_from(text.to_owned())
+            }
+        }
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0.into()
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+pub(crate) use text_type;
+
+text_type!(
+    /// A fully qualified host name, lower case, without the final dot. International names are written in their `xn--` form.
+    DomainName,
+    NameError
+);
+
+impl TryFrom<String> for DomainName {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        let fail = |why| Err(NameError::Domain(text.clone(), why));
+        if text.len() > 253 {
+            return fail("longer than 253 characters");
+        }
+        let mut labels = 0;
+        for label in text.split('.') {
+            labels += 1;
+            if label.is_empty() || label.len() > 63 {
+                return fail("each part between dots has 1 to 63 characters");
+            }
+            if label.starts_with('-') || label.ends_with('-') {
+                return fail("a part cannot begin or end with a hyphen");
+            }
+            if label.bytes().any(|b| b.is_ascii_uppercase()) {
+                return fail("write it in lower case");
+            }
+            if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+                return fail("only letters, digits and hyphens; international names in their xn-- form");
+            }
+        }
+        if labels < 2 {
+            return fail("at least two parts are needed, such as acme.example");
+        }
+        if text.rsplit('.').next().is_some_and(|top| top.bytes().all(|b| b.is_ascii_digit())) {
+            return fail("that is an address, not a name");
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl DomainName {
+    /// `<label>.<self>`; fails if the result is not a domain name.
+    pub fn child(&self, label: &str) -> Result<Self, NameError> {
+        Self::try_from(format!("{label}.{self}"))
+    }
+
+    /// The name and each name above it, nearest first: `a.b.c` gives `a.b.c`, `b.c`.
+    pub fn ancestors(&self) -> impl Iterator<Item = &str> {
+        let mut rest = Some(self.as_str());
+        std::iter::from_fn(move || {
+            let now = rest?;
+            rest = now.split_once('.').map(|(_, up)| up).filter(|up| up.contains('.'));
+            Some(now)
+        })
+    }
+}
+
+text_type!(
+    /// A name of an environment variable or secret: `[A-Z_][A-Z0-9_]*`, at most 128 characters.
+    VariableName,
+    NameError
+);
+
+impl TryFrom<String> for VariableName {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        let good = !text.is_empty()
+            && text.len() <= 128
+            && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+            && !text.starts_with(|c: char| c.is_ascii_digit());
+        if good { Ok(Self(text.into())) } else { Err(NameError::Variable(text)) }
+    }
+}
+
+text_type!(
+    /// A relative path inside a slice or stack: no `..`, no root, no empty part, no control characters or backslashes; at most 512 bytes.
+    RelativePath,
+    NameError
+);
+
+impl TryFrom<String> for RelativePath {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        let fail = |why| Err(NameError::Path(text.clone(), why));
+        if text.is_empty() || text.len() > 512 {
+            return fail("1 to 512 bytes");
+        }
+        if text.starts_with('/') {
+            return fail("it is absolute");
+        }
+        if text.chars().any(|c| c.is_control() || c == '\\') {
+            return fail("control characters and backslashes are not allowed");
+        }
+        if text.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+            return fail("`.`, `..` and empty parts are not allowed");
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+text_type!(
+    /// A header name: an RFC 9110 token.
+    HeaderName,
+    NameError
+);
+
+impl TryFrom<String> for HeaderName {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        let token = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if !text.is_empty() && text.len() <= 64 && text.bytes().all(token) {
+            Ok(Self(text.into()))
+        } else {
+            Err(NameError::Header(text, "a name has letters, digits, `-` and `_` only"))
+        }
+    }
+}
+
+text_type!(
+    /// A header value: visible ASCII and spaces. Quotes, backslashes, `$`, `;`, `{` and `}` are refused, because the value is written into a web server's configuration.
+    HeaderValue,
+    NameError
+);
+
+impl TryFrom<String> for HeaderValue {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        let fine = |b: u8| (0x20..0x7f).contains(&b) && !matches!(b, b'"' | b'\\' | b'$' | b'{' | b'}');
+        if text.len() <= 1024 && text.bytes().all(fine) {
+            Ok(Self(text.into()))
+        } else {
+            Err(NameError::Header(text, "a value has visible ASCII only, without `\"`, `\\`, `$`, `{` and `}`"))
+        }
+    }
+}
+
+/// A check that decides whether a stack works: one request to one of its sites, answered with a status below 400.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Smoke {
+    /// Path and query, starting with `/`.
+    pub path: Box<str>,
+}
+
+impl TryFrom<String> for Smoke {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        match text.strip_prefix("GET ") {
+            Some(path)
+                if path.starts_with('/')
+                    && path.len() <= 512
+                    && path.bytes().all(|b| (0x21..0x7f).contains(&b)) =>
+            {
+                Ok(Self { path: path.into() })
+            }
+            _ => Err(NameError::Smoke(text)),
+        }
+    }
+}
+
+impl From<Smoke> for String {
+    fn from(smoke: Smoke) -> Self {
+        format!("GET {}", smoke.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn domains() {
+        for good in ["acme.example", "a.b.c.example", "xn--mnchen-3ya.de", "1.example"] {
+            assert!(DomainName::try_from(good).is_ok(), "{good}");
+        }
+        for bad in ["acme", "", ".", "a..b", "-a.b", "a-.b", "Acme.example", "a b.c", "10.0.0.1", "a.b;", "a.b\n", "münchen.de", "*.a.b"] {
+            assert!(DomainName::try_from(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ancestors_stop_before_the_top_level() {
+        let domain = DomainName::try_from("shop.acme.co.example").unwrap();
+        assert_eq!(domain.ancestors().collect::<Vec<_>>(), ["shop.acme.co.example", "acme.co.example", "co.example"]);
+    }
+
+    #[test]
+    fn paths() {
+        assert!(RelativePath::try_from("files/a b/index.html").is_ok());
+        for bad in ["", "/etc", "..", "a/../b", "a//b", "./a", "a/", "a\\b", "a\0b", "a\nb"] {
+            assert!(RelativePath::try_from(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_from_a_header_can_end_a_directive(text in ".{0,40}") {
+            if let Ok(value) = HeaderValue::try_from(text) {
+                prop_assert!(!value.as_str().contains(['"', '\\', '$', '\n', '\r', '{', '}']));
+            }
+        }
+        #[test]
+        fn any_text_is_answered(text in ".*") {
+            let _ = DomainName::try_from(text.clone());
+            let _ = RelativePath::try_from(text.clone());
+            let _ = Smoke::try_from(text);
+        }
+    }
+}

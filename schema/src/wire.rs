@@ -1,0 +1,12 @@
+//! What hub and agent say to each other: the slice and the report. How they are packed and signed is the `tenantry-wire` crate.
+
+mod host;
+mod report;
+mod slice;
+
+pub use host::{HostSpec, InstanceSpec, SiteSpec};
+pub use report::{
+    AgentWait, ContainerHealth, ContainerReport, ContainerState, Event, EventKind, HostFacts, InstancePhase, InstanceReport, Receipt, Refusal,
+    RefusalKind, Report, ReportBatch, SiteReport, SliceRef, SmokeResult,
+};
+pub use slice::{MANIFEST_FILE, Manifest, SIGNATURE_FILE, SIGNATURE_NAMESPACE, SLICE_FORMAT};

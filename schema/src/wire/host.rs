@@ -1,0 +1,55 @@
+//! `host.yaml`: what a server should be, apart from the files that stand beside it in the slice.
+
+use crate::document::{Manage, State, WebPorts};
+use crate::id::{InstanceName, OrderId, ServerKey, SiteName, ToolName};
+use crate::name::{DomainName, Smoke};
+use crate::window::Window;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a server should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostSpec {
+    /// The server.
+    pub server: ServerKey,
+    /// How much the agent may do.
+    pub manage: Manage,
+    /// When disruptive steps may be taken. Absent: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// Where the web server listens.
+    pub web: WebPorts,
+    /// Everything that runs, by Compose project.
+    pub instances: BTreeMap<InstanceName, InstanceSpec>,
+}
+
+/// One tool of one order. Its files are in `stacks/<instance>/`: `compose.yaml`, `.env`, `secrets.yaml`, `files/`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceSpec {
+    /// The order it belongs to.
+    pub order: OrderId,
+    /// The tool.
+    pub tool: ToolName,
+    /// Whether it runs.
+    pub state: State,
+    /// Asked of the first site after every roll-out; decides success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smoke: Option<Smoke>,
+    /// Its sites; each has its configuration in `sites/<host>.conf`.
+    #[serde(default)]
+    pub sites: BTreeMap<SiteName, SiteSpec>,
+    /// Whether it keeps data: decides what may be done to it without a person.
+    pub has_data: bool,
+}
+
+/// One public site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteSpec {
+    /// Its public name.
+    pub host: DomainName,
+    /// The loopback port that its service is published at.
+    pub port: u16,
+}

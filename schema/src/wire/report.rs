@@ -1,0 +1,316 @@
+//! What an agent tells the hub. Everything the hub derives from reports is rebuilt from one full report (law 7).
+
+use crate::id::{InstanceName, ToolName};
+use crate::name::DomainName;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Reports in the order they were made. Sending one again is harmless: the hub keeps the highest number it has seen for each ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportBatch {
+    /// Random id made together with the agent's ledger: a new ledger starts counting anew.
+    pub ledger: String,
+    /// At least one.
+    pub reports: Vec<Report>,
+}
+
+/// The hub's answer to a [`ReportBatch`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Everything up to and including this number is kept and need not be sent again.
+    pub accepted: u64,
+}
+
+/// The state of a server at one moment, and what happened since the report before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Counts up by one within a ledger.
+    pub sequence: u64,
+    /// When, by the server's clock.
+    pub taken_at: Timestamp,
+    /// Release of the agent.
+    pub release: String,
+    /// The slice that the agent has accepted. Absent: none yet.
+    #[serde(default)]
+    pub slice: Option<SliceRef>,
+    /// Digest of the content that the server was last seen to be in full agreement with.
+    #[serde(default)]
+    pub converged: Option<String>,
+    /// Since when no valid answer came from the hub, if that is longer than a day ago.
+    #[serde(default)]
+    pub stale_since: Option<Timestamp>,
+    /// State of everything that should run.
+    pub instances: BTreeMap<InstanceName, InstanceReport>,
+    /// State of every site.
+    pub sites: BTreeMap<DomainName, SiteReport>,
+    /// Containers on the engine that are not ours, by name.
+    #[serde(default)]
+    pub unmanaged: Vec<String>,
+    /// Slices that were refused since the last report.
+    #[serde(default)]
+    pub refusals: Vec<Refusal>,
+    /// What happened since the last report.
+    #[serde(default)]
+    pub events: Vec<Event>,
+    /// Facts about the machine.
+    #[serde(default)]
+    pub host: HostFacts,
+}
+
+/// Names a slice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceRef {
+    /// Its generation.
+    pub generation: u64,
+    /// Digest of its content.
+    pub content: String,
+    /// The fleet commit.
+    pub commit: String,
+}
+
+/// State of one tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceReport {
+    /// The tool.
+    pub tool: ToolName,
+    /// Where it is.
+    pub phase: InstancePhase,
+    /// What it waits for, if anything.
+    #[serde(default)]
+    pub waiting: Option<AgentWait>,
+    /// What went wrong, in a sentence.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// The smoke check since the last roll-out.
+    #[serde(default)]
+    pub smoke: SmokeResult,
+    /// Its containers.
+    pub containers: Vec<ContainerReport>,
+}
+
+/// Where a tool is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstancePhase {
+    /// As it should be, healthy.
+    Healthy,
+    /// Being changed, or not healthy yet.
+    Progressing,
+    /// Something is wrong and is being put right.
+    Degraded,
+    /// Could not be put right; see the message.
+    Failed,
+    /// Stopped, as wanted.
+    Stopped,
+    /// Needs changes that the agent may not make now.
+    Waiting,
+}
+
+/// What an agent waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum AgentWait {
+    /// The server is managed by `observe`.
+    ObserveOnly,
+    /// The maintenance window.
+    Window {
+        /// When it opens.
+        opens: Timestamp,
+    },
+    /// A retry after failures.
+    Retry {
+        /// When.
+        at: Timestamp,
+        /// How many attempts there were.
+        attempts: u32,
+    },
+    /// A container must become healthy first.
+    Healthy {
+        /// The service.
+        service: String,
+    },
+    /// `tenantry-agent pause`.
+    Paused {
+        /// When it ends by itself.
+        until: Timestamp,
+    },
+}
+
+/// Outcome of a smoke check.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "result")]
+pub enum SmokeResult {
+    /// The stack declares none, or it did not run yet.
+    #[default]
+    NotRun,
+    /// Good.
+    Passed,
+    /// Bad.
+    Failed {
+        /// Status or error.
+        reason: String,
+    },
+}
+
+/// State of one container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerReport {
+    /// Compose service.
+    pub service: String,
+    /// Name on the engine.
+    pub name: String,
+    /// Image as the Compose file names it.
+    pub image: String,
+    /// Whether it runs.
+    pub state: ContainerState,
+    /// What its health check says.
+    pub health: ContainerHealth,
+    /// Restarts by the engine.
+    pub restarts: u64,
+    /// Exit code, where it ended.
+    #[serde(default)]
+    pub exit_code: Option<i64>,
+}
+
+/// Whether a container runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContainerState {
+    /// It does not exist.
+    Missing,
+    /// Made, never started.
+    Created,
+    /// Runs.
+    Running,
+    /// Frozen.
+    Paused,
+    /// The engine starts it again.
+    Restarting,
+    /// Ended.
+    Exited,
+    /// The engine gave it up.
+    Dead,
+}
+
+/// What a health check says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContainerHealth {
+    /// It has none.
+    None,
+    /// Not known yet.
+    Starting,
+    /// Good.
+    Healthy,
+    /// Bad.
+    Unhealthy,
+}
+
+/// State of one site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteReport {
+    /// Whether the web server serves the configuration of the slice.
+    pub live: bool,
+    /// Why not, or the web server's complaint.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// When its certificate ends.
+    #[serde(default)]
+    pub certificate_expires: Option<Timestamp>,
+    /// Whether the certificate is signed by itself.
+    #[serde(default)]
+    pub self_signed: bool,
+}
+
+/// A slice that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub kind: RefusalKind,
+    /// In a sentence.
+    pub detail: String,
+}
+
+/// Why a slice or an answer is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// It cannot be read at all.
+    Malformed,
+    /// A layout that this release does not know.
+    UnknownFormat,
+    /// Larger than the limits.
+    TooLarge,
+    /// A path that leaves the slice, a link, a device, a duplicate.
+    UnsafePath,
+    /// The signature does not fit the manifest.
+    BadSignature,
+    /// Signed by a key that is not the pinned one.
+    WrongSigner,
+    /// For another server.
+    WrongServer,
+    /// Of another fleet.
+    WrongFleet,
+    /// A file does not match its digest, is missing, or is not listed.
+    TamperedFile,
+    /// Older than what was accepted before.
+    OldGeneration,
+    /// As old as what was accepted before, with other content.
+    SameGenerationOtherContent,
+    /// There is no ledger, and the answer is not to our own nonce.
+    NotFresh,
+    /// Its secrets cannot be decrypted with the agent's key.
+    Undecryptable,
+}
+
+/// Something that happened on a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What kind.
+    pub kind: EventKind,
+    /// The tool that it is about.
+    #[serde(default)]
+    pub instance: Option<InstanceName>,
+    /// In a sentence.
+    pub message: String,
+}
+
+/// Kinds of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A new slice was accepted.
+    SliceAccepted,
+    /// Something was made or changed to match the slice.
+    Changed,
+    /// Something that had drifted was put right.
+    Repaired,
+    /// A container ended by itself or was killed.
+    ContainerDied,
+    /// A step failed.
+    Failed,
+    /// The agent started.
+    Started,
+}
+
+/// Facts about the machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// Bytes of memory.
+    #[serde(default)]
+    pub memory: u64,
+    /// Version of the container engine.
+    #[serde(default)]
+    pub engine: Option<String>,
+    /// Whether the container engine answered.
+    #[serde(default)]
+    pub engine_reachable: bool,
+    /// Whether the web server runs.
+    #[serde(default)]
+    pub web_server_running: bool,
+}
