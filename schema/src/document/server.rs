@@ -61,10 +61,12 @@ pub struct WebPorts {
     pub http: u16,
     /// HTTPS.
     pub https: u16,
+    /// First of up to 10,000 loopback ports that sites are published at.
+    pub sites: u16,
 }
 
 impl Default for WebPorts {
     fn default() -> Self {
-        Self { address: None, http: 80, https: 443 }
+        Self { address: None, http: 80, https: 443, sites: 20_000 }
     }
 }

@@ -1,0 +1,141 @@
+//! The gate that every slice goes through: checked in full, kept, written to the ledger, and only then returned to be applied.
+//! Nothing is written for a slice that is refused.
+
+use crate::files::FilesError;
+use crate::ledger::LedgerFile;
+use crate::slices::Slices;
+use std::collections::BTreeMap;
+use tenantry_schema::Secret;
+use tenantry_schema::id::{FleetId, InstanceName, ServerKey};
+use tenantry_schema::name::RelativePath;
+use tenantry_schema::wire::{HostSpec, Manifest, RefusalKind, SliceRef};
+use tenantry_sops::{ExposeSecret as _, Identities, SopsFile};
+use tenantry_wire::bundle::{self, Limits};
+use tenantry_wire::ledger::{Verdict, judge};
+use tenantry_wire::slice::{Expect, open};
+use tenantry_wire::{Refused, VerifyingKey};
+
+/// What a slice is checked against.
+#[derive(Debug)]
+pub struct Gate {
+    /// Our fleet.
+    pub fleet_id: FleetId,
+    /// Ourselves.
+    pub server: ServerKey,
+    /// Keys that may sign.
+    pub trusted: Vec<VerifyingKey>,
+    /// Our keys for secrets.
+    pub identities: Identities,
+}
+
+/// A slice that may be applied.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    /// Its name.
+    pub reference: SliceRef,
+    /// `slice.yaml`.
+    pub manifest: Manifest,
+    /// `host.yaml`.
+    pub host: HostSpec,
+    /// All files, by path in the slice.
+    pub files: BTreeMap<RelativePath, Vec<u8>>,
+    /// Decrypted secrets by instance and name.
+    pub secrets: BTreeMap<InstanceName, BTreeMap<String, Secret>>,
+}
+
+/// What came of an offer.
+#[derive(Debug)]
+pub enum Offered {
+    /// It is another than before: apply it.
+    New(Slice),
+    /// The content is what was accepted before.
+    Same(Slice),
+}
+
+/// Why a slice was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum OfferError {
+    /// It is not for us to apply.
+    #[error("the slice is refused")]
+    Refused(#[from] Refused),
+    /// It cannot be kept. Nothing was accepted.
+    #[error("the slice cannot be kept")]
+    Files(#[from] FilesError),
+}
+
+impl Gate {
+    /// Checks everything about `bundle` but whether it may follow what was accepted before.
+    pub fn check(&self, bundle: &[u8]) -> Result<Slice, Refused> {
+        let files = bundle::unpack(bundle, &Limits::default())?;
+        let expect = Expect { fleet_id: &self.fleet_id, server: &self.server, trusted: &self.trusted };
+        let opened = open(files, &expect)?;
+        let host = self.host(&opened.files)?;
+        let mut secrets = BTreeMap::new();
+        for instance in host.instances.keys() {
+            secrets.insert(instance.clone(), self.secrets(instance, &opened.files)?);
+        }
+        let manifest = opened.manifest;
+        let reference = SliceRef {
+            generation: manifest.generation,
+            content: manifest.content.clone(),
+            commit: manifest.commit.clone(),
+        };
+        Ok(Slice { reference, manifest, host, files: opened.files, secrets })
+    }
+
+    fn host(&self, files: &BTreeMap<RelativePath, Vec<u8>>) -> Result<HostSpec, Refused> {
+        let malformed = |detail: String| Refused::new(RefusalKind::Malformed, format!("host.yaml: {detail}"));
+        let text = files.get("host.yaml").ok_or_else(|| malformed("missing".to_owned()))?;
+        let host: HostSpec = serde_yaml::from_slice(text).map_err(|error| malformed(error.to_string()))?;
+        if host.server == self.server {
+            Ok(host)
+        } else {
+            Err(Refused::new(RefusalKind::WrongServer, format!("host.yaml is for server {}", host.server)))
+        }
+    }
+
+    fn secrets(
+        &self,
+        instance: &InstanceName,
+        files: &BTreeMap<RelativePath, Vec<u8>>,
+    ) -> Result<BTreeMap<String, Secret>, Refused> {
+        let path = format!("stacks/{instance}/secrets.yaml");
+        let Some(bytes) = files.get(path.as_str()) else { return Ok(BTreeMap::new()) };
+        let refuse = |detail: String| Refused::new(RefusalKind::Undecryptable, format!("{path}: {detail}"));
+        let text = std::str::from_utf8(bytes).map_err(|_| refuse("not text".to_owned()))?;
+        let decrypted = SopsFile::parse(text).and_then(|file| file.decrypt(&self.identities));
+        let values = decrypted.and_then(|file| file.to_flat_map()).map_err(|error| refuse(error.to_string()))?;
+        for name in values.keys() {
+            // Names become file names.
+            if tenantry_schema::name::VariableName::try_from(name.as_str()).is_err() {
+                return Err(Refused::new(RefusalKind::Malformed, format!("{path}: a name is not that of a variable")));
+            }
+        }
+        Ok(values.into_iter().map(|(name, value)| (name, Secret::new(value.expose_secret().to_owned()))).collect())
+    }
+
+    /// Takes a bundle in: after this returned `New`, it is on disk and in the ledger. `fresh`: it came in an answer to our own nonce.
+    pub fn offer(&self, bundle: &[u8], fresh: bool, ledger: &mut LedgerFile, slices: &Slices) -> Result<Offered, OfferError> {
+        let slice = self.check(bundle)?;
+        let verdict = judge(ledger.get().judged_by().as_ref(), &slice.manifest, fresh);
+        if let Verdict::Refuse(kind) = verdict {
+            let had = ledger.get().accepted.as_ref().map_or_else(|| "none".to_owned(), |had| had.generation.to_string());
+            let detail = format!("generation {} offered, {had} accepted before", slice.reference.generation);
+            return Err(Refused::new(kind, detail).into());
+        }
+        // The bundle first: the ledger must never name a slice that is not there.
+        slices.store(&slice.reference, bundle)?;
+        ledger.update(|ledger| ledger.accepted = Some(slice.reference.clone()))?;
+        slices.prune(&slice.reference)?;
+        Ok(if verdict == Verdict::SameContent { Offered::Same(slice) } else { Offered::New(slice) })
+    }
+
+    /// The slice that the ledger names, checked again. `None` without a ledger, or if the slice is gone or damaged: the hub is
+    /// then asked for it.
+    pub fn accepted(&self, ledger: &LedgerFile, slices: &Slices) -> Result<Option<Slice>, OfferError> {
+        let Some(reference) = &ledger.get().accepted else { return Ok(None) };
+        let Some(bundle) = slices.load(reference)? else { return Ok(None) };
+        let slice = self.check(&bundle)?;
+        Ok(Some(slice).filter(|slice| slice.reference == *reference))
+    }
+}

@@ -1,0 +1,70 @@
+//! Containers: makes a Docker engine run what Compose files ask for, and keeps it so.
+//!
+//! # Expected flow
+//!
+//! ```text
+//! Project ── spec::instance ──▶ InstanceInput ─┐
+//!                                              ├─ converge ─▶ Pass { steps, waiting } ─ execute, step by step ─▶ engine
+//! engine ── Observer::observe ─▶ EngineState ──┘                                                                  │
+//!    ▲                                                                                                            │
+//!    └──────────────────────────────── events::watch ─▶ Wake ─▶ the next pass ◀───────────────────────────────────┘
+//! ```
+//!
+//! 1. [`spec::instance`] turns a Compose project into plain data ([`desired`]), and tells which files must be written first.
+//! 2. [`Observer::observe`] lists what is on the engine.
+//! 3. [`converge`] compares, purely; [`remove_others`] does so for projects that nothing asks for any more.
+//! 4. [`execute`] takes the steps of one instance in order. After the first failure or [`Ensured::PlanAgain`] the rest of that
+//!    instance's steps is dropped, and the next pass plans anew.
+//! 5. [`watch`] says when to look again; pass the id in a [`ContainerEvent`] to [`Observer::forget`].
+//!
+//! One pass rarely suffices: an image must be here before its container is planned, a dependency healthy before what needs it
+//! starts. It is over when [`Pass::is_converged`].
+//!
+//! # Guarantees
+//!
+//! - A pass with nothing to do writes nothing.
+//! - A volume is never removed or changed, whatever happens. Containers are removed without their volumes, and anonymous volumes
+//!   move on to the container that takes over.
+//! - What carries another fleet's mark, belongs to `docker compose run`, or to a project that is not asked for, is left alone.
+//! - A container is made anew exactly when one of its inputs changes ([`inputs`]). If the new one cannot be made or started, the
+//!   old one is put back.
+//! - No value of an environment, command or secret is printed by `Debug`, put into an error or logged.
+//!
+//! # Caveats
+//!
+//! - Mounts name absolute paths, and paths are inputs: keep an instance's files at the same place in every generation.
+//! - A mounted single file pins an inode: a container goes on seeing a file that was replaced. The content's digest being an
+//!   input, a wanted change makes the container anew; a file that drifted and was put back does not.
+//! - The engine's client logs whole answers at level `debug` under the target `bollard`; keep that target above `debug`.
+//! - Changed options of a volume are not applied: that would need a new volume.
+
+mod body;
+mod converge;
+pub mod desired;
+mod engine;
+mod error;
+mod events;
+mod execute;
+pub mod inputs;
+mod labels;
+mod names;
+mod observe;
+mod pace;
+pub mod spec;
+pub mod state;
+mod step;
+
+pub use converge::{Facts, converge, remove_others};
+pub use desired::InstanceInput;
+pub use engine::Engine;
+pub use error::{EngineError, ErrorKind};
+pub use events::{ContainerEvent, Wake, watch};
+pub use execute::{Ensured, execute};
+pub use inputs::InputsKey;
+pub use observe::Observer;
+pub use pace::Pace;
+pub use state::EngineState;
+pub use step::{Action, Pass, Step, Target, Waiting, WaitingOn, Why};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! Translates a Compose project into [`InstanceInput`], and tells which files must be written before its containers can be made.
+//! Pure. What cannot be translated is an error, never dropped.
+
+mod service;
+
+use super::desired::{InstanceInput, NetworkSpec, ServiceSpec, VolumeSpec, Wanted};
+use super::inputs::InputsKey;
+use super::labels;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use tenantry_compose::{self as compose, Pairs, Project, ProjectName};
+use tenantry_schema::secret::Secret;
+
+/// Where an instance stands on this server.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Name of the instance, which is its Compose project.
+    pub instance: &'a str,
+    /// The fleet.
+    pub fleet: &'a str,
+    /// Whether it runs.
+    pub state: Wanted,
+    /// Folder of its files, absolute and the same in every generation: paths of mounts are inputs of a container.
+    pub folder: &'a Path,
+    /// Folder of its secret files, on tmpfs: a Compose secret from variable `NAME` is mounted from `<secrets>/NAME`.
+    pub secrets: &'a Path,
+    /// Folder of files that hold the content of Compose configs. It must not be in `folder` under a name that a stack may use.
+    pub configs: &'a Path,
+    /// Digests of the content of every file below `folder`, by absolute path.
+    pub digests: &'a BTreeMap<PathBuf, String>,
+    /// Key of digests.
+    pub key: &'a InputsKey,
+}
+
+/// An instance and the files that its containers mount beside those of its folder.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// What should be on the engine.
+    pub input: InstanceInput,
+    /// Files to be written first, sorted by path.
+    pub files: Vec<MountedFile>,
+}
+
+/// A file that a container mounts and that does not come with the stack's files.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MountedFile {
+    /// Absolute.
+    pub path: PathBuf,
+    /// Its content.
+    pub content: Secret<String>,
+    /// Permission bits; 0444 as in Compose where the file does not say, because the user inside is rarely root. The folder
+    /// around it must keep others out.
+    pub mode: u32,
+    /// Owner, where the file says.
+    pub uid: Option<u32>,
+    /// Group, where the file says.
+    pub gid: Option<u32>,
+}
+
+impl fmt::Debug for MountedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MountedFile({}, {:o})", self.path.display(), self.mode)
+    }
+}
+
+/// Why a project cannot run here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    /// Not a name that Compose takes.
+    #[error("`{0}` is not a name for a Compose project")]
+    ProjectName(String),
+    /// Something that the agent cannot do.
+    #[error("service `{service}`: {what}")]
+    Service {
+        /// The service.
+        service: String,
+        /// What, in a sentence.
+        what: String,
+    },
+}
+
+/// What `project` asks for at this place.
+pub fn instance(project: &Project, place: &Place<'_>) -> Result<Instance, SpecError> {
+    let name = ProjectName::try_from(place.instance).map_err(|_| SpecError::ProjectName(place.instance.to_owned()))?;
+    let awaited = awaited(project);
+    let mut files = BTreeMap::new();
+    let mut services = BTreeMap::new();
+    for (key, service) in &project.services {
+        let job = awaited.contains(key.as_str()) || may_end(project, key.as_str(), service);
+        let translation = service::Translation { project, name: &name, place, key: key.as_str(), service };
+        let (container, seen, mounted) = translation.container()?;
+        for file in mounted {
+            if files.insert(file.path.clone(), file.clone()).is_some_and(|other| other != file) {
+                let what = format!("{} is mounted with two kinds of permissions", file.path.display());
+                return Err(SpecError::Service { service: key.to_string(), what });
+            }
+        }
+        let spec = ServiceSpec { container, depends_on: translation.depends_on(), job, pull: translation.pull(), files: seen };
+        services.insert(key.to_string(), spec);
+    }
+    let networks = project.networks.iter().map(|(key, network)| (network.full_name(&name, key), network_spec(key.as_str(), network)));
+    let volumes = project.volumes.iter().map(|(key, volume)| (volume.full_name(&name, key), volume_spec(key.as_str(), volume)));
+    let input = InstanceInput {
+        project: place.instance.to_owned(),
+        fleet: place.fleet.to_owned(),
+        state: place.state,
+        working_dir: place.folder.to_owned(),
+        networks: networks.collect(),
+        volumes: volumes.collect(),
+        services,
+    };
+    Ok(Instance { input, files: files.into_values().collect() })
+}
+
+/// Services whose end others wait for.
+fn awaited(project: &Project) -> BTreeSet<&str> {
+    let dependencies = project.services.values().flat_map(|service| &service.depends_on);
+    dependencies.filter(|(_, how)| how.condition == compose::Condition::Completed).map(|(name, _)| name.as_str()).collect()
+}
+
+/// Whether a service that ended with code 0 did what it should. Compose's default is not to restart, so that alone does not make a
+/// job: a service that is reached, checked or leant on should run.
+fn may_end(project: &Project, name: &str, service: &compose::Service) -> bool {
+    let leant_on = || project.services.values().any(|other| other.depends_on.contains_key(name));
+    match service.restart {
+        compose::Restart::Always | compose::Restart::UnlessStopped => false,
+        compose::Restart::OnFailure { .. } => true,
+        compose::Restart::No => {
+            service.ports.is_empty() && service.expose.is_empty() && service.healthcheck.is_none() && !leant_on()
+        }
+    }
+}
+
+fn network_spec(key: &str, network: &compose::Network) -> NetworkSpec {
+    NetworkSpec {
+        key: key.to_owned(),
+        external: network.external,
+        driver: network.driver.clone(),
+        options: map(&network.driver_opts),
+        internal: network.internal,
+        attachable: network.attachable,
+        ipv6: network.enable_ipv6.then_some(true),
+        labels: free_labels(&network.labels),
+        ..NetworkSpec::default()
+    }
+}
+
+fn volume_spec(key: &str, volume: &compose::Volume) -> VolumeSpec {
+    VolumeSpec {
+        key: key.to_owned(),
+        external: volume.external,
+        driver: volume.driver.clone(),
+        options: map(&volume.driver_opts),
+        labels: free_labels(&volume.labels),
+    }
+}
+
+fn map(pairs: &Pairs) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Labels of networks and volumes under Compose's prefix or ours would be overwritten by the real ones.
+fn free_labels(pairs: &Pairs) -> BTreeMap<String, String> {
+    map(pairs).into_iter().filter(|(name, _)| labels::is_free(name)).collect()
+}

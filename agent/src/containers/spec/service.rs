@@ -1,0 +1,323 @@
+//! One service of a Compose project as a container specification.
+
+use super::{MountedFile, Place, SpecError, map};
+use crate::containers::desired::{
+    AttachmentSpec, Condition, ContainerSpec, Dependency, Environment, HealthSpec, Limits, Modes, MountSource, MountSpec,
+    NetworkChoice, PortSpec, Pull, Restart,
+};
+use crate::containers::labels;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tenantry_compose::{self as compose, Access, BindSource, FileSource, HealthTest, MountKind, NetworkMode, Project, ProjectName, Words};
+use tenantry_schema::secret::Secret;
+
+/// Of the engine's default driver, and rotated: an unbounded log fills a disk.
+const LOG_DRIVER: &str = "json-file";
+const LOG_DEFAULTS: [(&str, &str); 2] = [("max-size", "10m"), ("max-file", "3")];
+/// Compose's.
+const FILE_MODE: u32 = 0o444;
+
+pub(super) struct Translation<'a> {
+    pub(super) project: &'a Project,
+    pub(super) name: &'a ProjectName,
+    pub(super) place: &'a Place<'a>,
+    pub(super) key: &'a str,
+    pub(super) service: &'a compose::Service,
+}
+
+type Seen = BTreeMap<PathBuf, String>;
+
+impl Translation<'_> {
+    /// The container, digests of the files that it sees, and files that must be written for it.
+    pub(super) fn container(&self) -> Result<(ContainerSpec, Seen, Vec<MountedFile>), SpecError> {
+        let service = self.service;
+        let (mut seen, mut files) = (Seen::new(), Vec::new());
+        let mut mounts = BTreeMap::new();
+        for mount in service.all_mounts() {
+            let spec = self.mount(mount, &mut seen, &mut files)?;
+            if mounts.insert(mount.target.clone(), spec).is_some() {
+                return Err(self.refuse(format!("two mounts at {}", mount.target)));
+            }
+        }
+        let (log_driver, log_options) = self.logging();
+        let spec = ContainerSpec {
+            name: format!("{}-{}-1", self.name, self.key),
+            image: service.image.as_str().to_owned(),
+            env: Environment(service.environment.iter().map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned()))).collect()),
+            command: service.command.as_ref().map(words),
+            entrypoint: service.entrypoint.as_ref().map(words),
+            working_dir: service.working_dir.clone(),
+            user: service.user.clone(),
+            hostname: service.hostname.clone(),
+            domainname: None,
+            labels: self.labels()?,
+            mounts,
+            ports: service.ports.iter().map(port).collect(),
+            expose: service.expose.iter().map(|port| format!("{}/{}", port.target, port.protocol)).collect(),
+            network: self.network()?,
+            healthcheck: service.healthcheck.as_ref().map(health),
+            restart: restart(service.restart),
+            limits: limits(service),
+            log_driver,
+            log_options,
+            security_opt: self.security_opt(),
+            cap_add: set(&service.cap_add),
+            cap_drop: set(&service.cap_drop),
+            privileged: service.privileged,
+            stop_signal: service.stop_signal.clone(),
+            stop_grace: service.stop_grace_period.map(whole_seconds),
+            init: service.init,
+            read_only: service.read_only,
+            ulimits: service.ulimits.iter().map(|(name, limit)| (name.clone(), (limit.soft, limit.hard))).collect(),
+            sysctls: map(&service.sysctls),
+            extra_hosts: service.extra_hosts.iter().map(|(host, address)| format!("{host}:{address}")).collect(),
+            dns: service.dns.iter().map(ToString::to_string).collect(),
+            dns_search: service.dns_search.clone(),
+            dns_opt: service.dns_opt.clone(),
+            shm_size: service.shm_size.map(signed),
+            devices: BTreeSet::new(),
+            group_add: set(&service.group_add),
+            tty: service.tty,
+            stdin_open: service.stdin_open,
+            modes: Modes { platform: service.platform.clone(), ..Modes::default() },
+        };
+        Ok((spec, seen, files))
+    }
+
+    pub(super) fn depends_on(&self) -> BTreeMap<String, Dependency> {
+        let all = self.service.depends_on.iter().map(|(name, how)| {
+            let condition = match how.condition {
+                compose::Condition::Started => Condition::Started,
+                compose::Condition::Healthy => Condition::Healthy,
+                compose::Condition::Completed => Condition::Completed,
+            };
+            (name.to_string(), Dependency { condition, required: how.required })
+        });
+        all.collect()
+    }
+
+    /// `always` is taken as `missing`: what a tag stands for changes only by a commit.
+    pub(super) fn pull(&self) -> Pull {
+        match self.service.pull_policy {
+            Some(compose::PullPolicy::Never) => Pull::Never,
+            Some(compose::PullPolicy::Always | compose::PullPolicy::Missing) | None => Pull::Missing,
+        }
+    }
+
+    fn mount(&self, mount: &compose::Mount, seen: &mut Seen, files: &mut Vec<MountedFile>) -> Result<MountSpec, SpecError> {
+        let (source, read_only) = match &mount.kind {
+            MountKind::Bind { source, propagation, .. } => {
+                let path = match source {
+                    BindSource::Project(path) => self.own(path.as_str()),
+                    BindSource::Server(path) => PathBuf::from(path),
+                };
+                self.see(&path, seen);
+                let propagation = propagation.map(|propagation| propagation_text(propagation).to_owned());
+                (MountSource::Bind { path, propagation }, mount.read_only)
+            }
+            MountKind::Volume { name, nocopy, subpath } => {
+                let source = match name {
+                    Some(name) => MountSource::Volume {
+                        name: self.project.volume_name(self.name, name),
+                        nocopy: *nocopy,
+                        subpath: subpath.clone(),
+                    },
+                    None => MountSource::Anonymous,
+                };
+                (source, mount.read_only)
+            }
+            MountKind::Tmpfs { size, mode, options } => (tmpfs(*size, *mode, options, mount.read_only), mount.read_only),
+            MountKind::Secret { name, access } => {
+                let source = self.project.secrets.get(name).ok_or_else(|| self.refuse(format!("there is no secret `{name}`")))?;
+                (self.file(source, self.place.secrets, name.as_str(), access, seen, files)?, true)
+            }
+            MountKind::Config { name, access } => {
+                let source = self.project.configs.get(name).ok_or_else(|| self.refuse(format!("there is no config `{name}`")))?;
+                (self.file(source, self.place.configs, name.as_str(), access, seen, files)?, true)
+            }
+        };
+        Ok(MountSpec { source, read_only })
+    }
+
+    /// A secret or config as a file that is mounted.
+    fn file(
+        &self,
+        source: &FileSource,
+        folder: &Path,
+        name: &str,
+        access: &Access,
+        seen: &mut Seen,
+        files: &mut Vec<MountedFile>,
+    ) -> Result<MountSource, SpecError> {
+        let (path, content) = match source {
+            FileSource::File(path) => {
+                let path = self.own(path.as_str());
+                self.see(&path, seen);
+                return Ok(MountSource::Bind { path, propagation: None });
+            }
+            FileSource::Environment { variable, content } => (folder.join(variable), content),
+            FileSource::Content(content) => (folder.join(name), content),
+        };
+        let (uid, gid) = (self.id(access.uid.as_deref())?, self.id(access.gid.as_deref())?);
+        let mode = access.mode.unwrap_or(FILE_MODE);
+        let digest = self.place.key.file(content.expose().as_bytes());
+        // Owner and permissions are seen inside as well.
+        seen.insert(path.clone(), format!("{digest} {mode:o} {uid:?} {gid:?}"));
+        files.push(MountedFile { path: path.clone(), content: Secret::new(content.expose().to_owned()), mode, uid, gid });
+        Ok(MountSource::Bind { path, propagation: None })
+    }
+
+    fn id(&self, text: Option<&str>) -> Result<Option<u32>, SpecError> {
+        text.map(|text| text.parse().map_err(|_| self.refuse(format!("`{text}` is not a number of a user or group")))).transpose()
+    }
+
+    /// An empty path is the folder itself.
+    fn own(&self, path: &str) -> PathBuf {
+        if path.is_empty() { self.place.folder.to_owned() } else { self.place.folder.join(path) }
+    }
+
+    /// Every known file at or below a mounted path is an input.
+    fn see(&self, mounted: &Path, seen: &mut Seen) {
+        let below = self.place.digests.range(mounted.to_owned()..).take_while(|(path, _)| path.starts_with(mounted));
+        seen.extend(below.map(|(path, digest)| (path.clone(), digest.clone())));
+    }
+
+    fn labels(&self) -> Result<BTreeMap<String, String>, SpecError> {
+        let labels = map(&self.service.labels);
+        match labels.keys().find(|name| !labels::is_free(name)) {
+            Some(taken) => Err(self.refuse(format!("the label `{taken}` is written by Tenantry and cannot be set"))),
+            None => Ok(labels),
+        }
+    }
+
+    fn network(&self) -> Result<NetworkChoice, SpecError> {
+        match &self.service.network_mode {
+            NetworkMode::Host => Ok(NetworkChoice::Mode("host".to_owned())),
+            NetworkMode::None => Ok(NetworkChoice::Mode("none".to_owned())),
+            NetworkMode::Service(other) => {
+                Err(self.refuse(format!("the network of another service (`{other}`) cannot be shared yet")))
+            }
+            NetworkMode::Networks if self.service.networks.is_empty() => Ok(NetworkChoice::Mode("none".to_owned())),
+            NetworkMode::Networks => {
+                let networks = self.service.networks.iter().map(|(name, attachment)| {
+                    let aliases = attachment.aliases.iter().cloned().chain([self.key.to_owned()]).collect();
+                    (self.project.network_name(self.name, name), AttachmentSpec { aliases, ..AttachmentSpec::default() })
+                });
+                Ok(NetworkChoice::Networks(networks.collect()))
+            }
+        }
+    }
+
+    fn logging(&self) -> (String, BTreeMap<String, String>) {
+        let logging = self.service.logging.as_ref();
+        let driver = logging.and_then(|logging| logging.driver.as_deref()).unwrap_or(LOG_DRIVER);
+        let mut options = logging.map(|logging| map(&logging.options)).unwrap_or_default();
+        if driver == LOG_DRIVER {
+            for (name, value) in LOG_DEFAULTS {
+                options.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+            }
+        }
+        (driver.to_owned(), options)
+    }
+
+    /// No process gains privileges by a set-user-id program, unless the file says otherwise.
+    fn security_opt(&self) -> BTreeSet<String> {
+        let mut options = set(&self.service.security_opt);
+        if !self.service.privileged && !options.iter().any(|option| option.starts_with("no-new-privileges")) {
+            options.insert("no-new-privileges:true".to_owned());
+        }
+        options
+    }
+
+    fn refuse(&self, what: String) -> SpecError {
+        SpecError::Service { service: self.key.to_owned(), what }
+    }
+}
+
+fn tmpfs(size: Option<u64>, mode: Option<u32>, options: &[String], read_only: bool) -> MountSource {
+    if options.is_empty() {
+        return MountSource::Tmpfs { size: size.map(signed), mode };
+    }
+    let size = size.map(|size| format!("size={size}"));
+    let mode = mode.map(|mode| format!("mode={mode:o}"));
+    let read_only = read_only.then(|| "ro".to_owned());
+    let all: Vec<_> = options.iter().cloned().chain(size).chain(mode).chain(read_only).collect();
+    MountSource::TmpfsOptions(all.join(","))
+}
+
+fn words(words: &Words) -> Vec<String> {
+    words.as_slice().to_vec()
+}
+
+fn set(list: &[String]) -> BTreeSet<String> {
+    list.iter().cloned().collect()
+}
+
+fn port(port: &compose::Port) -> PortSpec {
+    PortSpec {
+        container: port.target,
+        protocol: port.protocol.to_string(),
+        host_ip: port.host_ip.map(|ip| ip.to_string()),
+        host: port.published.map(|port| port.to_string()),
+    }
+}
+
+fn health(health: &compose::Healthcheck) -> HealthSpec {
+    let with = |how: &str, rest: &[String]| [&[how.to_owned()], rest].concat();
+    HealthSpec {
+        test: match &health.test {
+            HealthTest::Image => None,
+            HealthTest::Disabled => Some(with("NONE", &[])),
+            HealthTest::Exec(words) => Some(with("CMD", words.as_slice())),
+            HealthTest::Shell(line) => Some(with("CMD-SHELL", &[line.expose().to_owned()])),
+        },
+        interval: health.interval.map(nanoseconds),
+        timeout: health.timeout.map(nanoseconds),
+        start_period: health.start_period.map(nanoseconds),
+        start_interval: health.start_interval.map(nanoseconds),
+        retries: health.retries.map(i64::from),
+    }
+}
+
+fn restart(restart: compose::Restart) -> Restart {
+    match restart {
+        compose::Restart::No => Restart::No,
+        compose::Restart::Always => Restart::Always,
+        compose::Restart::UnlessStopped => Restart::UnlessStopped,
+        compose::Restart::OnFailure { retries } => Restart::OnFailure { max: retries.map(i64::from) },
+    }
+}
+
+fn limits(service: &compose::Service) -> Limits {
+    Limits {
+        memory: service.limits.memory.map(signed),
+        memory_reservation: service.reservations.memory.map(signed),
+        nano_cpus: service.limits.cpus.map(|cpus| signed(cpus.nano())),
+        pids: service.limits.pids,
+        ..Limits::default()
+    }
+}
+
+fn propagation_text(propagation: compose::Propagation) -> &'static str {
+    match propagation {
+        compose::Propagation::Private => "private",
+        compose::Propagation::RPrivate => "rprivate",
+        compose::Propagation::Shared => "shared",
+        compose::Propagation::RShared => "rshared",
+        compose::Propagation::Slave => "slave",
+        compose::Propagation::RSlave => "rslave",
+    }
+}
+
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn whole_seconds(duration: Duration) -> i64 {
+    signed(duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

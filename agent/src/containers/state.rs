@@ -1,0 +1,189 @@
+//! What is on the engine, as plain data: what [`super::observe`] saw, and all that [`super::converge`] knows.
+
+use super::labels;
+use std::collections::{BTreeMap, BTreeSet};
+use tenantry_schema::wire::{ContainerHealth, ContainerReport, ContainerState};
+
+/// Everything on the engine that matters, at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineState {
+    /// Release of the engine.
+    pub version: String,
+    /// All containers, also those that are not ours.
+    pub containers: Vec<Container>,
+    /// All networks by name.
+    pub networks: BTreeMap<String, Network>,
+    /// All volumes by name.
+    pub volumes: BTreeSet<String>,
+    /// Ids of images by name, in the form of [`super::names::image`].
+    pub images: BTreeMap<String, String>,
+}
+
+/// One container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Id of its image.
+    pub image_id: String,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Whether it runs.
+    pub state: State,
+    /// What its health check says.
+    pub health: ContainerHealth,
+    /// Exit code, where it ended.
+    pub exit_code: Option<i64>,
+    /// Restarts by the engine.
+    pub restarts: u64,
+    /// The networks that it is connected to, by name.
+    pub networks: BTreeMap<String, Attachment>,
+}
+
+/// Labels that say whose a container is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// [`labels::PROJECT`].
+    pub project: Option<String>,
+    /// [`labels::SERVICE`].
+    pub service: Option<String>,
+    /// [`labels::ONE_OFF`].
+    pub one_off: bool,
+    /// [`labels::FLEET`].
+    pub fleet: Option<String>,
+    /// [`labels::INPUTS`].
+    pub inputs: Option<String>,
+}
+
+impl Owner {
+    /// Reads the labels of a container.
+    pub fn read<'a>(get: impl Fn(&str) -> Option<&'a String>) -> Self {
+        let text = |label| get(label).filter(|text| !text.is_empty()).cloned();
+        Self {
+            project: text(labels::PROJECT),
+            service: text(labels::SERVICE),
+            one_off: get(labels::ONE_OFF).is_some_and(|text| text.eq_ignore_ascii_case("true")),
+            fleet: text(labels::FLEET),
+            inputs: text(labels::INPUTS),
+        }
+    }
+
+    /// Whether it may be touched on behalf of this service: it carries the service's labels, and no other fleet's mark.
+    pub fn serves(&self, fleet: &str, project: &str, service: &str) -> bool {
+        !self.one_off
+            && self.project.as_deref() == Some(project)
+            && self.service.as_deref() == Some(service)
+            && self.fleet.as_deref().is_none_or(|mark| mark == fleet)
+    }
+
+    /// Whether we made it.
+    pub fn made_by(&self, fleet: &str) -> bool {
+        self.fleet.as_deref() == Some(fleet) && !self.one_off
+    }
+}
+
+/// Whether a container runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Made, never started.
+    Created,
+    /// Runs.
+    Running,
+    /// Frozen.
+    Paused,
+    /// The engine starts it again.
+    Restarting,
+    /// Ended.
+    Exited,
+    /// The engine is removing it.
+    Removing,
+    /// The engine gave it up.
+    Dead,
+}
+
+impl State {
+    /// Whether it has a process, or the engine is about to give it one.
+    pub fn is_up(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Restarting)
+    }
+}
+
+impl From<State> for ContainerState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Created => Self::Created,
+            State::Running => Self::Running,
+            State::Paused => Self::Paused,
+            State::Restarting => Self::Restarting,
+            State::Exited => Self::Exited,
+            State::Removing | State::Dead => Self::Dead,
+        }
+    }
+}
+
+/// How a container is connected to a network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attachment {
+    /// The network. Empty for a container that was never started.
+    pub network_id: String,
+    /// The connection itself; another each time the container starts.
+    pub endpoint_id: String,
+    /// Its names there. Absent: not known.
+    pub aliases: Option<BTreeSet<String>>,
+}
+
+/// A network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Its id.
+    pub id: String,
+    /// [`labels::INPUTS`].
+    pub inputs: Option<String>,
+    /// [`labels::PROJECT`].
+    pub project: Option<String>,
+    /// [`labels::FLEET`].
+    pub fleet: Option<String>,
+}
+
+impl EngineState {
+    /// The container of a service: of several the one with the right name, else the newest.
+    pub fn container_of(&self, fleet: &str, project: &str, service: &str, name: &str) -> Option<&Container> {
+        self.containers
+            .iter()
+            .filter(|container| container.owner.serves(fleet, project, service))
+            .max_by_key(|container| (container.name == name, container.created))
+    }
+
+    /// What the hub is told about the service of an instance.
+    pub fn report(&self, fleet: &str, project: &str, service: &str, name: &str, image: &str) -> ContainerReport {
+        let found = self.container_of(fleet, project, service, name);
+        ContainerReport {
+            service: service.to_owned(),
+            name: found.map_or(name, |container| &container.name).to_owned(),
+            image: image.to_owned(),
+            state: found.map_or(ContainerState::Missing, |container| container.state.into()),
+            health: found.map_or(ContainerHealth::None, |container| container.health),
+            restarts: found.map_or(0, |container| container.restarts),
+            exit_code: found.and_then(|container| container.exit_code),
+        }
+    }
+
+    /// Names of the containers that belong neither to this fleet nor to one of these projects, sorted.
+    pub fn unmanaged(&self, fleet: &str, projects: &BTreeSet<String>) -> Vec<String> {
+        let ours = |owner: &Owner| {
+            owner.made_by(fleet)
+                || (!owner.one_off
+                    && owner.fleet.is_none()
+                    && owner.service.is_some()
+                    && owner.project.as_ref().is_some_and(|project| projects.contains(project)))
+        };
+        let mut names: Vec<_> =
+            self.containers.iter().filter(|container| !ours(&container.owner)).map(|container| container.name.clone()).collect();
+        names.sort();
+        names
+    }
+}

@@ -1,0 +1,156 @@
+//! Decides what to do: pure, no I/O, no clock. The same arguments give the same plan, and between `now` and [`Plan::next`] nothing
+//! changes by time alone.
+//!
+//! Law 7: what could not be seen plans nothing that depends on it. Law 8: no step removes a volume, or a file that is not ours.
+
+mod instance;
+mod leftovers;
+mod web;
+
+use crate::containers::InputsKey;
+use crate::desired::Desired;
+use crate::history::History;
+use crate::host_state::HostState;
+use crate::ledger::Ledger;
+use crate::step::{Lane, Step};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use tenantry_schema::document::Manage;
+use tenantry_schema::id::InstanceName;
+use tenantry_schema::name::DomainName;
+use tenantry_schema::wire::{AgentWait, InstancePhase};
+
+/// Everything that a plan depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// What should be.
+    pub desired: &'a Desired,
+    /// What is.
+    pub state: &'a HostState,
+    /// What was accepted and done.
+    pub ledger: &'a Ledger,
+    /// What was tried.
+    pub history: &'a History,
+    /// Key of digests that others may see.
+    pub key: &'a InputsKey,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What to do now, and how things stand.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// To be taken in order within each lane. Empty where `manage: observe` forbids them.
+    pub steps: BTreeMap<Lane, Vec<Step>>,
+    /// What would be taken, were it not forbidden.
+    pub would: BTreeMap<Lane, Vec<Step>>,
+    /// How each instance stands.
+    pub verdicts: BTreeMap<InstanceName, Verdict>,
+    /// How each site stands.
+    pub sites: BTreeMap<DomainName, SiteVerdict>,
+    /// Digest of what each lane's steps are for: a failure says nothing about steps for something else.
+    pub of: BTreeMap<Lane, String>,
+    /// When to plan again although nothing happened.
+    pub next: Option<Timestamp>,
+    /// Whether everything is as it should be.
+    pub converged: bool,
+}
+
+/// How an instance stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Where it is.
+    pub phase: InstancePhase,
+    /// What it waits for.
+    pub waiting: Option<AgentWait>,
+    /// What is wrong, in a sentence.
+    pub message: Option<String>,
+    /// What a smoke check of it would be a check of now.
+    pub smoke_of: Option<String>,
+}
+
+impl Default for Verdict {
+    fn default() -> Self {
+        Self { phase: InstancePhase::Progressing, waiting: None, message: None, smoke_of: None }
+    }
+}
+
+/// How a site stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SiteVerdict {
+    /// Whether the web server serves what it should.
+    pub live: bool,
+    /// Why not.
+    pub message: Option<String>,
+    /// Whether it should not be served, its instance being stopped.
+    pub unwanted: bool,
+}
+
+/// What an instance comes to.
+#[derive(Debug, Clone, Default)]
+struct InstancePlan {
+    steps: Vec<Step>,
+    verdict: Verdict,
+    /// Whether its sites may be served: it runs, and is healthy.
+    ready: bool,
+    next: Option<Timestamp>,
+}
+
+impl Plan {
+    /// All steps, whether they may be taken or not.
+    pub fn all_steps(&self) -> impl Iterator<Item = (&Lane, &Step)> {
+        self.steps.iter().chain(&self.would).flat_map(|(lane, steps)| steps.iter().map(move |step| (lane, step)))
+    }
+
+    fn wake(&mut self, at: Option<Timestamp>) {
+        self.next = [self.next, at].into_iter().flatten().min();
+    }
+
+    fn add(&mut self, lane: Lane, of: &str, steps: Vec<Step>) {
+        if !steps.is_empty() {
+            self.of.insert(lane.clone(), of.to_owned());
+            self.steps.insert(lane, steps);
+        }
+    }
+}
+
+/// What to do so that the server becomes what it should be.
+pub fn converge(input: &Input<'_>) -> Plan {
+    let mut plan = Plan::default();
+    let mut ready = BTreeMap::new();
+    for (name, instance) in &input.desired.instances {
+        let planned = instance::plan(input, name, instance);
+        ready.insert(name, planned.ready);
+        plan.wake(planned.next);
+        plan.verdicts.insert(name.clone(), planned.verdict);
+        plan.add(Lane::Instance(name.clone()), &instance.digest, planned.steps);
+    }
+    plan.add(Lane::Leftovers, &input.desired.reference.content, leftovers::plan(input));
+    let web = web::plan(input, &ready);
+    plan.wake(web.next);
+    plan.sites = web.sites;
+    plan.add(Lane::Web, &web.of, web.steps);
+    if input.desired.host.manage == Manage::Observe {
+        observe_only(&mut plan);
+    }
+    let well = |verdict: &Verdict| matches!(verdict.phase, InstancePhase::Healthy | InstancePhase::Stopped);
+    plan.converged = plan.all_steps().next().is_none()
+        && plan.verdicts.values().all(well)
+        && plan.sites.values().all(|site| site.live || site.unwanted);
+    plan
+}
+
+/// Takes nothing, and says what would be taken.
+fn observe_only(plan: &mut Plan) {
+    plan.would = std::mem::take(&mut plan.steps);
+    for (lane, steps) in &plan.would {
+        let Lane::Instance(name) = lane else { continue };
+        let Some(verdict) = plan.verdicts.get_mut(name) else { continue };
+        verdict.phase = InstancePhase::Waiting;
+        verdict.waiting = Some(AgentWait::ObserveOnly);
+        let would: Vec<_> = steps.iter().filter(|step| step.is_news()).map(ToString::to_string).collect();
+        if !would.is_empty() {
+            verdict.message = Some(format!("would {}", would.join("; ")));
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! One instance: its secret files, its files, its containers, its smoke check. Pure.
+
+use super::{Input, InstancePlan, Verdict};
+use crate::containers::{self, EngineState, Facts, InstanceInput, Pass, Waiting, WaitingOn};
+use crate::desired::Instance;
+use crate::secrets;
+use crate::step::{Lane, SmokeStep, Step};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use tenantry_schema::document::State;
+use tenantry_schema::id::InstanceName;
+use tenantry_schema::wire::{AgentWait, InstancePhase, SmokeResult};
+
+/// What the instance needs, and how it stands.
+pub(super) fn plan(input: &Input<'_>, name: &InstanceName, instance: &Instance) -> InstancePlan {
+    let wanted = match &instance.containers {
+        Ok(wanted) => wanted,
+        Err(problem) => return failed(problem.clone()),
+    };
+    let secrets = match secret_steps(input, name) {
+        Ok(steps) => steps,
+        Err(problem) => return failed(format!("secret files cannot be seen: {problem}")),
+    };
+    let engine = match &input.state.engine {
+        Ok(engine) => engine,
+        Err(problem) => return without_engine(input, name, instance, secrets, problem),
+    };
+    let (pass, held) = containers_pass(input, wanted, engine);
+    let mut steps = secrets;
+    // What a running container sees is not changed while disruptive steps are held.
+    if !held {
+        match write_steps(input, instance) {
+            Ok(writes) => steps.extend(writes),
+            Err(problem) => return failed(format!("files cannot be seen: {problem}")),
+        }
+    }
+    steps.extend(pass.steps.iter().cloned().map(|step| Step::Container(Box::new(step))));
+    if steps.is_empty() && !held {
+        steps.extend(remove_steps(input, name, instance));
+    }
+    let settled = steps.is_empty() && pass.is_converged();
+    let running = instance.spec.state == State::Running;
+    let smoke_of = running.then(|| smoke_of(input, name, instance, engine));
+    let smoke = smoke_of.clone().filter(|_| settled).and_then(|of| smoke_step(input, name, instance, of));
+    let mut plan = InstancePlan { ready: settled && running, ..InstancePlan::default() };
+    plan.verdict = verdict(input, name, instance, &pass, &steps, smoke.is_some());
+    plan.verdict.smoke_of = smoke_of;
+    steps.extend(smoke.map(Step::Smoke));
+    plan.next = next(input, &pass);
+    plan.steps = steps;
+    hold_after_failure(input, name, instance, &mut plan);
+    plan
+}
+
+fn failed(message: String) -> InstancePlan {
+    let verdict = Verdict { phase: InstancePhase::Failed, message: Some(message), ..Verdict::default() };
+    InstancePlan { verdict, ..InstancePlan::default() }
+}
+
+/// The engine does not answer: files are still put right, nothing is said about containers.
+fn without_engine(
+    input: &Input<'_>,
+    name: &InstanceName,
+    instance: &Instance,
+    mut steps: Vec<Step>,
+    problem: &str,
+) -> InstancePlan {
+    steps.extend(write_steps(input, instance).unwrap_or_default());
+    let verdict =
+        Verdict { phase: InstancePhase::Degraded, message: Some(problem.to_owned()), ..Verdict::default() };
+    let mut plan = InstancePlan { steps, verdict, ..InstancePlan::default() };
+    hold_after_failure(input, name, instance, &mut plan);
+    plan
+}
+
+/// What the engine needs, and whether disruptive steps are held back until the window opens.
+fn containers_pass(input: &Input<'_>, wanted: &InstanceInput, engine: &EngineState) -> (Pass, bool) {
+    let facts = |hold_disruptive| Facts { now: input.now, hold_disruptive, pace: &input.history.pace, key: input.key };
+    let pass = containers::converge(wanted, engine, &facts(false));
+    let shut = input.desired.host.window.is_some_and(|window| !window.is_open(input.now));
+    if shut && pass.steps.iter().any(|step| step.disruptive) {
+        (containers::converge(wanted, engine, &facts(true)), true)
+    } else {
+        (pass, false)
+    }
+}
+
+fn secret_steps(input: &Input<'_>, name: &InstanceName) -> Result<Vec<Step>, String> {
+    let found = input.state.secrets.as_ref().map_err(Clone::clone)?;
+    let difference = secrets::compare(&input.desired.secrets, found);
+    let prefix = format!("{name}/");
+    let mine = |path: &&_| is_below(&prefix, path);
+    let writes = difference.write.iter().filter(mine).filter_map(|path| {
+        let value = secrets::value_at(&input.desired.secrets, path)?.clone();
+        Some(Step::WriteSecret { path: path.clone(), value })
+    });
+    let removes = difference.remove.iter().filter(mine).map(|path| Step::RemoveSecret { path: path.clone() });
+    Ok(writes.chain(removes).collect())
+}
+
+fn is_below(prefix: &str, path: &tenantry_schema::name::RelativePath) -> bool {
+    path.as_str().starts_with(prefix)
+}
+
+fn write_steps(input: &Input<'_>, instance: &Instance) -> Result<Vec<Step>, String> {
+    let found = input.state.files.as_ref().map_err(Clone::clone)?;
+    let repair = input.ledger.converged.as_deref() == Some(&input.desired.reference.content);
+    let wrong: Vec<_> =
+        instance.files.iter().filter(|(path, file)| found.get(*path) != Some(&Some(file.digest.clone()))).collect();
+    let new: BTreeSet<_> = wrong.iter().map(|(path, _)| (*path).clone()).filter(|path| !input.ledger.files.contains(path)).collect();
+    let own = (!new.is_empty()).then_some(Step::OwnFiles { paths: new });
+    let writes = wrong.into_iter().map(|(path, file)| Step::WriteFile { path: path.clone(), data: file.data.clone(), repair });
+    Ok(own.into_iter().chain(writes).collect())
+}
+
+/// Files of ours that are not wanted any more. Last, so that no container that runs loses them.
+fn remove_steps(input: &Input<'_>, name: &InstanceName, instance: &Instance) -> Vec<Step> {
+    let prefix = format!("{name}/");
+    let old = input.ledger.files.iter().filter(|path| is_below(&prefix, path) && !instance.files.contains_key(*path));
+    old.map(|path| Step::RemoveFile { path: path.clone() }).collect()
+}
+
+/// Changes with the instance and with each of its containers.
+fn smoke_of(input: &Input<'_>, name: &InstanceName, instance: &Instance, engine: &EngineState) -> String {
+    let mine = |container: &&containers::state::Container| container.owner.project.as_deref() == Some(name.as_str());
+    let mut ids: Vec<_> = engine.containers.iter().filter(mine).map(|container| container.id.as_str()).collect();
+    ids.sort_unstable();
+    input.key.file(format!("{} {}", instance.digest, ids.join(" ")).as_bytes())
+}
+
+fn smoke_step(input: &Input<'_>, name: &InstanceName, instance: &Instance, of: String) -> Option<SmokeStep> {
+    let smoke = instance.spec.smoke.clone()?;
+    let site = instance.spec.sites.values().next()?;
+    let passed = input.ledger.smoke.get(name).is_some_and(|record| record.of == of && record.result == SmokeResult::Passed);
+    (!passed).then(|| SmokeStep { instance: name.clone(), of, host: site.host.clone(), port: site.port, smoke })
+}
+
+/// After a failure the steps wait, longer each time, unless something else is wanted now.
+fn hold_after_failure(input: &Input<'_>, name: &InstanceName, instance: &Instance, plan: &mut InstancePlan) {
+    let Some(failure) = input.history.failure(&Lane::Instance(name.clone()), &instance.digest) else { return };
+    if plan.steps.is_empty() {
+        return;
+    }
+    plan.verdict.phase = if failure.attempts < 3 { InstancePhase::Degraded } else { InstancePhase::Failed };
+    plan.verdict.message = Some(failure.message.clone());
+    plan.verdict.waiting = Some(AgentWait::Retry { at: failure.retry, attempts: failure.attempts });
+    if input.now < failure.retry {
+        plan.steps.clear();
+        plan.next = [plan.next, Some(failure.retry)].into_iter().flatten().min();
+    }
+}
+
+fn next(input: &Input<'_>, pass: &Pass) -> Option<Timestamp> {
+    let times = pass.waiting.iter().filter_map(|waiting| match &waiting.on {
+        WaitingOn::Pace { at, .. } => Some(*at),
+        WaitingOn::Window => input.desired.host.window.map(|window| window.next_open(input.now)),
+        _ => None,
+    });
+    times.min()
+}
+
+fn verdict(
+    input: &Input<'_>,
+    name: &InstanceName,
+    instance: &Instance,
+    pass: &Pass,
+    steps: &[Step],
+    smoke_due: bool,
+) -> Verdict {
+    if !steps.is_empty() {
+        let repair = steps.iter().any(Step::is_repair);
+        let phase = if repair { InstancePhase::Degraded } else { InstancePhase::Progressing };
+        let waiting = pass.waiting.first().and_then(|waiting| wait(input, waiting));
+        return Verdict { phase, waiting, ..Verdict::default() };
+    }
+    // The worst of what is waited for says how the instance stands.
+    if let Some(worst) = pass.waiting.iter().max_by_key(|waiting| severity(&waiting.on)) {
+        let phase = match severity(&worst.on) {
+            0 => InstancePhase::Progressing,
+            1 => InstancePhase::Waiting,
+            2 => InstancePhase::Degraded,
+            _ => InstancePhase::Failed,
+        };
+        return Verdict { phase, waiting: wait(input, worst), message: Some(worst.to_string()), smoke_of: None };
+    }
+    if instance.spec.state == State::Stopped {
+        return Verdict { phase: InstancePhase::Stopped, ..Verdict::default() };
+    }
+    let phase = if smoke_due { InstancePhase::Progressing } else { InstancePhase::Healthy };
+    let last = input.ledger.smoke.get(name).filter(|_| smoke_due);
+    match last.map(|record| &record.result) {
+        Some(SmokeResult::Failed { reason }) => {
+            Verdict { phase: InstancePhase::Degraded, message: Some(reason.clone()), ..Verdict::default() }
+        }
+        _ => Verdict { phase, ..Verdict::default() },
+    }
+}
+
+fn severity(on: &WaitingOn) -> u8 {
+    match on {
+        WaitingOn::Dependency { .. } | WaitingOn::Healthy | WaitingOn::Removing => 0,
+        WaitingOn::Window => 1,
+        WaitingOn::Unhealthy | WaitingOn::Restarting | WaitingOn::Pace { .. } => 2,
+        WaitingOn::Image { .. } | WaitingOn::External { .. } | WaitingOn::NameTaken { .. } => 3,
+    }
+}
+
+fn wait(input: &Input<'_>, waiting: &Waiting) -> Option<AgentWait> {
+    match &waiting.on {
+        WaitingOn::Dependency { service, .. } => Some(AgentWait::Healthy { service: service.clone() }),
+        WaitingOn::Healthy | WaitingOn::Unhealthy => Some(AgentWait::Healthy { service: waiting.service.clone() }),
+        WaitingOn::Window => input.desired.host.window.map(|window| AgentWait::Window { opens: window.next_open(input.now) }),
+        WaitingOn::Pace { at, attempts } => Some(AgentWait::Retry { at: *at, attempts: *attempts }),
+        _ => None,
+    }
+}

@@ -1,0 +1,145 @@
+//! Takes steps: one match, one arm a step, nothing chosen. Each is right to take twice.
+
+use crate::certificates::{self, CertificateError};
+use crate::containers::{self, Engine, EngineError, Ensured};
+use crate::files::{FilesError, Root, digest};
+use crate::ledger::{LedgerFile, SmokeRecord};
+use crate::secrets::SecretFiles;
+use crate::smoke;
+use crate::step::{SmokeStep, Step};
+use crate::web_server::{Complaints, Target, WebError, WebServer};
+use jiff::Timestamp;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use tenantry_schema::name::DomainName;
+use tenantry_schema::wire::SmokeResult;
+
+/// Everything that steps are taken with.
+#[derive(Debug)]
+pub struct Hands<W> {
+    /// The container engine.
+    pub engine: Engine,
+    /// Files of instances.
+    pub live: Root,
+    /// Secret files.
+    pub secrets: SecretFiles,
+    /// What must not be forgotten. Never borrowed across an await.
+    pub ledger: RefCell<LedgerFile>,
+    /// The web server.
+    pub web: W,
+    /// Asks services whether they work.
+    pub http: reqwest::Client,
+}
+
+/// Why a step could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// A file.
+    #[error("a file cannot be written")]
+    Files(#[from] FilesError),
+    /// The container engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The web server.
+    #[error(transparent)]
+    Web(#[from] WebError),
+    /// A certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The service does not work.
+    #[error("the smoke check failed: {0}")]
+    Smoke(String),
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// Something is different now.
+    Changed,
+    /// It was so already.
+    Unchanged,
+    /// What it expects does not hold: look again.
+    PlanAgain,
+    /// The sites are live that are not complained about.
+    Published(Complaints),
+}
+
+/// Takes one step.
+pub async fn execute<W: WebServer>(hands: &Hands<W>, step: &Step, now: Timestamp) -> Result<Done, StepError> {
+    match step {
+        Step::WriteSecret { path, value } => changed(hands.secrets.write(path, value)),
+        Step::RemoveSecret { path } => removed(hands.secrets.remove(path)),
+        Step::OwnFiles { paths } => {
+            changed(hands.ledger.borrow_mut().update(|ledger| ledger.files.extend(paths.iter().cloned())))
+        }
+        Step::WriteFile { path, data, .. } => changed(hands.live.write(path, data)),
+        Step::RemoveFile { path } => {
+            hands.live.remove(path)?;
+            changed(hands.ledger.borrow_mut().update(|ledger| drop(ledger.files.remove(path))))
+        }
+        Step::Container(step) => Ok(match containers::execute(&hands.engine, step).await? {
+            Ensured::Created | Ensured::Changed => Done::Changed,
+            Ensured::Unchanged => Done::Unchanged,
+            Ensured::PlanAgain => Done::PlanAgain,
+        }),
+        Step::Smoke(step) => check(hands, step).await,
+        Step::Certificate { host } => {
+            hands.web.put_certificate(host, &certificates::self_signed(host, now)?)?;
+            Ok(Done::Changed)
+        }
+        Step::Publish { sites, .. } => publish(hands, sites).await,
+        Step::ReloadWebServer => {
+            hands.web.reload_or_start().await?;
+            Ok(Done::Changed)
+        }
+    }
+}
+
+fn changed(result: Result<(), FilesError>) -> Result<Done, StepError> {
+    result.map(|()| Done::Changed).map_err(StepError::Files)
+}
+
+fn removed(result: Result<bool, FilesError>) -> Result<Done, StepError> {
+    Ok(if result? { Done::Changed } else { Done::Unchanged })
+}
+
+async fn check<W>(hands: &Hands<W>, step: &SmokeStep) -> Result<Done, StepError> {
+    let result = smoke::check(&hands.http, &step.host, step.port, &step.smoke).await;
+    let record = SmokeRecord { of: step.of.clone(), result: result.clone() };
+    hands.ledger.borrow_mut().update(|ledger| drop(ledger.smoke.insert(step.instance.clone(), record)))?;
+    match result {
+        SmokeResult::Failed { reason } => Err(StepError::Smoke(reason)),
+        SmokeResult::Passed | SmokeResult::NotRun => Ok(Done::Changed),
+    }
+}
+
+async fn publish<W: WebServer>(hands: &Hands<W>, sites: &BTreeMap<DomainName, Target>) -> Result<Done, StepError> {
+    let complaints = hands.web.publish(sites).await?;
+    hands.ledger.borrow_mut().update(|ledger| {
+        ledger.published.retain(|host, _| sites.contains_key(host));
+        for (host, target) in sites {
+            match target {
+                Target::Text(text) if !complaints.contains_key(host) => {
+                    ledger.published.insert(host.clone(), digest(text.as_bytes()));
+                }
+                Target::Text(_) | Target::Keep => {}
+            }
+        }
+    })?;
+    Ok(Done::Published(complaints))
+}
+
+/// An error and everything below it, in one sentence.
+pub fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,52 @@
+//! What is on the server at one moment, as plain data, and how it is seen. Nothing is changed here.
+
+use crate::containers::{EngineState, Observer};
+use crate::desired::Desired;
+use crate::execute::Hands;
+use crate::files::DigestCache;
+use crate::ledger::Ledger;
+use crate::web_server::{WebServer, WebState};
+use std::collections::{BTreeMap, BTreeSet};
+use tenantry_schema::name::RelativePath;
+
+/// Longest file that can be compared.
+const LIMIT: u64 = 16 << 20;
+
+/// What is on the server. What could not be seen is an error in a sentence, never empty (law 7).
+#[derive(Debug, Clone)]
+pub struct HostState {
+    /// The container engine.
+    pub engine: Result<EngineState, String>,
+    /// Digests of live files that are ours or should be.
+    pub files: Result<BTreeMap<RelativePath, Option<String>>, String>,
+    /// Digests of secret files.
+    pub secrets: Result<BTreeMap<RelativePath, Option<String>>, String>,
+    /// The web server.
+    pub web: Result<WebState, String>,
+}
+
+/// Looks, and remembers what need not be looked at twice.
+#[derive(Debug)]
+pub struct Eyes {
+    /// The container engine.
+    pub engine: Observer,
+    files: DigestCache,
+}
+
+impl Eyes {
+    /// Has seen nothing yet.
+    pub fn new(engine: Observer) -> Self {
+        Self { engine, files: DigestCache::default() }
+    }
+
+    /// Everything that is there now.
+    pub async fn observe<W: WebServer>(&mut self, hands: &Hands<W>, desired: &Desired, ledger: &Ledger) -> HostState {
+        let paths: BTreeSet<_> = desired.live_files().map(|(path, _)| path).chain(ledger.files.iter()).collect();
+        HostState {
+            files: self.files.digests_of(&hands.live, paths, LIMIT).map_err(|error| error.to_string()),
+            secrets: hands.secrets.observe().map_err(|error| error.to_string()),
+            web: hands.web.observe().map_err(|error| error.to_string()),
+            engine: self.engine.observe().await.map_err(|error| error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The agent: makes one server what its slice says, and keeps it so, with or without the hub.
+//!
+//! ```text
+//! hub ── link ─▶ accept (gate, ledger, slices) ─▶ desired ─┐
+//!                                                          ├─ converge (pure) ─▶ steps ─ execute ─▶ engine, files, web server
+//!      engine, files, web server ── observe ─▶ host_state ─┘                                              │
+//!                                                   ▲                                                     │
+//!                                                   └──── events, notify, timer (wake) ◀──────────────────┘
+//! hub ◀─ link ── outbox ◀── report
+//! ```
+
+pub mod accept;
+pub mod certificates;
+pub mod config;
+pub mod containers;
+pub mod converge;
+pub mod desired;
+pub mod diff;
+pub mod enrol;
+pub mod execute;
+pub mod files;
+pub mod history;
+pub mod host_state;
+pub mod install;
+pub mod keys;
+pub mod ledger;
+pub mod link;
+pub mod looping;
+pub mod outbox;
+pub mod report;
+pub mod secrets;
+pub mod slices;
+pub mod smoke;
+pub mod status;
+pub mod step;
+pub mod wake;
+pub mod web_server;

@@ -1,0 +1,170 @@
+//! Talking to the hub: every request signed, every answer checked before anything in it is believed. When to talk is decided in
+//! [`poll`] and [`deliver`]; what to do with a slice is decided elsewhere.
+
+pub mod backoff;
+pub mod deliver;
+pub mod poll;
+
+use crate::keys::Keys;
+use futures_util::StreamExt as _;
+use reqwest::{Client, Method, StatusCode, Url, redirect::Policy};
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_schema::id::ServerKey;
+use tenantry_schema::wire::{Receipt, RefusalKind, ReportBatch, SliceRef};
+use tenantry_wire::VerifyingKey;
+use tenantry_wire::bundle::Limits;
+use tenantry_wire::http::{ExpectAnswer, HttpError, Nonce, Request, sign_request, verify_answer};
+
+/// Seconds that the hub may hold a request while there is nothing new.
+pub const WAIT: u64 = 50;
+/// What an answer may take beyond that.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A receipt is a number.
+const LARGEST_RECEIPT: usize = 64 << 10;
+
+/// Why the hub was not heard.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// No connection, or no answer in time.
+    #[error("the hub cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// An answer that is none of ours: the hub does not know this server's key (401), is starting, or something stands in between.
+    #[error("the hub answers with status {0}")]
+    Status(StatusCode),
+    /// An answer that cannot be believed.
+    #[error("the hub's answer is not believed: {0}")]
+    Untrusted(#[from] HttpError),
+    /// More bytes than we read.
+    #[error("the hub's answer is too large")]
+    TooLarge,
+    /// A believed answer that makes no sense.
+    #[error("the hub's answer makes no sense")]
+    Malformed,
+}
+
+impl LinkError {
+    /// The kind that is reported, where it is about an answer that was refused.
+    pub fn refusal(&self) -> Option<RefusalKind> {
+        match self {
+            Self::Untrusted(error) => Some(match error {
+                HttpError::WrongNonce => RefusalKind::NotFresh,
+                HttpError::WrongServer => RefusalKind::WrongServer,
+                HttpError::UnknownKey => RefusalKind::WrongSigner,
+                HttpError::BadSignature | HttpError::BadDigest => RefusalKind::BadSignature,
+                HttpError::Missing(_) | HttpError::Repeated(_) | HttpError::Malformed(_) => RefusalKind::Malformed,
+            }),
+            Self::TooLarge => Some(RefusalKind::TooLarge),
+            Self::Unreachable(_) | Self::Status(_) | Self::Malformed => None,
+        }
+    }
+}
+
+/// What the hub has for us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing that we do not have.
+    Unchanged,
+    /// A slice, not yet looked into.
+    Bundle(Vec<u8>),
+}
+
+/// A hub that is trusted by its key, not by its address.
+#[derive(Debug, Clone)]
+pub struct Link {
+    client: Client,
+    base: Url,
+    server: ServerKey,
+    trusted: Arc<[VerifyingKey]>,
+    keys: Arc<Keys>,
+}
+
+impl Link {
+    /// The hub at `base` (`https://…`).
+    pub fn new(base: &str, server: ServerKey, trusted: Vec<VerifyingKey>, keys: Arc<Keys>) -> Result<Self, LinkError> {
+        let client = Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .redirect(Policy::none())
+            // The environment is not read here.
+            .no_proxy()
+            .user_agent(concat!("tenantry-agent/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(LinkError::Unreachable)?;
+        let base = Url::parse(base).map_err(|_| LinkError::Malformed)?;
+        Ok(Self { client, base, server, trusted: trusted.into(), keys })
+    }
+
+    /// Asks for a slice other than `have`; the answer may take `wait` seconds.
+    pub async fn next(&self, have: Option<&SliceRef>, wait: u64) -> Result<Next, LinkError> {
+        let mut url = self.url("agent/v1/next")?;
+        let (generation, content) = have.map_or((0, "none"), |have| (have.generation, have.content.as_str()));
+        url.set_query(Some(&format!("generation={generation}&content={content}&wait={wait}")));
+        let limit = Limits::default().compressed;
+        match self.ask(Method::GET, url, None, Duration::from_secs(wait), limit).await? {
+            (StatusCode::NO_CONTENT, _) => Ok(Next::Unchanged),
+            (_, bytes) => Ok(Next::Bundle(bytes)),
+        }
+    }
+
+    /// Delivers reports.
+    pub async fn deliver(&self, batch: &ReportBatch) -> Result<Receipt, LinkError> {
+        let body = serde_json::to_vec(batch).map_err(|_| LinkError::Malformed)?;
+        let url = self.url("agent/v1/reports")?;
+        let (_, bytes) = self.ask(Method::POST, url, Some(body), Duration::ZERO, LARGEST_RECEIPT).await?;
+        serde_json::from_slice(&bytes).map_err(|_| LinkError::Malformed)
+    }
+
+    fn url(&self, path: &str) -> Result<Url, LinkError> {
+        let mut base = self.base.clone();
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        base.join(path).map_err(|_| LinkError::Malformed)
+    }
+
+    /// One signed request and its believed answer.
+    async fn ask(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<Vec<u8>>,
+        wait: Duration,
+        limit: usize,
+    ) -> Result<(StatusCode, Vec<u8>), LinkError> {
+        let nonce = Nonce::generate(&mut rand::rng());
+        let signed = Request { method: method.as_str(), path: url.path(), query: url.query(), body: body.as_deref() };
+        let headers = sign_request(&signed, &nonce, jiff::Timestamp::now().as_second(), &self.keys.sign)?;
+        let mut request = self.client.request(method, url.clone()).timeout(wait + PATIENCE);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let answer = request.send().await.map_err(LinkError::Unreachable)?;
+        let status = answer.status();
+        if status != StatusCode::OK && status != StatusCode::NO_CONTENT {
+            return Err(LinkError::Status(status));
+        }
+        let headers = answer.headers().clone();
+        let body = read(answer, limit).await?;
+        let pairs: Vec<_> =
+            headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
+        let expect = ExpectAnswer { server: &self.server, nonce: &nonce, trusted: &self.trusted };
+        verify_answer(status.as_u16(), &pairs, &body, &expect)?;
+        Ok((status, body))
+    }
+}
+
+async fn read(answer: reqwest::Response, limit: usize) -> Result<Vec<u8>, LinkError> {
+    let mut body = Vec::new();
+    let mut stream = answer.bytes_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(LinkError::Unreachable)?;
+        if body.len() + chunk.len() > limit {
+            return Err(LinkError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

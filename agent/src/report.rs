@@ -1,0 +1,175 @@
+//! What the hub is told: state, and what happened. Built from what was seen and decided; keeping and sending it is done elsewhere.
+
+use crate::converge::Plan;
+use crate::desired::Desired;
+use crate::host_state::HostState;
+use crate::ledger::Ledger;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use tenantry_schema::document::State;
+use tenantry_schema::wire::{
+    Event, HostFacts, InstancePhase, InstanceReport, Refusal, Report, SiteReport, SmokeResult,
+};
+
+/// Events and refusals that one report carries at most; more are counted, not kept.
+const MOST_NEWS: usize = 200;
+
+/// What happened since the last report.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct News {
+    /// Slices and answers that were refused.
+    pub refusals: Vec<Refusal>,
+    /// Everything else.
+    pub events: Vec<Event>,
+}
+
+impl News {
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.refusals.is_empty() && self.events.is_empty()
+    }
+
+    /// Adds an event, unless there are too many already.
+    pub fn event(&mut self, event: Event) {
+        if self.events.len() < MOST_NEWS {
+            self.events.push(event);
+        }
+    }
+
+    /// Adds a refusal, unless there are too many already or it repeats the last one.
+    pub fn refusal(&mut self, refusal: Refusal) {
+        let same = |last: &Refusal| last.kind == refusal.kind && last.detail == refusal.detail;
+        if self.refusals.len() < MOST_NEWS && !self.refusals.last().is_some_and(same) {
+            self.refusals.push(refusal);
+        }
+    }
+}
+
+/// The state of the server in the hub's words, without number, time and news.
+pub fn report(desired: Option<&Desired>, state: Option<&HostState>, plan: Option<&Plan>, ledger: &Ledger, facts: HostFacts) -> Report {
+    let mut report = Report {
+        sequence: 0,
+        taken_at: Timestamp::UNIX_EPOCH,
+        release: env!("CARGO_PKG_VERSION").to_owned(),
+        slice: ledger.accepted.clone(),
+        converged: ledger.converged.clone(),
+        stale_since: None,
+        instances: BTreeMap::new(),
+        sites: BTreeMap::new(),
+        unmanaged: Vec::new(),
+        refusals: Vec::new(),
+        events: Vec::new(),
+        host: facts,
+    };
+    let (Some(desired), Some(state), Some(plan)) = (desired, state, plan) else { return report };
+    for (name, instance) in &desired.instances {
+        let verdict = plan.verdicts.get(name).cloned().unwrap_or_default();
+        let services = instance.containers.as_ref().map(|input| &input.services);
+        let containers = match (&state.engine, services) {
+            (Ok(engine), Ok(services)) => services
+                .iter()
+                .map(|(service, spec)| {
+                    let container = &spec.container;
+                    engine.report(desired.fleet_id.as_str(), name.as_str(), service, &container.name, &container.image)
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        let smoke = ledger.smoke.get(name).filter(|record| verdict.smoke_of.as_deref() == Some(&record.of));
+        report.instances.insert(
+            name.clone(),
+            InstanceReport {
+                tool: instance.spec.tool.clone(),
+                phase: verdict.phase,
+                waiting: verdict.waiting,
+                message: verdict.message,
+                smoke: smoke.map_or(SmokeResult::NotRun, |record| record.result.clone()),
+                containers,
+            },
+        );
+    }
+    if let Ok(engine) = &state.engine {
+        let projects: BTreeSet<_> = desired.instances.keys().map(ToString::to_string).collect();
+        report.unmanaged = engine.unmanaged(desired.fleet_id.as_str(), &projects);
+    }
+    for (host, site) in &desired.sites {
+        let web = state.web.as_ref().ok();
+        let certificate = web.and_then(|web| web.certificates.get(host));
+        let stopped = desired.instances.get(&site.instance).is_some_and(|instance| instance.spec.state == State::Stopped);
+        let verdict = plan.sites.get(host).cloned().unwrap_or_default();
+        report.sites.insert(
+            host.clone(),
+            SiteReport {
+                live: verdict.live,
+                message: verdict.message.or_else(|| stopped.then(|| "stopped, as wanted".to_owned())),
+                certificate_expires: certificate.map(|certificate| certificate.until),
+                self_signed: certificate.is_some_and(|certificate| certificate.self_signed),
+            },
+        );
+    }
+    report
+}
+
+/// Facts about the machine that hold whatever there is to do.
+pub fn host_facts(state: Option<&HostState>) -> HostFacts {
+    let engine = state.and_then(|state| state.engine.as_ref().ok());
+    HostFacts {
+        memory: memory(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default()),
+        engine: engine.map(|engine| engine.version.clone()),
+        engine_reachable: engine.is_some(),
+        web_server_running: state.and_then(|state| state.web.as_ref().ok()).is_some_and(|web| web.running),
+    }
+}
+
+/// Bytes of memory, from `/proc/meminfo`.
+fn memory(text: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    kibibytes.map_or(0, |kibibytes| kibibytes * 1024)
+}
+
+/// Whether all tools are in the state that they should be.
+pub fn all_well(report: &Report) -> bool {
+    report.instances.values().all(|instance| matches!(instance.phase, InstancePhase::Healthy | InstancePhase::Stopped))
+}
+
+/// For tests: a report with or without an event.
+#[cfg(test)]
+pub(crate) fn test_report(sequence: u64, news: bool) -> Report {
+    let ledger: Ledger = serde_json::from_str(
+        r#"{"format":1,"id":"x","sequence":0,"accepted":null,"converged":null,"files":[],"published":{},"smoke":{}}"#,
+    )
+    .unwrap();
+    let mut report = report(None, None, None, &ledger, HostFacts::default());
+    report.sequence = sequence;
+    if news {
+        let kind = tenantry_schema::wire::EventKind::Started;
+        report.events.push(Event { at: Timestamp::UNIX_EPOCH, kind, instance: None, message: String::new() });
+    }
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_in_bytes() {
+        assert_eq!(memory("MemTotal:       24682352 kB\nMemFree: 1 kB\n"), 24_682_352 * 1024);
+        assert_eq!(memory(""), 0);
+    }
+
+    #[test]
+    fn a_refusal_that_repeats_is_told_once() {
+        let mut news = News::default();
+        let refusal = |detail: &str| Refusal {
+            at: Timestamp::UNIX_EPOCH,
+            kind: tenantry_schema::wire::RefusalKind::OldGeneration,
+            detail: detail.into(),
+        };
+        for detail in ["a", "a", "b", "b"] {
+            news.refusal(refusal(detail));
+        }
+        assert_eq!(news.refusals.len(), 2);
+    }
+}

@@ -1,0 +1,271 @@
+//! nginx: files in `tenantry/` beside its configuration, tested before they go live.
+//!
+//! ```text
+//! <folder>/nginx.conf                        holds `include tenantry/sites/*.conf;` (relative, or the test would read what is live)
+//! <folder>/tenantry/sites                 -> sets/<digest>       moved in one step
+//! <folder>/tenantry/sets/<digest>/<host>.conf
+//! <folder>/tenantry/certificates/<host>   -> .sets/<host>-<digest>
+//! <folder>/tenantry/certificates/.sets/<host>-<digest>/{fullchain.pem,privkey.pem}
+//! <folder>/tenantry/test/                    what `nginx -t` reads
+//! ```
+
+use super::control::Controller;
+use super::{Complaints, Target, WebError, WebServer, WebState, test_prefix};
+use crate::certificates::{self, Certificate, CertificateFacts};
+use crate::config::{Control, Nginx};
+use crate::files::{DigestCache, Root, digest};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tenantry_schema::name::{DomainName, RelativePath};
+
+/// Longest site configuration and certificate.
+const LIMIT: u64 = 1 << 20;
+/// The line without which our sites are not served.
+const INCLUDE: &str = "include tenantry/sites/*.conf;";
+
+/// nginx.
+#[derive(Debug)]
+pub struct NginxServer {
+    nginx: Nginx,
+    controller: Controller,
+    cache: RefCell<DigestCache>,
+    /// Facts about certificates by host, for the digests of chain and key.
+    known: RefCell<BTreeMap<DomainName, (String, Option<CertificateFacts>)>>,
+}
+
+/// Texts of sites by host.
+type Sites = BTreeMap<DomainName, String>;
+
+impl NginxServer {
+    /// The nginx with this configuration.
+    pub fn new(nginx: Nginx) -> Self {
+        Self { controller: Controller::new(nginx.clone()), nginx, cache: RefCell::default(), known: RefCell::default() }
+    }
+
+    /// Where relative names in the configuration lead.
+    fn folder(&self) -> &Path {
+        self.nginx.configuration.parent().unwrap_or(Path::new("/"))
+    }
+
+    fn ours(&self) -> PathBuf {
+        self.folder().join("tenantry")
+    }
+
+    /// Makes sure that nginx would see our sites. Where there is no configuration at all, and nobody else runs nginx, one is written.
+    fn check_included(&self) -> Result<(), WebError> {
+        let path = &self.nginx.configuration;
+        if !path.exists() && self.nginx.control == Control::Direct {
+            let root = Root::public(self.folder())?;
+            let name = path.file_name().and_then(|name| RelativePath::try_from(name.to_str()?).ok());
+            let text = MINIMAL.replace("{folder}", &self.folder().display().to_string());
+            return Ok(root.write(&name.ok_or_else(|| WebError::NotIncluded(path.clone()))?, text.as_bytes())?);
+        }
+        let mut files = vec![path.clone()];
+        files.extend(std::fs::read_dir(self.folder().join("conf.d")).into_iter().flatten().flatten().map(|entry| entry.path()));
+        let included = |file: &PathBuf| std::fs::read_to_string(file).is_ok_and(|text| text.lines().any(|line| line.trim().starts_with(INCLUDE)));
+        if files.iter().any(included) { Ok(()) } else { Err(WebError::NotIncluded(path.clone())) }
+    }
+
+    fn live(&self) -> Result<Sites, WebError> {
+        let folder = self.ours().join("sites");
+        if !folder.is_dir() {
+            return Ok(Sites::new());
+        }
+        let root = Root::public(&folder)?;
+        let mut sites = Sites::new();
+        for path in root.list()?.into_keys() {
+            if let (Some(host), Ok(Some(text))) = (host_of(&path), root.read(&path, LIMIT)) {
+                sites.insert(host, String::from_utf8_lossy(&text).into_owned());
+            }
+        }
+        Ok(sites)
+    }
+
+    /// Writes a set of sites beside the live one and asks nginx about it.
+    async fn stage(&self, sites: &Sites) -> Result<Result<RelativePath, String>, WebError> {
+        let root = Root::public(&self.ours())?;
+        Root::private(&self.ours().join("certificates"))?;
+        let set = set_of(sites);
+        let folder = Root::public(&self.ours().join(set.as_str()))?;
+        for path in folder.list()?.into_keys() {
+            if host_of(&path).is_none_or(|host| !sites.contains_key(&host)) {
+                folder.remove(&path)?;
+            }
+        }
+        for (host, text) in sites {
+            let path = file_of(host);
+            // A set that is live already, and was edited by somebody, is mended here.
+            if folder.read(&path, LIMIT).ok().flatten().as_deref() != Some(text.as_bytes()) {
+                folder.write(&path, text.as_bytes())?;
+            }
+        }
+        let prefix = root.path().join("test");
+        let configuration = test_prefix::make(&prefix, self.folder(), &self.nginx.configuration, folder.path())?;
+        let real = |text: String| text.replace(&format!("{}/", prefix.display()), "").replace(&folder.path().display().to_string(), "tenantry/sites");
+        Ok(self.controller.test(&configuration).await.map(|()| set).map_err(real))
+    }
+
+    /// The target as far as nginx takes it, staged, and the complaints about the rest.
+    async fn acceptable(&self, target: &BTreeMap<DomainName, Target>, live: &Sites) -> Result<(RelativePath, Complaints), WebError> {
+        let text = |host: &DomainName, target: &Target| match target {
+            Target::Text(text) => Some(text.clone()),
+            Target::Keep => live.get(host).cloned(),
+        };
+        let wanted: Sites = target.iter().filter_map(|(host, target)| Some((host.clone(), text(host, target)?))).collect();
+        let Err(complaint) = self.stage(&wanted).await? else {
+            return Ok((set_of(&wanted), Complaints::new()));
+        };
+        // One at a time, onto what is live of those that stay.
+        let mut sites: Sites = live.iter().filter(|(host, _)| target.contains_key(*host)).map(|(host, text)| (host.clone(), text.clone())).collect();
+        if self.stage(&sites).await?.is_err() {
+            sites.clear();
+            if self.stage(&sites).await?.is_err() {
+                return Err(WebError::Refused(complaint));
+            }
+        }
+        let mut complaints = Complaints::new();
+        for (host, text) in wanted {
+            if sites.get(&host) == Some(&text) {
+                continue;
+            }
+            let before = sites.insert(host.clone(), text);
+            if let Err(complaint) = self.stage(&sites).await? {
+                complaints.insert(host.clone(), complaint);
+                match before {
+                    Some(before) => sites.insert(host, before),
+                    None => sites.remove(&host),
+                };
+            }
+        }
+        self.stage(&sites).await?.map(|set| (set, complaints)).map_err(WebError::Refused)
+    }
+
+    fn remove_old_sets(&self, root: &Root, keep: [Option<&RelativePath>; 2]) -> Result<(), WebError> {
+        for path in root.list()?.into_keys() {
+            let Some((set, _)) = path.as_str().strip_prefix("sets/").and_then(|rest| rest.split_once('/')) else { continue };
+            let set = format!("sets/{set}");
+            if !keep.iter().flatten().any(|kept| kept.as_str() == set) {
+                root.remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pointer(&self) -> Option<RelativePath> {
+        std::fs::read_link(self.ours().join("sites")).ok()?.to_str().and_then(|target| target.try_into().ok())
+    }
+
+    fn certificate_facts(&self) -> Result<BTreeMap<DomainName, CertificateFacts>, WebError> {
+        let folder = self.ours().join("certificates");
+        let mut found = BTreeMap::new();
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let Some(host) = entry.file_name().to_str().and_then(|name| DomainName::try_from(name).ok()) else { continue };
+            let root = Root::private(&entry.path())?;
+            let read = |name: &str| root.read(&RelativePath::try_from(name).ok()?, LIMIT).ok().flatten();
+            let (Some(chain), Some(key)) = (read(CHAIN), read(KEY)) else { continue };
+            let stamp = digest(&[chain.as_slice(), &key].concat());
+            let mut known = self.known.borrow_mut();
+            let facts = match known.get(&host).filter(|(known, _)| *known == stamp) {
+                Some((_, facts)) => facts.clone(),
+                None => certificates::inspect(&chain, &key, &host),
+            };
+            known.insert(host.clone(), (stamp, facts.clone()));
+            found.extend(facts.map(|facts| (host, facts)));
+        }
+        Ok(found)
+    }
+}
+
+const CHAIN: &str = "fullchain.pem";
+const KEY: &str = "privkey.pem";
+
+impl WebServer for NginxServer {
+    fn observe(&self) -> Result<WebState, WebError> {
+        let mut state = WebState { running: self.controller.running(), ..WebState::default() };
+        let folder = self.ours().join("sites");
+        if folder.is_dir() {
+            let root = Root::public(&folder)?;
+            for (path, digest) in self.cache.borrow_mut().digests(&root, LIMIT)? {
+                match (host_of(&path), digest) {
+                    (Some(host), Some(digest)) => drop(state.sites.insert(host, digest)),
+                    _ => state.strays = true,
+                }
+            }
+        }
+        state.certificates = self.certificate_facts()?;
+        Ok(state)
+    }
+
+    fn put_certificate(&self, host: &DomainName, certificate: &Certificate) -> Result<(), WebError> {
+        let root = Root::private(&self.ours().join("certificates"))?;
+        let id = digest(certificate.chain.as_bytes());
+        let set = format!(".sets/{host}-{}", &id[..16]);
+        let path = |name: &str| RelativePath::try_from(name.to_owned()).map_err(|_| WebError::Refused(format!("no file can be named {name}")));
+        root.write(&path(&format!("{set}/{CHAIN}"))?, certificate.chain.as_bytes())?;
+        root.write(&path(&format!("{set}/{KEY}"))?, certificate.key.expose().as_bytes())?;
+        root.point(&path(host.as_str())?, &path(&set)?)?;
+        let old = |path: &RelativePath| path.as_str().strip_prefix(".sets/").is_some_and(|rest| {
+            rest.rsplit_once('-').is_some_and(|(name, _)| name == host.as_str()) && !path.as_str().starts_with(&set)
+        });
+        for path in root.list()?.into_keys().filter(old) {
+            root.remove(&path)?;
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, target: &BTreeMap<DomainName, Target>) -> Result<Complaints, WebError> {
+        self.check_included()?;
+        let (live, before) = (self.live()?, self.pointer());
+        let (set, complaints) = self.acceptable(target, &live).await?;
+        let root = Root::public(&self.ours())?;
+        let sites = RelativePath::try_from("sites").expect("a plain name");
+        root.point(&sites, &set)?;
+        if let Err(error) = self.reload_or_start().await {
+            if let Some(before) = before.as_ref().filter(|before| **before != set) {
+                root.point(&sites, before)?;
+                let _ = self.reload_or_start().await;
+            }
+            return Err(error);
+        }
+        self.remove_old_sets(&root, [Some(&set), before.as_ref()])?;
+        Ok(complaints)
+    }
+
+    async fn reload_or_start(&self) -> Result<(), WebError> {
+        if self.controller.running() { self.controller.reload().await } else { self.controller.start().await }
+    }
+}
+
+/// The name of a set of sites: the same for the same sites.
+fn set_of(sites: &Sites) -> RelativePath {
+    let mut all = String::new();
+    for (host, text) in sites {
+        all.push_str(&format!("{host} {}\n", digest(text.as_bytes())));
+    }
+    RelativePath::try_from(format!("sets/{}", &digest(all.as_bytes())[..16])).expect("a plain name")
+}
+
+fn file_of(host: &DomainName) -> RelativePath {
+    RelativePath::try_from(format!("{host}.conf")).expect("a domain is a plain name")
+}
+
+fn host_of(path: &RelativePath) -> Option<DomainName> {
+    DomainName::try_from(path.as_str().strip_suffix(".conf")?).ok()
+}
+
+/// For servers where nothing else uses nginx.
+const MINIMAL: &str = "# Written by tenantry-agent because there was none. Change it as you like, but keep the include.
+worker_processes auto;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+
+events {}
+
+http {
+    access_log off;
+    server_tokens off;
+    server_names_hash_bucket_size 256;
+    include tenantry/sites/*.conf;
+}
+";

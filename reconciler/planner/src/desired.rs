@@ -1,0 +1,81 @@
+//! What should be true: documents resolved against each other, nothing missing. Made by [`crate::link`], read by [`crate::plan`].
+
+use crate::catalogue::{CompiledStack, Templates};
+use crate::documents::{HeadDocuments, SecretsFile};
+use crate::domains::DomainIndex;
+use crate::object::ObjectId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tenantry_schema::document::{Customer, Fulfilled, Order, Server, Tool};
+use tenantry_schema::id::{CustomerId, OrderId, ServerId, SiteName, ToolName};
+use tenantry_schema::name::DomainName;
+
+/// The whole fleet as it should be.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    /// The fleet commit that it was compiled from.
+    pub commit: ObjectId,
+    /// Its generation.
+    pub generation: u64,
+    /// Settings of the fleet.
+    pub head: Arc<HeadDocuments>,
+    /// Every customer.
+    pub customers: BTreeMap<CustomerId, Arc<CustomerDesired>>,
+    /// Who holds which domain.
+    pub domains: Arc<DomainIndex>,
+    /// Customers that have never been good: they are shown, and nothing is done.
+    pub broken: BTreeSet<CustomerId>,
+}
+
+/// One customer as it should be.
+#[derive(Debug, Clone)]
+pub struct CustomerDesired {
+    /// The customer.
+    pub id: CustomerId,
+    /// Their settings.
+    pub customer: Customer,
+    /// Their orders.
+    pub orders: BTreeMap<OrderId, OrderDesired>,
+    /// Their machines.
+    pub servers: BTreeMap<ServerId, Server>,
+    /// Secrets that people gave.
+    pub secrets: Option<SecretsFile>,
+}
+
+/// One order, with what was decided for it.
+#[derive(Debug, Clone)]
+pub struct OrderDesired {
+    /// As written.
+    pub document: Order,
+    /// The server that it was assigned to.
+    pub server: Option<ServerId>,
+    /// The domain that it claimed.
+    pub claim: Option<DomainName>,
+    /// The record of first fulfilment.
+    pub fulfilled: Option<Fulfilled>,
+    /// Its tools.
+    pub tools: BTreeMap<ToolName, ToolDesired>,
+    /// Ports that tools removed from the order still hold: they never move to a neighbour.
+    pub retired_ports: BTreeSet<u16>,
+}
+
+/// One tool of an order.
+#[derive(Debug, Clone)]
+pub struct ToolDesired {
+    /// As written.
+    pub document: Tool,
+    /// The stack that should run: of the pin where there is one, else of the branch. None: it cannot be used as it is.
+    pub stack: Option<Arc<CompiledStack>>,
+    /// The web server's templates that go with it.
+    pub templates: Option<Arc<Templates>>,
+    /// Whether a pin was decided.
+    pub pinned: bool,
+    /// Whether the branch has another tree of the stack.
+    pub newer_available: bool,
+    /// Ports decided so far.
+    pub ports: BTreeMap<SiteName, u16>,
+    /// Secrets generated so far.
+    pub secrets: Option<SecretsFile>,
+    /// Public names of its sites.
+    pub hosts: BTreeMap<SiteName, DomainName>,
+}

@@ -1,0 +1,196 @@
+//! Files to typed documents, one customer at a time, with every mistake located. References between documents are checked in [`crate::link`].
+
+use crate::codes;
+use crate::input::{CustomerFiles, HeadFiles, SourceFile, diagnose};
+use crate::object::ObjectId;
+use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use tenantry_schema::Diagnostic;
+use tenantry_schema::diagnostic::Place;
+use tenantry_schema::document::{
+    Activation, Customer, DomainClaim, Fulfilled, Hub, Kind, Order, Server, ServerAssignment, Staff, ToolDecision, classify,
+};
+use tenantry_schema::id::{CustomerId, OrderId, ServerId, ToolName};
+use tenantry_yaml::{Limits, Problem, ProblemKind};
+
+/// The documents of `fleet/` itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeadDocuments {
+    /// `hub.yaml`
+    pub hub: Hub,
+    /// `staff.yaml`
+    pub staff: Staff,
+    /// `activation.yaml`
+    pub activation: Option<Activation>,
+    /// Object id of `hub-key.yaml`.
+    pub hub_key: Option<ObjectId>,
+    /// Object id of `secrets.yaml`.
+    pub secrets: Option<ObjectId>,
+}
+
+/// The documents of one customer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CustomerDocuments {
+    /// The customer.
+    pub id: CustomerId,
+    /// `customer.yaml`
+    pub customer: Customer,
+    /// What they bought.
+    pub orders: BTreeMap<OrderId, Order>,
+    /// Their machines.
+    pub servers: BTreeMap<ServerId, Server>,
+    /// `secrets.yaml`
+    pub secrets: Option<SecretsFile>,
+    /// What the hub decided, by order.
+    pub decisions: BTreeMap<OrderId, OrderDecisions>,
+}
+
+/// What the hub decided for one order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OrderDecisions {
+    /// Its server.
+    pub server: Option<ServerAssignment>,
+    /// Its domain.
+    pub domain: Option<DomainClaim>,
+    /// First fulfilment.
+    pub fulfilled: Option<Fulfilled>,
+    /// Pin and ports, by tool.
+    pub tools: BTreeMap<ToolName, ToolDecision>,
+    /// Generated secrets, by tool.
+    pub secrets: BTreeMap<ToolName, SecretsFile>,
+}
+
+/// A SOPS file as it is known without a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretsFile {
+    /// Object id of the file.
+    pub blob: ObjectId,
+    /// Names of its secrets.
+    pub names: BTreeSet<String>,
+}
+
+/// Reads the documents of `fleet/` itself. None where `hub.yaml` or `staff.yaml` has errors.
+pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
+    let mut found = Vec::new();
+    let (mut hub, mut staff, mut activation) = (None, None, None);
+    let (mut hub_key, mut secrets) = (None, None);
+    for file in &files.files {
+        match classify(&file.path) {
+            Kind::Hub => hub = read::<Hub>(file, &mut found),
+            Kind::Staff => staff = read::<Staff>(file, &mut found),
+            Kind::Activation => activation = read::<Activation>(file, &mut found),
+            Kind::HubKey => hub_key = read_secrets(file, &mut found).map(|file| file.blob),
+            Kind::HubSecrets => secrets = read_secrets(file, &mut found).map(|file| file.blob),
+            Kind::Misplaced(expected) => found.push(misplaced(file, expected)),
+            _ => {}
+        }
+    }
+    if !files.files.iter().any(|file| file.path == "fleet/hub.yaml") {
+        found.push(
+            Diagnostic::error(codes::MISSING_FILE, Place::file("fleet/hub.yaml"), "the fleet has no `fleet/hub.yaml`")
+                .note("`tenantry init DIR` makes a fleet"),
+        );
+    }
+    let documents = match (hub, found.iter().any(Diagnostic::is_error)) {
+        (Some(hub), false) => Some(HeadDocuments { hub, staff: staff.unwrap_or_default(), activation, hub_key, secrets }),
+        _ => None,
+    };
+    (documents, found)
+}
+
+/// Reads the documents of one customer. None where any of them has errors: the customer then stays at its last good version.
+pub fn customer(files: &CustomerFiles) -> (Option<CustomerDocuments>, Vec<Diagnostic>) {
+    let mut found = Vec::new();
+    let mut documents = CustomerDocuments {
+        id: files.id.clone(),
+        customer: Customer::default(),
+        orders: BTreeMap::new(),
+        servers: BTreeMap::new(),
+        secrets: None,
+        decisions: BTreeMap::new(),
+    };
+    for file in &files.files {
+        take(&mut documents, file, &mut found);
+    }
+    let good = !found.iter().any(Diagnostic::is_error);
+    (good.then_some(documents), found)
+}
+
+fn take(documents: &mut CustomerDocuments, file: &SourceFile, found: &mut Vec<Diagnostic>) {
+    let decided = &mut documents.decisions;
+    match classify(&file.path) {
+        Kind::Customer(_) => documents.customer = read(file, found).unwrap_or_default(),
+        Kind::Order(_, id) => insert(&mut documents.orders, id, read(file, found)),
+        Kind::Server(_, id) => insert(&mut documents.servers, id, read(file, found)),
+        Kind::CustomerSecrets(_) => documents.secrets = read_secrets(file, found),
+        // Personal data is read by the key of its customer alone, where it is needed.
+        Kind::PersonalData(_) => drop(read_secrets(file, found)),
+        Kind::ServerAssignment(_, order) => decided.entry(order).or_default().server = read(file, found),
+        Kind::DomainClaim(_, order) => decided.entry(order).or_default().domain = read(file, found),
+        Kind::Fulfilled(_, order) => decided.entry(order).or_default().fulfilled = read(file, found),
+        Kind::ToolDecision(_, order, tool) => insert(&mut decided.entry(order).or_default().tools, tool, read(file, found)),
+        Kind::ToolSecrets(_, order, tool) => {
+            insert(&mut decided.entry(order).or_default().secrets, tool, read_secrets(file, found));
+        }
+        Kind::Misplaced(expected) => found.push(misplaced(file, expected)),
+        _ => {}
+    }
+}
+
+fn insert<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    if let Some(value) = value {
+        map.insert(key, value);
+    }
+}
+
+fn misplaced(file: &SourceFile, expected: &str) -> Diagnostic {
+    Diagnostic::error(codes::MISPLACED, Place::file(&file.path), "this file is not a document of the fleet").note(expected)
+}
+
+/// Reads one document.
+pub fn read<T: DeserializeOwned>(file: &SourceFile, found: &mut Vec<Diagnostic>) -> Option<T> {
+    let text = text(file, found)?;
+    match tenantry_yaml::from_str(text, &Limits::default()) {
+        Ok(document) => Some(document),
+        Err(problems) => {
+            found.extend(problems.iter().map(|problem| diagnose(&file.path, text, code_of(problem), problem)));
+            None
+        }
+    }
+}
+
+fn text<'f>(file: &'f SourceFile, found: &mut Vec<Diagnostic>) -> Option<&'f str> {
+    match &file.text {
+        Ok(text) => Some(text),
+        Err(why) => {
+            found.push(Diagnostic::error(codes::UNREADABLE, Place::file(&file.path), format!("the file cannot be read: {why}")));
+            None
+        }
+    }
+}
+
+fn read_secrets(file: &SourceFile, found: &mut Vec<Diagnostic>) -> Option<SecretsFile> {
+    let text = text(file, found)?;
+    match tenantry_sops::top_level_keys(text) {
+        Ok(names) => Some(SecretsFile { blob: file.id, names: names.into_iter().map(Cow::into_owned).collect() }),
+        Err(why) => {
+            found.push(
+                Diagnostic::error(codes::NOT_ENCRYPTED, Place::file(&file.path), format!("not a SOPS-encrypted file: {why}"))
+                    .note(format!("encrypt it before it is committed: `sops -e -i {}`", file.path))
+                    .note("if it was committed in clear text, its secrets are known to everyone who can read the repository: replace them"),
+            );
+            None
+        }
+    }
+}
+
+/// The code of a reader's problem.
+pub fn code_of(problem: &Problem) -> u16 {
+    match problem.kind {
+        ProblemKind::UnknownField { .. } => codes::UNKNOWN_KEY,
+        ProblemKind::MissingField { .. } => codes::MISSING_KEY,
+        ProblemKind::WrongType { .. } | ProblemKind::InvalidValue { .. } | ProblemKind::UnknownVariant { .. } => codes::BAD_VALUE,
+        _ => codes::SYNTAX,
+    }
+}

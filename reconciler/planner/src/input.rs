@@ -1,0 +1,90 @@
+//! What the hub hands in: files of one commit, already read. Nothing here reads anything itself.
+
+use crate::object::ObjectId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tenantry_schema::Diagnostic;
+use tenantry_schema::diagnostic::Place;
+use tenantry_schema::id::{CustomerId, ToolName};
+
+/// One file.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// Path in the repository.
+    pub path: String,
+    /// Object id of its content.
+    pub id: ObjectId,
+    /// Its content, or why it cannot be read (a link, too large, not UTF-8).
+    pub text: Result<Arc<str>, &'static str>,
+}
+
+/// All files of one customer: `fleet/customers/<id>` and `fleet/decisions/<id>`.
+#[derive(Debug, Clone)]
+pub struct CustomerFiles {
+    /// The customer.
+    pub id: CustomerId,
+    /// In path order.
+    pub files: Vec<SourceFile>,
+}
+
+/// The files of `fleet/` itself.
+#[derive(Debug, Clone, Default)]
+pub struct HeadFiles {
+    /// In path order.
+    pub files: Vec<SourceFile>,
+}
+
+/// One tree of a stack, with all files below it.
+#[derive(Debug, Clone)]
+pub struct StackFiles {
+    /// The tool.
+    pub tool: ToolName,
+    /// Object id of the tree.
+    pub tree: ObjectId,
+    /// By path relative to the tree; executable bits and links are not carried.
+    pub files: BTreeMap<String, Arc<[u8]>>,
+    /// Paths that cannot be taken (links, submodules, too large), with the reason.
+    pub refused: BTreeMap<String, &'static str>,
+}
+
+/// One tree of `nginx/`.
+#[derive(Debug, Clone)]
+pub struct NginxFiles {
+    /// Object id of the tree.
+    pub tree: ObjectId,
+    /// Templates by name without `.conf`.
+    pub templates: BTreeMap<String, Arc<str>>,
+}
+
+/// Answers with the text of a file of the commit that is being compiled, so that a finding can show its line.
+pub type TextOf<'a> = dyn Fn(&str) -> Option<Arc<str>> + Sync + 'a;
+
+/// A place found by walking to `keys` in the YAML file `path`: the key itself where `at_key`, else the value. Falls back to the file.
+pub fn locate(text_of: &TextOf<'_>, path: &str, keys: &[&str], at_key: bool) -> Place {
+    let Some(text) = text_of(path) else { return Place::file(path) };
+    let Ok(root) = tenantry_yaml::parse(&text, &tenantry_yaml::Limits::default()) else { return Place::file(path) };
+    let span = if at_key { root.key_span_at(keys) } else { root.at(keys).map(|node| node.span) };
+    // In a list (`tools: [html]`) the last key is an item.
+    let span = span.or_else(|| {
+        let (last, above) = keys.split_last()?;
+        let items = root.at(above)?.as_sequence()?;
+        items.iter().find(|item| item.as_str() == Some(last)).map(|item| item.span)
+    });
+    match span {
+        Some(span) => Place::of(path, &text, span.start, span.end),
+        None => Place::file(path),
+    }
+}
+
+/// Turns a reader's problem into a diagnostic of `path`.
+pub fn diagnose(path: &str, text: &str, code: u16, problem: &tenantry_yaml::Problem) -> Diagnostic {
+    let place = Place::of(path, text, problem.span.start, problem.span.end);
+    let mut diagnostic = Diagnostic::error(code, place, problem.message.clone()).label(problem.label.clone());
+    if let Some(help) = &problem.help {
+        diagnostic = diagnostic.note(help.clone());
+    }
+    if let Some((span, why)) = problem.related.first() {
+        diagnostic = diagnostic.related(Place::of(path, text, span.start, span.end), why.clone());
+    }
+    diagnostic
+}

@@ -1,0 +1,281 @@
+//! One order: which decisions it needs, what of it is ready to run, how far it is and why not further.
+
+use super::allocate::{add_ports, choose_server};
+use super::customer::{Customer, Placed, memory_needed};
+use super::health::{ToolView, view_tool};
+use crate::decision::{Choice, Decision};
+use crate::desired::{OrderDesired, ToolDesired};
+use crate::domains::Verdict;
+use crate::slice_input::{InstanceInput, SliceInput};
+use crate::status::{Health, OrderStatus, Phase, ToolStatus};
+use crate::waiting::WaitingOn;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tenantry_schema::document::{Automation, DomainClaim, Fulfilled, Pin, SecretSpec, State, ToolDecision, WebPorts};
+use tenantry_schema::id::{InstanceName, OrderId, ServerId, ToolName};
+use tenantry_schema::name::VariableName;
+
+/// An order between its decisions and the state of its server.
+pub(super) struct Draft {
+    phase: Phase,
+    waiting: Vec<WaitingOn>,
+    server: Option<ServerId>,
+}
+
+/// Works out decisions, and puts what is ready onto its server.
+pub(super) fn plan_order(
+    customer: &Customer<'_>,
+    id: &OrderId,
+    order: &OrderDesired,
+    placed: &mut BTreeMap<ServerId, Placed>,
+    decisions: &mut Vec<Decision>,
+) -> Draft {
+    let mut draft = Draft { phase: Phase::PaymentConfirmed, waiting: Vec::new(), server: order.server.clone() };
+    let mut decide = |choice| decisions.push(Decision { order: customer.order_key(id), choice });
+    let paused = order.document.automation == Automation::Paused;
+    if paused {
+        draft.waiting.push(WaitingOn::Paused);
+    }
+    match customer.verdict(id, order) {
+        Verdict::Holds => {}
+        Verdict::Free if paused => return draft.hold(placed),
+        Verdict::Free => decide(Choice::Domain(DomainClaim { domain: order.document.domain.clone() })),
+        Verdict::Taken { domain, holder } => {
+            draft.phase = Phase::NeedsAttention;
+            draft.waiting.push(WaitingOn::DomainTaken { domain, holder });
+            return draft.hold(placed);
+        }
+    }
+    let Some(server) = place(customer, id, order, paused, &mut draft, &mut decide) else { return draft.hold(placed) };
+    let mut incomplete = false;
+    for (name, tool) in &order.tools {
+        let chosen = if paused { Vec::new() } else { choose(customer, &server, name, tool, &mut draft) };
+        let undecided = !chosen.is_empty();
+        chosen.into_iter().for_each(&mut decide);
+        incomplete |= undecided;
+        let placed = placed.entry(server.clone()).or_default();
+        match ready(id, name, order, tool).filter(|_| !undecided) {
+            Some(instance) => {
+                placed.instances.insert(InstanceName::new(id, name), instance);
+            }
+            None => placed.held |= tool.pinned,
+        }
+    }
+    if order.claim.as_ref() != Some(&order.document.domain) || order.server.is_none() {
+        // Decided in this pass, committed before it counts: nothing of it may run yet.
+        if let Some(placed) = placed.get_mut(&server) {
+            placed.held |= order.tools.values().any(|tool| tool.pinned);
+            for name in order.tools.keys() {
+                placed.instances.remove(&InstanceName::new(id, name));
+            }
+        }
+        incomplete = true;
+    }
+    if incomplete {
+        draft.waiting.push(WaitingOn::Decision { what: "server, versions, ports and secrets".into() });
+    }
+    draft
+}
+
+/// The server of an order: as assigned, else chosen now.
+fn place(
+    customer: &Customer<'_>,
+    id: &OrderId,
+    order: &OrderDesired,
+    paused: bool,
+    draft: &mut Draft,
+    decide: &mut impl FnMut(Choice),
+) -> Option<ServerId> {
+    if let Some(server) = &order.server {
+        if !customer.desired.servers.contains_key(server) {
+            draft.phase = Phase::NeedsAttention;
+            draft.waiting.push(WaitingOn::ServerGone { server: server.clone() });
+            return None;
+        }
+        if let Some(to) = order.document.server.clone().filter(|to| to != server) {
+            draft.waiting.push(WaitingOn::Move { from: server.clone(), to });
+        }
+        return Some(server.clone());
+    }
+    if paused {
+        return None;
+    }
+    let needs = memory_needed(order);
+    let Some(assignment) = choose_server(customer, id, needs) else {
+        draft.phase = Phase::AwaitingServer;
+        let needs = if customer.desired.servers.is_empty() { 0 } else { needs };
+        draft.waiting.push(WaitingOn::Server { needs });
+        return None;
+    };
+    let server = assignment.server.clone();
+    customer.servers.borrow_mut().insert(id.clone(), server.clone());
+    decide(Choice::Server(assignment));
+    draft.server = Some(server.clone());
+    Some(server)
+}
+
+/// Decisions that a tool still needs. Empty where there are none, or none can be made.
+fn choose(customer: &Customer<'_>, server: &ServerId, name: &ToolName, tool: &ToolDesired, draft: &mut Draft) -> Vec<Choice> {
+    let (Some(stack), Some(templates)) = (&tool.stack, &tool.templates) else {
+        draft.waiting.push(WaitingOn::StackBroken { tool: name.clone() });
+        return Vec::new();
+    };
+    let mut choices = Vec::new();
+    let mut ports = tool.ports.clone();
+    let mut taken = customer.ports.borrow_mut();
+    let fits = add_ports(&mut ports, stack.sites.keys(), first_port(customer, server), taken.entry(server.clone()).or_default());
+    if !fits {
+        draft.waiting.push(WaitingOn::Decision { what: format!("ports for {name}: none is free on {server}") });
+        return Vec::new();
+    }
+    if !tool.pinned || ports != tool.ports {
+        let pin = Pin { tree: stack.tree.to_string(), nginx: templates.tree.to_string() };
+        choices.push(Choice::Tool(name.clone(), ToolDecision { pin, ports }));
+    }
+    let missing: BTreeMap<VariableName, SecretSpec> = missing_secrets(tool);
+    if !missing.is_empty() {
+        choices.push(Choice::Secrets(name.clone(), missing));
+    }
+    choices
+}
+
+fn first_port(customer: &Customer<'_>, server: &ServerId) -> u16 {
+    customer.desired.servers.get(server).map_or_else(|| WebPorts::default().sites, |server| server.web.sites)
+}
+
+fn missing_secrets(tool: &ToolDesired) -> BTreeMap<VariableName, SecretSpec> {
+    let Some(stack) = &tool.stack else { return BTreeMap::new() };
+    let have = tool.secrets.as_ref().map(|file| &file.names);
+    let missing = stack.document.secrets.iter().filter(|(name, _)| !have.is_some_and(|have| have.contains(name.as_str())));
+    missing.map(|(name, spec)| (name.clone(), spec.clone())).collect()
+}
+
+/// The tool as it goes into a slice; none while anything about it is undecided or unknown.
+fn ready(order_id: &OrderId, name: &ToolName, order: &OrderDesired, tool: &ToolDesired) -> Option<InstanceInput> {
+    let (stack, templates) = (tool.stack.clone()?, tool.templates.clone()?);
+    let complete = tool.pinned && missing_secrets(tool).is_empty() && stack.sites.keys().all(|site| tool.ports.contains_key(site));
+    complete.then(|| InstanceInput {
+        order: order_id.clone(),
+        tool: name.clone(),
+        state: tool.document.wanted_state(),
+        domain: order.document.domain.clone(),
+        document: tool.document.clone(),
+        tree: stack.tree,
+        nginx: templates.tree,
+        ports: tool.ports.clone(),
+        hosts: tool.hosts.clone(),
+        secrets: tool.secrets.as_ref().map(|file| file.blob),
+        stack,
+        templates,
+    })
+}
+
+impl Draft {
+    /// Ends here. What runs of it already must not vanish from its server's slice because of that.
+    fn hold(self, placed: &mut BTreeMap<ServerId, Placed>) -> Self {
+        if let Some(placed) = self.server.as_ref().and_then(|server| placed.get_mut(server)) {
+            placed.held = true;
+        }
+        self
+    }
+
+    /// Adds what its server says, and the record of first fulfilment where that is due.
+    pub(super) fn finish(
+        mut self,
+        customer: &Customer<'_>,
+        id: &OrderId,
+        order: &OrderDesired,
+        slices: &BTreeMap<ServerId, (Arc<SliceInput>, String)>,
+        decisions: &mut Vec<Decision>,
+    ) -> OrderStatus {
+        let slice = self.server.as_ref().and_then(|server| slices.get(server));
+        let views: BTreeMap<&ToolName, ToolView> = order
+            .tools
+            .iter()
+            .map(|(name, tool)| (name, view_tool(customer, self.server.as_ref(), &InstanceName::new(id, name), tool, slice)))
+            .collect();
+        let record = self.record(customer, order, &views);
+        if let Some(record) = &record {
+            decisions.push(Decision { order: customer.order_key(id), choice: Choice::Fulfilled(record.clone()) });
+        }
+        let fulfilled = order.fulfilled.as_ref();
+        self.settle_phase(customer, order, &views);
+        let health = views.values().map(|view| view.health).max_by_key(|health| severity(*health)).unwrap_or(Health::Unknown);
+        for view in views.values() {
+            for reason in &view.waiting {
+                if !self.waiting.contains(reason) {
+                    self.waiting.push(reason.clone());
+                }
+            }
+        }
+        let web = self.server.as_ref().and_then(|server| customer.desired.servers.get(server)).map(|server| server.web);
+        let suffix = web.filter(|web| web.https != 443).map_or(String::new(), |web| format!(":{}", web.https));
+        OrderStatus {
+            customer: customer.desired.id.clone(),
+            order: id.clone(),
+            plan: order.document.plan.clone(),
+            domain: order.document.domain.to_string(),
+            phase: self.phase,
+            health,
+            server: self.server,
+            waiting: self.waiting,
+            tools: order
+                .tools
+                .iter()
+                .map(|(name, tool)| ToolStatus {
+                    tool: name.clone(),
+                    title: tool.stack.as_ref().map_or_else(|| name.to_string(), |stack| stack.document.title.clone()),
+                    wanted: tool.document.wanted_state(),
+                    health: views.get(name).map_or(Health::Unknown, |view| view.health),
+                    urls: tool.hosts.values().map(|host| format!("https://{host}{suffix}")).collect(),
+                    pin: tool.stack.as_ref().filter(|_| tool.pinned).map(|stack| stack.tree.short()),
+                    newer_available: tool.newer_available,
+                    fulfilled_at: fulfilled.and_then(|record| record.tools.get(name).copied()),
+                })
+                .collect(),
+            fulfilled_at: fulfilled.and_then(|record| record.order),
+        }
+    }
+
+    fn settle_phase(&mut self, customer: &Customer<'_>, order: &OrderDesired, views: &BTreeMap<&ToolName, ToolView>) {
+        if order.fulfilled.as_ref().is_some_and(|record| record.order.is_some()) {
+            self.phase = Phase::Fulfilled;
+            return;
+        }
+        if self.phase != Phase::PaymentConfirmed {
+            return;
+        }
+        let Some(server) = self.server.as_ref().filter(|_| order.server.is_some()) else { return };
+        let begun = customer.seen(server).is_some() || views.values().any(|view| view.delivered);
+        self.phase = if begun { Phase::Provisioning } else { Phase::ServerReady };
+    }
+
+    /// The record of first fulfilment, if it has something new to say.
+    fn record(&self, customer: &Customer<'_>, order: &OrderDesired, views: &BTreeMap<&ToolName, ToolView>) -> Option<Fulfilled> {
+        let mut record = order.fulfilled.clone().unwrap_or(Fulfilled { order: None, tools: BTreeMap::new() });
+        let before = record.clone();
+        let at = customer.observed.now;
+        for (name, tool) in &order.tools {
+            let good = views.get(name).is_some_and(|view| view.proven);
+            if good && tool.document.wanted_state() == State::Running && !record.tools.contains_key(name) {
+                record.tools.insert(name.clone(), at);
+            }
+        }
+        let wanted = order.tools.iter().filter(|(_, tool)| tool.document.wanted_state() == State::Running);
+        let all = wanted.clone().all(|(name, _)| record.tools.contains_key(name)) && wanted.count() > 0;
+        if all && record.order.is_none() {
+            record.order = Some(at);
+        }
+        (record != before).then_some(record)
+    }
+}
+
+fn severity(health: Health) -> u8 {
+    match health {
+        Health::Healthy => 0,
+        Health::Progressing => 1,
+        Health::Unknown => 2,
+        Health::Degraded => 3,
+        Health::Failed => 4,
+    }
+}

@@ -1,0 +1,191 @@
+//! From what should be to the files of a slice. All rendering happens here, on the hub; agents only put things in place.
+//!
+//! A pure function of the input and the plaintext of the secrets. Signing and encryption come afterwards and elsewhere.
+
+mod env_file;
+mod variables;
+
+use crate::catalogue::template_environment;
+use crate::slice_input::{InstanceInput, SliceInput};
+use minijinja::{Value, context};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use tenantry_schema::Secret;
+use tenantry_schema::document::{State, WebPorts};
+use tenantry_schema::id::{InstanceName, SiteName};
+use tenantry_schema::name::{DomainName, NameError, RelativePath, VariableName};
+use tenantry_schema::wire::{HostSpec, InstanceSpec, SiteSpec};
+
+pub use env_file::{parse as parse_env_file, write as write_env_file};
+pub use variables::{builtin_names, prefix as site_prefix};
+
+/// Secrets in plain text, as far as one slice needs them.
+#[derive(Debug, Default)]
+pub struct Plaintext {
+    /// The customer's own, by name.
+    pub customer: BTreeMap<String, Secret>,
+    /// Generated ones, by instance and name.
+    pub generated: BTreeMap<InstanceName, BTreeMap<String, Secret>>,
+}
+
+/// The content of a slice before encryption and signature.
+#[derive(Debug, Default)]
+pub struct Rendered {
+    /// Files in clear.
+    pub files: BTreeMap<RelativePath, Vec<u8>>,
+    /// Secrets by instance, each to become `stacks/<instance>/secrets.yaml`.
+    pub secrets: BTreeMap<InstanceName, BTreeMap<VariableName, Secret>>,
+}
+
+/// Why a slice cannot be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// A secret that documents name has no value.
+    #[error("{instance}: the secret `{name}` has no value")]
+    MissingSecret {
+        /// Whose.
+        instance: InstanceName,
+        /// Which.
+        name: String,
+    },
+    /// A template failed.
+    #[error("{instance}: template `{file}` failed: {reason}")]
+    Template {
+        /// Whose.
+        instance: InstanceName,
+        /// Which.
+        file: String,
+        /// What minijinja says.
+        reason: String,
+    },
+    /// A path that cannot be part of a slice.
+    #[error("{instance}: {source}")]
+    Path {
+        /// Whose.
+        instance: InstanceName,
+        /// Why.
+        source: NameError,
+    },
+    /// `host.yaml` could not be written.
+    #[error("host.yaml: {0}")]
+    Host(String),
+}
+
+/// Renders one slice.
+pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, RenderError> {
+    let mut rendered = Rendered::default();
+    let mut host = HostSpec {
+        server: input.server.clone(),
+        manage: input.manage,
+        window: input.window,
+        web: input.web,
+        instances: BTreeMap::new(),
+    };
+    for (name, instance) in &input.instances {
+        let instance = Instance { name, input: instance, web: input.web };
+        instance.render(plaintext, &mut rendered)?;
+        host.instances.insert(name.clone(), instance.spec());
+    }
+    let yaml = serde_yaml::to_string(&host).map_err(|why| RenderError::Host(why.to_string()))?;
+    let path = RelativePath::try_from("host.yaml").map_err(|why| RenderError::Host(why.to_string()))?;
+    rendered.files.insert(path, yaml.into_bytes());
+    Ok(rendered)
+}
+
+struct Instance<'a> {
+    name: &'a InstanceName,
+    input: &'a InstanceInput,
+    web: WebPorts,
+}
+
+impl Instance<'_> {
+    fn render(&self, plaintext: &Plaintext, out: &mut Rendered) -> Result<(), RenderError> {
+        let (plain, secret) = variables::gather(self.name, self.input, self.web, plaintext)?;
+        let folder = format!("stacks/{}", self.name);
+        self.put(out, format!("{folder}/compose.yaml"), self.input.stack.compose.as_bytes().to_vec())?;
+        self.put(out, format!("{folder}/.env"), env_file::write(&plain).into_bytes())?;
+        for (path, content) in self.input.stack.files.iter() {
+            match path.strip_suffix(".j2") {
+                Some(target) => {
+                    let text = self.template(path, &String::from_utf8_lossy(content), &plain)?;
+                    self.put(out, format!("{folder}/{target}"), text.into_bytes())?;
+                }
+                None => self.put(out, format!("{folder}/{path}"), content.to_vec())?,
+            }
+        }
+        if self.input.state == State::Running {
+            for (site, host) in &self.input.hosts {
+                let text = self.site(site, host)?;
+                self.put(out, format!("sites/{host}.conf"), text.into_bytes())?;
+            }
+        }
+        if !secret.is_empty() {
+            out.secrets.insert(self.name.clone(), secret);
+        }
+        Ok(())
+    }
+
+    fn spec(&self) -> InstanceSpec {
+        let sites = self.input.hosts.iter().filter_map(|(site, host)| {
+            let port = *self.input.ports.get(site)?;
+            Some((site.clone(), SiteSpec { host: host.clone(), port }))
+        });
+        InstanceSpec {
+            order: self.input.order.clone(),
+            tool: self.input.tool.clone(),
+            state: self.input.state,
+            smoke: self.input.stack.document.smoke.clone(),
+            sites: sites.collect(),
+            has_data: self.input.stack.has_data,
+        }
+    }
+
+    fn put(&self, out: &mut Rendered, path: String, content: Vec<u8>) -> Result<(), RenderError> {
+        let path = RelativePath::try_from(path).map_err(|source| RenderError::Path { instance: self.name.clone(), source })?;
+        out.files.insert(path, content);
+        Ok(())
+    }
+
+    fn template(&self, file: &str, source: &str, variables: &BTreeMap<VariableName, String>) -> Result<String, RenderError> {
+        let mut environment = template_environment();
+        let values = Value::from_pairs(variables.iter().map(|(name, value)| (name.to_string(), value.clone())));
+        // The name's ending decides the escaping: values are escaped in HTML files.
+        let name = file.strip_suffix(".j2").unwrap_or(file);
+        environment
+            .add_template_owned(name.to_owned(), source.to_owned())
+            .and_then(|()| environment.get_template(name)?.render(values))
+            .map_err(|why| self.failed(file, &why))
+    }
+
+    fn site(&self, site: &SiteName, host: &DomainName) -> Result<String, RenderError> {
+        let input = self.input;
+        let Some(spec) = input.stack.sites.get(site) else { return Ok(String::new()) };
+        let file = format!("nginx/{}.conf", spec.template);
+        let port = input.ports.get(site).copied().unwrap_or_default();
+        let headers = Value::from_pairs(input.document.headers.iter().map(|(name, value)| (name.to_string(), value.to_string())));
+        let values = context! {
+            host => host.as_str(),
+            upstream => format!("127.0.0.1:{port}"),
+            listen => context! { http => listen(self.web.address, self.web.http), https => listen(self.web.address, self.web.https) },
+            https_port_suffix => if self.web.https == 443 { String::new() } else { format!(":{}", self.web.https) },
+            certificate => format!("tenantry/certificates/{host}"),
+            headers => headers,
+            stack => self.name.as_str(),
+            max_body => spec.max_body.0,
+        };
+        input.templates.render(&spec.template, values).map_err(|why| self.failed(&file, &why))
+    }
+
+    fn failed(&self, file: &str, why: &minijinja::Error) -> RenderError {
+        RenderError::Template { instance: self.name.clone(), file: file.to_owned(), reason: format!("{why:#}") }
+    }
+}
+
+/// The argument of nginx's `listen`.
+fn listen(address: Option<IpAddr>, port: u16) -> String {
+    match address {
+        Some(IpAddr::V6(address)) => format!("[{address}]:{port}"),
+        Some(IpAddr::V4(address)) => format!("{address}:{port}"),
+        None => port.to_string(),
+    }
+}

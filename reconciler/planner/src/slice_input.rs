@@ -1,0 +1,80 @@
+//! What a slice is rendered from: everything that can make it differ, as plain data with one digest. Equal digest, nothing to render.
+
+use crate::catalogue::{CompiledStack, Templates};
+use crate::object::ObjectId;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tenantry_schema::document::{Manage, State, Tool, WebPorts};
+use tenantry_schema::id::{FleetId, InstanceName, OrderId, ServerKey, SiteName, ToolName};
+use tenantry_schema::key::PublicKeys;
+use tenantry_schema::name::DomainName;
+use tenantry_schema::window::Window;
+
+/// Bumped when rendering changes so that equal inputs no longer give equal files.
+pub const RENDERER: u32 = 1;
+
+/// Everything that the slice of one server is made of, apart from the plaintext of secrets, which is named by object id.
+#[derive(Debug, Clone, Serialize)]
+pub struct SliceInput {
+    /// [`RENDERER`].
+    pub renderer: u32,
+    /// The fleet.
+    pub fleet_id: FleetId,
+    /// The server.
+    pub server: ServerKey,
+    /// Its agent's keys: secrets are encrypted to them.
+    pub agent: PublicKeys,
+    /// How much the agent may do.
+    pub manage: Manage,
+    /// When disruptive steps may be taken.
+    pub window: Option<Window>,
+    /// Where the web server listens.
+    pub web: WebPorts,
+    /// The customer's own secrets file.
+    pub customer_secrets: Option<ObjectId>,
+    /// What runs.
+    pub instances: BTreeMap<InstanceName, InstanceInput>,
+}
+
+/// What one tool is rendered from.
+#[derive(Debug, Clone, Serialize)]
+pub struct InstanceInput {
+    /// Its order.
+    pub order: OrderId,
+    /// The tool.
+    pub tool: ToolName,
+    /// Whether it runs.
+    pub state: State,
+    /// The order's domain.
+    pub domain: DomainName,
+    /// Settings of the order.
+    pub document: Tool,
+    /// The stack's tree.
+    pub tree: ObjectId,
+    /// The templates' tree.
+    pub nginx: ObjectId,
+    /// Ports by site.
+    pub ports: BTreeMap<SiteName, u16>,
+    /// Names by site.
+    pub hosts: BTreeMap<SiteName, DomainName>,
+    /// The file of generated secrets.
+    pub secrets: Option<ObjectId>,
+    /// The stack itself; named by `tree`.
+    #[serde(skip)]
+    pub stack: Arc<CompiledStack>,
+    /// The templates themselves; named by `nginx`.
+    #[serde(skip)]
+    pub templates: Arc<Templates>,
+}
+
+impl SliceInput {
+    /// SHA-256 of everything in it, in hexadecimal.
+    pub fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        // Plain data types of ours: serialising them cannot fail.
+        hasher.update(serde_json::to_vec(self).unwrap_or_default());
+        hex::encode(hasher.finalize())
+    }
+}

@@ -1,0 +1,163 @@
+//! Why something is not done yet (law 12): one variant a reason, one sentence each.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use tenantry_schema::id::{InstanceName, OrderKey, ServerId, ToolName};
+use tenantry_schema::wire::RefusalKind;
+
+/// Why something is not done yet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum WaitingOn {
+    /// `automation: paused`.
+    Paused,
+    /// Another order holds the domain, or one above or below it.
+    DomainTaken {
+        /// The domain that is in the way.
+        domain: String,
+        /// Who holds it.
+        holder: OrderKey,
+    },
+    /// The server that the order was assigned to is no longer in the fleet.
+    ServerGone {
+        /// The server.
+        server: ServerId,
+    },
+    /// The order names another server than the one it runs on; moving data needs an operation.
+    Move {
+        /// Where it runs.
+        from: ServerId,
+        /// Where the document wants it.
+        to: ServerId,
+    },
+    /// The customer has no server, or none with enough memory.
+    Server {
+        /// Bytes of memory that the order asks for.
+        needs: u64,
+    },
+    /// The server document has no `agent:` keys.
+    AgentKeys {
+        /// The server.
+        server: ServerId,
+    },
+    /// The agent has never reported.
+    FirstContact {
+        /// The server.
+        server: ServerId,
+    },
+    /// The agent has not reported for a while.
+    AgentSilent {
+        /// The server.
+        server: ServerId,
+        /// Its last report.
+        since: Timestamp,
+    },
+    /// The agent has not taken the newest slice yet.
+    SliceDelivery {
+        /// The server.
+        server: ServerId,
+    },
+    /// The agent refused the slice.
+    SliceRefused {
+        /// The server.
+        server: ServerId,
+        /// Why.
+        reason: RefusalKind,
+        /// In a sentence.
+        detail: String,
+    },
+    /// The agent is at work on it.
+    Convergence {
+        /// What it works on.
+        instance: InstanceName,
+        /// What it says.
+        message: Option<String>,
+    },
+    /// The agent could not do it and tries again.
+    AgentFailure {
+        /// What failed.
+        instance: InstanceName,
+        /// What it says.
+        message: String,
+    },
+    /// Disruptive steps wait for the maintenance window.
+    Window {
+        /// When it opens.
+        opens: Timestamp,
+    },
+    /// The server is managed by `observe`.
+    ObserveOnly {
+        /// The server.
+        server: ServerId,
+    },
+    /// The agent is paused by hand.
+    AgentPaused {
+        /// When that ends by itself.
+        until: Timestamp,
+    },
+    /// The tool's stack cannot be used as it is on the branch.
+    StackBroken {
+        /// The tool.
+        tool: ToolName,
+    },
+    /// The document has errors and the order was never good.
+    Documents,
+    /// A decision has to be committed first.
+    Decision {
+        /// What is to be decided.
+        what: String,
+    },
+    /// A retry after failures.
+    Retry {
+        /// When.
+        at: Timestamp,
+        /// What went wrong last.
+        error: String,
+    },
+    /// All attempts failed; a commit or a retry operation is needed.
+    Dead {
+        /// What went wrong last.
+        error: String,
+    },
+    /// This hub may not act: another one is activated, or none.
+    Activation {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl fmt::Display for WaitingOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Paused => write!(f, "the order is paused (`automation: paused`)"),
+            Self::DomainTaken { domain, holder } => write!(f, "the domain {domain} belongs to order {holder}; the first keeps it"),
+            Self::ServerGone { server } => write!(f, "server {server} is no longer in the fleet; restore its document, or remove the order"),
+            Self::Move { from, to } => write!(f, "the order runs on {from}; its data is not moved to {to} by an edit (set `server: {from}`)"),
+            Self::Server { needs: 0 } => write!(f, "the customer has no server; add one under servers/"),
+            Self::Server { needs } => write!(f, "no server of the customer has {} MiB of memory free", needs >> 20),
+            Self::AgentKeys { server } => {
+                write!(f, "server {server} has no agent keys; run `tenantry-agent enrol` there and add what it prints to its document")
+            }
+            Self::FirstContact { server } => write!(f, "the agent on {server} has never reported; start `tenantry-agent run` there"),
+            Self::AgentSilent { server, since } => write!(f, "the agent on {server} has been silent since {since:.0}"),
+            Self::SliceDelivery { server } => write!(f, "the agent on {server} has not taken the newest slice yet"),
+            Self::SliceRefused { server, reason, detail } => {
+                let reason = serde_json::to_value(reason).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+                write!(f, "the agent on {server} refused the slice ({reason}): {detail}")
+            }
+            Self::Convergence { instance, message: Some(message) } => write!(f, "{instance} is being set up: {message}"),
+            Self::Convergence { instance, message: None } => write!(f, "{instance} is being set up"),
+            Self::AgentFailure { instance, message } => write!(f, "{instance} failed and is tried again: {message}"),
+            Self::Window { opens } => write!(f, "disruptive steps wait for the maintenance window, which opens at {opens:.0}"),
+            Self::ObserveOnly { server } => write!(f, "server {server} is managed by `observe`: nothing is changed there"),
+            Self::AgentPaused { until } => write!(f, "the agent is paused by hand until {until:.0}"),
+            Self::StackBroken { tool } => write!(f, "the stack {tool} has errors on the branch; see the diagnostics"),
+            Self::Documents => write!(f, "its documents have errors; see the diagnostics"),
+            Self::Decision { what } => write!(f, "the hub has to decide first: {what}"),
+            Self::Retry { at, error } => write!(f, "tried again at {at:.0}; last time: {error}"),
+            Self::Dead { error } => write!(f, "all attempts failed; last time: {error}"),
+            Self::Activation { reason } => write!(f, "this hub may not act: {reason}"),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The command line: one file a command. Output for people by default, `--json` for programs; exit codes 0 (nothing to do), 2 (changes), 1 (error).
+
+mod activate;
+mod apply;
+mod check;
+mod explain;
+mod init;
+mod open;
+mod output;
+mod plan;
+mod serve;
+mod status;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Runs a managed-hosting business from one Git repository.
+#[derive(Debug, Parser)]
+#[command(name = "tenantry", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Start a fleet:    tenantry init my-fleet
+See what is wrong: tenantry check my-fleet
+See what would be: tenantry plan my-fleet
+Run it:            tenantry activate my-fleet --key KEY && tenantry serve my-fleet --key KEY --data DIR
+
+Exit codes: 0 nothing to do or all well, 2 there are changes, 1 an error.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a new fleet repository with its keys.
+    Init(init::Args),
+    /// Name the hub, and its release, that may act on a fleet.
+    Activate(activate::Args),
+    /// Find everything that is wrong with a fleet, uncommitted edits included.
+    Check(check::Args),
+    /// Show what a hub would decide and publish.
+    Plan(plan::Args),
+    /// Do what is due, once, and end.
+    Apply(apply::Args),
+    /// Run the hub: watch the fleet, act, serve agents and the status page.
+    Serve(serve::Args),
+    /// Show the state of the fleet, as a running hub sees it.
+    Status(status::Args),
+    /// Say how far an order or server is, and why not further.
+    Explain(explain::Args),
+}
+
+/// How a command ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing to do, or all well.
+    Clean,
+    /// There are changes, or there is something to see to.
+    Changes,
+    /// Errors were found and shown.
+    Errors,
+}
+
+/// Runs a command.
+pub fn main(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        Command::Init(args) => init::run(&args),
+        Command::Activate(args) => activate::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Apply(args) => apply::run(&args),
+        Command::Serve(args) => serve::run(args),
+        Command::Status(args) => status::run(&args),
+        Command::Explain(args) => explain::run(&args),
+    };
+    match result {
+        Ok(Outcome::Clean) => ExitCode::SUCCESS,
+        Ok(Outcome::Changes) => ExitCode::from(2),
+        Ok(Outcome::Errors) => ExitCode::FAILURE,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! `tenantry init`: a new fleet repository that passes `check`, with its keys in a folder of their own.
+
+use super::Outcome;
+use super::output::say;
+use crate::config::person;
+use crate::git::{Author, Change, Layout, init_repository};
+use age::secrecy::ExposeSecret;
+use anyhow::{Context, bail};
+use include_dir::{Dir, include_dir};
+use jiff::Timestamp;
+use rand::Rng;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use tenantry_schema::id::FleetId;
+use tenantry_schema::key::{AgeRecipient, PublicKeys};
+use tenantry_schema::name::RelativePath;
+use tenantry_sops::{EncryptOptions, Map, Rule, Value, encrypt};
+use tenantry_wire::SigningKey;
+
+static STACKS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../stacks");
+static NGINX: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../nginx");
+
+/// Arguments of `init`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The folder to make the fleet in; absent or empty.
+    dir: PathBuf,
+    /// Where agents and people will reach the hub.
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// Immutable id of the fleet. Default: a random one.
+    #[arg(long)]
+    fleet_id: Option<FleetId>,
+    /// Folder for the private keys. Default: DIR with `-keys` added. Never inside the fleet.
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// Make a bare repository, for a server, instead of a folder to edit in.
+    #[arg(long)]
+    bare: bool,
+    /// The branch.
+    #[arg(long, default_value = "main")]
+    branch: String,
+}
+
+/// A private pair of keys, just made.
+struct Pair {
+    sign: SigningKey,
+    age: age::x25519::Identity,
+}
+
+impl Pair {
+    fn generate() -> Self {
+        Self { sign: SigningKey::generate(&mut rand::rng()), age: age::x25519::Identity::generate() }
+    }
+
+    fn public(&self) -> anyhow::Result<PublicKeys> {
+        Ok(PublicKeys { sign: self.sign.public(), age: AgeRecipient::try_from(self.age.to_public().to_string())? })
+    }
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let keys_dir = args.keys.clone().unwrap_or_else(|| with_suffix(&args.dir, "-keys"));
+    if std::path::absolute(&keys_dir)?.starts_with(std::path::absolute(&args.dir)?) {
+        bail!("keys do not belong inside the fleet; choose another folder with --keys");
+    }
+    if std::fs::read_dir(&args.dir).is_ok_and(|mut entries| entries.next().is_some()) {
+        bail!("`{}` is not empty: a new fleet needs a folder of its own", args.dir.display());
+    }
+    let fleet_id = match &args.fleet_id {
+        Some(id) => id.clone(),
+        None => random_id()?,
+    };
+    let (hub, recovery) = (Pair::generate(), Pair::generate());
+    let files = files(args, &fleet_id, &hub, &recovery)?;
+    // Keys first: a fleet whose keys were lost is worth nothing, keys without a fleet do no harm.
+    let hub_file = keys_dir.join("hub.agekey");
+    let recovery_file = keys_dir.join("recovery.key");
+    write_keys(&keys_dir, &hub_file, &recovery_file, &hub, &recovery, &fleet_id)?;
+    let layout = if args.bare { Layout::Bare } else { Layout::WorkTree };
+    let (name, email) = person();
+    let message = format!("init: fleet {fleet_id}\n");
+    init_repository(&args.dir, &args.branch, layout, &files, &Author::new(name, email), &message, Timestamp::now())?;
+    let (dir, hub_file, recovery_file) = (args.dir.display(), hub_file.display(), recovery_file.display());
+    say(format!(
+        "fleet {fleet_id} is in {dir}
+
+  {hub_file}    the hub's key: keep it on the hub alone
+  {recovery_file}  the recovery key: print it, store it offline, delete the file
+
+Next:
+  tenantry check {dir}
+  tenantry activate {dir} --key {hub_file}
+  tenantry serve {dir} --key {hub_file} --data /var/lib/tenantry"
+    ));
+    Ok(Outcome::Clean)
+}
+
+fn with_suffix(dir: &Path, suffix: &str) -> PathBuf {
+    let mut name = dir.as_os_str().to_owned();
+    while name.to_string_lossy().len() > 1 && name.to_string_lossy().ends_with('/') {
+        name = name.to_string_lossy().trim_end_matches('/').to_owned().into();
+    }
+    name.push(suffix);
+    name.into()
+}
+
+/// 16 characters of a small alphabet: about 80 bits, enough that no two fleets ever share a mark.
+fn random_id() -> anyhow::Result<FleetId> {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut rng = rand::rng();
+    let id: String = (0..16).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect();
+    Ok(FleetId::try_from(id)?)
+}
+
+fn files(args: &Args, fleet_id: &FleetId, hub: &Pair, recovery: &Pair) -> anyhow::Result<Vec<Change>> {
+    let (hub_keys, recovery_keys) = (hub.public()?, recovery.public()?);
+    let mut files = vec![
+        file("README.md", &format!("# Fleet {fleet_id}\n\n{README}"))?,
+        file(".gitattributes", "*.yaml text eol=lf\n")?,
+        file(".sops.yaml", &sops_rules(&hub_keys, &recovery_keys))?,
+        file("fleet/hub.yaml", &hub_yaml(fleet_id, &args.url, &hub_keys, &recovery_keys))?,
+        file("fleet/staff.yaml", STAFF)?,
+        file("fleet/hub-key.yaml", &hub_key(hub, &hub_keys, &recovery_keys)?)?,
+    ];
+    for (folder, dir) in [("stacks", &STACKS), ("nginx", &NGINX)] {
+        vendor(folder, dir, &mut files)?;
+    }
+    Ok(files)
+}
+
+fn file(path: &str, content: &str) -> anyhow::Result<Change> {
+    Ok(Change { path: RelativePath::try_from(path)?, content: Some(content.as_bytes().to_vec()) })
+}
+
+fn vendor(folder: &str, dir: &Dir<'_>, out: &mut Vec<Change>) -> anyhow::Result<()> {
+    for entry in dir.files() {
+        let path = format!("{folder}/{}", entry.path().display());
+        out.push(Change { path: RelativePath::try_from(path)?, content: Some(entry.contents().to_vec()) });
+    }
+    for sub in dir.dirs() {
+        vendor(folder, sub, out)?;
+    }
+    Ok(())
+}
+
+fn sops_rules(hub: &PublicKeys, recovery: &PublicKeys) -> String {
+    let (hub, recovery) = (&hub.age, &recovery.age);
+    format!(
+        "# Who can open which file; `sops` and Tenantry both follow these rules. Add the age keys of people after a comma.
+creation_rules:
+  # The hub's signing key: nobody else.
+  - path_regex: ^fleet/hub-key\\.yaml$
+    age: {hub},{recovery}
+  # Generated secrets of tools: no person needs them day by day.
+  - path_regex: ^fleet/decisions/
+    mac_only_encrypted: true
+    age: {hub},{recovery}
+  # Secrets that people give.
+  - path_regex: (^|/)(secrets|person)\\.yaml$
+    mac_only_encrypted: true
+    age: {hub},{recovery}
+"
+    )
+}
+
+fn hub_yaml(fleet_id: &FleetId, url: &str, hub: &PublicKeys, recovery: &PublicKeys) -> String {
+    let url = serde_json::to_string(url).unwrap_or_default();
+    format!(
+        "# Settings of the whole fleet.
+fleet_id: {fleet_id}            # never change it: it is part of every mark left outside
+url: {url}
+keys:
+  hub: {{ sign: {}, age: {} }}
+  recovery: {{ sign: {}, age: {} }}
+trust: forge                    # the forge's branch protection does the reviewing
+
+# What customers can buy. `tools` left out allows all; `memory` left out sets no limit.
+plans:
+  starter: {{ tools: [html], memory: 512M }}
+  pro: {{}}
+",
+        hub.sign, hub.age, recovery.sign, recovery.age
+    )
+}
+
+fn hub_key(hub: &Pair, hub_keys: &PublicKeys, recovery_keys: &PublicKeys) -> anyhow::Result<String> {
+    let pem = hub.sign.to_openssh("tenantry hub");
+    let map = Map::new().with("signing_key", Value::text(pem.expose().clone()));
+    let options = EncryptOptions {
+        recipients: vec![hub_keys.age.as_str().parse()?, recovery_keys.age.as_str().parse()?],
+        rule: Rule::all(),
+        mac_only_encrypted: false,
+        last_modified: tenantry_sops::Timestamp::parse_rfc3339(&format!("{:.0}", Timestamp::now()))?,
+    };
+    Ok(encrypt(&map, &options, &mut rand::rng())?)
+}
+
+fn write_keys(dir: &Path, hub_file: &Path, recovery_file: &Path, hub: &Pair, recovery: &Pair, fleet_id: &FleetId) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let age_lines = |pair: &Pair| -> anyhow::Result<String> {
+        let public = pair.public()?;
+        Ok(format!("# public key: {}\n{}\n", public.age, pair.age.to_string().expose_secret()))
+    };
+    write_private(hub_file, &format!("# Key of the hub of fleet {fleet_id}.\n{}", age_lines(hub)?))?;
+    let pem = recovery.sign.to_openssh("tenantry recovery");
+    let text = format!(
+        "# Recovery key of fleet {fleet_id}. Store it offline. The first part opens every secret of the fleet (age),\n# the second signs a change of the hub's key (OpenSSH).\n{}\n{}",
+        age_lines(recovery)?,
+        pem.expose()
+    );
+    write_private(recovery_file, &text)
+}
+
+/// Never overwrites, readable by the owner alone.
+fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(failed)
+}
+
+const STAFF: &str = "\
+# The people who work here.
+# jane:
+#   email: jane@example.com
+#   role: owner            # owner, admin, manager or support
+#   signing_keys: [\"ssh-ed25519 AAAA...\"]
+{}
+";
+
+const README: &str = "\
+Everything that should be true stands here; the hub and its agents make it so. Change it by commit or pull request.
+
+| where | what |
+| --- | --- |
+| `fleet/hub.yaml`, `fleet/staff.yaml` | settings, people |
+| `fleet/customers/<id>/` | `customer.yaml`, `orders/<id>.yaml`, `servers/<id>.yaml`, `secrets.yaml` (SOPS) |
+| `fleet/decisions/` | written by the hub alone: what it chose, and records |
+| `stacks/<tool>/` | the catalogue: a Compose file and `stack.yaml` each |
+| `nginx/` | templates of the web server |
+
+A first customer:
+
+```yaml
+# fleet/customers/acme/customer.yaml
+language: en
+```
+```yaml
+# fleet/customers/acme/servers/acme-1.yaml
+provider: static
+address: 192.0.2.17
+# agent: paste what `tenantry-agent enrol` prints on that server
+```
+```yaml
+# fleet/customers/acme/orders/website.yaml
+plan: pro
+domain: acme.example
+tools: [html]
+```
+
+`tenantry check` says what is wrong, `tenantry plan` what would happen.
+";

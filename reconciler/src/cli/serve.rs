@@ -1,0 +1,81 @@
+//! `tenantry serve`: the hub as a service.
+
+use super::Outcome;
+use super::output::say;
+use crate::config::{FleetArgs, HubArgs, log_filter};
+use crate::git::Location;
+use crate::hub::{Options, serve};
+use anyhow::Context;
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Options of everything that runs a hub.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct HubOptions {
+    #[command(flatten)]
+    fleet: FleetArgs,
+    #[command(flatten)]
+    hub: HubArgs,
+    /// How often a remote repository is asked for news, in seconds. A local one is watched.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    poll: u64,
+}
+
+impl HubOptions {
+    pub(super) fn options(&self, observe: bool) -> anyhow::Result<Options> {
+        Ok(Options {
+            location: Location::parse(&self.fleet.fleet)?,
+            branch: self.fleet.branch.clone(),
+            data: self.hub.data.clone(),
+            key: self.hub.key.clone(),
+            observe,
+            poll: Duration::from_secs(self.poll.max(1)),
+        })
+    }
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    hub: HubOptions,
+    /// Address for agents and the status page. Put a reverse proxy with TLS in front.
+    #[arg(long, default_value = "127.0.0.1:8080", env = "TENANTRY_LISTEN")]
+    listen: SocketAddr,
+    /// Do everything but act.
+    #[arg(long)]
+    observe: bool,
+}
+
+/// Logs go to standard error: lines for people on a terminal, JSON otherwise.
+pub(super) fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_new(log_filter()).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let done = if std::io::stderr().is_terminal() { builder.with_target(false).try_init() } else { builder.json().try_init() };
+    // Only where something installed a subscriber before, which then does the logging.
+    drop(done);
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
+    log_to_stderr();
+    let options = args.hub.options(args.observe)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+    runtime.block_on(async {
+        let listening = |address: SocketAddr| say(format!("serving at http://{address}"));
+        serve(options, args.listen, listening, stop_signal()).await
+    })?;
+    Ok(Outcome::Clean)
+}
+
+/// Ends at Ctrl-C or SIGTERM.
+async fn stop_signal() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(_) => return std::future::pending().await,
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,88 @@
+//! `tenantry status`: the state of the fleet, asked of a running hub.
+
+use super::Outcome;
+use super::output::{json, say};
+use anyhow::Context;
+use std::fmt::Write as _;
+use std::time::Duration;
+use tenantry_planner::explain::{short, word};
+use tenantry_planner::status::{FleetStatus, Health, Mode};
+
+/// Where the hub is.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct HubUrl {
+    /// Address of the hub.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", env = "TENANTRY_HUB")]
+    pub(super) hub: String,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    hub: HubUrl,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks the hub.
+pub(super) fn fetch(hub: &HubUrl) -> anyhow::Result<FleetStatus> {
+    let url = format!("{}/api/v1/status", hub.hub.trim_end_matches('/'));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(15)).build()?;
+        let answer = client.get(&url).send().await.with_context(|| format!("no hub answers at {}; is `tenantry serve` running?", hub.hub))?;
+        let answer = answer.error_for_status().with_context(|| format!("the hub at {} refuses", hub.hub))?;
+        answer.json().await.context("the hub's answer is not a status; is it another release?")
+    })
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let status = fetch(&args.hub)?;
+    if args.json {
+        json(&status)?;
+    } else {
+        say(text(&status));
+    }
+    let well = status.diagnostics.iter().all(|diagnostic| !diagnostic.is_error())
+        && status.servers.iter().all(|server| server.health == Health::Healthy);
+    Ok(if well { Outcome::Clean } else { Outcome::Changes })
+}
+
+fn text(status: &FleetStatus) -> String {
+    let mut out = String::new();
+    let mode = match &status.mode {
+        Mode::Active => "active".to_owned(),
+        Mode::Observing { reason } => format!("observing: {reason}"),
+    };
+    let _ = writeln!(out, "fleet {} · hub {} · {mode}", status.fleet_id, status.release);
+    if let Some(commit) = &status.commit {
+        let _ = writeln!(out, "commit {} (generation {}): {} — {}", short(&commit.id), commit.generation, commit.summary, commit.author);
+    }
+    if let Some(problem) = &status.source_problem {
+        let _ = writeln!(out, "! {problem}");
+    }
+    let _ = writeln!(out, "\norders");
+    for order in &status.orders {
+        let tools: Vec<String> = order.tools.iter().map(|tool| format!("{} {}", tool.tool, word(&tool.health))).collect();
+        let name = format!("{}/{}", order.customer, order.order);
+        let _ = writeln!(out, "  {name:<28} {:<18} {:<12} {}", word(&order.phase), word(&order.health), tools.join(", "));
+        for reason in &order.waiting {
+            let _ = writeln!(out, "      waits: {reason}");
+        }
+    }
+    let _ = writeln!(out, "\nservers");
+    for server in &status.servers {
+        let name = format!("{}/{}", server.customer, server.server);
+        let sync = if server.in_sync { "in sync" } else { "not in sync" };
+        let _ = writeln!(out, "  {name:<28} {:<18} {sync:<12} {}", word(&server.health), server.address);
+        for reason in &server.waiting {
+            let _ = writeln!(out, "      waits: {reason}");
+        }
+    }
+    for diagnostic in &status.diagnostics {
+        let _ = write!(out, "\n{}", diagnostic.render());
+    }
+    out
+}

@@ -1,0 +1,50 @@
+//! Where settings come from: options, then the environment, then defaults. The only reader of the environment.
+
+use std::path::PathBuf;
+
+/// Settings that most commands share.
+#[derive(Debug, Clone, clap::Args)]
+pub struct FleetArgs {
+    /// The fleet repository: a folder, or a URL that the `git` program can fetch from.
+    #[arg(value_name = "FLEET", default_value = ".", env = "TENANTRY_FLEET")]
+    pub fleet: String,
+    /// The branch that says what should be true.
+    #[arg(long, default_value = "main", env = "TENANTRY_BRANCH")]
+    pub branch: String,
+}
+
+/// Where a hub keeps its cache and its diary, and its key.
+#[derive(Debug, Clone, clap::Args)]
+pub struct HubArgs {
+    /// Folder for the hub's data: a cache and a diary that may be deleted at any time.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/tenantry", env = "TENANTRY_DATA")]
+    pub data: PathBuf,
+    /// The hub's age identity file. Without it the hub only observes.
+    #[arg(long, value_name = "FILE", env = "TENANTRY_KEY_FILE")]
+    pub key: Option<PathBuf>,
+}
+
+/// Whether output goes to a terminal that wants colours (<https://no-color.org>).
+#[expect(clippy::disallowed_methods, reason = "this module reads the environment")]
+pub fn wants_colour(is_terminal: bool) -> bool {
+    is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// The filter for logs: `TENANTRY_LOG`, in the form of `tracing-subscriber`'s directives; `info` by default.
+#[expect(clippy::disallowed_methods, reason = "this module reads the environment")]
+pub fn log_filter() -> String {
+    std::env::var("TENANTRY_LOG").unwrap_or_else(|_| "info".to_owned())
+}
+
+/// The person at the keyboard, for commits made by `init` and `activate`.
+#[expect(clippy::disallowed_methods, reason = "this module reads the environment")]
+pub fn person() -> (String, String) {
+    let name = std::env::var("GIT_AUTHOR_NAME").ok();
+    let email = std::env::var("GIT_AUTHOR_EMAIL").ok();
+    let config = git2::Config::open_default().ok();
+    let setting = |key: &str| config.as_ref().and_then(|config| config.get_string(key).ok());
+    (
+        name.or_else(|| setting("user.name")).unwrap_or_else(|| "Tenantry".to_owned()),
+        email.or_else(|| setting("user.email")).unwrap_or_else(|| "tenantry@localhost".to_owned()),
+    )
+}

@@ -1,0 +1,190 @@
+//! From decisions to a commit: draws the random values, encrypts them, words the message. The only place where dice are rolled (law 2).
+
+use crate::git::{Change, GitError, Objects, Oid};
+use crate::keys::HubIdentity;
+use crate::load::MAX_FILE;
+use jiff::Timestamp;
+use rand::{CryptoRng, Rng};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use tenantry_planner::decision::{Choice, Decision};
+use tenantry_planner::documents::HeadDocuments;
+use tenantry_schema::document::{Alphabet, SecretSpec};
+use tenantry_schema::name::{RelativePath, VariableName};
+use tenantry_sops::{CreationRules, EncryptOptions, Map, Path, Recipient, Rule, SopsFile, Value, encrypt};
+
+/// Why decisions cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum DecideError {
+    /// Git failed.
+    #[error("the fleet's objects cannot be read")]
+    Git(#[from] GitError),
+    /// Encryption failed.
+    #[error("{path} cannot be encrypted")]
+    Sops {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        source: tenantry_sops::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{0} is not a text file")]
+    Text(String),
+}
+
+/// Longest generated secret, whatever a stack asks for.
+const LENGTHS: std::ops::RangeInclusive<u16> = 8..=512;
+
+/// What decisions are written with.
+pub struct Decider<'a> {
+    /// Where existing files are read.
+    pub objects: &'a Objects,
+    /// The tree that the decisions were planned on.
+    pub tree: Oid,
+    /// Settings of the fleet.
+    pub head: &'a HeadDocuments,
+    /// Opens files that get more secrets.
+    pub identity: &'a HubIdentity,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Decider<'_> {
+    /// The changes of files that write `decisions` down.
+    pub fn changes(&self, decisions: &[&Decision], rng: &mut dyn CryptoRng) -> Result<Vec<Change>, DecideError> {
+        let rules = self.text(".sops.yaml")?.map(|text| CreationRules::parse(&text));
+        let rules = rules.transpose().map_err(|source| DecideError::Sops { path: ".sops.yaml".into(), source })?;
+        let mut changes = Vec::new();
+        for decision in decisions {
+            let path = decision.path();
+            let content = match (&decision.choice, decision.content()) {
+                (Choice::Secrets(_, names), _) => self.secrets(&path, names, rules.as_ref(), rng)?,
+                (_, Some(content)) => content,
+                (_, None) => continue,
+            };
+            // Built from ids alone, so it is always a path.
+            let Ok(path) = RelativePath::try_from(path) else { continue };
+            changes.push(Change { path, content: Some(content.into_bytes()) });
+        }
+        Ok(changes)
+    }
+
+    /// A SOPS file with `names` generated: a new one, or the existing one with these added. What exists is never touched.
+    fn secrets(
+        &self,
+        path: &str,
+        names: &BTreeMap<VariableName, SecretSpec>,
+        rules: Option<&CreationRules>,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<String, DecideError> {
+        let failed = |source| DecideError::Sops { path: path.to_owned(), source };
+        let last_modified = tenantry_sops::Timestamp::from_unix(self.now.as_second()).unwrap_or_else(epoch);
+        if let Some(text) = self.text(path)? {
+            let file = SopsFile::parse(&text).map_err(failed)?;
+            let present: Vec<&str> = file.top_level_keys().collect();
+            let missing = names.iter().filter(|(name, _)| !present.contains(&name.as_str()));
+            let set = |(name, spec): (&VariableName, &SecretSpec)| tenantry_sops::Change::Set {
+                path: Path::from(name.as_str()),
+                value: Value::text(generate(spec, &mut *rng)),
+            };
+            let changes: Vec<_> = missing.map(set).collect();
+            return file.edit(self.identity.identities(), &changes, last_modified, &mut rand::rng()).map_err(failed);
+        }
+        let mut map = Map::new();
+        for (name, spec) in names {
+            map.insert(name.as_str(), Value::text(generate(spec, rng)));
+        }
+        let options = self.options(path, rules, last_modified).map_err(failed)?;
+        encrypt(&map, &options, rng).map_err(failed)
+    }
+
+    /// As `.sops.yaml` says for the path, and always readable by the hub and the recovery key.
+    fn options(
+        &self,
+        path: &str,
+        rules: Option<&CreationRules>,
+        last_modified: tenantry_sops::Timestamp,
+    ) -> Result<EncryptOptions, tenantry_sops::Error> {
+        let rule = rules.map(|rules| rules.for_path(path)).transpose()?.flatten();
+        let mut recipients: Vec<Recipient> = rule.map(|rule| rule.recipients.clone()).unwrap_or_default();
+        let keys = &self.head.hub.keys;
+        for key in [&keys.hub.age, &keys.recovery.age] {
+            let recipient: Recipient = key.as_str().parse()?;
+            if !recipients.contains(&recipient) {
+                recipients.push(recipient);
+            }
+        }
+        Ok(EncryptOptions {
+            recipients,
+            rule: rule.map_or_else(Rule::all, |rule| rule.rule.clone()),
+            mac_only_encrypted: rule.is_none_or(|rule| rule.mac_only_encrypted),
+            last_modified,
+        })
+    }
+
+    fn text(&self, path: &str) -> Result<Option<String>, DecideError> {
+        let Some(entry) = self.objects.lookup(self.tree, path)? else { return Ok(None) };
+        let content = self.objects.blob(entry.oid, MAX_FILE)?;
+        String::from_utf8(content).map(Some).map_err(|_| DecideError::Text(path.to_owned()))
+    }
+}
+
+fn epoch() -> tenantry_sops::Timestamp {
+    tenantry_sops::Timestamp::from_unix(0).expect("1970 is a year")
+}
+
+/// Draws a secret.
+pub fn generate(spec: &SecretSpec, rng: &mut dyn CryptoRng) -> String {
+    let alphabet: &[u8] = match spec.alphabet {
+        Alphabet::UrlSafe => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+        Alphabet::Hex => b"0123456789abcdef",
+        Alphabet::Digits => b"0123456789",
+    };
+    let length = spec.length.clamp(*LENGTHS.start(), *LENGTHS.end());
+    (0..length).map(|_| char::from(alphabet[rng.random_range(0..alphabet.len())])).collect()
+}
+
+/// The message of a commit of decisions: one line for one, a list for several.
+pub fn message(decisions: &[&Decision]) -> String {
+    match decisions {
+        [one] => format!("decide: {}\n", one.summary()),
+        many => {
+            let mut orders: Vec<String> = many.iter().map(|decision| decision.order.to_string()).collect();
+            orders.dedup();
+            let shown = if orders.len() == 1 { orders.remove(0) } else { format!("{} orders", orders.len()) };
+            let mut out = format!("decide: {} for {shown}\n\n", plural(many.len(), "choice"));
+            for decision in many {
+                let _ = writeln!(out, "- {}", decision.summary());
+            }
+            out
+        }
+    }
+}
+
+fn plural(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn secrets_have_their_length_and_alphabet(length in 0u16..600, hex in any::<bool>()) {
+            let alphabet = if hex { Alphabet::Hex } else { Alphabet::UrlSafe };
+            let spec = SecretSpec { length, alphabet, ..SecretSpec::default() };
+            let secret = generate(&spec, &mut rand::rng());
+            prop_assert_eq!(secret.len(), usize::from(length.clamp(8, 512)));
+            prop_assert!(secret.bytes().all(|b| b.is_ascii_alphanumeric() && (!hex || b.is_ascii_hexdigit())));
+        }
+    }
+
+    #[test]
+    fn two_secrets_differ() {
+        let spec = SecretSpec::default();
+        assert_ne!(generate(&spec, &mut rand::rng()), generate(&spec, &mut rand::rng()));
+    }
+}

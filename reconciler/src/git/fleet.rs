@@ -1,0 +1,197 @@
+//! The fleet's branch as the hub sees it: where it is, whether it moved, and how to commit to it.
+
+use super::accepted::Accepted;
+use super::edit::Change;
+use super::error::GitError;
+use super::history::{Generations, Version, is_descendant};
+use super::local;
+use super::location::Location;
+use super::mirror::{Mirror, Pushed};
+use super::objects::Objects;
+use super::program;
+use super::watch::{WatchError, Watcher};
+use super::write::{Author, write_commit};
+use git2::Oid;
+use jiff::Timestamp;
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// How long `git maintenance` may take.
+const MAINTENANCE: Duration = Duration::from_secs(1800);
+
+/// One branch of the fleet's repository.
+///
+/// All methods block on the disk or the network: call them outside of async tasks. A handle can be shared between threads.
+pub struct Fleet {
+    location: Location,
+    branch: String,
+    objects: Objects,
+    mirror: Option<Mirror>,
+    accepted: Accepted,
+    generations: Generations,
+    /// One push or fetch of the mirror at a time.
+    transport: Mutex<()>,
+}
+
+/// What a look at the branch found, compared with the commit accepted last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetched {
+    /// It is where it was.
+    Unchanged,
+    /// It went forward.
+    Moved {
+        /// The commit accepted last; `None` if none ever was.
+        from: Option<Oid>,
+        /// The new head, a descendant.
+        to: Oid,
+    },
+    /// It was rewound or replaced: `to` does not descend from what was accepted. Keep the last good commit and say so loudly.
+    Rewound {
+        /// The commit accepted last.
+        from: Oid,
+        /// Where the branch points now.
+        to: Oid,
+    },
+    /// The repository answers, and has no such branch.
+    Missing,
+}
+
+/// How an attempt to commit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The branch points, or pointed, at this new commit, and that is durable where intent lives.
+    Committed(Oid),
+    /// The changes are already so; nothing was written.
+    Unchanged,
+    /// The branch is no longer at `base`. Nothing was changed: read again, plan again, try again.
+    Moved,
+}
+
+impl Fleet {
+    /// Opens `branch` of the repository at `location`. A remote is not contacted yet; its mirror is `<data>/fleet.git`.
+    pub fn open(location: Location, branch: &str, data: &Path) -> Result<Self, GitError> {
+        check_branch(branch)?;
+        fs::create_dir_all(data).map_err(GitError::io("make", data))?;
+        let mirror = match &location {
+            Location::Direct(_) => None,
+            Location::Remote { url, git_dir } => Some(Mirror::open(data.join("fleet.git"), url, branch, git_dir.clone())?),
+        };
+        let path = match (&location, &mirror) {
+            (Location::Direct(path), _) => path.clone(),
+            (_, Some(mirror)) => mirror.path().to_owned(),
+            (Location::Remote { .. }, None) => data.join("fleet.git"),
+        };
+        let accepted = Accepted::open(data.join("fleet.accepted"), format!("{branch} {location}"))?;
+        let objects = Objects::open(&path)?;
+        Ok(Self { location, branch: branch.to_owned(), objects, mirror, accepted, generations: Generations::default(), transport: Mutex::new(()) })
+    }
+
+    /// Where the fleet is.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// The branch that is followed.
+    pub fn branch(&self) -> &str {
+        &self.branch
+    }
+
+    /// Reads objects.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// Where the branch points, as far as is known on this machine: a remote is not asked.
+    pub fn head(&self) -> Result<Option<Oid>, GitError> {
+        self.objects.with(|repo| match &self.mirror {
+            Some(mirror) => mirror.head(repo),
+            None => local::resolve(repo, &format!("refs/heads/{}", self.branch)),
+        })
+    }
+
+    /// Asks the remote, if there is one, and compares the head with the commit accepted last. Nothing is accepted by this.
+    pub fn fetch(&self) -> Result<Fetched, GitError> {
+        if let Some(mirror) = &self.mirror {
+            let _one = self.transport.lock();
+            let known = self.head()?.is_some();
+            if !mirror.fetch(known)? {
+                return Ok(Fetched::Missing);
+            }
+        }
+        let Some(to) = self.head()? else { return Ok(Fetched::Missing) };
+        match self.accepted() {
+            None => Ok(Fetched::Moved { from: None, to }),
+            Some(from) if from == to => Ok(Fetched::Unchanged),
+            Some(from) if self.is_descendant(from, to)? => Ok(Fetched::Moved { from: Some(from), to }),
+            Some(from) => Ok(Fetched::Rewound { from, to }),
+        }
+    }
+
+    /// The commit accepted last, remembered across restarts in `<data>/fleet.accepted`.
+    pub fn accepted(&self) -> Option<Oid> {
+        self.accepted.get()
+    }
+
+    /// Accepts `commit`: from now on the branch must descend from it.
+    pub fn accept(&self, commit: Oid) -> Result<(), GitError> {
+        self.accepted.set(commit)
+    }
+
+    /// The number of commits reachable from `commit`. Cheap when a commit nearby was asked for before.
+    pub fn generation(&self, commit: Oid) -> Result<u64, GitError> {
+        self.generations.of(&self.objects, commit)
+    }
+
+    /// Whether `commit` is `of` or descends from it. A commit `of` that is not in the repository has no descendants.
+    pub fn is_descendant(&self, of: Oid, commit: Oid) -> Result<bool, GitError> {
+        is_descendant(&self.objects, of, commit)
+    }
+
+    /// The versions of the entry at `path` along first parents of `commit`, newest first, over at most `limit` commits.
+    pub fn first_parent_versions(&self, commit: Oid, path: &str, limit: usize) -> impl Iterator<Item = Result<Version, GitError>> + Send + use<> {
+        self.objects.first_parent_versions(commit, path, limit)
+    }
+
+    /// Commits `changes` on top of `base` if the branch is still there. `time` becomes the commit's time, in whole seconds.
+    ///
+    /// # Guarantees
+    /// - [`Outcome::Committed`] is returned only after objects and reference are synced to disk, or a remote has taken them.
+    /// - A branch that has moved meanwhile, forward or back, is left alone.
+    ///
+    /// # Errors
+    /// [`GitError::Refused`] if a remote says no for good. After any other error of a remote the outcome may be unknown: `fetch` shows it.
+    pub fn commit(&self, base: Oid, changes: &[Change], author: &Author, message: &str, time: Timestamp) -> Result<Outcome, GitError> {
+        // Saves writing objects that nobody would ever reach. What decides is the swap.
+        if self.head()? != Some(base) {
+            return Ok(Outcome::Moved);
+        }
+        let new = self.objects.with(|repo| write_commit(repo, base, changes, author, message, time))?;
+        let Some(new) = new else { return Ok(Outcome::Unchanged) };
+        let moved = match &self.mirror {
+            Some(mirror) => {
+                let _one = self.transport.lock();
+                matches!(mirror.push(base, new)?, Pushed::Done)
+            }
+            None => self.objects.with(|repo| local::swap(repo, &self.branch, base, new))?,
+        };
+        Ok(if moved { Outcome::Committed(new) } else { Outcome::Moved })
+    }
+
+    /// Wakes when the branch may have moved. A remote elsewhere is looked at every `poll`; on this machine its references are watched.
+    pub fn watch(&self, poll: Duration) -> Result<Watcher, WatchError> {
+        Watcher::new(self.location.watchable(), poll)
+    }
+
+    /// Keeps the repository packed, when Git thinks that it needs it. For a quiet hour.
+    pub fn maintain(&self) -> Result<(), GitError> {
+        let _one = self.transport.lock();
+        program::git_ok(self.objects.path(), "gc", &["--auto", "--quiet", "--no-detach"], MAINTENANCE).map(drop)
+    }
+}
+
+fn check_branch(branch: &str) -> Result<(), GitError> {
+    let fine = git2::Reference::is_valid_name(&format!("refs/heads/{branch}")) && !branch.starts_with('-');
+    if fine { Ok(()) } else { Err(GitError::BadChange { path: branch.to_owned(), why: "it is not the name of a branch" }) }
+}

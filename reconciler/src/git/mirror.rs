@@ -1,0 +1,169 @@
+//! A bare copy of a remote fleet in the data directory: fetched into and pushed from by the `git` program. It can be deleted at any time.
+
+use super::error::GitError;
+use super::local;
+use super::program::{Ran, git, git_ok};
+use super::write::durable;
+use git2::{Oid, Repository};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the mirror keeps what the remote's branch pointed at when it was last asked.
+const TRACKING: &str = "refs/tenantry/remote";
+/// The first fetch brings the whole history.
+const FIRST_FETCH: Duration = Duration::from_secs(3600);
+const FETCH: Duration = Duration::from_secs(120);
+const PUSH: Duration = Duration::from_secs(120);
+
+/// See the module.
+pub(super) struct Mirror {
+    path: PathBuf,
+    branch: String,
+    /// The far end's Git folder, if it is on this machine: its durability, and pushing one at a time, are then ours to see to.
+    far_end: Option<PathBuf>,
+}
+
+/// What the remote answered to a push.
+pub(super) enum Pushed {
+    /// The branch is at the new commit.
+    Done,
+    /// The branch is elsewhere.
+    Moved,
+}
+
+impl Mirror {
+    /// Opens or makes the mirror of `url` in `path`. One that cannot be read is made anew.
+    pub(super) fn open(path: PathBuf, url: &str, branch: &str, far_end: Option<PathBuf>) -> Result<Self, GitError> {
+        let mirror = Self { path, branch: branch.to_owned(), far_end };
+        if let Err(error) = mirror.prepare(url) {
+            if !mirror.path.exists() {
+                return Err(error);
+            }
+            tracing::warn!(path = %mirror.path.display(), %error, "the fleet's mirror cannot be used and is made anew");
+            fs::remove_dir_all(&mirror.path).map_err(GitError::io("remove", &mirror.path))?;
+            mirror.prepare(url)?;
+        }
+        Ok(mirror)
+    }
+
+    /// The mirror's folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn prepare(&self, url: &str) -> Result<(), GitError> {
+        let failed = |source| GitError::Open { path: self.path.clone(), source };
+        let repo = if self.path.join("HEAD").exists() {
+            Repository::open_bare(&self.path).map_err(failed)?
+        } else {
+            Repository::init_bare(&self.path).map_err(failed)?
+        };
+        durable(&repo)?;
+        let mut config = repo.config().map_err(failed)?;
+        if config.get_string("remote.origin.url").ok().as_deref() != Some(url) {
+            // What another remote's branch pointed at says nothing about this one.
+            if let Ok(mut old) = repo.find_reference(TRACKING) {
+                old.delete().map_err(failed)?;
+            }
+            config.set_str("remote.origin.url", url).map_err(failed)?;
+        }
+        // The last accepted commit must stay readable when the branch was rewound.
+        config.set_str("gc.pruneExpire", "never").map_err(failed)?;
+        if let Some(head) = local::resolve(&repo, TRACKING)? {
+            repo.find_commit(head).and_then(|c| c.tree()).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// What the branch pointed at when the remote was last asked.
+    pub(super) fn head(&self, repo: &Repository) -> Result<Option<Oid>, GitError> {
+        local::resolve(repo, TRACKING)
+    }
+
+    /// Asks the remote. `false`: it answered, and has no such branch.
+    pub(super) fn fetch(&self, known: bool) -> Result<bool, GitError> {
+        let refspec = format!("+refs/heads/{}:{TRACKING}", self.branch);
+        let arguments =
+            ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "origin", refspec.as_str()];
+        let ran = git(&self.path, "fetch", &arguments, if known { FETCH } else { FIRST_FETCH })?;
+        if ran.status.success() {
+            return Ok(true);
+        }
+        let listed = self.list()?;
+        match listed.status.code() {
+            Some(2) => Ok(false),
+            _ => Err(GitError::Program { command: "fetch", message: ran.complaint() }),
+        }
+    }
+
+    /// Exit status 2: the remote was reached and has no such branch.
+    fn list(&self) -> Result<Ran, GitError> {
+        git(&self.path, "ls-remote", &["--quiet", "--exit-code", "origin", &format!("refs/heads/{}", self.branch)], FETCH)
+    }
+
+    /// Moves the remote's branch from exactly `base` to `new`, its child.
+    ///
+    /// The lease makes it a compare-and-swap: a plain push would also fast-forward a branch that was rewound behind `base`. It never forces,
+    /// since a child of `base` is a fast-forward wherever the lease holds. The server's hooks and guards have their say.
+    pub(super) fn push(&self, base: Oid, new: Oid) -> Result<Pushed, GitError> {
+        let name = format!("refs/heads/{}", self.branch);
+        let lease = format!("--force-with-lease={name}:{base}");
+        let refspec = format!("{new}:{name}");
+        let mut arguments = vec!["--quiet", "--porcelain", "--no-verify", "--no-recurse-submodules", lease.as_str()];
+        let _one = self.far_end.as_deref().map(one_at_a_time).transpose()?;
+        if self.far_end.is_some() {
+            // Git does not hand its settings on to the far end, even if that is on the same disk.
+            arguments.push("--receive-pack=git -c core.fsync=all -c core.fsyncMethod=fsync receive-pack");
+        }
+        arguments.extend(["origin", refspec.as_str()]);
+        let failed = match git(&self.path, "push", &arguments, PUSH) {
+            Ok(ran) if ran.status.success() => {
+                self.remember(new)?;
+                return Ok(Pushed::Done);
+            }
+            Ok(ran) => GitError::Refused(rejection(&ran)),
+            Err(error) => error,
+        };
+        // What the remote holds now decides what happened: an answer can get lost after the branch has moved, and texts differ between servers.
+        if !self.fetch(true)? {
+            return Ok(Pushed::Moved);
+        }
+        let repo = Repository::open_bare(&self.path).map_err(|source| GitError::Open { path: self.path.clone(), source })?;
+        match self.head(&repo)? {
+            Some(head) if head == new || repo.graph_descendant_of(head, new).unwrap_or(false) => Ok(Pushed::Done),
+            Some(head) if head == base => Err(failed),
+            _ => Ok(Pushed::Moved),
+        }
+    }
+
+    fn remember(&self, head: Oid) -> Result<(), GitError> {
+        git_ok(&self.path, "update-ref", &[TRACKING, &head.to_string()], FETCH).map(drop)
+    }
+}
+
+/// Waits until no other hub on this machine pushes to `git_dir`.
+///
+/// `updateInstead` writes the work tree before the reference: of two pushes at once the loser's files stay, and Git then refuses every push
+/// because of "staged changes".
+fn one_at_a_time(git_dir: &Path) -> Result<File, GitError> {
+    let path = git_dir.join("tenantry-push.lock");
+    let lock = || {
+        let file = File::options().create(true).append(true).open(&path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    lock().map_err(GitError::io("lock", &path))
+}
+
+/// The remote's reason, from the line that `--porcelain` begins with `!`, or from what it complained about.
+fn rejection(ran: &Ran) -> String {
+    let line = ran.stdout.lines().find(|line| line.starts_with("!\t")).and_then(|line| line.rsplit('\t').next());
+    let said = ran.stderr.lines().filter_map(|line| line.strip_prefix("remote: ")).map(str::trim).filter(|l| !l.is_empty());
+    let said: Vec<&str> = said.take(5).collect();
+    match (line, said.is_empty()) {
+        (Some(line), true) => line.to_owned(),
+        (Some(line), false) => format!("{line}: {}", said.join("; ")),
+        (None, _) => ran.complaint(),
+    }
+}

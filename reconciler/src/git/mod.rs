@@ -1,0 +1,34 @@
+//! The fleet's Git repository: reading objects, following a branch, committing by compare-and-swap. Nothing here knows what the files mean.
+//!
+//! A [`Fleet`] is either *direct* (a bare repository on this machine) or goes through a mirror in the data directory that the `git` program
+//! fetches into and pushes from. Objects are read with libgit2; only transport uses the program, because it knows people's credentials.
+
+mod accepted;
+pub(crate) mod edit;
+mod error;
+mod fleet;
+mod history;
+mod init;
+mod local;
+mod location;
+mod mirror;
+mod objects;
+pub(crate) mod pack;
+pub(crate) mod program;
+mod watch;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use edit::Change;
+pub use error::GitError;
+pub use fleet::{Fetched, Fleet, Outcome};
+pub use git2::Oid;
+pub use history::Version;
+pub use init::{InitError, Layout, init_repository};
+pub use location::{Location, LocationError};
+pub use objects::{CommitInfo, Entry, EntryKind, Objects};
+pub use watch::{WatchError, Watcher};
+pub use write::Author;
+pub(crate) use write::commit_object;

@@ -1,0 +1,192 @@
+//! The hub itself: one loop that loads, plans, decides, publishes and tells. Everything else only wakes it (law 4: a wake-up carries no choice).
+//!
+//! The loop runs on a thread of its own, because reading objects and planning are work for the processor; agents' requests and pages are served
+//! beside it. Data flows one way: branch and reports in, decisions, slices and status out.
+
+mod act;
+mod inventory;
+mod mode;
+mod run;
+mod source;
+mod status;
+
+use crate::git::{Fleet, GitError};
+use crate::keys::HubIdentity;
+use crate::load::{LoadError, Loaded, Loader};
+use crate::slices::SliceStore;
+use crate::store::{StateStore, StoreError};
+use crate::web::{AgentDirectory, SliceBoard};
+use jiff::{SignedDuration, Timestamp};
+use source::Source;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tenantry_planner::inventory::Attempt;
+use tenantry_planner::plan::{PlanCache, plan, replan};
+use tenantry_planner::status::{FleetStatus, Mode};
+use tenantry_planner::{Inventory, Observed, Plan};
+use tenantry_schema::id::CustomerId;
+use tenantry_wire::SigningKey;
+use tokio::sync::watch;
+
+pub use inventory::ReportDoor;
+pub use mode::mode_of;
+pub use run::{Options, apply_once, serve};
+
+/// How often a commit is tried on top of a branch that moves before the loop takes a breath.
+const ROUNDS: usize = 8;
+/// Everything is planned afresh at least this often, and must agree with what was kept.
+const FULL_PASS: SignedDuration = SignedDuration::from_secs(600);
+
+/// Why a hub cannot start, or a pass failed.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// The repository.
+    #[error("the fleet's repository")]
+    Git(#[from] GitError),
+    /// Loading a commit.
+    #[error("the fleet cannot be loaded")]
+    Load(#[from] LoadError),
+    /// The data directory.
+    #[error("the data directory {0} cannot be used")]
+    Data(PathBuf, #[source] std::io::Error),
+    /// The diary.
+    #[error("the hub's database")]
+    Store(#[from] StoreError),
+    /// Published slices.
+    #[error("the repository of slices")]
+    Slices(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Writing decisions.
+    #[error("decisions cannot be written")]
+    Decide(#[from] crate::decide::DecideError),
+    /// The plan breaks a promise; nothing was done.
+    #[error("the plan was refused by the checker: {0}")]
+    Checker(String),
+    /// Listening.
+    #[error("cannot listen at {0}")]
+    Listen(String, #[source] std::io::Error),
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] crate::keys::KeyError),
+}
+
+/// Everything the loop holds.
+pub struct Hub {
+    fleet: Arc<Fleet>,
+    source: Source,
+    loader: Loader,
+    loaded: Option<Loaded>,
+    identity: Option<HubIdentity>,
+    signer: Option<Arc<SigningKey>>,
+    observe_only: bool,
+    store: Arc<dyn StateStore>,
+    slices: Arc<SliceStore>,
+    board: Arc<SliceBoard>,
+    inventory: Inventory,
+    attempts: std::collections::HashMap<String, Attempt>,
+    attempts_revision: u64,
+    cache: PlanCache,
+    plan: Plan,
+    /// Customers whose reports changed since they were planned.
+    dirty: Vec<CustomerId>,
+    full_pass_due: Timestamp,
+    agents: watch::Sender<Arc<AgentDirectory>>,
+    status: watch::Sender<Arc<FleetStatus>>,
+    /// When pushing decisions is tried again after a failure, and how often it failed in a row.
+    commit_again: Option<(Timestamp, u32)>,
+    problem: Option<String>,
+}
+
+/// What a pass did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Decisions committed.
+    pub decisions: usize,
+    /// Slices published.
+    pub slices: usize,
+}
+
+impl Done {
+    fn add(&mut self, other: Self) {
+        self.decisions += other.decisions;
+        self.slices += other.slices;
+    }
+}
+
+impl Hub {
+    /// One pass: look at the branch if it may have moved, plan, do what is due, tell. Repeats until nothing is due.
+    pub fn pass(&mut self, branch_may_have_moved: bool) -> Result<Done, HubError> {
+        let begun = std::time::Instant::now();
+        let mut done = Done::default();
+        let result = self.rounds(branch_may_have_moved, &mut done);
+        let outcome = if result.is_ok() { "ok" } else { "failed" };
+        crate::web::metrics::pass_finished(outcome, begun.elapsed());
+        self.problem = result.as_ref().err().map(|error| chain(error));
+        self.tell();
+        result.map(|()| done)
+    }
+
+    fn rounds(&mut self, branch_may_have_moved: bool, done: &mut Done) -> Result<(), HubError> {
+        let mut look = branch_may_have_moved || self.loaded.is_none();
+        for _ in 0..ROUNDS {
+            if look {
+                self.follow_branch()?;
+            }
+            let now = Timestamp::now();
+            self.make_plan(now);
+            if self.mode() != Mode::Active {
+                return Ok(());
+            }
+            let acted = self.act(now)?;
+            if acted.did == Done::default() && !acted.again {
+                return Ok(());
+            }
+            done.add(acted.did);
+            look = acted.did.decisions > 0 || acted.again;
+        }
+        Ok(())
+    }
+
+    /// Brings the plan up to date: everything after a commit and now and then, else only the customers whose servers reported.
+    fn make_plan(&mut self, now: Timestamp) {
+        let Some(desired) = self.loaded.as_ref().and_then(|loaded| loaded.desired.as_ref()) else { return };
+        let observed = Observed {
+            inventory: &self.inventory,
+            attempts: &self.attempts,
+            attempts_revision: self.attempts_revision,
+            now,
+        };
+        if now >= self.full_pass_due {
+            self.cache = PlanCache::default();
+            self.full_pass_due = now.checked_add(FULL_PASS).unwrap_or(Timestamp::MAX);
+            self.plan = plan(desired, observed, &mut self.cache);
+        } else if self.dirty.is_empty() || self.plan.customers.len() != desired.customers.len() {
+            self.plan = plan(desired, observed, &mut self.cache);
+        } else {
+            replan(&mut self.plan, desired, observed, &self.dirty, &mut self.cache);
+        }
+        self.dirty.clear();
+    }
+
+    /// When the loop must run again if nothing wakes it before.
+    pub fn next_wake(&self) -> Timestamp {
+        let commit = self.commit_again.map(|(at, _)| at);
+        [self.plan.next_wake(), commit, Some(self.full_pass_due)].into_iter().flatten().min().unwrap_or(self.full_pass_due)
+    }
+
+    /// The state of the fleet as it is shown.
+    pub fn status(&self) -> Arc<FleetStatus> {
+        self.status.borrow().clone()
+    }
+}
+
+/// An error with its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,184 @@
+//! Doing what is due: decisions become a commit, then slices are made and published. Execution has no choices left but when to try again.
+
+use super::{Done, Hub, HubError};
+use crate::decide::{self, Decider};
+use crate::git::{Author, Outcome};
+use crate::load::Revision;
+use crate::publish::{Publisher, Sealed};
+use crate::slices;
+use crate::store::AuditEntry;
+use crate::web::CurrentSlice;
+use jiff::{SignedDuration, Timestamp};
+use rayon::prelude::*;
+use std::sync::Arc;
+use tenantry_planner::check::check;
+use tenantry_planner::decision::Decision;
+use tenantry_planner::inventory::{Attempt, Published, slice_key};
+use tenantry_planner::plan::SliceTask;
+
+/// Who signs commits of decisions.
+const AUTHOR: (&str, &str) = ("Tenantry hub", "hub@tenantry.invalid");
+/// Longest pause between attempts to push decisions.
+const LONGEST_PAUSE: u32 = 6;
+/// Slices that are rendered, written and announced together. Bounds memory, and lets the first servers begin before the last slice is made.
+const BATCH: usize = 256;
+
+/// What was done, and whether the branch has to be looked at again at once.
+pub(super) struct Acted {
+    pub(super) did: Done,
+    pub(super) again: bool,
+}
+
+impl Hub {
+    /// Commits decisions if there are any, else publishes slices.
+    pub(super) fn act(&mut self, now: Timestamp) -> Result<Acted, HubError> {
+        if self.plan.is_empty() {
+            return Ok(Acted { did: Done::default(), again: false });
+        }
+        self.refuse_broken_plans()?;
+        let mut did = Done::default();
+        let mut again = false;
+        let decisions: Vec<Decision> = self.plan.decisions().cloned().collect();
+        if !decisions.is_empty() && self.commit_again.is_none_or(|(at, _)| at <= now) {
+            match self.commit(&decisions, now) {
+                Ok(committed) => {
+                    self.commit_again = None;
+                    did.decisions = committed;
+                    again = committed == 0;
+                }
+                Err(error) => self.pause_commits(now, &error),
+            }
+        }
+        // Slices that are due now do not wait for decisions of others.
+        let tasks: Vec<SliceTask> = self.plan.slices().cloned().collect();
+        did.slices = self.publish(&tasks, now)?;
+        Ok(Acted { did, again })
+    }
+
+    /// The checker shares nothing with the planner but the types; what it refuses is not done.
+    fn refuse_broken_plans(&self) -> Result<(), HubError> {
+        let Some(desired) = self.loaded.as_ref().and_then(|loaded| loaded.desired.as_ref()) else { return Ok(()) };
+        match check(&self.plan, desired, &self.inventory).as_slice() {
+            [] => Ok(()),
+            wrong => Err(HubError::Checker(wrong.join("; "))),
+        }
+    }
+
+    /// Commits decisions on top of the commit that they were planned on. 0 where the branch has moved meanwhile.
+    fn commit(&mut self, decisions: &[Decision], now: Timestamp) -> Result<usize, HubError> {
+        let (Some(identity), Some(Revision { tree, commit: base, .. })) = (&self.identity, self.source.revision) else { return Ok(0) };
+        let Some(desired) = self.loaded.as_ref().and_then(|loaded| loaded.desired.as_ref()) else { return Ok(0) };
+        let decisions: Vec<&Decision> = decisions.iter().collect();
+        let decider = Decider { objects: self.fleet.objects(), tree, head: &desired.head, identity, now };
+        let changes = decider.changes(&decisions, &mut rand::rng())?;
+        let message = decide::message(&decisions);
+        let author = Author::new(AUTHOR.0, AUTHOR.1);
+        match self.fleet.commit(base, &changes, &author, &message, now)? {
+            Outcome::Committed(id) => {
+                for decision in &decisions {
+                    tracing::info!(commit = %id, "decided: {}", decision.summary());
+                }
+                self.diary("commit decisions", self.fleet.branch(), Some(id.to_string()), message.trim_end());
+                Ok(decisions.len())
+            }
+            Outcome::Unchanged => {
+                tracing::warn!("decisions are in the branch already; reading it again");
+                Ok(0)
+            }
+            Outcome::Moved => {
+                tracing::info!("the branch moved while deciding; planning again on top");
+                Ok(0)
+            }
+        }
+    }
+
+    fn pause_commits(&mut self, now: Timestamp, error: &HubError) {
+        let failures = self.commit_again.map_or(0, |(_, failures)| failures);
+        let pause = SignedDuration::from_secs(1 << failures.min(LONGEST_PAUSE));
+        let problem = format!("decisions cannot be committed: {}", super::chain(error));
+        tracing::warn!("{problem}");
+        self.source.problem = Some(problem);
+        self.commit_again = Some((now.checked_add(pause).unwrap_or(Timestamp::MAX), failures + 1));
+    }
+
+    fn publish(&mut self, tasks: &[SliceTask], now: Timestamp) -> Result<usize, HubError> {
+        let (Some(identity), Some(signer)) = (self.identity.clone(), self.signer.clone()) else { return Ok(0) };
+        let Some((commit, generation)) = self.source.commit.as_ref().map(|commit| (commit.id.clone(), commit.generation)) else { return Ok(0) };
+        let objects = self.fleet.objects().clone();
+        let publisher = Publisher { objects: &objects, identity: &identity, signer: &signer, commit, generation, now };
+        let mut published = 0;
+        for batch in tasks.chunks(BATCH) {
+            let made: Vec<_> = batch.par_iter().map(|task| (task, publisher.make(&task.input))).collect();
+            let mut good = Vec::new();
+            for (task, result) in made {
+                match result {
+                    Ok(sealed) => good.push((task, sealed)),
+                    Err(error) => {
+                        let error = super::chain(&error);
+                        tracing::error!(server = %task.server, "the slice cannot be made: {error}");
+                        self.count_failure(slice_key(&task.server, &task.inputs), error, now)?;
+                    }
+                }
+            }
+            published += good.len();
+            let commit = publisher.commit.clone();
+            self.keep(good, &commit, generation, now)?;
+        }
+        Ok(published)
+    }
+
+    /// Writes slices down and announces them. A slice whose content is what the server has already is not sent again.
+    fn keep(&mut self, made: Vec<(&SliceTask, Sealed)>, commit: &str, generation: u64, now: Timestamp) -> Result<(), HubError> {
+        let mut fresh = Vec::new();
+        for (task, sealed) in made {
+            let same = self.board.current(&task.server).filter(|current| *current.content == *sealed.content);
+            let (generation, new) = same.map_or((generation, true), |current| (current.generation, false));
+            let published = Published { inputs: task.inputs.clone(), generation, content: sealed.content.clone(), at: now };
+            if new {
+                tracing::info!(server = %task.server, generation, "slice published: {}", task.because);
+                self.diary("publish slice", &task.server.to_string(), Some(commit.to_owned()), task.because);
+                fresh.push(slices::Sealed {
+                    server: task.server.clone(),
+                    generation,
+                    content: sealed.content,
+                    commit: commit.to_owned(),
+                    inputs: task.inputs.clone(),
+                    files: sealed.files,
+                });
+            }
+            let key = slice_key(&task.server, &task.inputs);
+            if self.attempts.remove(&key).is_some() {
+                self.attempts_revision += 1;
+                drop(self.store.attempts_done(vec![key]));
+            }
+            self.inventory.published.insert(task.server.clone(), published);
+        }
+        let heads: Vec<_> = fresh
+            .iter()
+            .map(|sealed| {
+                let head = CurrentSlice { generation, content: Arc::from(sealed.content.as_str()), commit: Arc::from(commit) };
+                (sealed.server.clone(), head)
+            })
+            .collect();
+        self.slices.publish(fresh, now).map_err(|error| HubError::Slices(Box::new(error)))?;
+        for (server, head) in heads {
+            self.board.publish(&server, head);
+        }
+        Ok(())
+    }
+
+    /// Writes a failed attempt down: again after 1, 5 and 15 minutes, then dead until what it is made from changes.
+    fn count_failure(&mut self, key: String, error: String, now: Timestamp) -> Result<(), HubError> {
+        let jitter = rand::random_range(-1.0..=1.0);
+        let attempt = self.store.attempt_failed(key.clone(), error, now, jitter).wait()?;
+        self.attempts.insert(key, Attempt { count: attempt.count, error: attempt.error, next: attempt.next });
+        self.attempts_revision += 1;
+        Ok(())
+    }
+
+    /// What was done goes into the diary; nothing waits for that, and a diary that fails is logged by the store.
+    fn diary(&self, act: &str, subject: &str, commit: Option<String>, reason: &str) {
+        let entry = AuditEntry { at: Timestamp::now(), act: act.into(), subject: subject.into(), commit, reason: reason.into() };
+        drop(self.store.audit(vec![entry]));
+    }
+}

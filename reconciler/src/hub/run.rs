@@ -1,0 +1,243 @@
+//! Starting and stopping: opens everything, runs the loop on its thread and the web server beside it.
+
+use super::inventory::{RECENT, ReportDoor, Reports, Wake};
+use super::{Done, Hub, HubError};
+use crate::git::{Fleet, Location};
+use crate::keys::HubIdentity;
+use crate::load::Loader;
+use crate::slices::SliceStore;
+use crate::store::{SqliteStore, StateStore};
+use crate::web::{self, AgentDirectory, CurrentSlice, SliceBoard, SliceSource, WebState};
+use axum::body::Bytes;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_planner::inventory::{Attempt, Published};
+use tenantry_planner::plan::PlanCache;
+use tenantry_planner::status::{FleetStatus, Mode, Totals};
+use tenantry_planner::{Inventory, Plan};
+use tenantry_schema::id::ServerKey;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+/// After a failed pass the loop tries again this soon.
+const BREATH: Duration = Duration::from_secs(5);
+/// Shortest time between two passes that only take in reports: many reports are planned together.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// How a hub is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The fleet.
+    pub location: Location,
+    /// Its branch.
+    pub branch: String,
+    /// The data directory.
+    pub data: PathBuf,
+    /// The age identity file.
+    pub key: Option<PathBuf>,
+    /// Do everything but act.
+    pub observe: bool,
+    /// How often a remote is asked.
+    pub poll: Duration,
+}
+
+/// Opens everything and makes the first look at the branch.
+async fn open(options: &Options) -> Result<Hub, HubError> {
+    std::fs::create_dir_all(&options.data).map_err(|error| HubError::Data(options.data.clone(), error))?;
+    let fleet = Arc::new(Fleet::open(options.location.clone(), &options.branch, &options.data)?);
+    let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(&options.data.join("hub.db"))?);
+    let slices = SliceStore::open(&options.data.join("slices.git")).map_err(|error| HubError::Slices(Box::new(error)))?;
+    let identity = options.key.as_deref().map(HubIdentity::read).transpose()?;
+    let loader = Loader::new(fleet.objects().clone());
+    let mut hub = Hub {
+        source: super::source::Source::default(),
+        loader,
+        loaded: None,
+        identity,
+        signer: None,
+        observe_only: options.observe,
+        store: store.clone(),
+        slices: Arc::new(slices),
+        board: Arc::new(SliceBoard::new()),
+        inventory: Inventory::default(),
+        attempts: attempts(store.attempts().await?),
+        attempts_revision: 0,
+        cache: PlanCache::default(),
+        plan: Plan::default(),
+        dirty: Vec::new(),
+        full_pass_due: Timestamp::MIN,
+        agents: watch::Sender::new(Arc::new(AgentDirectory::default())),
+        status: watch::Sender::new(Arc::new(nothing_known())),
+        commit_again: None,
+        problem: None,
+        fleet,
+    };
+    hub.restore(store.latest_reports().await?, store.recent_history(RECENT).await?);
+    for (server, current) in hub.slices.index().map_err(|error| HubError::Slices(Box::new(error)))? {
+        let head = CurrentSlice {
+            generation: current.generation,
+            content: Arc::from(current.content.as_str()),
+            commit: Arc::from(current.commit.as_str()),
+        };
+        hub.board.publish(&server, head);
+        let published = Published { inputs: current.inputs, generation: current.generation, content: current.content, at: current.at };
+        hub.inventory.published.insert(server, published);
+    }
+    Ok(hub)
+}
+
+fn attempts(stored: BTreeMap<String, crate::store::Attempt>) -> HashMap<String, Attempt> {
+    let known = |attempt: crate::store::Attempt| Attempt { count: attempt.count, error: attempt.error, next: attempt.next };
+    stored.into_iter().map(|(key, attempt)| (key, known(attempt))).collect()
+}
+
+/// The status before anything was read.
+fn nothing_known() -> FleetStatus {
+    FleetStatus {
+        fleet_id: String::new(),
+        release: crate::RELEASE.to_owned(),
+        mode: Mode::Observing { reason: "starting".into() },
+        commit: None,
+        source_problem: None,
+        at: Timestamp::now(),
+        totals: Totals::default(),
+        orders: Vec::new(),
+        servers: Vec::new(),
+        frozen: Vec::new(),
+        diagnostics: Vec::new(),
+    }
+}
+
+/// Does what is due, once. Returns what was done and the state afterwards.
+pub async fn apply_once(options: &Options) -> Result<(Done, Arc<FleetStatus>), HubError> {
+    let mut hub = open(options).await?;
+    let done = tokio::task::block_in_place(|| hub.pass(true))?;
+    Ok((done, hub.status()))
+}
+
+/// Runs a hub until `shutdown` ends. `listening` is told the address once requests are served.
+pub async fn serve(
+    options: Options,
+    listen: SocketAddr,
+    listening: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), HubError> {
+    let listener = TcpListener::bind(listen).await.map_err(|error| HubError::Listen(listen.to_string(), error))?;
+    let address = listener.local_addr().map_err(|error| HubError::Listen(listen.to_string(), error))?;
+    let mut hub = open(&options).await?;
+    let (wake, wakes) = mpsc::unbounded_channel();
+    // The first look, so that agents that connect are known from the start.
+    tokio::task::block_in_place(|| {
+        if let Err(error) = hub.follow_branch() {
+            tracing::error!("{}", super::chain(&error));
+        }
+    });
+    let state = WebState {
+        status: hub.status.subscribe(),
+        agents: hub.agents.subscribe(),
+        slices: Arc::new(Slices { board: hub.board.clone(), store: hub.slices.clone() }),
+        reports: Arc::new(ReportDoor::new(hub.store.clone(), wake.clone())),
+        signer: hub.signer.clone(),
+        clock: Timestamp::now,
+        metrics: web::metrics::install(),
+        limits: web::Limits::default(),
+    };
+    let mut watcher = hub.fleet.watch(options.poll).map_err(|error| HubError::Listen("the repository".into(), std::io::Error::other(error)))?;
+    let watching = wake.clone();
+    let watch_task = tokio::spawn(async move {
+        loop {
+            watcher.wait().await;
+            if watching.send(Wake::Branch).is_err() {
+                break;
+            }
+        }
+    });
+    let _ = wake.send(Wake::Branch);
+    let handle = tokio::runtime::Handle::current();
+    let worker = std::thread::Builder::new()
+        .name("hub".into())
+        .spawn(move || {
+            run_loop(&mut hub, wakes, &handle);
+        })
+        .map_err(|error| HubError::Listen("a thread".into(), error))?;
+    listening(address);
+    web::serve(listener, web::router(state), shutdown).await;
+    watch_task.abort();
+    let _ = wake.send(Wake::Stop);
+    let _ = tokio::task::spawn_blocking(move || worker.join()).await;
+    Ok(())
+}
+
+fn run_loop(hub: &mut Hub, mut wakes: mpsc::UnboundedReceiver<Wake>, handle: &tokio::runtime::Handle) {
+    let mut look = true;
+    loop {
+        let next = match hub.pass(look) {
+            Ok(_) => hub.next_wake(),
+            Err(error) => {
+                tracing::error!("a pass failed: {}", super::chain(&error));
+                Timestamp::now().checked_add(BREATH).unwrap_or(Timestamp::MAX)
+            }
+        };
+        look = false;
+        let pause = Timestamp::now().duration_until(next);
+        let pause = Duration::try_from(pause).unwrap_or(Duration::ZERO).max(Duration::from_millis(1));
+        let first = handle.block_on(async { tokio::time::timeout(pause, wakes.recv()).await });
+        let mut batch: Vec<Reports> = Vec::new();
+        match first {
+            Ok(None | Some(Wake::Stop)) => return,
+            Ok(Some(Wake::Branch)) => look = true,
+            Ok(Some(Wake::Reports(reports))) => {
+                batch.push(*reports);
+                std::thread::sleep(GATHER);
+            }
+            Err(_) => {}
+        }
+        while let Ok(wake) = wakes.try_recv() {
+            match wake {
+                Wake::Branch => look = true,
+                Wake::Reports(reports) => batch.push(*reports),
+                Wake::Stop => return,
+            }
+        }
+        for reports in batch {
+            hub.observe(reports);
+        }
+    }
+}
+
+/// The newest slices: heads from memory, bundles from the repository.
+struct Slices {
+    board: Arc<SliceBoard>,
+    store: Arc<SliceStore>,
+}
+
+impl SliceSource for Slices {
+    fn current(&self, server: &ServerKey) -> Option<CurrentSlice> {
+        self.board.current(server)
+    }
+
+    fn bundle<'a>(&'a self, server: &'a ServerKey) -> BoxFuture<'a, Result<Option<(CurrentSlice, Bytes)>, web::SourceError>> {
+        let (store, server) = (self.store.clone(), server.clone());
+        Box::pin(async move {
+            let found = tokio::task::spawn_blocking(move || store.bundle(&server)).await??;
+            Ok(found.map(|(current, bytes)| {
+                let head = CurrentSlice {
+                    generation: current.generation,
+                    content: Arc::from(current.content.as_str()),
+                    commit: Arc::from(current.commit.as_str()),
+                };
+                (head, Bytes::from_owner(bytes))
+            }))
+        })
+    }
+
+    fn changed(&self, server: &ServerKey) -> watch::Receiver<u64> {
+        self.board.changed(server)
+    }
+}

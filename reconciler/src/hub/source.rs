@@ -1,0 +1,105 @@
+//! Following the branch: forward only. What cannot be read, and what was rewound, keeps the last good commit and says so.
+
+use super::{Hub, HubError};
+use crate::git::{Fetched, Fleet, Oid};
+use crate::load::Revision;
+use jiff::Timestamp;
+use tenantry_planner::status::CommitInfo;
+
+/// Where the loop stands on the branch.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    /// The commit that is loaded.
+    pub(super) commit: Option<CommitInfo>,
+    /// Its revision.
+    pub(super) revision: Option<Revision>,
+    /// Why it does not move.
+    pub(super) problem: Option<String>,
+}
+
+impl Hub {
+    /// Looks at the branch and loads what is new.
+    pub(super) fn follow_branch(&mut self) -> Result<(), HubError> {
+        let to = match self.fleet.fetch() {
+            Ok(Fetched::Unchanged) => self.fleet.accepted(),
+            Ok(Fetched::Moved { to, .. }) => Some(to),
+            Ok(Fetched::Rewound { from, to }) => {
+                let (from, to) = (from.to_string(), to.to_string());
+                let problem = format!(
+                    "the branch was rewound: {} does not descend from {}, which was accepted; the last good commit stays in force. \
+                     Put the branch back, or start with a new data directory if the rewinding is meant",
+                    &to[..12],
+                    &from[..12]
+                );
+                if self.source.problem.as_ref() != Some(&problem) {
+                    tracing::error!("{problem}");
+                }
+                self.source.problem = Some(problem);
+                self.load_accepted()?;
+                return Ok(());
+            }
+            Ok(Fetched::Missing) => {
+                self.source.problem = Some(format!("the repository has no branch `{}`", self.fleet.branch()));
+                self.load_accepted()?;
+                return Ok(());
+            }
+            Err(error) => {
+                let problem = format!("the fleet cannot be fetched: {}", super::chain(&error));
+                if self.source.problem.as_ref() != Some(&problem) {
+                    tracing::warn!("{problem}");
+                }
+                self.source.problem = Some(problem);
+                self.load_accepted()?;
+                return Ok(());
+            }
+        };
+        self.source.problem = None;
+        if let Some(commit) = to {
+            self.load(commit)?;
+            if self.fleet.accepted() != Some(commit) {
+                self.fleet.accept(commit)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After a restart while the branch cannot be read: the commit accepted before.
+    fn load_accepted(&mut self) -> Result<(), HubError> {
+        match (self.loaded.is_some(), self.fleet.accepted()) {
+            (false, Some(commit)) => self.load(commit),
+            _ => Ok(()),
+        }
+    }
+
+    fn load(&mut self, commit: Oid) -> Result<(), HubError> {
+        if self.source.revision.is_some_and(|revision| revision.commit == commit) {
+            return Ok(());
+        }
+        let revision = revision(&self.fleet, commit)?;
+        let info = self.fleet.objects().commit_info(commit)?;
+        let loaded = self.loader.load(revision)?;
+        for diagnostic in loaded.diagnostics.iter() {
+            tracing::warn!(commit = %commit, "{diagnostic}");
+        }
+        let floor = loaded.desired.as_ref().map_or(0, |desired| desired.head.hub.generation_floor);
+        self.source.revision = Some(revision);
+        self.source.commit = Some(CommitInfo {
+            id: commit.to_string(),
+            summary: info.summary.clone(),
+            author: info.author,
+            time: info.time,
+            generation: revision.generation + floor,
+        });
+        tracing::info!(commit = %commit, generation = revision.generation + floor, summary = info.summary, "loaded");
+        self.loaded = Some(loaded);
+        // Attempts are counted by what they were made from, so a commit that changes nothing for a dead action does not revive it.
+        self.refresh_keys();
+        self.refresh_agents();
+        self.full_pass_due = self.full_pass_due.max(Timestamp::now());
+        Ok(())
+    }
+}
+
+fn revision(fleet: &Fleet, commit: Oid) -> Result<Revision, HubError> {
+    Ok(Revision { tree: fleet.objects().root_tree(commit)?, commit, generation: fleet.generation(commit)? })
+}

@@ -1,0 +1,49 @@
+//! What the loop tells: the status, put together from the plans of all customers. Cheap, because those parts are shared, not copied.
+
+use super::Hub;
+use crate::RELEASE;
+use jiff::Timestamp;
+use std::sync::Arc;
+use tenantry_planner::status::{FleetStatus, Totals};
+
+impl Hub {
+    /// Puts the status together and sends it to everyone who watches.
+    pub(super) fn tell(&mut self) {
+        self.status.send_replace(Arc::new(self.make_status()));
+    }
+
+    fn make_status(&self) -> FleetStatus {
+        let loaded = self.loaded.as_ref();
+        let desired = loaded.and_then(|loaded| loaded.desired.as_ref());
+        let mut totals = Totals::default();
+        let (mut orders, mut servers) = (Vec::new(), Vec::new());
+        for plan in self.plan.customers.values() {
+            add(&mut totals, plan.totals);
+            orders.extend(plan.orders.iter().cloned());
+            servers.extend(plan.servers.iter().cloned());
+        }
+        FleetStatus {
+            fleet_id: desired.map(|desired| desired.head.hub.fleet_id.to_string()).unwrap_or_default(),
+            release: RELEASE.to_owned(),
+            mode: self.mode(),
+            commit: self.source.commit.clone(),
+            source_problem: self.source.problem.clone().or_else(|| self.problem.clone()),
+            at: Timestamp::now(),
+            totals,
+            orders,
+            servers,
+            frozen: loaded.map(|loaded| loaded.frozen.clone()).unwrap_or_default(),
+            diagnostics: loaded.map(|loaded| loaded.diagnostics.as_ref().clone()).unwrap_or_default(),
+        }
+    }
+}
+
+fn add(sum: &mut Totals, part: Totals) {
+    sum.customers += part.customers;
+    sum.orders += part.orders;
+    sum.fulfilled += part.fulfilled;
+    sum.servers += part.servers;
+    sum.healthy_servers += part.healthy_servers;
+    sum.instances += part.instances;
+    sum.healthy_instances += part.healthy_instances;
+}

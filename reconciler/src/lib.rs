@@ -1,0 +1,27 @@
+//! The hub and the command line: load, observe, execute, store, web. What is decided and why is the planner crate's business; this crate does I/O.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`git`] | the fleet's repository: objects, the branch, commits by compare-and-swap |
+//! | [`load`] | a commit to `Desired`, cached by object id, errors contained |
+//! | [`decide`] | decisions to a commit |
+//! | [`publish`] | a slice's input to a sealed slice |
+//! | [`slices`], [`store`] | what was published; reports, attempts, audit: the data directory |
+//! | [`hub`] | the loop: load, plan, decide, publish, tell |
+//! | [`web`] | agents' API, status page, metrics |
+//! | [`cli`] | the commands |
+
+pub mod cli;
+pub mod config;
+pub mod decide;
+pub mod git;
+pub mod hub;
+pub mod keys;
+pub mod load;
+pub mod publish;
+pub mod slices;
+pub mod store;
+pub mod web;
+
+/// This release. A hub acts only if it is the one that the fleet has activated.
+pub const RELEASE: &str = env!("CARGO_PKG_VERSION");

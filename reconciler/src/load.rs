@@ -1,0 +1,200 @@
+//! From a commit to [`Desired`]: reads Git objects, hands them to the planner's compiler, keeps what has not changed.
+//!
+//! Everything is cached by object id. A customer is read again when one of their two trees changed, resolved again when the catalogue or
+//! `hub.yaml` did as well, and stays at their last good version while their documents have errors (law 11).
+
+mod catalogue;
+mod customers;
+mod files;
+mod head;
+
+use crate::git::{EntryKind, GitError, Objects, Oid};
+use catalogue::Catalogues;
+use customers::Customers;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+use tenantry_planner::catalogue::Catalogue;
+use tenantry_planner::desired::CustomerDesired;
+use tenantry_planner::documents::HeadDocuments;
+use tenantry_planner::domains::DomainIndex;
+use tenantry_planner::status::FrozenScope;
+use tenantry_planner::{Desired, ObjectId};
+use tenantry_schema::Diagnostic;
+use tenantry_schema::id::CustomerId;
+
+/// Largest file of the fleet that is read, in bytes.
+pub const MAX_FILE: usize = 1 << 20;
+/// How many commits are looked at for a last good version.
+pub const MAX_HISTORY: usize = 20_000;
+
+/// Why a commit cannot be loaded at all. Mistakes in documents are not among these: they are diagnostics.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Reading objects failed.
+    #[error("the fleet's objects cannot be read")]
+    Git(#[from] GitError),
+    /// The repository holds no fleet.
+    #[error("this repository has no folder `fleet/`; `tenantry init DIR` makes a fleet")]
+    NotAFleet,
+}
+
+/// A commit, loaded.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What should be true. None where `hub.yaml` or `staff.yaml` has never been good.
+    pub desired: Option<Desired>,
+    /// Stacks and templates.
+    pub catalogue: Arc<Catalogue>,
+    /// Everything wrong with the newest commit.
+    pub diagnostics: Arc<Vec<Diagnostic>>,
+    /// What stays at an earlier version.
+    pub frozen: Vec<FrozenScope>,
+    /// Set where the documents of the fleet itself have errors: nothing new is decided or published then.
+    pub fleet_frozen: bool,
+}
+
+/// What is to be loaded: a commit, or a tree that has not been committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision {
+    /// The root tree.
+    pub tree: Oid,
+    /// The commit whose history holds last good versions.
+    pub commit: Oid,
+    /// Its generation, without the fleet's floor.
+    pub generation: u64,
+}
+
+/// Loads commits, one after the other, keeping what they have in common.
+pub struct Loader {
+    objects: Objects,
+    head: head::Heads,
+    catalogues: Catalogues,
+    customers: Customers,
+    domains: Option<Arc<DomainIndex>>,
+    last: Option<BTreeMap<CustomerId, Arc<CustomerDesired>>>,
+}
+
+impl Loader {
+    /// Nothing is read yet.
+    pub fn new(objects: Objects) -> Self {
+        Self {
+            objects,
+            head: head::Heads::default(),
+            catalogues: Catalogues::default(),
+            customers: Customers::default(),
+            domains: None,
+            last: None,
+        }
+    }
+
+    /// Loads one revision.
+    pub fn load(&mut self, revision: Revision) -> Result<Loaded, LoadError> {
+        let begun = Instant::now();
+        let Revision { tree, commit, generation } = revision;
+        let fleet = self.objects.lookup(tree, "fleet")?.filter(|entry| entry.kind == EntryKind::Tree);
+        let fleet = fleet.ok_or(LoadError::NotAFleet)?.oid;
+        let mut diagnostics = Vec::new();
+        let mut frozen = Vec::new();
+
+        let head = self.head.read(&self.objects, fleet, commit)?;
+        diagnostics.extend(head.diagnostics.iter().cloned());
+        if head.frozen {
+            let errors = head.diagnostics.iter().filter(|found| found.is_error()).count();
+            frozen.push(FrozenScope { customer: None, stays_at: head.stays_at.map(|id| id.to_string()), errors });
+        }
+        let catalogue = self.catalogues.read(&self.objects, tree)?;
+        let Some(documents) = head.documents.clone() else {
+            diagnostics.extend(self.catalogues.diagnostics());
+            return Ok(Loaded {
+                desired: None,
+                catalogue,
+                diagnostics: Arc::new(diagnostics),
+                frozen,
+                fleet_frozen: true,
+            });
+        };
+        let outcome = self.customers.read(&self.objects, &mut self.catalogues, &documents, fleet, revision)?;
+        diagnostics.extend(self.catalogues.diagnostics());
+        let mut found = outcome.diagnostics;
+        explain_consequences(&mut found, &outcome.frozen, outcome.customers.len());
+        diagnostics.extend(found);
+        frozen.extend(outcome.frozen);
+        let domains = self.domain_index(&outcome.customers);
+        let desired = Desired {
+            commit: object_id(commit),
+            generation: generation + documents.hub.generation_floor,
+            head: documents,
+            customers: outcome.customers,
+            domains,
+            broken: outcome.broken,
+        };
+        tracing::debug!(%commit, customers = desired.customers.len(), took_ms = begun.elapsed().as_millis() as u64, "loaded");
+        Ok(Loaded {
+            desired: Some(desired),
+            catalogue: self.catalogues.catalogue(),
+            diagnostics: Arc::new(diagnostics),
+            frozen,
+            fleet_frozen: head.frozen,
+        })
+    }
+
+    /// The objects that are read from.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// The index of domains: the very one of last time where no order's domain or claim has changed, so that plans made with it stay valid.
+    fn domain_index(&mut self, customers: &BTreeMap<CustomerId, Arc<CustomerDesired>>) -> Arc<DomainIndex> {
+        let same = self.last.as_ref().is_some_and(|last| {
+            last.len() == customers.len()
+                && last.iter().zip(customers).all(|((old_id, old), (id, new))| old_id == id && (Arc::ptr_eq(old, new) || same_domains(old, new)))
+        });
+        self.last = Some(customers.clone());
+        if let (true, Some(index)) = (same, &self.domains) {
+            return index.clone();
+        }
+        let index = Arc::new(DomainIndex::build(customers.values().map(AsRef::as_ref)));
+        self.domains = Some(index.clone());
+        index
+    }
+}
+
+fn same_domains(old: &CustomerDesired, new: &CustomerDesired) -> bool {
+    let domains = |customer: &CustomerDesired| -> Vec<_> {
+        customer.orders.iter().map(|(id, order)| (id.clone(), order.document.domain.clone(), order.claim.clone())).collect()
+    };
+    domains(old) == domains(new)
+}
+
+/// Says at each error what stays as it is because of it.
+fn explain_consequences(found: &mut [Diagnostic], frozen: &[FrozenScope], customers: usize) {
+    let by_id: BTreeMap<&str, &FrozenScope> =
+        frozen.iter().filter_map(|scope| Some((scope.customer.as_ref()?.as_str(), scope))).collect();
+    let others = (customers + frozen.iter().filter(|scope| scope.stays_at.is_none()).count()).saturating_sub(frozen.len());
+    for diagnostic in found.iter_mut().filter(|diagnostic| diagnostic.is_error()) {
+        let mut parts = diagnostic.place.file.split('/').skip(2);
+        let Some((id, scope)) = parts.next().and_then(|id| by_id.get_key_value(id)) else { continue };
+        let note = match &scope.stays_at {
+            Some(commit) => format!("customer {id} stays at commit {} (last good); {others} other customers are not affected", &commit[..commit.len().min(7)]),
+            None => format!("customer {id} was never good: nothing is done for it; {others} other customers are not affected"),
+        };
+        diagnostic.notes.push(note);
+    }
+}
+
+/// Git's id as the planner knows it.
+pub fn object_id(oid: Oid) -> ObjectId {
+    let mut id = [0; 20];
+    id.copy_from_slice(oid.as_bytes());
+    ObjectId(id)
+}
+
+/// The planner's id as libgit2 knows it.
+pub fn oid(id: ObjectId) -> Result<Oid, GitError> {
+    Oid::from_bytes(&id.0).map_err(GitError::library("an object id"))
+}
+
+
+/// The documents of the fleet itself, shared.
+pub type SharedHead = Arc<HeadDocuments>;

@@ -1,0 +1,108 @@
+//! `POST /agent/v1/reports`: what agents saw. Bounded before it is read, its signature checked before it is parsed, kept before it is acknowledged.
+
+use super::answer::{self, JSON, Reply};
+use super::ports::ReportError;
+use super::refusal::Refusal;
+use super::verify::{self, Caller};
+use crate::web::app::App;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::request::Parts;
+use axum::response::Response;
+use futures_util::StreamExt as _;
+use std::time::Duration;
+use tenantry_schema::wire::ReportBatch;
+use tokio::sync::Semaphore;
+
+/// Largest body in bytes.
+const LARGEST: usize = 4 << 20;
+/// Time that a body may take to arrive.
+const SLOWEST: Duration = Duration::from_secs(30);
+/// Bodies that are held in memory at once, over all agents.
+static BODIES: Semaphore = Semaphore::const_new(64);
+
+/// 200 with a signed receipt.
+pub(in crate::web) async fn reports(State(app): State<App>, request: Request) -> Response {
+    const ROUTE: &str = "reports";
+    let (parts, body) = request.into_parts();
+    let (caller, body) = match receive(&app, &parts, body).await {
+        Ok(received) => received,
+        Err(refusal) => return answer::to_stranger(ROUTE, &refusal),
+    };
+    let outcome = keep(&app, &caller, &body).await;
+    answer::to_caller(&app, ROUTE, &caller, outcome)
+}
+
+async fn receive(app: &App, parts: &Parts, body: Body) -> Result<(Caller, Bytes), Refusal> {
+    verify::claims_known_key(app, parts)?;
+    let announced = parts
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > LARGEST as u64) {
+        return Err(Refusal::too_large(LARGEST));
+    }
+    let slow = |_| {
+        Refusal::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too_slow",
+            "the body did not arrive in time",
+        )
+    };
+    let _room = tokio::time::timeout(Duration::from_secs(5), BODIES.acquire())
+        .await
+        .map_err(|_| Refusal::unavailable("the hub takes in many reports just now"))?
+        .map_err(|_| Refusal::unavailable("the hub stops"))?;
+    let body = tokio::time::timeout(SLOWEST, bounded(body))
+        .await
+        .map_err(slow)??;
+    let caller = verify::verify(app, parts, Some(&body))?;
+    Ok((caller, body))
+}
+
+async fn bounded(body: Body) -> Result<Bytes, Refusal> {
+    let mut chunks = body.into_data_stream();
+    let mut all = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Refusal::malformed("the body broke off"))?;
+        if all.len() + chunk.len() > LARGEST {
+            return Err(Refusal::too_large(LARGEST));
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.into())
+}
+
+async fn keep(app: &App, caller: &Caller, body: &[u8]) -> Result<Reply, Refusal> {
+    let _pass = caller.admit(app)?;
+    // The place in the text is told, the text itself is not.
+    let batch: ReportBatch = serde_json::from_slice(body).map_err(|error| {
+        Refusal::malformed(format!(
+            "the body is not a batch of reports (line {}, column {})",
+            error.line(),
+            error.column()
+        ))
+    })?;
+    if batch.reports.is_empty() {
+        return Err(Refusal::malformed("a batch holds at least one report"));
+    }
+    let server = caller.server();
+    let receipt = app.state.reports.accept(server.clone(), batch).await.map_err(|error| match error {
+        ReportError::Refused(hint) => Refusal::new(StatusCode::BAD_REQUEST, "refused", hint),
+        ReportError::Unavailable(cause) => {
+            tracing::error!(%server, error = &*cause as &dyn std::error::Error, "reports cannot be kept");
+            Refusal::unavailable("the hub cannot keep reports now; keep them and send them again")
+        }
+    })?;
+    let body = serde_json::to_vec(&receipt)
+        .map_err(|_| Refusal::unavailable("the receipt cannot be written"))?;
+    Ok(Reply {
+        status: StatusCode::OK,
+        outcome: "accepted",
+        content_type: Some(JSON),
+        body: body.into(),
+        slice: app.state.slices.current(server),
+    })
+}

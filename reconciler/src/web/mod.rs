@@ -1,0 +1,51 @@
+//! Everything the hub says over HTTP: agents' endpoints, read-only JSON, status pages, metrics. It decides nothing and changes nothing:
+//! what it shows comes in through [`WebState`], and the only thing that goes in are agents' reports.
+
+pub mod agent;
+mod api;
+mod app;
+mod assets;
+mod events;
+mod headers;
+mod health;
+pub mod metrics;
+mod pages;
+mod serve;
+mod snapshot;
+
+pub use agent::{
+    AgentDirectory, AgentIdentity, CurrentSlice, DirectoryError, Limits, ReportError, ReportSink,
+    SliceBoard, SliceSource, SourceError,
+};
+pub use app::WebState;
+pub use serve::{Closing, serve};
+
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use tower_http::compression::CompressionLayer;
+
+/// Everything the hub answers to. All of it is GET but for agents' reports.
+pub fn router(state: WebState) -> Router {
+    let app = app::App::new(state);
+
+    let machines = Router::new()
+        .route("/agent/v1/next", get(agent::next))
+        .route("/agent/v1/reports", post(agent::reports))
+        .route("/api/v1/events", get(events::events));
+
+    let readers = Router::new()
+        .route("/api/v1/status", get(api::status))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/assets/{name}", get(assets::asset))
+        .merge(pages::routes(pages::Shape::Page))
+        .nest("/fragment", pages::routes(pages::Shape::Fragment))
+        .fallback(pages::missing)
+        .layer(CompressionLayer::new());
+
+    machines
+        .merge(readers)
+        .layer(middleware::from_fn(headers::secure))
+        .with_state(app)
+}

@@ -1,0 +1,156 @@
+//! What a service may use: memory, processors, processes, ulimits, logs; types and reading.
+
+use crate::reader::{At, Fields};
+use crate::units::{self, Cpus};
+use crate::values::Pairs;
+use std::collections::BTreeMap;
+
+/// Bounds of one container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// Share of processors.
+    pub cpus: Option<Cpus>,
+    /// Processes; -1 for no bound.
+    pub pids: Option<i64>,
+}
+
+/// A ulimit; -1 for no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ulimit {
+    /// What is enforced.
+    pub soft: i64,
+    /// What a process may raise it to.
+    pub hard: i64,
+}
+
+/// Where the output of a container goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logging {
+    /// The engine's driver; `None` for its default.
+    pub driver: Option<String>,
+    /// The driver's options.
+    pub options: Pairs,
+}
+
+pub(crate) fn size(at: &At<'_>) -> Option<u64> {
+    at.parse("a size such as `512M`", 64 << 20, units::bytes)
+}
+
+fn pids(at: &At<'_>) -> Option<i64> {
+    at.integer()
+}
+
+fn cpus(at: &At<'_>) -> Option<Cpus> {
+    let sample = units::cpus("1")?;
+    at.parse("a number of processors such as `0.5`", sample, units::cpus)
+}
+
+/// Limits and reservations from `deploy.resources` and from the older keys of the service.
+pub(crate) fn read(service: &Fields<'_>) -> (Resources, Resources) {
+    let (mut limits, mut reservations) = (Resources::default(), Resources::default());
+    if let Some(deploy) = service.get("deploy") {
+        let refused = [
+            ("mode", "one container a service is run"),
+            ("endpoint_mode", "there is no swarm"),
+            ("placement", "there is no swarm"),
+            ("restart_policy", "write `restart` beside `image`"),
+            ("update_config", "updates follow the rules of the stack"),
+            ("rollback_config", "updates follow the rules of the stack"),
+            ("labels", "write `labels` beside `image`"),
+        ];
+        let fields = deploy.fields(&["resources", "replicas"], &refused);
+        if let Some(replicas) = fields.as_ref().and_then(|fields| fields.get("replicas"))
+            && replicas.integer().is_some_and(|number| number != 1)
+        {
+            replicas.unsupported("only one container a service is run");
+        }
+        let resources = fields
+            .as_ref()
+            .and_then(|fields| fields.get("resources"))
+            .and_then(|at| at.fields(&["limits", "reservations"], &[]));
+        if let Some(resources) = resources {
+            limits = resources.get("limits").map(of_deploy).unwrap_or_default();
+            reservations = resources
+                .get("reservations")
+                .map(of_deploy)
+                .unwrap_or_default();
+        }
+    }
+    older(service, "mem_limit", &mut limits.memory, size);
+    older(service, "cpus", &mut limits.cpus, cpus);
+    older(service, "pids_limit", &mut limits.pids, pids);
+    older(service, "mem_reservation", &mut reservations.memory, size);
+    (limits, reservations)
+}
+
+fn of_deploy(at: &At<'_>) -> Resources {
+    let refused = [
+        ("devices", "devices cannot be reserved yet"),
+        ("generic_resources", "there is no swarm"),
+    ];
+    let Some(fields) = at.fields(&["memory", "cpus", "pids"], &refused) else {
+        return Resources::default();
+    };
+    Resources {
+        memory: fields.get("memory").and_then(size),
+        cpus: fields.get("cpus").and_then(cpus),
+        pids: fields.get("pids").and_then(At::integer),
+    }
+}
+
+/// Takes an older key's value where `deploy` gives none, and reports where the two differ.
+fn older<T: PartialEq>(
+    service: &Fields<'_>,
+    key: &str,
+    place: &mut Option<T>,
+    read: impl Fn(&At<'_>) -> Option<T>,
+) {
+    let Some(at) = service.get(key) else { return };
+    let value = read(at);
+    let given = [Some(at), service.get("deploy")];
+    let certain = !given.into_iter().flatten().any(At::may_change);
+    if place.is_some() && value.is_some() && *place != value && certain {
+        at.invalid_with(
+            format!("`{key}` and `deploy.resources` say different things"),
+            "keep one of them",
+        );
+    }
+    if place.is_none() {
+        *place = value;
+    }
+}
+
+pub(crate) fn ulimits(at: &At<'_>) -> BTreeMap<String, Ulimit> {
+    let mut ulimits = BTreeMap::new();
+    for (name, _, at) in at.entries().unwrap_or_default() {
+        let limit = if at.node.as_mapping().is_some() {
+            let Some(fields) = at.fields(&["soft", "hard"], &[]) else {
+                continue;
+            };
+            let (Some(soft), Some(hard)) = (fields.get("soft"), fields.get("hard")) else {
+                at.invalid("`soft` and `hard` are both needed");
+                continue;
+            };
+            soft.integer().zip(hard.integer())
+        } else {
+            at.integer().map(|both| (both, both))
+        };
+        if let Some((soft, hard)) = limit {
+            ulimits.insert(name.to_owned(), Ulimit { soft, hard });
+        }
+    }
+    ulimits
+}
+
+pub(crate) fn logging(at: &At<'_>) -> Option<Logging> {
+    let fields = at.fields(&["driver", "options"], &[])?;
+    Some(Logging {
+        driver: fields.owned("driver"),
+        options: fields
+            .get("options")
+            .map(|at| crate::service_read::pairs(at, false))
+            .unwrap_or_default(),
+    })
+}

@@ -1,0 +1,528 @@
+//! Files that are refused: each problem with its place.
+
+#![allow(clippy::format_collect)]
+
+mod common;
+
+use common::lookup;
+use proptest::prelude::*;
+use tenantry_compose::{Problem, Project, check, variables};
+
+fn told(text: &str, problems: &[Problem]) -> Vec<String> {
+    let index = tenantry_yaml::LineIndex::new(text);
+    problems
+        .iter()
+        .map(|problem| {
+            let at = index.position(problem.span.start);
+            format!("{}:{} {problem}", at.line, at.column)
+        })
+        .collect()
+}
+
+fn refused(text: &str) -> Vec<String> {
+    let problems = Project::load(text, &lookup).expect_err(text);
+    told(text, &problems)
+}
+
+/// The problem of one service's entry: `services: {a: {image: x, ENTRY}}`, without place and path's head.
+fn entry(entry: &str) -> String {
+    let text = format!("services:\n  a:\n    image: x\n    {entry}\n");
+    let problems = Project::load(&text, &lookup).expect_err(&text);
+    assert_eq!(problems.len(), 1, "{entry}: {problems:#?}");
+    let at = tenantry_yaml::LineIndex::new(&text).position(problems[0].span.start);
+    assert_eq!(at.line, 4, "{entry}");
+    format!("{} {}", at.column, problems[0].message)
+}
+
+#[test]
+fn what_is_not_supported_says_so() {
+    for (text, expected) in [
+        (
+            "build: .",
+            "5 `build` is not supported: images are pulled, not built; give an `image`",
+        ),
+        (
+            "container_name: x",
+            "5 `container_name` is not supported: a fixed name breaks running the stack more than once",
+        ),
+        (
+            "env_file: .env",
+            "5 `env_file` is not supported: write the values under `environment`, so that each has a known source",
+        ),
+        (
+            "devices: [/dev/x]",
+            "5 `devices` is not supported: the agent cannot do this yet",
+        ),
+        (
+            "volumes: ['./a:/b:z']",
+            "15 the option `z` (SELinux) of a volume is not supported",
+        ),
+        (
+            "deploy: {replicas: 2}",
+            "24 only one container a service is run",
+        ),
+        (
+            "deploy: {mode: global}",
+            "14 `mode` is not supported: one container a service is run",
+        ),
+        (
+            "network_mode: 'container:x'",
+            "19 this `network_mode` is not supported: possible are `host`, `none` and `service:name`",
+        ),
+        (
+            "networks: {default: {ipv4_address: 192.0.2.1}}",
+            "26 `ipv4_address` is not supported: addresses are the engine's choice; use names",
+        ),
+    ] {
+        assert_eq!(entry(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn wrong_values() {
+    for (text, expected) in [
+        (
+            "environment:",
+            "5 `environment` has no value, which Compose refuses",
+        ),
+        (
+            "ports: [{target: 80, published: }]",
+            "26 `published` has no value, which Compose refuses",
+        ),
+        (
+            "configs: [{source: c, mode: \"0440\"}]\nconfigs: {c: {content: x}}",
+            "33 expected permission bits such as `0440`, found `\"0440\"`",
+        ),
+        ("x-a: '${B'", "11 `${` is never closed"),
+        (
+            "stop_grace_period: 2d",
+            "24 expected a duration such as `1m30s`, found `2d`",
+        ),
+        ("imge: y", "5 unknown key `imge`"),
+        ("user: 1000", "11 expected text, found `1000`"),
+        ("command: [sleep, 10]", "22 expected text, found `10`"),
+        (
+            "command: a && b",
+            "14 the command is not run by a shell, so `;`, `&`, `|`, `<`, `>`, `(`, `)` and backticks have no meaning in it",
+        ),
+        (
+            "command: \"a 'b\"",
+            "14 a quote in the command is never closed",
+        ),
+        (
+            "environment: {A: 0755}",
+            "22 Compose would read `0755` as a number or date and write it differently",
+        ),
+        (
+            "environment: {A: 1.10}",
+            "22 Compose would read `1.10` as a number or date and write it differently",
+        ),
+        (
+            "environment: {A: 2026-11-21}",
+            "22 Compose would read `2026-11-21` as a number or date and write it differently",
+        ),
+        ("environment: {A: [b]}", "19 expected text, found a list"),
+        ("environment: [A=1, A=2]", "24 `A` stands twice"),
+        ("environment: [NONE]", "19 the variable `NONE` has no value"),
+        (
+            "environment: {NONE: }",
+            "19 the variable `NONE` has no value",
+        ),
+        (
+            "ports: ['80:80:80:80']",
+            "13 the part before the ports is not an IP address",
+        ),
+        ("ports: ['0:80']", "13 a port is a number from 1 to 65535"),
+        (
+            "ports: ['80:65536']",
+            "13 a port is a number from 1 to 65535",
+        ),
+        (
+            "ports: ['1-3:1-2']",
+            "13 the ranges of server ports and container ports differ in length",
+        ),
+        (
+            "ports: ['80:80/icmp']",
+            "13 the protocol is `tcp`, `udp` or `sctp`",
+        ),
+        (
+            "ports: [{published: 80}]",
+            "13 the port needs a `target`, the port in the container",
+        ),
+        ("ports: {a: b}", "5 expected a list, found a mapping"),
+        (
+            "ports: ['80:80', '80:81']",
+            "5 port 80/tcp is published twice, also by `a`",
+        ),
+        (
+            "volumes: ['../x:/y']",
+            "15 the path leads out of the project's folder",
+        ),
+        (
+            "volumes: ['./a/../../x:/y']",
+            "15 the path leads out of the project's folder",
+        ),
+        ("volumes: ['~/x:/y']", "15 `~` has no meaning on a server"),
+        (
+            "volumes: ['./x:y']",
+            "15 the target of a mount is not an absolute path",
+        ),
+        ("volumes: ['nope:/y']", "15 no volume `nope` is defined"),
+        (
+            "volumes: [{type: bind, target: /x}]",
+            "15 a bind mount needs a `source`",
+        ),
+        ("volumes: ['/a:/b:rx']", "15 an unknown option of a volume"),
+        ("networks: [nope]", "16 no network `nope` is defined"),
+        ("secrets: [nope]", "15 no secret `nope` is defined"),
+        (
+            "configs: [{source: nope}]",
+            "24 no config `nope` is defined",
+        ),
+        ("depends_on: [b]", "18 no service `b` is defined"),
+        ("depends_on: {a: {}}", "18 a `condition` is needed"),
+        ("network_mode: service:b", "19 no service `b` is defined"),
+        (
+            "healthcheck: {interval: 5}",
+            "29 expected a duration such as `1m30s`, found `5`",
+        ),
+        (
+            "healthcheck: {test: [curl]}",
+            "19 this test says not how it is run",
+        ),
+        (
+            "restart: no-way",
+            "14 expected `\"no\"`, `always`, `on-failure[:times]` or `unless-stopped`, found `no-way`",
+        ),
+        (
+            "mem_limit: much",
+            "16 expected a size such as `512M`, found `much`",
+        ),
+        (
+            "deploy: {resources: {limits: {memory: 1x}}}",
+            "43 expected a size such as `512M`, found `1x`",
+        ),
+        (
+            "privileged: yes",
+            "17 expected `true` or `false`, found `yes`",
+        ),
+        (
+            "labels: {com.docker.compose.project: x}",
+            "5 labels that begin with `com.docker.compose.` are Compose's own",
+        ),
+        ("extra_hosts: [x]", "19 not a host name with an IP address"),
+        ("dns: example", "10 expected an IP address, found `example`"),
+        ("tmpfs: /a:size=x", "12 the size of a tmpfs is not a size"),
+        (
+            "ulimits: {nofile: {soft: 1}}",
+            "15 `soft` and `hard` are both needed",
+        ),
+        ("hostname: $", "15 a `$` without a variable name"),
+        (
+            "hostname: 'x-${NONE}'",
+            "18 the variable `NONE` has no value",
+        ),
+        (
+            "hostname: ${NONE:?give one}",
+            "15 the variable `NONE` is required: give one",
+        ),
+    ] {
+        assert_eq!(entry(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn several_at_once_with_paths() {
+    let text = "services:\n  web:\n    image: X Y\n    ports: [\"x\"]\n    volums: []\n  db:\n    restart: maybe\nvolumes: {d: {external: {name: x}}}\nfoo: 1\n";
+    assert_eq!(
+        refused(text),
+        [
+            "3:12 services.web.image: an image name has only letters, digits, `.`, `_`, `-` and `/`",
+            "4:13 services.web.ports[0]: a port is a number from 1 to 65535",
+            "5:5 services.web.volums: unknown key `volums`",
+            "6:3 services.db: the service has no `image`",
+            "7:14 services.db.restart: expected `\"no\"`, `always`, `on-failure[:times]` or `unless-stopped`, found `maybe`",
+            "8:15 volumes.d.external: the old form of `external` is not supported: write `external: true` and `name: ...`",
+            "9:1 foo: unknown key `foo`",
+        ]
+    );
+}
+
+#[test]
+fn the_file_as_a_whole() {
+    for (text, expected) in [
+        ("", "1:1 expected a mapping, found nothing"),
+        ("[a]", "1:1 expected a mapping, found a list"),
+        ("x-a: 1\n", "1:1 the file has no `services`"),
+        (
+            "services: {a: }",
+            "1:12 services.a: expected a mapping, found nothing",
+        ),
+        (
+            "services: {a b: {image: x}}",
+            "1:12 services.a b: a service name has letters, digits, `.`, `_` and `-`",
+        ),
+        (
+            "name: Shop\nservices: {a: {image: x}}",
+            "1:7 name: a project name has lower-case letters, digits, `-` and `_`, and begins with a letter or digit",
+        ),
+        (
+            "services: {a: {image: x}}\nsecrets: {s: {}}",
+            "2:11 secrets.s: exactly one source is needed",
+        ),
+        (
+            "services: {a: {image: x}}\nsecrets: {s: {file: ../x}}",
+            "2:21 secrets.s.file: the path leads out of the project's folder",
+        ),
+        (
+            "services: {a: {image: x}}\nsecrets: {s: {environment: NONE}}",
+            "2:28 secrets.s.environment: the variable `NONE` has no value",
+        ),
+        (
+            "services: {a: {image: x}}\nsecrets: {s: {external: true}}",
+            "2:15 secrets.s.external: `external` is not supported: nothing outside of the project provides it",
+        ),
+        (
+            "services: {a: {image: x}}\nvolumes: {v: {external: true, driver: x}}",
+            "2:39 volumes.v.driver: `driver` has no effect on what is `external`",
+        ),
+        (
+            "services: {a: {image: x}}\ninclude: [b]",
+            "2:1 include: `include` is not supported: write the services out; one file a stack",
+        ),
+        (
+            "services: {a: {image: x, volumes: ['./a:/y', './b:/y/']}}",
+            "1:12 services.a: two mounts have the same target",
+        ),
+    ] {
+        let found = refused(text);
+        assert!(found.contains(&expected.to_owned()), "{text}\n{found:#?}");
+    }
+}
+
+#[test]
+fn circles() {
+    assert_eq!(
+        refused(
+            "services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: [c]}\n  c: {image: x, depends_on: [a]}\n  d: {image: x, depends_on: [a]}\n  e: {image: x, depends_on: [e]}\n"
+        ),
+        [
+            "2:3 services.a: services wait for each other in a circle: a -> b -> c -> a",
+            "6:3 services.e: services wait for each other in a circle: e -> e"
+        ]
+    );
+}
+
+#[test]
+fn profiles_of_what_is_needed() {
+    let text = "services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, profiles: [p]}\n";
+    assert_eq!(
+        refused(text),
+        ["2:17 services.a.depends_on: the service needs `b`, whose profile is not active"]
+    );
+    assert!(Project::load_with(text, &lookup, &["p"]).is_ok());
+    assert_eq!(check(text, &|_| true), []);
+}
+
+#[test]
+fn no_message_repeats_a_value() {
+    let text = "services:\n  a:\n    image: ${DB_PASSWORD} x\n    ports: [\"${DB_PASSWORD}\"]\n    mem_limit: ${DB_PASSWORD}\n    networks: [\"${DB_PASSWORD}\"]\n    environment: [\"${DB_PASSWORD}\", \"${DB_PASSWORD}\"]\n    volumes: [\"${DB_PASSWORD}:/x\", \"/a:${DB_PASSWORD}\"]\n    healthcheck: {test: [\"${DB_PASSWORD}\"], interval: \"${DB_PASSWORD}\"}\n    restart: ${DB_PASSWORD}\n    user: ${NONE:?${DB_PASSWORD}}\n    secrets: [\"${DB_PASSWORD}\"]\n    depends_on: [\"${DB_PASSWORD}\"]\nsecrets: {s: {environment: \"${DB_PASSWORD}\"}}\n";
+    let problems = Project::load(text, &lookup).unwrap_err();
+    assert!(problems.len() >= 12, "{problems:#?}");
+    assert!(!format!("{problems:?}").contains("s3cret"), "{problems:#?}");
+}
+
+#[test]
+fn checking_without_values() {
+    let known = |name: &str| name != "NONE";
+    let checked = |text: &str| told(text, &check(text, &known));
+    let service = |entries: &str| format!("services:\n  a:\n    image: x:${{T}}\n    {entries}\n");
+    for good in [
+        "ports: [\"127.0.0.1:${SITE_PORT}:80\", \"${P}:81\", \"${Q}\", \"${IP}:5:6/${PROTO}\"]",
+        "mem_limit: ${MEM}",
+        "privileged: ${FLAG}",
+        "healthcheck: {interval: \"${I}\", retries: \"${R}\"}",
+        "volumes: [\"${DIR}/x:/y\", \"./a:${TARGET}\"]",
+        "hostname: ${NONE:-fallback}",
+        "hostname: ${KNOWN:?needed}",
+        "restart: ${RESTART}",
+        "dns: ${DNS}",
+        "extra_hosts: [\"h:${IP}\"]",
+        "networks: [\"${NET}\"]",
+        "environment: [KNOWN]",
+        "ports: [\"${P:-8080}:80\", \"8081:80\"]",
+        "ports: [\"${P:-8080}:80\", \"${Q:-8080}:81\"]",
+        "mem_limit: ${M:-1m}\n    deploy: {resources: {limits: {memory: 2m}}}",
+    ] {
+        let text = service(good);
+        assert_eq!(checked(&text), Vec::<String>::new(), "{good}");
+    }
+    for (bad, expected) in [
+        (
+            "hostname: ${NONE}",
+            "4:15 services.a.hostname: the variable `NONE` has no source",
+        ),
+        (
+            "hostname: ${NONE:?x}",
+            "4:15 services.a.hostname: the variable `NONE` has no source",
+        ),
+        (
+            "environment: [NONE]",
+            "4:19 services.a.environment[0]: the variable `NONE` has no value",
+        ),
+        (
+            "mem_limit: ${KNOWN:-much}",
+            "4:16 services.a.mem_limit: expected a size such as `512M`, found `${KNOWN:-much}`",
+        ),
+        (
+            "ports: [\"${P}:80x\"]",
+            "4:13 services.a.ports[0]: a port is a number from 1 to 65535",
+        ),
+    ] {
+        assert_eq!(checked(&service(bad)), [expected], "{bad}");
+    }
+}
+
+#[test]
+fn variables_with_their_places() {
+    let text = "x-a: ${IGNORED}\nservices:\n  a:\n    image: \"é:${TAG}\"\n    command: [\"${A:-${B}}\", \"$A\", \"${C:?x}\", \"$$D\"]\n    environment: {E: , F: '${G+x}'}\nsecrets: {s: {environment: H}}\n";
+    let (source, _) = Project::parse(text);
+    let uses = source.unwrap().variables();
+    let brief: Vec<_> = uses
+        .iter()
+        .map(|one| {
+            (
+                one.name.as_str(),
+                one.span.of(text),
+                one.default,
+                one.required,
+                one.nested,
+            )
+        })
+        .collect();
+    assert_eq!(
+        brief,
+        [
+            ("TAG", "${TAG}", false, false, false),
+            ("A", "${A:-${B}}", true, false, false),
+            ("B", "${B}", false, false, true),
+            ("A", "$A", false, false, false),
+            ("C", "${C:?x}", false, true, false),
+            ("E", "E", false, false, false),
+            ("G", "${G+x}", true, false, false),
+            ("H", "H", false, false, false),
+        ]
+    );
+}
+
+#[test]
+fn bombs_are_refused_quickly() {
+    let begun = std::time::Instant::now();
+    let services: String = (0..30_000)
+        .map(|n| format!("  s{n}: {{image: x}}\n"))
+        .collect();
+    assert_eq!(refused(&format!("services:\n{services}")).len(), 1);
+    let many = format!(
+        "services:\n  a: {{image: x, hostname: '{}'}}\n",
+        "$A".repeat(200_000)
+    );
+    assert_eq!(refused(&many).len(), 1);
+    let _ = Project::parse(&many);
+    let some = format!(
+        "services:\n  a: {{image: x, hostname: '{}'}}\n",
+        "$A ".repeat(900)
+    );
+    assert_eq!(Project::parse(&some).0.unwrap().variables().len(), 900);
+    let deep = format!(
+        "services:\n  a: {{image: x, command: {}}}\n",
+        "[".repeat(100_000)
+    );
+    assert!(!refused(&deep).is_empty());
+    assert!(begun.elapsed().as_secs() < 10);
+}
+
+fn survives(text: &str) {
+    for problems in [
+        Project::load(text, &lookup).err(),
+        Some(check(text, &|_| true)),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        for problem in problems {
+            assert!(
+                text.get(problem.span.start..problem.span.end).is_some(),
+                "{problem:?}"
+            );
+        }
+    }
+    if let (Some(source), _) = Project::parse(text) {
+        let _ = variables(source.root(), text);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_survives(text in any::<String>()) {
+        survives(&text);
+    }
+
+    #[test]
+    fn any_value_of_any_key_survives(key in prop::sample::select(KEYS.to_vec()), value in "([a-z0-9./:=$,@ -]|\\[|\\]|\\{|\\}|'|\"|: |\\$\\{A|ü){0,24}") {
+        survives(&format!("services:\n  a:\n    image: x\n    {key}: {value}\n"));
+        survives(&format!("services: {{a: {{image: x}}}}\n{key}: {value}\n"));
+        let quoted = value.replace('\'', "");
+        survives(&format!("services:\n  a:\n    image: x\n    {key}: '{quoted}'\n"));
+        survives(&format!("services:\n  a:\n    image: x\n    {key}: ['{quoted}', '{quoted}']\n"));
+    }
+
+    #[test]
+    fn what_is_taken_the_schema_takes(key in prop::sample::select(KEYS.to_vec()), value in "([a-z0-9./: -]|\\[|\\]|true|10|1\\.5|a: |null){0,10}") {
+        let text = format!("services:\n  a:\n    image: x\n    {key}: {value}\n");
+        if Project::load(&text, &lookup).is_ok() {
+            let value: serde_json::Value = tenantry_yaml::from_str(&text, &tenantry_yaml::Limits::with_merge_keys()).unwrap();
+            let schema: serde_json::Value = serde_json::from_str(include_str!("../compose-spec.json")).unwrap();
+            prop_assert!(jsonschema::is_valid(&schema, &value), "{}", text);
+        }
+    }
+}
+
+const KEYS: &[&str] = &[
+    "command",
+    "entrypoint",
+    "environment",
+    "ports",
+    "expose",
+    "volumes",
+    "networks",
+    "depends_on",
+    "healthcheck",
+    "restart",
+    "user",
+    "labels",
+    "tmpfs",
+    "init",
+    "shm_size",
+    "ulimits",
+    "sysctls",
+    "extra_hosts",
+    "dns",
+    "logging",
+    "mem_limit",
+    "cpus",
+    "pids_limit",
+    "deploy",
+    "secrets",
+    "configs",
+    "profiles",
+    "image",
+    "services",
+    "name",
+    "stop_grace_period",
+    "cap_add",
+    "group_add",
+    "privileged",
+    "network_mode",
+    "pull_policy",
+    "version",
+];

@@ -1,0 +1,3 @@
+//! What the end-to-end tests, the demo and the benchmarks share. No production code lives here.
+
+pub mod lab;
