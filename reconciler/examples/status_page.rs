@@ -1,6 +1,6 @@
 //! Serves the status pages over made-up states, to look at them while working on them: `cargo run --example status_page -- [small|large|empty|observing] [port]`.
 
-#[path = "../tests/web/fixture.rs"]
+#[path = "../tests/web/fixture/mod.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "written for tests")]
 mod fixture;
 

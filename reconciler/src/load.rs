@@ -175,11 +175,15 @@ fn explain_consequences(found: &mut [Diagnostic], frozen: &[FrozenScope], custom
     for diagnostic in found.iter_mut().filter(|diagnostic| diagnostic.is_error()) {
         let mut parts = diagnostic.place.file.split('/').skip(2);
         let Some((id, scope)) = parts.next().and_then(|id| by_id.get_key_value(id)) else { continue };
-        let note = match &scope.stays_at {
-            Some(commit) => format!("customer {id} stays at commit {} (last good); {others} other customers are not affected", &commit[..commit.len().min(7)]),
-            None => format!("customer {id} was never good: nothing is done for it; {others} other customers are not affected"),
+        let rest = match others {
+            0 => String::new(),
+            1 => "; the other customer is not affected".to_owned(),
+            n => format!("; {n} other customers are not affected"),
         };
-        diagnostic.notes.push(note);
+        diagnostic.notes.push(match &scope.stays_at {
+            Some(commit) => format!("customer {id} stays at commit {} (last good){rest}", &commit[..commit.len().min(7)]),
+            None => format!("customer {id} was never good: nothing is done for it{rest}"),
+        });
     }
 }
 

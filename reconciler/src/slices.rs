@@ -60,6 +60,11 @@ pub struct Sealed {
     pub files: BTreeMap<RelativePath, Vec<u8>>,
 }
 
+/// The files of a slice.
+pub type Files = BTreeMap<RelativePath, Vec<u8>>;
+/// A slice's head with something of it.
+pub type With<T> = Option<(Current, T)>;
+
 /// The repository of slices.
 pub struct SliceStore {
     repository: Repository,
@@ -69,7 +74,10 @@ pub struct SliceStore {
 impl SliceStore {
     /// Opens the repository at `path`, or makes it. One that cannot be read is moved aside and made anew.
     pub fn open(path: &Path) -> Result<Self, SliceError> {
-        Ok(Self { repository: Repository::open(path)?, bundles: Bundles::default() })
+        Ok(Self {
+            repository: Repository::open(path)?,
+            bundles: Bundles::default(),
+        })
     }
 
     /// The head of every server's newest slice.
@@ -86,15 +94,19 @@ impl SliceStore {
     }
 
     /// The bundle of a server's newest slice.
-    pub fn bundle(&self, server: &ServerKey) -> Result<Option<(Current, Arc<[u8]>)>, SliceError> {
-        let Some((id, current)) = self.repository.newest(server) else { return Ok(None) };
+    pub fn bundle(&self, server: &ServerKey) -> Result<With<Arc<[u8]>>, SliceError> {
+        let Some((id, current)) = self.repository.newest(server) else {
+            return Ok(None);
+        };
         let bytes = self.bundles.get_or_pack(id, || self.repository.files(id))?;
         Ok(Some((current, bytes)))
     }
 
     /// The files of a server's newest slice, for looking at.
-    pub fn files(&self, server: &ServerKey) -> Result<Option<(Current, BTreeMap<RelativePath, Vec<u8>>)>, SliceError> {
-        let Some((id, current)) = self.repository.newest(server) else { return Ok(None) };
+    pub fn files(&self, server: &ServerKey) -> Result<With<Files>, SliceError> {
+        let Some((id, current)) = self.repository.newest(server) else {
+            return Ok(None);
+        };
         Ok(Some((current, self.repository.files(id)?)))
     }
 }

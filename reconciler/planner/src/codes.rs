@@ -42,6 +42,10 @@ pub const UNREADABLE: u16 = 119;
 pub const UNKNOWN_VARIABLE: u16 = 120;
 /// Two sites of one customer under one name.
 pub const SAME_HOST: u16 = 121;
+/// Two tools of one customer whose Compose projects would have one name.
+pub const SAME_INSTANCE: u16 = 122;
+/// More is wrong than is listed.
+pub const MORE: u16 = 123;
 /// A Compose file that is wrong.
 pub const COMPOSE: u16 = 201;
 /// A variable of a Compose file that has no source.
@@ -58,5 +62,11 @@ pub const TEMPLATE: u16 = 206;
 pub const SITE_TWICE: u16 = 207;
 /// A backup that names a service or volume that does not exist.
 pub const BACKUP_TARGET: u16 = 208;
+/// A name of a stack that has two sources.
+pub const NAME_TWICE: u16 = 209;
+/// A smoke check of a stack that has no site.
+pub const SMOKE_WITHOUT_SITE: u16 = 210;
+/// A file of a stack that cannot become part of a slice.
+pub const STACK_FILE: u16 = 211;
 /// The fleet's id was changed.
 pub const FLEET_ID_CHANGED: u16 = 301;

@@ -2,10 +2,8 @@
 //!
 //! A pure function of the input and the plaintext of the secrets. Signing and encryption come afterwards and elsewhere.
 
-mod env_file;
 mod variables;
 
-use crate::catalogue::template_environment;
 use crate::slice_input::{InstanceInput, SliceInput};
 use minijinja::{Value, context};
 use std::collections::BTreeMap;
@@ -14,9 +12,9 @@ use tenantry_schema::Secret;
 use tenantry_schema::document::{State, WebPorts};
 use tenantry_schema::id::{InstanceName, SiteName};
 use tenantry_schema::name::{DomainName, NameError, RelativePath, VariableName};
-use tenantry_schema::wire::{HostSpec, InstanceSpec, SiteSpec};
+use tenantry_schema::wire::{HostSpec, InstanceSpec, SiteSpec, env_file};
 
-pub use env_file::{parse as parse_env_file, write as write_env_file};
+pub use tenantry_schema::wire::env_file::{parse as parse_env_file, write as write_env_file};
 pub use variables::{builtin_names, prefix as site_prefix};
 
 /// Secrets in plain text, as far as one slice needs them.
@@ -107,7 +105,7 @@ impl Instance<'_> {
         for (path, content) in self.input.stack.files.iter() {
             match path.strip_suffix(".j2") {
                 Some(target) => {
-                    let text = self.template(path, &String::from_utf8_lossy(content), &plain)?;
+                    let text = self.template(path, &plain)?;
                     self.put(out, format!("{folder}/{target}"), text.into_bytes())?;
                 }
                 None => self.put(out, format!("{folder}/{path}"), content.to_vec())?,
@@ -146,15 +144,9 @@ impl Instance<'_> {
         Ok(())
     }
 
-    fn template(&self, file: &str, source: &str, variables: &BTreeMap<VariableName, String>) -> Result<String, RenderError> {
-        let mut environment = template_environment();
+    fn template(&self, file: &str, variables: &BTreeMap<VariableName, String>) -> Result<String, RenderError> {
         let values = Value::from_pairs(variables.iter().map(|(name, value)| (name.to_string(), value.clone())));
-        // The name's ending decides the escaping: values are escaped in HTML files.
-        let name = file.strip_suffix(".j2").unwrap_or(file);
-        environment
-            .add_template_owned(name.to_owned(), source.to_owned())
-            .and_then(|()| environment.get_template(name)?.render(values))
-            .map_err(|why| self.failed(file, &why))
+        self.input.stack.templates.render(file, values).map_err(|why| self.failed(file, &why))
     }
 
     fn site(&self, site: &SiteName, host: &DomainName) -> Result<String, RenderError> {
@@ -177,7 +169,7 @@ impl Instance<'_> {
     }
 
     fn failed(&self, file: &str, why: &minijinja::Error) -> RenderError {
-        RenderError::Template { instance: self.name.clone(), file: file.to_owned(), reason: format!("{why:#}") }
+        RenderError::Template { instance: self.name.clone(), file: file.to_owned(), reason: why.to_string() }
     }
 }
 

@@ -23,8 +23,14 @@ impl Accepted {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(GitError::io("read", &file)(error)),
         };
-        let now = parse(&text).filter(|(_, from)| *from == origin).map(|(oid, _)| oid);
-        Ok(Self { file, origin, now: Mutex::new(now) })
+        let now = parse(&text)
+            .filter(|(_, from)| *from == origin)
+            .map(|(oid, _)| oid);
+        Ok(Self {
+            file,
+            origin,
+            now: Mutex::new(now),
+        })
     }
 
     /// The commit accepted last.

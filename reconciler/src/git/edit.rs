@@ -45,7 +45,11 @@ enum Edit<'a> {
 }
 
 /// Applies `changes` to the tree `base` (`None`: empty). Returns the new root tree and what must be written for it, children first.
-pub(crate) fn apply(repo: &Repository, base: Option<Oid>, changes: &[Change]) -> Result<(Oid, Vec<Staged>), GitError> {
+pub(crate) fn apply(
+    repo: &Repository,
+    base: Option<Oid>,
+    changes: &[Change],
+) -> Result<(Oid, Vec<Staged>), GitError> {
     let mut root = BTreeMap::new();
     for change in changes {
         insert(&mut root, change)?;
@@ -59,15 +63,26 @@ pub(crate) fn apply(repo: &Repository, base: Option<Oid>, changes: &[Change]) ->
 }
 
 fn insert<'a>(root: &mut BTreeMap<&'a str, Edit<'a>>, change: &'a Change) -> Result<(), GitError> {
-    let bad = |why| GitError::BadChange { path: change.path.to_string(), why };
+    let bad = |why| GitError::BadChange {
+        path: change.path.to_string(),
+        why,
+    };
     let path = change.path.as_str();
-    if path.split('/').any(|part| part.eq_ignore_ascii_case(".git")) {
+    if path
+        .split('/')
+        .any(|part| part.eq_ignore_ascii_case(".git"))
+    {
         return Err(bad("Git keeps that name for itself"));
     }
-    let (folders, name) = path.rsplit_once('/').map_or((None, path), |(folders, name)| (Some(folders), name));
+    let (folders, name) = path
+        .rsplit_once('/')
+        .map_or((None, path), |(folders, name)| (Some(folders), name));
     let mut here = root;
     for part in folders.into_iter().flat_map(|f| f.split('/')) {
-        match here.entry(part).or_insert_with(|| Edit::Folder(BTreeMap::new())) {
+        match here
+            .entry(part)
+            .or_insert_with(|| Edit::Folder(BTreeMap::new()))
+        {
             Edit::Folder(inner) => here = inner,
             Edit::File(_) => return Err(bad("another change makes a file of one of its folders")),
         }
@@ -90,13 +105,27 @@ fn folder(
 ) -> Result<Option<Oid>, GitError> {
     let mut entries = base.map_or_else(|| Ok(Entries::new()), |oid| read(repo, oid))?;
     for (name, edit) in edits {
-        let path = || if at.is_empty() { (*name).to_owned() } else { format!("{at}/{name}") };
+        let path = || {
+            if at.is_empty() {
+                (*name).to_owned()
+            } else {
+                format!("{at}/{name}")
+            }
+        };
         let old = entries.get(name.as_bytes()).copied();
         let new = match (edit, old) {
-            (Edit::File(_), Some((TREE, _))) => return Err(GitError::BadChange { path: path(), why: "it is a folder" }),
+            (Edit::File(_), Some((TREE, _))) => {
+                return Err(GitError::BadChange {
+                    path: path(),
+                    why: "it is a folder",
+                });
+            }
             (Edit::File(None), _) => None,
             (Edit::File(Some(content)), old) => {
-                let mode = old.map_or(FILE, |(mode, _)| if mode == EXECUTABLE { EXECUTABLE } else { FILE });
+                let mode = old.map_or(
+                    FILE,
+                    |(mode, _)| if mode == EXECUTABLE { EXECUTABLE } else { FILE },
+                );
                 let blob = Staged::new(ObjectType::Blob, content.to_vec())?;
                 let oid = blob.oid;
                 if old.is_none_or(|(_, old)| old != oid) {
@@ -104,9 +133,18 @@ fn folder(
                 }
                 Some((mode, oid))
             }
-            (Edit::Folder(inner), Some((TREE, oid))) => folder(repo, Some(oid), inner, &path(), staged)?.map(|oid| (TREE, oid)),
-            (Edit::Folder(_), Some(_)) => return Err(GitError::BadChange { path: path(), why: "it is a file, not a folder" }),
-            (Edit::Folder(inner), None) => folder(repo, None, inner, &path(), staged)?.map(|oid| (TREE, oid)),
+            (Edit::Folder(inner), Some((TREE, oid))) => {
+                folder(repo, Some(oid), inner, &path(), staged)?.map(|oid| (TREE, oid))
+            }
+            (Edit::Folder(_), Some(_)) => {
+                return Err(GitError::BadChange {
+                    path: path(),
+                    why: "it is a file, not a folder",
+                });
+            }
+            (Edit::Folder(inner), None) => {
+                folder(repo, None, inner, &path(), staged)?.map(|oid| (TREE, oid))
+            }
         };
         match new {
             Some(entry) => entries.insert(name.as_bytes().to_vec(), entry),
@@ -133,7 +171,15 @@ fn stage(staged: &mut Vec<Staged>, kind: ObjectType, data: Vec<u8>) -> Result<Oi
 
 fn read(repo: &Repository, oid: Oid) -> Result<Entries, GitError> {
     let tree = repo.find_tree(oid).map_err(|e| missing(oid, "tree", e))?;
-    Ok(tree.iter().map(|e| (e.name_bytes().to_vec(), (e.filemode_raw().cast_unsigned(), e.id()))).collect())
+    Ok(tree
+        .iter()
+        .map(|e| {
+            (
+                e.name_bytes().to_vec(),
+                (e.filemode_raw().cast_unsigned(), e.id()),
+            )
+        })
+        .collect())
 }
 
 /// A tree object: `<mode> <name>\0<20 bytes>`, sorted as if folders' names ended with a slash (Git's `base_name_compare`).

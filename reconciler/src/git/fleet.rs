@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 /// How long `git maintenance` may take.
-const MAINTENANCE: Duration = Duration::from_secs(1800);
+const MAINTENANCE: Duration = Duration::from_mins(30);
 
 /// One branch of the fleet's repository.
 ///
@@ -76,7 +76,12 @@ impl Fleet {
         fs::create_dir_all(data).map_err(GitError::io("make", data))?;
         let mirror = match &location {
             Location::Direct(_) => None,
-            Location::Remote { url, git_dir } => Some(Mirror::open(data.join("fleet.git"), url, branch, git_dir.clone())?),
+            Location::Remote { url, git_dir } => Some(Mirror::open(
+                data.join("fleet.git"),
+                url,
+                branch,
+                git_dir.clone(),
+            )?),
         };
         let path = match (&location, &mirror) {
             (Location::Direct(path), _) => path.clone(),
@@ -85,7 +90,15 @@ impl Fleet {
         };
         let accepted = Accepted::open(data.join("fleet.accepted"), format!("{branch} {location}"))?;
         let objects = Objects::open(&path)?;
-        Ok(Self { location, branch: branch.to_owned(), objects, mirror, accepted, generations: Generations::default(), transport: Mutex::new(()) })
+        Ok(Self {
+            location,
+            branch: branch.to_owned(),
+            objects,
+            mirror,
+            accepted,
+            generations: Generations::default(),
+            transport: Mutex::new(()),
+        })
     }
 
     /// Where the fleet is.
@@ -106,7 +119,7 @@ impl Fleet {
     /// Where the branch points, as far as is known on this machine: a remote is not asked.
     pub fn head(&self) -> Result<Option<Oid>, GitError> {
         self.objects.with(|repo| match &self.mirror {
-            Some(mirror) => mirror.head(repo),
+            Some(_) => Mirror::head(repo),
             None => local::resolve(repo, &format!("refs/heads/{}", self.branch)),
         })
     }
@@ -120,11 +133,16 @@ impl Fleet {
                 return Ok(Fetched::Missing);
             }
         }
-        let Some(to) = self.head()? else { return Ok(Fetched::Missing) };
+        let Some(to) = self.head()? else {
+            return Ok(Fetched::Missing);
+        };
         match self.accepted() {
             None => Ok(Fetched::Moved { from: None, to }),
             Some(from) if from == to => Ok(Fetched::Unchanged),
-            Some(from) if self.is_descendant(from, to)? => Ok(Fetched::Moved { from: Some(from), to }),
+            Some(from) if self.is_descendant(from, to)? => Ok(Fetched::Moved {
+                from: Some(from),
+                to,
+            }),
             Some(from) => Ok(Fetched::Rewound { from, to }),
         }
     }
@@ -150,7 +168,12 @@ impl Fleet {
     }
 
     /// The versions of the entry at `path` along first parents of `commit`, newest first, over at most `limit` commits.
-    pub fn first_parent_versions(&self, commit: Oid, path: &str, limit: usize) -> impl Iterator<Item = Result<Version, GitError>> + Send + use<> {
+    pub fn first_parent_versions(
+        &self,
+        commit: Oid,
+        path: &str,
+        limit: usize,
+    ) -> impl Iterator<Item = Result<Version, GitError>> + Send + use<> {
         self.objects.first_parent_versions(commit, path, limit)
     }
 
@@ -162,21 +185,38 @@ impl Fleet {
     ///
     /// # Errors
     /// [`GitError::Refused`] if a remote says no for good. After any other error of a remote the outcome may be unknown: `fetch` shows it.
-    pub fn commit(&self, base: Oid, changes: &[Change], author: &Author, message: &str, time: Timestamp) -> Result<Outcome, GitError> {
+    pub fn commit(
+        &self,
+        base: Oid,
+        changes: &[Change],
+        author: &Author,
+        message: &str,
+        time: Timestamp,
+    ) -> Result<Outcome, GitError> {
         // Saves writing objects that nobody would ever reach. What decides is the swap.
         if self.head()? != Some(base) {
             return Ok(Outcome::Moved);
         }
-        let new = self.objects.with(|repo| write_commit(repo, base, changes, author, message, time))?;
-        let Some(new) = new else { return Ok(Outcome::Unchanged) };
+        let new = self
+            .objects
+            .with(|repo| write_commit(repo, base, changes, author, message, time))?;
+        let Some(new) = new else {
+            return Ok(Outcome::Unchanged);
+        };
         let moved = match &self.mirror {
             Some(mirror) => {
                 let _one = self.transport.lock();
                 matches!(mirror.push(base, new)?, Pushed::Done)
             }
-            None => self.objects.with(|repo| local::swap(repo, &self.branch, base, new))?,
+            None => self
+                .objects
+                .with(|repo| local::swap(repo, &self.branch, base, new))?,
         };
-        Ok(if moved { Outcome::Committed(new) } else { Outcome::Moved })
+        Ok(if moved {
+            Outcome::Committed(new)
+        } else {
+            Outcome::Moved
+        })
     }
 
     /// Wakes when the branch may have moved. A remote elsewhere is looked at every `poll`; on this machine its references are watched.
@@ -187,11 +227,25 @@ impl Fleet {
     /// Keeps the repository packed, when Git thinks that it needs it. For a quiet hour.
     pub fn maintain(&self) -> Result<(), GitError> {
         let _one = self.transport.lock();
-        program::git_ok(self.objects.path(), "gc", &["--auto", "--quiet", "--no-detach"], MAINTENANCE).map(drop)
+        program::git_ok(
+            self.objects.path(),
+            "gc",
+            &["--auto", "--quiet", "--no-detach"],
+            MAINTENANCE,
+        )
+        .map(drop)
     }
 }
 
 fn check_branch(branch: &str) -> Result<(), GitError> {
-    let fine = git2::Reference::is_valid_name(&format!("refs/heads/{branch}")) && !branch.starts_with('-');
-    if fine { Ok(()) } else { Err(GitError::BadChange { path: branch.to_owned(), why: "it is not the name of a branch" }) }
+    let fine =
+        git2::Reference::is_valid_name(&format!("refs/heads/{branch}")) && !branch.starts_with('-');
+    if fine {
+        Ok(())
+    } else {
+        Err(GitError::BadChange {
+            path: branch.to_owned(),
+            why: "it is not the name of a branch",
+        })
+    }
 }

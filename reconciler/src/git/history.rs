@@ -17,13 +17,19 @@ pub(super) struct Generations {
 impl Generations {
     /// The number of commits reachable from `oid`, itself included.
     pub(super) fn of(&self, objects: &Objects, oid: Oid) -> Result<u64, GitError> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some((_, count)) = known.iter().find(|(known, _)| *known == oid) {
             return Ok(*count);
         }
-        let count = objects.with(|repo| match known.last().and_then(|near| from_known(repo, oid, *near)) {
-            Some(count) => Ok(count),
-            None => count_all(repo, oid),
+        let count = objects.with(|repo| {
+            match known.last().and_then(|near| from_known(repo, oid, *near)) {
+                Some(count) => Ok(count),
+                None => count_all(repo, oid),
+            }
         })?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() == REMEMBERED {
@@ -57,11 +63,13 @@ pub(super) fn is_descendant(objects: &Objects, of: Oid, oid: Oid) -> Result<bool
         return Ok(true);
     }
     objects.with(|repo| {
-        repo.find_commit(oid).map_err(|e| missing(oid, "commit", e))?;
+        repo.find_commit(oid)
+            .map_err(|e| missing(oid, "commit", e))?;
         if repo.find_commit(of).is_err() {
             return Ok(false);
         }
-        repo.graph_descendant_of(oid, of).map_err(GitError::library("walking"))
+        repo.graph_descendant_of(oid, of)
+            .map_err(GitError::library("walking"))
     })
 }
 
@@ -76,8 +84,19 @@ pub struct Version {
 
 impl Objects {
     /// The versions of the entry at `path` along first parents of `commit`, newest first, over at most `limit` commits.
-    pub fn first_parent_versions(&self, commit: Oid, path: &str, limit: usize) -> impl Iterator<Item = Result<Version, GitError>> + Send + use<> {
-        Versions { objects: self.clone(), path: path.to_owned(), next: Some(commit), left: limit, open: None }
+    pub fn first_parent_versions(
+        &self,
+        commit: Oid,
+        path: &str,
+        limit: usize,
+    ) -> impl Iterator<Item = Result<Version, GitError>> + Send + use<> {
+        Versions {
+            objects: self.clone(),
+            path: path.to_owned(),
+            next: Some(commit),
+            left: limit,
+            open: None,
+        }
     }
 }
 
@@ -123,7 +142,9 @@ impl Iterator for Versions {
 impl Versions {
     fn look(&self, oid: Oid) -> Result<(Option<Oid>, Option<Entry>), GitError> {
         self.objects.with(|repo| {
-            let commit = repo.find_commit(oid).map_err(|e| missing(oid, "commit", e))?;
+            let commit = repo
+                .find_commit(oid)
+                .map_err(|e| missing(oid, "commit", e))?;
             let entry = lookup(repo, commit.tree_id(), &self.path)?;
             Ok((commit.parent_ids().next(), entry))
         })

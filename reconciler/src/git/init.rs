@@ -45,12 +45,21 @@ pub fn init_repository(
     let failed = || GitError::library("initialising");
     let mut options = RepositoryInitOptions::new();
     // People's templates bring hooks and settings that a hub should not inherit.
-    options.bare(layout == Layout::Bare).mkpath(true).no_reinit(true).external_template(false).initial_head(branch);
+    options
+        .bare(layout == Layout::Bare)
+        .mkpath(true)
+        .no_reinit(true)
+        .external_template(false)
+        .initial_head(branch);
     let repo = Repository::init_opts(dir, &options).map_err(failed())?;
     durable(&repo)?;
     let mut config = repo.config().map_err(failed())?;
-    config.set_str("receive.denyCurrentBranch", "updateInstead").map_err(failed())?;
-    config.set_bool("receive.denyNonFastForwards", true).map_err(failed())?;
+    config
+        .set_str("receive.denyCurrentBranch", "updateInstead")
+        .map_err(failed())?;
+    config
+        .set_bool("receive.denyNonFastForwards", true)
+        .map_err(failed())?;
 
     let (tree, mut staged) = edit::apply(&repo, None, files)?;
     let commit = commit_object(tree, &[], author, message, time)?;
@@ -59,12 +68,17 @@ pub fn init_repository(
     write_objects(repo.commondir(), &staged)?;
     local::create(&repo, branch, oid)?;
     if layout == Layout::WorkTree {
-        repo.checkout_head(Some(git2::build::CheckoutBuilder::new().force())).map_err(failed())?;
+        repo.checkout_head(Some(git2::build::CheckoutBuilder::new().force()))
+            .map_err(failed())?;
     }
     for folder in [repo.path(), dir] {
         pack::sync_folder(folder)?;
     }
-    if let Some(parent) = std::path::absolute(dir).ok().as_deref().and_then(Path::parent) {
+    if let Some(parent) = std::path::absolute(dir)
+        .ok()
+        .as_deref()
+        .and_then(Path::parent)
+    {
         pack::sync_folder(parent)?;
     }
     Ok(oid)

@@ -24,11 +24,22 @@ pub(super) fn swap(repo: &Repository, branch: &str, base: Oid, new: Oid) -> Resu
                 return Ok(false);
             }
         }
-        Ok(_) => return Err(GitError::BadChange { path: name, why: "it is a symbolic reference" }),
+        Ok(_) => {
+            return Err(GitError::BadChange {
+                path: name,
+                why: "it is a symbolic reference",
+            });
+        }
         Err(error) if error.code() == ErrorCode::NotFound => return Ok(false),
-        Err(source) => return Err(GitError::Library { doing: "reading the branch", source }),
+        Err(source) => {
+            return Err(GitError::Library {
+                doing: "reading the branch",
+                source,
+            });
+        }
     }
-    lock.replace(&path, new).map_err(GitError::io("write", &path))?;
+    lock.replace(&path, new)
+        .map_err(GitError::io("write", &path))?;
     Ok(true)
 }
 
@@ -36,7 +47,9 @@ pub(super) fn swap(repo: &Repository, branch: &str, base: Oid, new: Oid) -> Resu
 pub(super) fn create(repo: &Repository, branch: &str, at: Oid) -> Result<(), GitError> {
     let name = format!("refs/heads/{branch}");
     let path = repo.commondir().join(&name);
-    Lock::take(repo.commondir().join(format!("{name}.lock")), &name)?.replace(&path, at).map_err(GitError::io("write", &path))
+    Lock::take(repo.commondir().join(format!("{name}.lock")), &name)?
+        .replace(&path, at)
+        .map_err(GitError::io("write", &path))
 }
 
 /// A reference's lock file. Removed when it was not put in place.
@@ -54,7 +67,13 @@ impl Lock {
             // After `git pack-refs` the folder of a branch with slashes may be gone.
             let made = fs::create_dir_all(&folder).and_then(|()| File::create_new(&path));
             match made {
-                Ok(file) => return Ok(Self { file, path, placed: false }),
+                Ok(file) => {
+                    return Ok(Self {
+                        file,
+                        path,
+                        placed: false,
+                    });
+                }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => match pauses.next() {
                     Some(pause) => std::thread::sleep(Duration::from_millis(*pause)),
                     None => return Err(GitError::Locked(name.to_owned())),
@@ -69,7 +88,9 @@ impl Lock {
         self.file.sync_all()?;
         fs::rename(&self.path, target)?;
         self.placed = true;
-        target.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        target
+            .parent()
+            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
 }
 
@@ -85,7 +106,15 @@ impl Drop for Lock {
 pub(super) fn resolve(repo: &Repository, name: &str) -> Result<Option<Oid>, GitError> {
     match repo.find_reference(name).and_then(|r| r.peel_to_commit()) {
         Ok(commit) => Ok(Some(commit.id())),
-        Err(error) if error.code() == ErrorCode::NotFound && error.class() == git2::ErrorClass::Reference => Ok(None),
-        Err(source) => Err(GitError::Library { doing: "reading the branch", source }),
+        Err(error)
+            if error.code() == ErrorCode::NotFound
+                && error.class() == git2::ErrorClass::Reference =>
+        {
+            Ok(None)
+        }
+        Err(source) => Err(GitError::Library {
+            doing: "reading the branch",
+            source,
+        }),
     }
 }

@@ -21,7 +21,9 @@ pub enum Location {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
     /// Nothing there.
-    #[error("`{0}` is not here, and it is no URL: give a folder, `ssh://…`, `git@host:path` or `https://…`")]
+    #[error(
+        "`{0}` is not here, and it is no URL: give a folder, `ssh://…`, `git@host:path` or `https://…`"
+    )]
     NotFound(String),
     /// A folder, but not of Git.
     #[error("`{0}` is not a Git repository (make one with `tenantry init`)")]
@@ -50,9 +52,15 @@ impl Location {
         match text.split_once(':') {
             // `ext::sh -c …` and its kin run programs: a second colon right after the first is a transport helper.
             Some((host, path))
-                if !host.contains('/') && !host.is_empty() && !path.is_empty() && !path.starts_with([':', '-']) =>
+                if !host.contains('/')
+                    && !host.is_empty()
+                    && !path.is_empty()
+                    && !path.starts_with([':', '-']) =>
             {
-                Ok(Self::Remote { url: text.to_owned(), git_dir: None })
+                Ok(Self::Remote {
+                    url: text.to_owned(),
+                    git_dir: None,
+                })
             }
             _ => Err(LocationError::NotFound(redact(text))),
         }
@@ -60,15 +68,29 @@ impl Location {
 
     fn from_url(text: &str, scheme: &str, rest: &str) -> Result<Self, LocationError> {
         let authority = rest.split('/').next().unwrap_or_default();
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let remote = || Self::Remote { url: text.to_owned(), git_dir: None };
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
+        let remote = || Self::Remote {
+            url: text.to_owned(),
+            git_dir: None,
+        };
         match scheme {
             // A host that starts with a hyphen would be an option of `ssh`.
-            "ssh" | "https" if !host.is_empty() && !host.starts_with('-') && !authority.starts_with('-') => Ok(remote()),
+            "ssh" | "https"
+                if !host.is_empty() && !host.starts_with('-') && !authority.starts_with('-') =>
+            {
+                Ok(remote())
+            }
             "http" if is_loopback(host) => Ok(remote()),
             "file" if rest.starts_with('/') => {
-                let git_dir = git2::Repository::open(rest).ok().map(|repo| repo.commondir().to_owned());
-                Ok(Self::Remote { url: text.to_owned(), git_dir })
+                let git_dir = git2::Repository::open(rest)
+                    .ok()
+                    .map(|repo| repo.commondir().to_owned());
+                Ok(Self::Remote {
+                    url: text.to_owned(),
+                    git_dir,
+                })
             }
             _ => Err(LocationError::Scheme(redact(text))),
         }
@@ -80,14 +102,22 @@ impl Location {
         let repo = match git2::Repository::open(&absolute) {
             Ok(repo) => repo,
             // Another owner, a newer format: opening it for real says what is wrong, in libgit2's words.
-            Err(error) if error.code() == git2::ErrorCode::Owner => return Ok(Self::Direct(absolute)),
+            Err(error) if error.code() == git2::ErrorCode::Owner => {
+                return Ok(Self::Direct(absolute));
+            }
             Err(_) => return Err(LocationError::NotARepository(shown())),
         };
         if repo.is_bare() {
             return Ok(Self::Direct(absolute));
         }
-        let url = absolute.to_str().ok_or_else(|| LocationError::Malformed(shown()))?.to_owned();
-        Ok(Self::Remote { url, git_dir: Some(repo.commondir().to_owned()) })
+        let url = absolute
+            .to_str()
+            .ok_or_else(|| LocationError::Malformed(shown()))?
+            .to_owned();
+        Ok(Self::Remote {
+            url,
+            git_dir: Some(repo.commondir().to_owned()),
+        })
     }
 
     /// The folder with `HEAD` and `refs/` on this machine, if there is one.
@@ -114,7 +144,10 @@ fn is_loopback(host: &str) -> bool {
         Some(six) => six.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    name == "localhost"
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Replaces what stands between `://` and `@` in every word of `text`.
@@ -124,10 +157,12 @@ pub(super) fn redact(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
         out.push_str(before);
-        let end = after.find(|c: char| c == '/' || c == '\'' || c == '"' || c.is_whitespace()).unwrap_or(after.len());
+        let end = after
+            .find(|c: char| c == '/' || c == '\'' || c == '"' || c.is_whitespace())
+            .unwrap_or(after.len());
         match after[..end].rfind('@') {
             Some(at) => {
-                out.push_str("…");
+                out.push('…');
                 rest = &after[at..];
             }
             None => rest = after,
@@ -143,7 +178,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn remote(text: &str) -> bool {
-        matches!(Location::parse(text), Ok(Location::Remote { git_dir: None, .. }))
+        matches!(
+            Location::parse(text),
+            Ok(Location::Remote { git_dir: None, .. })
+        )
     }
 
     #[test]
@@ -180,14 +218,29 @@ mod tests {
     #[test]
     fn folders() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(Location::parse(dir.path().to_str().unwrap()), Err(LocationError::NotARepository(_))));
+        assert!(matches!(
+            Location::parse(dir.path().to_str().unwrap()),
+            Err(LocationError::NotARepository(_))
+        ));
         let bare = dir.path().join("bare.git");
         git2::Repository::init_bare(&bare).unwrap();
-        assert_eq!(Location::parse(bare.to_str().unwrap()), Ok(Location::Direct(bare)));
+        assert_eq!(
+            Location::parse(bare.to_str().unwrap()),
+            Ok(Location::Direct(bare))
+        );
         let work = dir.path().join("work");
         git2::Repository::init(&work).unwrap();
         let found = Location::parse(work.to_str().unwrap()).unwrap();
-        assert!(matches!(&found, Location::Remote { git_dir: Some(_), .. }), "{found:?}");
+        assert!(
+            matches!(
+                &found,
+                Location::Remote {
+                    git_dir: Some(_),
+                    ..
+                }
+            ),
+            "{found:?}"
+        );
         assert!(found.watchable().unwrap().join("HEAD").exists());
         let url = format!("file://{}", work.display());
         assert!(Location::parse(&url).unwrap().watchable().is_some());
@@ -197,7 +250,10 @@ mod tests {
     fn credentials_are_not_shown() {
         let location = Location::parse("https://bot:s3cret@forge.example/fleet.git").unwrap();
         assert_eq!(location.to_string(), "https://…@forge.example/fleet.git");
-        assert_eq!(redact("fatal: 'https://a:b@c/d' and ssh://x@y/z"), "fatal: 'https://…@c/d' and ssh://…@y/z");
+        assert_eq!(
+            redact("fatal: 'https://a:b@c/d' and ssh://x@y/z"),
+            "fatal: 'https://…@c/d' and ssh://…@y/z"
+        );
     }
 
     proptest! {

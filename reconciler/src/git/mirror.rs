@@ -6,15 +6,16 @@ use super::program::{Ran, git, git_ok};
 use super::write::durable;
 use git2::{Oid, Repository};
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where the mirror keeps what the remote's branch pointed at when it was last asked.
 const TRACKING: &str = "refs/tenantry/remote";
 /// The first fetch brings the whole history.
-const FIRST_FETCH: Duration = Duration::from_secs(3600);
-const FETCH: Duration = Duration::from_secs(120);
-const PUSH: Duration = Duration::from_secs(120);
+const FIRST_FETCH: Duration = Duration::from_hours(1);
+const FETCH: Duration = Duration::from_mins(2);
+const PUSH: Duration = Duration::from_mins(2);
 
 /// See the module.
 pub(super) struct Mirror {
@@ -34,8 +35,17 @@ pub(super) enum Pushed {
 
 impl Mirror {
     /// Opens or makes the mirror of `url` in `path`. One that cannot be read is made anew.
-    pub(super) fn open(path: PathBuf, url: &str, branch: &str, far_end: Option<PathBuf>) -> Result<Self, GitError> {
-        let mirror = Self { path, branch: branch.to_owned(), far_end };
+    pub(super) fn open(
+        path: PathBuf,
+        url: &str,
+        branch: &str,
+        far_end: Option<PathBuf>,
+    ) -> Result<Self, GitError> {
+        let mirror = Self {
+            path,
+            branch: branch.to_owned(),
+            far_end,
+        };
         if let Err(error) = mirror.prepare(url) {
             if !mirror.path.exists() {
                 return Err(error);
@@ -53,12 +63,18 @@ impl Mirror {
     }
 
     fn prepare(&self, url: &str) -> Result<(), GitError> {
-        let failed = |source| GitError::Open { path: self.path.clone(), source };
+        let failed = |source| GitError::Open {
+            path: self.path.clone(),
+            source,
+        };
         let repo = if self.path.join("HEAD").exists() {
             Repository::open_bare(&self.path).map_err(failed)?
         } else {
             Repository::init_bare(&self.path).map_err(failed)?
         };
+        // The remote's URL may hold credentials.
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700))
+            .map_err(GitError::io("protect", &self.path))?;
         durable(&repo)?;
         let mut config = repo.config().map_err(failed)?;
         if config.get_string("remote.origin.url").ok().as_deref() != Some(url) {
@@ -71,35 +87,62 @@ impl Mirror {
         // The last accepted commit must stay readable when the branch was rewound.
         config.set_str("gc.pruneExpire", "never").map_err(failed)?;
         if let Some(head) = local::resolve(&repo, TRACKING)? {
-            repo.find_commit(head).and_then(|c| c.tree()).map_err(failed)?;
+            repo.find_commit(head)
+                .and_then(|c| c.tree())
+                .map_err(failed)?;
         }
         Ok(())
     }
 
     /// What the branch pointed at when the remote was last asked.
-    pub(super) fn head(&self, repo: &Repository) -> Result<Option<Oid>, GitError> {
+    pub(super) fn head(repo: &Repository) -> Result<Option<Oid>, GitError> {
         local::resolve(repo, TRACKING)
     }
 
     /// Asks the remote. `false`: it answered, and has no such branch.
     pub(super) fn fetch(&self, known: bool) -> Result<bool, GitError> {
         let refspec = format!("+refs/heads/{}:{TRACKING}", self.branch);
-        let arguments =
-            ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "origin", refspec.as_str()];
-        let ran = git(&self.path, "fetch", &arguments, if known { FETCH } else { FIRST_FETCH })?;
+        let arguments = [
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--no-auto-maintenance",
+            "origin",
+            refspec.as_str(),
+        ];
+        let ran = git(
+            &self.path,
+            "fetch",
+            &arguments,
+            if known { FETCH } else { FIRST_FETCH },
+        )?;
         if ran.status.success() {
             return Ok(true);
         }
         let listed = self.list()?;
         match listed.status.code() {
             Some(2) => Ok(false),
-            _ => Err(GitError::Program { command: "fetch", message: ran.complaint() }),
+            _ => Err(GitError::Program {
+                command: "fetch",
+                message: ran.complaint(),
+            }),
         }
     }
 
     /// Exit status 2: the remote was reached and has no such branch.
     fn list(&self) -> Result<Ran, GitError> {
-        git(&self.path, "ls-remote", &["--quiet", "--exit-code", "origin", &format!("refs/heads/{}", self.branch)], FETCH)
+        git(
+            &self.path,
+            "ls-remote",
+            &[
+                "--quiet",
+                "--exit-code",
+                "origin",
+                &format!("refs/heads/{}", self.branch),
+            ],
+            FETCH,
+        )
     }
 
     /// Moves the remote's branch from exactly `base` to `new`, its child.
@@ -110,11 +153,19 @@ impl Mirror {
         let name = format!("refs/heads/{}", self.branch);
         let lease = format!("--force-with-lease={name}:{base}");
         let refspec = format!("{new}:{name}");
-        let mut arguments = vec!["--quiet", "--porcelain", "--no-verify", "--no-recurse-submodules", lease.as_str()];
+        let mut arguments = vec![
+            "--quiet",
+            "--porcelain",
+            "--no-verify",
+            "--no-recurse-submodules",
+            lease.as_str(),
+        ];
         let _one = self.far_end.as_deref().map(one_at_a_time).transpose()?;
         if self.far_end.is_some() {
             // Git does not hand its settings on to the far end, even if that is on the same disk.
-            arguments.push("--receive-pack=git -c core.fsync=all -c core.fsyncMethod=fsync receive-pack");
+            arguments.push(
+                "--receive-pack=git -c core.fsync=all -c core.fsyncMethod=fsync receive-pack",
+            );
         }
         arguments.extend(["origin", refspec.as_str()]);
         let failed = match git(&self.path, "push", &arguments, PUSH) {
@@ -129,16 +180,27 @@ impl Mirror {
         if !self.fetch(true)? {
             return Ok(Pushed::Moved);
         }
-        let repo = Repository::open_bare(&self.path).map_err(|source| GitError::Open { path: self.path.clone(), source })?;
-        match self.head(&repo)? {
-            Some(head) if head == new || repo.graph_descendant_of(head, new).unwrap_or(false) => Ok(Pushed::Done),
+        let repo = Repository::open_bare(&self.path).map_err(|source| GitError::Open {
+            path: self.path.clone(),
+            source,
+        })?;
+        match Self::head(&repo)? {
+            Some(head) if head == new || repo.graph_descendant_of(head, new).unwrap_or(false) => {
+                Ok(Pushed::Done)
+            }
             Some(head) if head == base => Err(failed),
             _ => Ok(Pushed::Moved),
         }
     }
 
     fn remember(&self, head: Oid) -> Result<(), GitError> {
-        git_ok(&self.path, "update-ref", &[TRACKING, &head.to_string()], FETCH).map(drop)
+        git_ok(
+            &self.path,
+            "update-ref",
+            &[TRACKING, &head.to_string()],
+            FETCH,
+        )
+        .map(drop)
     }
 }
 
@@ -158,8 +220,17 @@ fn one_at_a_time(git_dir: &Path) -> Result<File, GitError> {
 
 /// The remote's reason, from the line that `--porcelain` begins with `!`, or from what it complained about.
 fn rejection(ran: &Ran) -> String {
-    let line = ran.stdout.lines().find(|line| line.starts_with("!\t")).and_then(|line| line.rsplit('\t').next());
-    let said = ran.stderr.lines().filter_map(|line| line.strip_prefix("remote: ")).map(str::trim).filter(|l| !l.is_empty());
+    let line = ran
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("!\t"))
+        .and_then(|line| line.rsplit('\t').next());
+    let said = ran
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("remote: "))
+        .map(str::trim)
+        .filter(|l| !l.is_empty());
     let said: Vec<&str> = said.take(5).collect();
     match (line, said.is_empty()) {
         (Some(line), true) => line.to_owned(),

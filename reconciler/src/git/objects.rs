@@ -78,9 +78,18 @@ impl Objects {
     /// Opens the repository whose `HEAD` and `objects/` are in `path`.
     pub fn open(path: &Path) -> Result<Self, GitError> {
         tune();
-        let objects = Self { shared: Arc::new(Shared { path: path.to_owned(), idle: Mutex::default() }) };
+        let objects = Self {
+            shared: Arc::new(Shared {
+                path: path.to_owned(),
+                idle: Mutex::default(),
+            }),
+        };
         let shallow = objects.with(|repo| Ok(repo.is_shallow()))?;
-        if shallow { Err(GitError::Shallow(path.to_owned())) } else { Ok(objects) }
+        if shallow {
+            Err(GitError::Shallow(path.to_owned()))
+        } else {
+            Ok(objects)
+        }
     }
 
     /// The repository's folder.
@@ -92,7 +101,10 @@ impl Objects {
     pub fn tree(&self, oid: Oid) -> Result<Vec<Entry>, GitError> {
         self.with(|repo| {
             let tree = repo.find_tree(oid).map_err(|e| missing(oid, "tree", e))?;
-            Ok(tree.iter().map(|entry| Entry::read(entry.name_bytes(), entry.id(), entry.filemode_raw())).collect())
+            Ok(tree
+                .iter()
+                .map(|entry| Entry::read(entry.name_bytes(), entry.id(), entry.filemode_raw()))
+                .collect())
         })
     }
 
@@ -102,18 +114,30 @@ impl Objects {
             let odb = repo.odb().map_err(GitError::library("reading"))?;
             let (size, kind) = odb.read_header(oid).map_err(|e| missing(oid, "blob", e))?;
             if kind != ObjectType::Blob {
-                return Err(GitError::WrongKind { oid, expected: "blob" });
+                return Err(GitError::WrongKind {
+                    oid,
+                    expected: "blob",
+                });
             }
             if size > max {
                 return Err(GitError::TooLarge { oid, size, max });
             }
-            Ok(odb.read(oid).map_err(|e| missing(oid, "blob", e))?.data().to_vec())
+            Ok(odb
+                .read(oid)
+                .map_err(|e| missing(oid, "blob", e))?
+                .data()
+                .to_vec())
         })
     }
 
     /// The tree of a commit.
     pub fn root_tree(&self, commit: Oid) -> Result<Oid, GitError> {
-        self.with(|repo| Ok(repo.find_commit(commit).map_err(|e| missing(commit, "commit", e))?.tree_id()))
+        self.with(|repo| {
+            Ok(repo
+                .find_commit(commit)
+                .map_err(|e| missing(commit, "commit", e))?
+                .tree_id())
+        })
     }
 
     /// The entry at `path` (parts joined by `/`) beneath `tree`, or `None` if there is none. Links are not followed.
@@ -124,7 +148,9 @@ impl Objects {
     /// Whose commit it is, when, and why.
     pub fn commit_info(&self, oid: Oid) -> Result<CommitInfo, GitError> {
         self.with(|repo| {
-            let commit = repo.find_commit(oid).map_err(|e| missing(oid, "commit", e))?;
+            let commit = repo
+                .find_commit(oid)
+                .map_err(|e| missing(oid, "commit", e))?;
             let author = commit.author();
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             Ok(CommitInfo {
@@ -135,15 +161,24 @@ impl Objects {
                 author: text(author.name_bytes()),
                 email: text(author.email_bytes()),
                 // A time outside of what a calendar holds is a forgery; the oldest time is as good as any.
-                time: Timestamp::from_second(commit.time().seconds()).unwrap_or(Timestamp::UNIX_EPOCH),
+                time: Timestamp::from_second(commit.time().seconds())
+                    .unwrap_or(Timestamp::UNIX_EPOCH),
                 parents: commit.parent_ids().collect(),
             })
         })
     }
 
     /// Lends a repository to `work`. If the work fails in a way that a stale view of the disk explains, it is done once more with a fresh one.
-    pub(crate) fn with<T>(&self, work: impl Fn(&Repository) -> Result<T, GitError>) -> Result<T, GitError> {
-        let idle = || self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn with<T>(
+        &self,
+        work: impl Fn(&Repository) -> Result<T, GitError>,
+    ) -> Result<T, GitError> {
+        let idle = || {
+            self.shared
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
         let pooled = idle().pop();
         if let Some(repo) = pooled {
             match work(&repo) {
@@ -155,7 +190,10 @@ impl Objects {
             }
         }
         let path = &self.shared.path;
-        let repo = Repository::open_bare(path).map_err(|source| GitError::Open { path: path.clone(), source })?;
+        let repo = Repository::open_bare(path).map_err(|source| GitError::Open {
+            path: path.clone(),
+            source,
+        })?;
         let result = work(&repo);
         idle().push(repo);
         result
@@ -173,7 +211,12 @@ impl Entry {
             _ if mode & 0o111 != 0 => EntryKind::Executable,
             _ => EntryKind::File,
         };
-        Self { name: String::from_utf8_lossy(name).into_owned(), oid, kind, mode }
+        Self {
+            name: String::from_utf8_lossy(name).into_owned(),
+            oid,
+            kind,
+            mode,
+        }
     }
 }
 
@@ -183,7 +226,9 @@ pub(super) fn lookup(repo: &Repository, tree: Oid, path: &str) -> Result<Option<
     let mut parts = path.split('/').peekable();
     while let Some(part) = parts.next() {
         let tree = repo.find_tree(here).map_err(|e| missing(here, "tree", e))?;
-        let Some(entry) = tree.get_name(part) else { return Ok(None) };
+        let Some(entry) = tree.get_name(part) else {
+            return Ok(None);
+        };
         let entry = Entry::read(entry.name_bytes(), entry.id(), entry.filemode_raw());
         if parts.peek().is_none() {
             return Ok(Some(entry));
@@ -201,7 +246,10 @@ pub(super) fn missing(oid: Oid, expected: &'static str, error: git2::Error) -> G
     match (error.code(), error.class()) {
         (ErrorCode::NotFound, _) => GitError::Missing(oid),
         (_, ErrorClass::Invalid) => GitError::WrongKind { oid, expected },
-        _ => GitError::Library { doing: "reading", source: error },
+        _ => GitError::Library {
+            doing: "reading",
+            source: error,
+        },
     }
 }
 
@@ -209,7 +257,11 @@ fn may_be_stale(error: &GitError) -> bool {
     match error {
         GitError::Missing(_) => true,
         GitError::Library { source, .. } => {
-            source.code() == ErrorCode::NotFound || matches!(source.class(), ErrorClass::Os | ErrorClass::Odb | ErrorClass::Zlib)
+            source.code() == ErrorCode::NotFound
+                || matches!(
+                    source.class(),
+                    ErrorClass::Os | ErrorClass::Odb | ErrorClass::Zlib
+                )
         }
         _ => false,
     }

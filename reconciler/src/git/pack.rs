@@ -30,7 +30,11 @@ struct Packed {
 }
 
 /// Writes `objects` into `<git_dir>/objects/pack`. Ids that occur twice are written once. Readers see all of it or nothing.
-pub(crate) fn write(git_dir: &Path, objects: &[Staged], durability: Durability) -> Result<(), GitError> {
+pub(crate) fn write(
+    git_dir: &Path,
+    objects: &[Staged],
+    durability: Durability,
+) -> Result<(), GitError> {
     write_held(git_dir, objects, durability).map(drop)
 }
 
@@ -46,7 +50,11 @@ impl Drop for Hold {
 }
 
 /// As [`write`]; the pack is held until the references are in place.
-pub(crate) fn write_held(git_dir: &Path, objects: &[Staged], durability: Durability) -> Result<Hold, GitError> {
+pub(crate) fn write_held(
+    git_dir: &Path,
+    objects: &[Staged],
+    durability: Durability,
+) -> Result<Hold, GitError> {
     if objects.is_empty() {
         return Ok(Hold(None));
     }
@@ -54,11 +62,15 @@ pub(crate) fn write_held(git_dir: &Path, objects: &[Staged], durability: Durabil
     order.sort_unstable_by_key(|o| o.oid);
     order.dedup_by_key(|o| o.oid);
     let folder = git_dir.join("objects/pack");
-    let packed: Vec<Packed> = order.par_iter().map(|object| encode(object)).collect::<Result<_, _>>().map_err(GitError::io("compress into", &folder))?;
+    let packed: Vec<Packed> = order
+        .par_iter()
+        .map(|object| encode(object))
+        .collect::<Result<_, _>>()
+        .map_err(GitError::io("compress into", &folder))?;
     let (pack, offsets, checksum) = pack_file(&packed);
     let index = index_file(&packed, &offsets, &checksum);
     fs::create_dir_all(&folder).map_err(GitError::io("make", &folder))?;
-    let name: String = checksum.iter().map(|b| format!("{b:02x}")).collect();
+    let name = Oid::from_bytes(&checksum).map_err(GitError::library("naming a pack"))?;
     let keep = folder.join(format!("pack-{name}.keep"));
     fs::write(&keep, "being published\n").map_err(GitError::io("write", &keep))?;
     let hold = Hold(Some(keep));
@@ -73,7 +85,9 @@ pub(crate) fn write_held(git_dir: &Path, objects: &[Staged], durability: Durabil
 
 /// Makes renames inside `folder` durable.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), GitError> {
-    File::open(folder).and_then(|f| f.sync_all()).map_err(GitError::io("sync", folder))
+    File::open(folder)
+        .and_then(|f| f.sync_all())
+        .map_err(GitError::io("sync", folder))
 }
 
 fn encode(object: &Staged) -> std::io::Result<Packed> {
@@ -98,7 +112,11 @@ fn encode(object: &Staged) -> std::io::Result<Packed> {
     let bytes = zlib.finish()?;
     let mut crc = flate2::Crc::new();
     crc.update(&bytes);
-    Ok(Packed { oid: object.oid, crc: crc.sum(), bytes })
+    Ok(Packed {
+        oid: object.oid,
+        crc: crc.sum(),
+        bytes,
+    })
 }
 
 fn pack_file(packed: &[Packed]) -> (Vec<u8>, Vec<u64>, [u8; 20]) {
@@ -121,11 +139,18 @@ fn index_file(packed: &[Packed], offsets: &[u64], checksum: &[u8; 20]) -> Vec<u8
     out.extend_from_slice(b"\xfftOc\0\0\0\x02");
     let mut count = 0;
     for first in 0..=255u8 {
-        count += packed[count..].iter().take_while(|p| p.oid.as_bytes()[0] == first).count();
+        count += packed[count..]
+            .iter()
+            .take_while(|p| p.oid.as_bytes()[0] == first)
+            .count();
         out.extend_from_slice(&(count as u32).to_be_bytes());
     }
-    packed.iter().for_each(|p| out.extend_from_slice(p.oid.as_bytes()));
-    packed.iter().for_each(|p| out.extend_from_slice(&p.crc.to_be_bytes()));
+    for p in packed {
+        out.extend_from_slice(p.oid.as_bytes());
+    }
+    for p in packed {
+        out.extend_from_slice(&p.crc.to_be_bytes());
+    }
     let mut large = Vec::new();
     for &offset in offsets {
         let short = if offset < LARGE {
@@ -136,7 +161,9 @@ fn index_file(packed: &[Packed], offsets: &[u64], checksum: &[u8; 20]) -> Vec<u8
         };
         out.extend_from_slice(&short.to_be_bytes());
     }
-    large.iter().for_each(|o| out.extend_from_slice(&o.to_be_bytes()));
+    for o in &large {
+        out.extend_from_slice(&o.to_be_bytes());
+    }
     out.extend_from_slice(checksum);
     let own = Sha1::digest(&out);
     out.extend_from_slice(&own);
@@ -144,7 +171,10 @@ fn index_file(packed: &[Packed], offsets: &[u64], checksum: &[u8; 20]) -> Vec<u8
 }
 
 fn place(folder: &Path, name: &str, bytes: &[u8], durability: Durability) -> Result<(), GitError> {
-    let (target, temporary) = (folder.join(name), folder.join(format!("tmp_{}_{name}", std::process::id())));
+    let (target, temporary) = (
+        folder.join(name),
+        folder.join(format!("tmp_{}_{name}", std::process::id())),
+    );
     let put = || {
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
@@ -173,12 +203,33 @@ mod tests {
         objects.push(Staged::new(ObjectType::Tree, Vec::new()).unwrap());
         write(dir.path(), &objects, Durability::Synced).unwrap();
         for object in &objects {
-            assert_eq!(repo.odb().unwrap().read(object.oid).unwrap().data(), object.data);
+            assert_eq!(
+                repo.odb().unwrap().read(object.oid).unwrap().data(),
+                object.data
+            );
         }
-        git_ok(dir.path(), "fsck", &["--full", "--strict"], Duration::from_secs(60)).unwrap();
-        let packs: Vec<_> = fs::read_dir(dir.path().join("objects/pack")).unwrap().map(|e| e.unwrap().path()).collect();
+        git_ok(
+            dir.path(),
+            "fsck",
+            &["--full", "--strict"],
+            Duration::from_mins(1),
+        )
+        .unwrap();
+        let packs: Vec<_> = fs::read_dir(dir.path().join("objects/pack"))
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
         assert_eq!(packs.len(), 2, "{packs:?}");
-        let index = packs.iter().find(|p| p.extension().is_some_and(|e| e == "idx")).unwrap();
-        git_ok(dir.path(), "verify-pack", &[index.to_str().unwrap()], Duration::from_secs(60)).unwrap();
+        let index = packs
+            .iter()
+            .find(|p| p.extension().is_some_and(|e| e == "idx"))
+            .unwrap();
+        git_ok(
+            dir.path(),
+            "verify-pack",
+            &[index.to_str().unwrap()],
+            Duration::from_mins(1),
+        )
+        .unwrap();
     }
 }

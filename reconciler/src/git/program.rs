@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Output beyond this is dropped; the hub only looks at a few lines.
 const KEPT_OUTPUT: u64 = 256 * 1024;
 
-/// What set of variables could lead `git` to another repository than the one it is told, when the hub itself was started by a hook.
+/// Variables that would lead `git` to another repository than the one it is told, when the hub itself was started by a hook.
 const LEADING_ASTRAY: [&str; 9] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -46,7 +46,12 @@ pub(crate) struct Ran {
 impl Ran {
     /// The end of what the program complained about, in one line.
     pub(crate) fn complaint(&self) -> String {
-        let lines: Vec<&str> = self.stderr.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("hint:")).collect();
+        let lines: Vec<&str> = self
+            .stderr
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty() && !l.starts_with("hint:"))
+            .collect();
         match lines.len() {
             0 => self.status.to_string(),
             n => lines[n.saturating_sub(4)..].join("; "),
@@ -55,19 +60,29 @@ impl Ran {
 }
 
 /// Runs `git <command> <arguments>` in the bare repository `git_dir`. An exit status other than 0 is not an error here.
-pub(crate) fn git(git_dir: &Path, command: &'static str, arguments: &[&str], limit: Duration) -> Result<Ran, GitError> {
+pub(crate) fn git(
+    git_dir: &Path,
+    command: &'static str,
+    arguments: &[&str],
+    limit: Duration,
+) -> Result<Ran, GitError> {
     let mut git = Command::new("git");
     git.arg("--git-dir").arg(git_dir);
     for setting in SETTINGS {
         git.args(["-c", setting]);
     }
     git.arg(command).args(arguments);
-    git.env("GIT_TERMINAL_PROMPT", "0").env("GIT_ALLOW_PROTOCOL", "file:https:ssh:http").env("LC_ALL", "C");
+    git.env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_ALLOW_PROTOCOL", "file:https:ssh:http")
+        .env("LC_ALL", "C");
     for name in LEADING_ASTRAY {
         git.env_remove(name);
     }
     // A group of its own: `ssh` and other children end with it, and none of them can read from a terminal.
-    git.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    git.process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = git.spawn().map_err(GitError::NoProgram)?;
     let stdout = drain(child.stdout.take());
     let stderr = drain(child.stderr.take());
@@ -75,15 +90,37 @@ pub(crate) fn git(git_dir: &Path, command: &'static str, arguments: &[&str], lim
     if status.is_none() {
         end_group(&mut child);
     }
-    let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
-    let status = status.ok_or(GitError::TimedOut { command, after: limit })?;
-    Ok(Ran { status, stdout, stderr: redact(&stderr) })
+    let (stdout, stderr) = (
+        stdout.join().unwrap_or_default(),
+        stderr.join().unwrap_or_default(),
+    );
+    let status = status.ok_or(GitError::TimedOut {
+        command,
+        after: limit,
+    })?;
+    Ok(Ran {
+        status,
+        stdout,
+        stderr: redact(&stderr),
+    })
 }
 
 /// As [`git`], and an exit status other than 0 is an error.
-pub(crate) fn git_ok(git_dir: &Path, command: &'static str, arguments: &[&str], limit: Duration) -> Result<Ran, GitError> {
+pub(crate) fn git_ok(
+    git_dir: &Path,
+    command: &'static str,
+    arguments: &[&str],
+    limit: Duration,
+) -> Result<Ran, GitError> {
     let ran = git(git_dir, command, arguments, limit)?;
-    if ran.status.success() { Ok(ran) } else { Err(GitError::Program { command, message: ran.complaint() }) }
+    if ran.status.success() {
+        Ok(ran)
+    } else {
+        Err(GitError::Program {
+            command,
+            message: ran.complaint(),
+        })
+    }
 }
 
 fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
@@ -114,7 +151,10 @@ fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
 }
 
 fn end_group(child: &mut Child) {
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+    if let Some(group) = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    {
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
     let _ = child.kill();
@@ -129,10 +169,26 @@ mod tests {
     fn exit_status_and_output_are_kept() {
         let dir = tempfile::tempdir().unwrap();
         git2::Repository::init_bare(dir.path()).unwrap();
-        let ran = git_ok(dir.path(), "rev-parse", &["--is-bare-repository"], Duration::from_secs(10)).unwrap();
+        let ran = git_ok(
+            dir.path(),
+            "rev-parse",
+            &["--is-bare-repository"],
+            Duration::from_secs(10),
+        )
+        .unwrap();
         assert_eq!(ran.stdout, "true\n");
-        let error = git_ok(dir.path(), "rev-parse", &["--verify", "nothing"], Duration::from_secs(10)).err().unwrap();
-        assert!(matches!(&error, GitError::Program { command: "rev-parse", message } if message.contains("single revision")), "{error}");
+        let error = git_ok(
+            dir.path(),
+            "rev-parse",
+            &["--verify", "nothing"],
+            Duration::from_secs(10),
+        )
+        .err()
+        .unwrap();
+        assert!(
+            matches!(&error, GitError::Program { command: "rev-parse", message } if message.contains("single revision")),
+            "{error}"
+        );
     }
 
     #[test]
@@ -142,7 +198,10 @@ mod tests {
         let started = Instant::now();
         // An alias with `!` is the simplest way to make `git` wait for a child.
         let alias = ["alias.wait=!sleep 60"];
-        let mut config = git2::Repository::open(dir.path()).unwrap().config().unwrap();
+        let mut config = git2::Repository::open(dir.path())
+            .unwrap()
+            .config()
+            .unwrap();
         let (name, value) = alias[0].split_once('=').unwrap();
         config.set_str(name, value).unwrap();
         let ended = git(dir.path(), "wait", &[], Duration::from_millis(200));

@@ -32,8 +32,16 @@ impl Watcher {
     /// Watches the Git folder `git_dir`, if there is one on this machine, and wakes every `poll` in any case. Needs a tokio runtime.
     pub fn new(git_dir: Option<&Path>, poll: Duration) -> Result<Self, WatchError> {
         let (wake, stop) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
-        let nudge = git_dir.map(|dir| start(dir.to_owned(), wake.clone(), stop.clone())).transpose()?;
-        Ok(Self { wake, stop, nudge, poll, next_poll: Instant::now() + poll })
+        let nudge = git_dir
+            .map(|dir| start(dir.to_owned(), wake.clone(), stop.clone()))
+            .transpose()?;
+        Ok(Self {
+            wake,
+            stop,
+            nudge,
+            poll,
+            next_poll: Instant::now() + poll,
+        })
     }
 
     /// Waits for the next wake-up. Those that came while nobody waited are one. Cancel-safe.
@@ -55,21 +63,35 @@ impl Drop for Watcher {
     }
 }
 
-fn start(git_dir: PathBuf, wake: Arc<Notify>, stop: Arc<AtomicBool>) -> Result<Sender<()>, WatchError> {
+fn start(
+    git_dir: PathBuf,
+    wake: Arc<Notify>,
+    stop: Arc<AtomicBool>,
+) -> Result<Sender<()>, WatchError> {
     let (sender, receiver) = channel();
     let events = sender.clone();
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Our own reading makes events, too; those must not wake us.
         let matters = event.as_ref().map_or(true, |e| {
-            !matches!(e.kind, EventKind::Access(_)) && !(!e.paths.is_empty() && e.paths.iter().all(|p| p.extension().is_some_and(|x| x == "lock")))
+            let looked = matches!(e.kind, EventKind::Access(_));
+            let is_lock = |p: &PathBuf| p.extension().is_some_and(|x| x == "lock");
+            let only_locks = !e.paths.is_empty() && e.paths.iter().all(is_lock);
+            !looked && !only_locks
         });
         if matters {
             let _ = events.send(());
         }
     })?;
-    let mut watched = Watched { watcher, git_dir, seen: None };
+    let mut watched = Watched {
+        watcher,
+        git_dir,
+        seen: None,
+    };
     watched.renew();
-    std::thread::Builder::new().name("fleet-watch".into()).spawn(move || run(&mut watched, &receiver, &wake, &stop)).map_err(notify::Error::io)?;
+    std::thread::Builder::new()
+        .name("fleet-watch".into())
+        .spawn(move || run(&mut watched, &receiver, &wake, &stop))
+        .map_err(notify::Error::io)?;
     Ok(sender)
 }
 
@@ -110,8 +132,14 @@ impl Watched {
             let _ = self.watcher.unwatch(path);
         }
         // A folder that is not there now is seen coming through its parent.
-        let parent = self.git_dir.parent().map(|p| (p.to_owned(), RecursiveMode::NonRecursive));
-        let own = [(refs, RecursiveMode::Recursive), (self.git_dir.clone(), RecursiveMode::NonRecursive)];
+        let parent = self
+            .git_dir
+            .parent()
+            .map(|p| (p.to_owned(), RecursiveMode::NonRecursive));
+        let own = [
+            (refs, RecursiveMode::Recursive),
+            (self.git_dir.clone(), RecursiveMode::NonRecursive),
+        ];
         for (path, mode) in own.into_iter().chain(parent) {
             if let Err(error) = self.watcher.watch(&path, mode) {
                 tracing::debug!(path = %path.display(), %error, "not watched");
@@ -123,6 +151,9 @@ impl Watched {
 
 fn identity(git_dir: &Path) -> Option<[u64; 4]> {
     use std::os::unix::fs::MetadataExt;
-    let (dir, refs) = (std::fs::metadata(git_dir).ok()?, std::fs::metadata(git_dir.join("refs")).ok()?);
+    let (dir, refs) = (
+        std::fs::metadata(git_dir).ok()?,
+        std::fs::metadata(git_dir.join("refs")).ok()?,
+    );
     Some([dir.dev(), dir.ino(), refs.dev(), refs.ino()])
 }

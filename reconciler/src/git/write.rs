@@ -30,26 +30,56 @@ pub struct Author {
 impl Author {
     /// Both parts of the signature.
     pub fn new(name: impl Into<String>, email: impl Into<String>) -> Self {
-        Self { name: name.into(), email: email.into() }
+        Self {
+            name: name.into(),
+            email: email.into(),
+        }
     }
 
     fn line(&self, time: Timestamp) -> String {
-        let clean = |text: &str| text.chars().filter(|c| !matches!(c, '<' | '>') && !c.is_control()).collect::<String>();
+        let clean = |text: &str| {
+            text.chars()
+                .filter(|c| !matches!(c, '<' | '>') && !c.is_control())
+                .collect::<String>()
+        };
         // Git drops a leading or trailing dot or space; so that what it shows is what was written, so do we.
-        let trim = |text: &str| clean(text).trim_matches(['.', ' ', ',', ';', ':', '"', '\'']).to_owned();
-        format!("{} <{}> {} +0000", trim(&self.name), trim(&self.email), time.as_second())
+        let trim = |text: &str| {
+            clean(text)
+                .trim_matches(['.', ' ', ',', ';', ':', '"', '\''])
+                .to_owned()
+        };
+        format!(
+            "{} <{}> {} +0000",
+            trim(&self.name),
+            trim(&self.email),
+            time.as_second()
+        )
     }
 }
 
 /// A commit object, not written yet.
-pub(crate) fn commit_object(tree: Oid, parents: &[Oid], author: &Author, message: &str, time: Timestamp) -> Result<Staged, GitError> {
+pub(crate) fn commit_object(
+    tree: Oid,
+    parents: &[Oid],
+    author: &Author,
+    message: &str,
+    time: Timestamp,
+) -> Result<Staged, GitError> {
     let mut text = format!("tree {tree}\n");
     for parent in parents {
-        text.push_str(&format!("parent {parent}\n"));
+        text.extend(["parent ", parent.to_string().as_str(), "\n"]);
     }
     let who = author.line(time);
     let message = message.replace('\0', "");
-    text.push_str(&format!("author {who}\ncommitter {who}\n\n{}\n", message.trim_end()));
+    text.extend([
+        "author ",
+        &who,
+        "\ncommitter ",
+        &who,
+        "\n\n",
+        message.trim_end(),
+        "\n",
+    ]);
     Staged::new(ObjectType::Commit, text.into_bytes())
 }
 
@@ -62,7 +92,10 @@ pub(super) fn write_commit(
     message: &str,
     time: Timestamp,
 ) -> Result<Option<Oid>, GitError> {
-    let old = repo.find_commit(base).map_err(|e| missing(base, "commit", e))?.tree_id();
+    let old = repo
+        .find_commit(base)
+        .map_err(|e| missing(base, "commit", e))?
+        .tree_id();
     let (tree, mut staged) = edit::apply(repo, Some(old), changes)?;
     if tree == old {
         return Ok(None);
@@ -102,7 +135,8 @@ fn write_loose(git_dir: &Path, object: &Staged) -> Result<(), GitError> {
         zlib.write_all(format!("{} {}\0", object.kind.str(), object.data.len()).as_bytes())?;
         zlib.write_all(&object.data)?;
         zlib.finish()?;
-        file.file.set_permissions(fs::Permissions::from_mode(0o444))?;
+        file.file
+            .set_permissions(fs::Permissions::from_mode(0o444))?;
         file.place(&target)?;
         File::open(&folder)?.sync_all()
     };
@@ -119,8 +153,15 @@ impl NewFile {
     fn beside(folder: &Path, name: &str) -> std::io::Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         // `git prune` removes files of such a name that a crash left behind.
-        let path = folder.join(format!("tmp_obj_{}_{}_{name}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-        Ok(Self { file: File::create_new(&path)?, path })
+        let path = folder.join(format!(
+            "tmp_obj_{}_{}_{name}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        ));
+        Ok(Self {
+            file: File::create_new(&path)?,
+            path,
+        })
     }
 
     fn place(self, target: &Path) -> std::io::Result<()> {
@@ -138,7 +179,10 @@ impl Drop for NewFile {
 /// Sees to it that the `git` program syncs what it writes to this repository.
 pub(super) fn durable(repo: &Repository) -> Result<(), GitError> {
     let failed = || GitError::library("setting core.fsync");
-    let mut config = repo.config().and_then(|c| c.open_level(git2::ConfigLevel::Local)).map_err(failed())?;
+    let mut config = repo
+        .config()
+        .and_then(|c| c.open_level(git2::ConfigLevel::Local))
+        .map_err(failed())?;
     for (name, value) in [("core.fsync", "all"), ("core.fsyncMethod", "fsync")] {
         if config.get_string(name).ok().as_deref() != Some(value) {
             config.set_str(name, value).map_err(failed())?;

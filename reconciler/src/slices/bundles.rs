@@ -26,12 +26,20 @@ impl Bundles {
         id: Oid,
         files: impl FnOnce() -> Result<BTreeMap<RelativePath, Vec<u8>>, SliceError>,
     ) -> Result<Arc<[u8]>, SliceError> {
-        if let Some(bytes) = self.0.lock().unwrap_or_else(PoisonError::into_inner).touch(id) {
+        if let Some(bytes) = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .touch(id)
+        {
             return Ok(bytes);
         }
         // Packed without the lock: two who ask at once do the work twice, and nobody waits.
         let bytes: Arc<[u8]> = tenantry_wire::bundle::pack(&files()?).into();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keep(id, bytes.clone());
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keep(id, bytes.clone());
         Ok(bytes)
     }
 }
@@ -50,7 +58,14 @@ impl Kept {
             self.bytes -= old.len();
         }
         while self.bytes > ROOM {
-            let Some(oldest) = self.by_commit.iter().min_by_key(|(_, (used, _))| *used).map(|(id, _)| *id) else { break };
+            let Some(oldest) = self
+                .by_commit
+                .iter()
+                .min_by_key(|(_, (used, _))| *used)
+                .map(|(id, _)| *id)
+            else {
+                break;
+            };
             if let Some((_, bytes)) = self.by_commit.remove(&oldest) {
                 self.bytes -= bytes.len();
             }

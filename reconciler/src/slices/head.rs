@@ -23,13 +23,23 @@ impl Current {
     pub(super) fn message(&self) -> String {
         format!(
             "generation {}\n\nGeneration: {}\nContent: {}\nFleet-commit: {}\nInputs: {}\nPublished: {}\nDepth: {}\n",
-            self.generation, self.generation, self.content, self.commit, self.inputs, self.at, self.depth
+            self.generation,
+            self.generation,
+            self.content,
+            self.commit,
+            self.inputs,
+            self.at,
+            self.depth
         )
     }
 
     /// Reads a message back; none where it is not one of ours.
     pub(super) fn parse(message: &str) -> Option<Self> {
-        let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let field = |name: &str| {
+            message
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        };
         Some(Self {
             generation: field("Generation")?.parse().ok()?,
             content: field("Content")?.to_owned(),

@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Packs before they are gathered into one.
 const MAX_PACKS: usize = 50;
 /// Gathering that takes longer is given up; the next time will do.
-const LONGEST: Duration = Duration::from_secs(1800);
+const LONGEST: Duration = Duration::from_mins(30);
 
 /// Gathers packs now and then, on a thread of its own, and so drops what no chain holds any more.
 ///
@@ -33,12 +33,20 @@ impl Tidy {
         let (running, git_dir) = (self.running.clone(), git_dir.to_owned());
         let work = move || {
             // Without a search for deltas: it would cost minutes, and encrypted files have none.
-            if let Err(error) = git_ok(&git_dir, "repack", &["-a", "-d", "-q", "--window=0"], LONGEST) {
+            if let Err(error) = git_ok(
+                &git_dir,
+                "repack",
+                &["-a", "-d", "-q", "--window=0"],
+                LONGEST,
+            ) {
                 tracing::warn!(%error, "gathering packs of slices failed");
             }
             running.store(false, Ordering::Release);
         };
-        if let Err(error) = std::thread::Builder::new().name("slices-tidy".into()).spawn(work) {
+        if let Err(error) = std::thread::Builder::new()
+            .name("slices-tidy".into())
+            .spawn(work)
+        {
             tracing::warn!(%error, "gathering packs of slices failed");
             self.running.store(false, Ordering::Release);
         }
@@ -58,10 +66,15 @@ pub(super) fn check_packs(git_dir: &Path) -> Result<(), SliceError> {
     for index in packs(git_dir, "idx") {
         let pack = index.with_extension("pack");
         // The index ends with the pack's checksum and its own.
-        let fits = end_of::<20>(&pack, 20).is_some_and(|end| end_of::<20>(&index, 40).is_some_and(|known| known == end));
+        let fits = end_of::<20>(&pack, 20)
+            .is_some_and(|end| end_of::<20>(&index, 40).is_some_and(|known| known == end));
         if !fits {
             let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "it is cut short");
-            return Err(SliceError::Io { what: "read", path: pack.display().to_string(), source });
+            return Err(SliceError::Io {
+                what: "read",
+                path: pack.display().to_string(),
+                source,
+            });
         }
     }
     Ok(())
@@ -77,14 +90,25 @@ fn end_of<const N: usize>(path: &Path, from_end: i64) -> Option<[u8; N]> {
 }
 
 fn packs(git_dir: &Path, ending: &str) -> Vec<PathBuf> {
-    let files = fs::read_dir(git_dir.join("objects/pack")).into_iter().flatten().flatten().map(|entry| entry.path());
-    files.filter(|path| path.extension().is_some_and(|found| found == ending)).collect()
+    let files = fs::read_dir(git_dir.join("objects/pack"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    files
+        .filter(|path| path.extension().is_some_and(|found| found == ending))
+        .collect()
 }
 
 /// What is no repository is kept for whoever wants to know why, and out of the way.
 pub(super) fn move_aside(path: &Path, error: &SliceError) -> Result<(), SliceError> {
     let second = Timestamp::now().as_second();
-    let aside = (second..).map(|n| path.with_extension(format!("corrupt-{n}"))).find(|aside| !aside.exists()).unwrap_or_default();
+    let aside = (second..second + 1000)
+        .map(|n| path.with_extension(format!("corrupt-{n}")))
+        .find(|aside| !aside.exists())
+        .unwrap_or_default();
     tracing::error!(%error, cause = ?std::error::Error::source(error), "the repository of slices cannot be read; it is moved to {} and made anew", aside.display());
-    fs::rename(path, &aside).map_err(GitError::io("move aside", path)).map_err(SliceError::Git)
+    fs::rename(path, &aside)
+        .map_err(GitError::io("move aside", path))
+        .map_err(SliceError::Git)
 }

@@ -17,7 +17,11 @@ pub(super) fn read(git_dir: &Path) -> Result<BTreeMap<ServerKey, Oid>, SliceErro
     match fs::read_to_string(&path) {
         Ok(text) => Ok(parse(&text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(source) => Err(SliceError::Io { what: "read", path: path.display().to_string(), source }),
+        Err(source) => Err(SliceError::Io {
+            what: "read",
+            path: path.display().to_string(),
+            source,
+        }),
     }
 }
 
@@ -25,15 +29,26 @@ fn parse(text: &str) -> BTreeMap<ServerKey, Oid> {
     let read = |line: &str| {
         let (oid, name) = line.split_once(' ')?;
         let (customer, server) = name.strip_prefix(PREFIX)?.split_once('/')?;
-        let key = ServerKey { customer: customer.try_into().ok()?, server: server.try_into().ok()? };
-        (oid.len() == 40).then(|| Oid::from_str(oid).ok()).flatten().map(|oid| (key, oid))
+        let key = ServerKey {
+            customer: customer.try_into().ok()?,
+            server: server.try_into().ok()?,
+        };
+        (oid.len() == 40)
+            .then(|| Oid::from_str(oid).ok())
+            .flatten()
+            .map(|oid| (key, oid))
     };
     text.lines().filter_map(read).collect()
 }
 
 /// Replaces all references.
-pub(super) fn write<'a>(git_dir: &Path, heads: impl Iterator<Item = (&'a ServerKey, Oid)>) -> Result<(), SliceError> {
-    let mut lines: Vec<String> = heads.map(|(server, oid)| format!("{PREFIX}{server} {oid}")).collect();
+pub(super) fn write<'a>(
+    git_dir: &Path,
+    heads: impl Iterator<Item = (&'a ServerKey, Oid)>,
+) -> Result<(), SliceError> {
+    let mut lines: Vec<String> = heads
+        .map(|(server, oid)| format!("{PREFIX}{server} {oid}"))
+        .collect();
     // Git searches the file by halving, in the order of whole names: `a-b/x` comes before `a/x`.
     lines.sort_unstable_by(|a, b| a.split(' ').next().cmp(&b.split(' ').next()));
     let mut text = String::from("# pack-refs with: peeled fully-peeled sorted \n");
@@ -44,7 +59,9 @@ pub(super) fn write<'a>(git_dir: &Path, heads: impl Iterator<Item = (&'a ServerK
     }
     let (target, temporary) = (git_dir.join("packed-refs"), git_dir.join("packed-refs.new"));
     let put = || fs::write(&temporary, &text).and_then(|()| fs::rename(&temporary, &target));
-    put().map_err(GitError::io("write", &target)).map_err(SliceError::Git)
+    put()
+        .map_err(GitError::io("write", &target))
+        .map_err(SliceError::Git)
 }
 
 #[cfg(test)]
@@ -53,7 +70,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn key(customer: &str, server: &str) -> ServerKey {
-        ServerKey { customer: customer.try_into().unwrap(), server: server.try_into().unwrap() }
+        ServerKey {
+            customer: customer.try_into().unwrap(),
+            server: server.try_into().unwrap(),
+        }
     }
 
     proptest! {

@@ -9,15 +9,29 @@ pub const RETRIES: [i64; 3] = [1, 5, 15];
 pub const LONGEST_JITTER: f64 = 0.15;
 
 /// The journal's entry after another failure. `jitter` is random, from −1 to 1.
-pub fn next_attempt(before: Option<&Attempt>, error: String, now: Timestamp, jitter: f64) -> Attempt {
+pub fn next_attempt(
+    before: Option<&Attempt>,
+    error: String,
+    now: Timestamp,
+    jitter: f64,
+) -> Attempt {
     let count = before.map_or(0, |b| b.count).saturating_add(1);
     let pause = RETRIES.get(count as usize - 1).map(|minutes| {
-        let jitter = if jitter.is_finite() { jitter.clamp(-1.0, 1.0) } else { 0.0 };
+        let jitter = if jitter.is_finite() {
+            jitter.clamp(-1.0, 1.0)
+        } else {
+            0.0
+        };
         let millis = (minutes * 60_000) as f64 * (1.0 + LONGEST_JITTER * jitter);
         SignedDuration::from_millis(millis.round() as i64)
     });
     let next = pause.map(|pause| now.checked_add(pause).unwrap_or(Timestamp::MAX));
-    Attempt { count, error, failed_at: now, next }
+    Attempt {
+        count,
+        error,
+        failed_at: now,
+        next,
+    }
 }
 
 #[cfg(test)]

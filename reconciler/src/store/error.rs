@@ -46,9 +46,16 @@ impl From<rusqlite::Error> for StoreError {
 
 impl StoreError {
     /// For `map_err`: the file `path` could not be used.
-    pub(super) fn io(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub(super) fn io(
+        doing: &'static str,
+        path: &std::path::Path,
+    ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { doing, path, source: Arc::new(source) }
+        move |source| Self::Io {
+            doing,
+            path,
+            source: Arc::new(source),
+        }
     }
 
     /// Whether the database itself is damaged, so that trying again is of no use.

@@ -13,7 +13,7 @@ pub use attempts::{LONGEST_JITTER, RETRIES, next_attempt};
 pub use error::StoreError;
 pub use reply::Reply;
 pub use sqlite::SqliteStore;
-pub use types::{Attempt, AuditEntry, HistoryEntry, Happening, News, Recorded, StoredReport};
+pub use types::{Attempt, AuditEntry, Happening, HistoryEntry, News, Recorded, StoredReport};
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -35,7 +35,12 @@ pub const AUDIT_ROWS: usize = 100_000;
 /// A store that finds its own files damaged puts them aside and goes on empty: an error once, then answers as on the first day.
 pub trait StateStore: Send + Sync {
     /// Keeps what an agent reported. Reports that were kept before are recognised by ledger and sequence and change nothing.
-    fn record_reports(&self, server: ServerKey, batch: ReportBatch, received_at: Timestamp) -> Reply<Recorded>;
+    fn record_reports(
+        &self,
+        server: ServerKey,
+        batch: ReportBatch,
+        received_at: Timestamp,
+    ) -> Reply<Recorded>;
     /// The newest report of every server. For the start; afterwards [`Recorded::news`] tells what changed.
     fn latest_reports(&self) -> Reply<BTreeMap<ServerKey, StoredReport>>;
     /// The last `limit` things that happened on a server, oldest first.
@@ -44,7 +49,13 @@ pub trait StateStore: Send + Sync {
     fn recent_history(&self, per_server: usize) -> Reply<BTreeMap<ServerKey, Vec<HistoryEntry>>>;
 
     /// Counts a failed attempt at the action `key`. `jitter` is random, from −1 to 1. Answers with what stands in the journal now.
-    fn attempt_failed(&self, key: String, error: String, now: Timestamp, jitter: f64) -> Reply<Attempt>;
+    fn attempt_failed(
+        &self,
+        key: String,
+        error: String,
+        now: Timestamp,
+        jitter: f64,
+    ) -> Reply<Attempt>;
     /// Forgets failed attempts: the action succeeded, its inputs changed, or a person wants it tried again.
     fn attempts_done(&self, keys: Vec<String>) -> Reply<()>;
     /// All failed attempts, by key.

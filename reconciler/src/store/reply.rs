@@ -24,7 +24,9 @@ impl<T> Reply<T> {
 
     /// Blocks until the answer is there. Not for async tasks.
     pub fn wait(self) -> Result<T, StoreError> {
-        self.receiver.blocking_recv().unwrap_or(Err(StoreError::Closed))
+        self.receiver
+            .blocking_recv()
+            .unwrap_or(Err(StoreError::Closed))
     }
 }
 
@@ -32,6 +34,8 @@ impl<T> Future for Reply<T> {
     type Output = Result<T, StoreError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.receiver).poll(context).map(|answer| answer.unwrap_or(Err(StoreError::Closed)))
+        Pin::new(&mut self.receiver)
+            .poll(context)
+            .map(|answer| answer.unwrap_or(Err(StoreError::Closed)))
     }
 }

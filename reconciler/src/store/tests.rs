@@ -12,7 +12,10 @@ pub(crate) fn at(second: i64) -> Timestamp {
 }
 
 pub(crate) fn server(name: &str) -> ServerKey {
-    ServerKey { customer: "acme".try_into().unwrap(), server: name.try_into().unwrap() }
+    ServerKey {
+        customer: "acme".try_into().unwrap(),
+        server: name.try_into().unwrap(),
+    }
 }
 
 /// A report with one event that names it.
@@ -34,13 +37,25 @@ pub(crate) fn report(sequence: u64) -> Report {
 }
 
 pub(crate) fn event(sequence: u64) -> Event {
-    Event { at: at(sequence as i64), kind: EventKind::Repaired, instance: None, message: format!("event {sequence}") }
+    Event {
+        at: at(sequence as i64),
+        kind: EventKind::Repaired,
+        instance: None,
+        message: format!("event {sequence}"),
+    }
 }
 
 pub(crate) fn refusal(second: i64) -> Refusal {
-    Refusal { at: at(second), kind: RefusalKind::OldGeneration, detail: "old".into() }
+    Refusal {
+        at: at(second),
+        kind: RefusalKind::OldGeneration,
+        detail: "old".into(),
+    }
 }
 
 pub(crate) fn batch(ledger: &str, sequences: &[u64]) -> ReportBatch {
-    ReportBatch { ledger: ledger.into(), reports: sequences.iter().map(|n| report(*n)).collect() }
+    ReportBatch {
+        ledger: ledger.into(),
+        reports: sequences.iter().map(|n| report(*n)).collect(),
+    }
 }

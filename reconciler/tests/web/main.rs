@@ -10,4 +10,5 @@ mod fixture;
 mod hub;
 mod pages;
 mod readers;
+mod reports;
 mod throughput;

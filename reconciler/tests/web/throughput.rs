@@ -74,7 +74,9 @@ fn unchanged_answers_a_second() {
     let all: Vec<Arc<Vec<Vec<u8>>>> = (0..CONNECTIONS)
         .map(|_| Arc::new((0..REQUESTS).map(|_| request(&hub.agent)).collect()))
         .collect();
-    let begun = Instant::now();
+    let worker = runtime.block_on(runtime.spawn(async { std::fs::read_link("/proc/thread-self") }));
+    let worker = std::path::Path::new("/proc").join(worker.unwrap().unwrap());
+    let (before, begun) = (busy(&worker), Instant::now());
     let threads: Vec<_> = all
         .into_iter()
         .map(|requests| {
@@ -85,7 +87,18 @@ fn unchanged_answers_a_second() {
     for thread in threads {
         thread.join().unwrap();
     }
-    let rate = (CONNECTIONS * REQUESTS) as f64 / begun.elapsed().as_secs_f64();
-    println!("{rate:.0} signed unchanged answers a second by one hub thread");
+    let answers = (CONNECTIONS * REQUESTS) as f64;
+    let (core, wall) = (busy(&worker) - before, begun.elapsed());
+    let rate = answers / core.as_secs_f64();
+    println!(
+        "{rate:.0} signed unchanged answers a second of one core ({:.0} a second by the clock)",
+        answers / wall.as_secs_f64()
+    );
     assert!(rate >= 5_000.0, "{rate:.0}");
+}
+
+/// Time that a thread has run, kernel included: the first number of `schedstat`, in nanoseconds (Linux, `Documentation/scheduler/sched-stats`).
+fn busy(thread: &std::path::Path) -> Duration {
+    let text = std::fs::read_to_string(thread.join("schedstat")).unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
 }

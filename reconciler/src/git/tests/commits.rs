@@ -11,15 +11,32 @@ fn changes_make_the_trees_that_git_would_make() {
     let fleet = world.fleet("data");
     let new = commit(
         &fleet,
-        &[put("fleet/a.yaml", "1"), put("fleet/a/x.yaml", "2"), put("fleet/a-b/y", "3"), delete("fleet/customers/acme/customer.yaml")],
+        &[
+            put("fleet/a.yaml", "1"),
+            put("fleet/a/x.yaml", "2"),
+            put("fleet/a-b/y", "3"),
+            delete("fleet/customers/acme/customer.yaml"),
+        ],
         "Sort\n\nBecause folders sort as if they ended with a slash.",
     );
     assert_eq!(world.git(&["rev-parse", "main"]), new.to_string());
-    assert_eq!(world.git(&["ls-tree", "-r", "--name-only", "main"]), "fleet/a-b/y\nfleet/a.yaml\nfleet/a/x.yaml\nfleet/hub.yaml");
-    assert_eq!(world.git(&["fsck", "--strict", "--full", "--no-dangling"]), "");
+    assert_eq!(
+        world.git(&["ls-tree", "-r", "--name-only", "main"]),
+        "fleet/a-b/y\nfleet/a.yaml\nfleet/a/x.yaml\nfleet/hub.yaml"
+    );
+    assert_eq!(
+        world.git(&["fsck", "--strict", "--full", "--no-dangling"]),
+        ""
+    );
     let info = fleet.objects().commit_info(new).unwrap();
-    assert_eq!((info.summary.as_str(), info.parents, info.time), ("Sort", vec![world.first], at(2)));
-    assert_eq!(world.git(&["log", "-1", "--format=%an <%ae> %B", "main"]), "Tenantry <hub@test.example> Sort\n\nBecause folders sort as if they ended with a slash.");
+    assert_eq!(
+        (info.summary.as_str(), info.parents, info.time),
+        ("Sort", vec![world.first], at(2))
+    );
+    assert_eq!(
+        world.git(&["log", "-1", "--format=%an <%ae> %B", "main"]),
+        "Tenantry <hub@test.example> Sort\n\nBecause folders sort as if they ended with a slash."
+    );
 }
 
 #[test]
@@ -35,8 +52,13 @@ fn changes_that_do_not_fit_are_refused() {
         vec![put("a", "1"), put("a", "2")],
         vec![put("a", "1"), put("a/b", "2")],
     ] {
-        let error = fleet.commit(world.first, &changes, &author(), "x", at(3)).unwrap_err();
-        assert!(matches!(error, GitError::BadChange { .. }), "{changes:?}: {error}");
+        let error = fleet
+            .commit(world.first, &changes, &author(), "x", at(3))
+            .unwrap_err();
+        assert!(
+            matches!(error, GitError::BadChange { .. }),
+            "{changes:?}: {error}"
+        );
     }
     assert_eq!(fleet.head().unwrap(), Some(world.first));
 }
@@ -45,10 +67,23 @@ fn changes_that_do_not_fit_are_refused() {
 fn nothing_to_change_makes_no_commit() {
     let world = World::new(Layout::Bare);
     let fleet = world.fleet("data");
-    let same = [put("fleet/hub.yaml", "fleet_id: test\n"), delete("fleet/nothing/here.yaml")];
-    assert_eq!(fleet.commit(world.first, &same, &author(), "x", at(3)).unwrap(), Outcome::Unchanged);
+    let same = [
+        put("fleet/hub.yaml", "fleet_id: test\n"),
+        delete("fleet/nothing/here.yaml"),
+    ];
+    assert_eq!(
+        fleet
+            .commit(world.first, &same, &author(), "x", at(3))
+            .unwrap(),
+        Outcome::Unchanged
+    );
     let next = commit(&fleet, &[put("x", "1")], "x");
-    assert_eq!(fleet.commit(world.first, &same, &author(), "x", at(3)).unwrap(), Outcome::Moved);
+    assert_eq!(
+        fleet
+            .commit(world.first, &same, &author(), "x", at(3))
+            .unwrap(),
+        Outcome::Moved
+    );
     assert_eq!(fleet.head().unwrap(), Some(next));
 }
 
@@ -71,23 +106,50 @@ fn the_executable_bit_stays() {
 fn a_large_commit_is_one_pack() {
     let world = World::new(Layout::Bare);
     let fleet = world.fleet("data");
-    let changes: Vec<Change> = (0..2000).map(|n| put(&format!("fleet/decisions/c{}/o{n}.yaml", n % 100), &format!("port: {n}\n"))).collect();
+    let changes: Vec<Change> = (0..2000)
+        .map(|n| {
+            put(
+                &format!("fleet/decisions/c{}/o{n}.yaml", n % 100),
+                &format!("port: {n}\n"),
+            )
+        })
+        .collect();
     commit(&fleet, &changes, "Decide");
     let count = world.git(&["count-objects", "-v"]);
     assert!(count.contains("packs: 1\n"), "{count}");
-    assert_eq!(world.git(&["fsck", "--strict", "--full", "--no-dangling"]), "");
-    assert_eq!(world.git(&["show", "main:fleet/decisions/c7/o107.yaml"]), "port: 107");
+    assert_eq!(
+        world.git(&["fsck", "--strict", "--full", "--no-dangling"]),
+        ""
+    );
+    assert_eq!(
+        world.git(&["show", "main:fleet/decisions/c7/o107.yaml"]),
+        "port: 107"
+    );
 }
 
 #[test]
 fn one_file_among_ten_thousand_siblings_is_quick() {
     let world = World::new(Layout::Bare);
     let fleet = world.fleet("data");
-    let changes: Vec<Change> = (0..10_000).map(|n| put(&format!("fleet/customers/c{n}/customer.yaml"), "language: de\n")).collect();
+    let changes: Vec<Change> = (0..10_000)
+        .map(|n| {
+            put(
+                &format!("fleet/customers/c{n}/customer.yaml"),
+                "language: de\n",
+            )
+        })
+        .collect();
     commit(&fleet, &changes, "Many");
     let started = std::time::Instant::now();
     for n in 0..10 {
-        commit(&fleet, &[put("fleet/customers/c77/customer.yaml", &format!("language: de\nnotes: {n}\n"))], "One");
+        commit(
+            &fleet,
+            &[put(
+                "fleet/customers/c77/customer.yaml",
+                &format!("language: de\nnotes: {n}\n"),
+            )],
+            "One",
+        );
     }
     let each = started.elapsed() / 10;
     eprintln!("commit among 10,000 siblings: {each:?}");
@@ -101,7 +163,10 @@ fn commit_until_done(fleet: &Fleet, who: &str, count: usize) {
             fleet.fetch().unwrap();
             let base = fleet.head().unwrap().unwrap();
             let change = [put(&format!("fleet/decisions/{who}/{n}.yaml"), who)];
-            match fleet.commit(base, &change, &author(), &format!("{who} {n}"), at(5)).unwrap() {
+            match fleet
+                .commit(base, &change, &author(), &format!("{who} {n}"), at(5))
+                .unwrap()
+            {
                 Outcome::Committed(_) => break,
                 Outcome::Moved => {}
                 Outcome::Unchanged => panic!("{who} {n} was there already"),
@@ -118,13 +183,38 @@ fn nothing_is_lost(layout: Layout, count: usize) {
             scope.spawn(move || commit_until_done(fleet, who, count));
         }
     });
-    assert_eq!(world.git(&["rev-list", "--count", "main"]), (1 + 2 * count).to_string());
-    assert_eq!(world.git(&["ls-tree", "-r", "--name-only", "main", "fleet/decisions/"]).lines().count(), 2 * count);
+    assert_eq!(
+        world.git(&["rev-list", "--count", "main"]),
+        (1 + 2 * count).to_string()
+    );
+    assert_eq!(
+        world
+            .git(&["ls-tree", "-r", "--name-only", "main", "fleet/decisions/"])
+            .lines()
+            .count(),
+        2 * count
+    );
     for who in ["one", "two"] {
-        let subjects = world.git(&["log", "--reverse", "--format=%s", "--grep", &format!("^{who} "), "main"]);
-        assert_eq!(subjects, (0..count).map(|n| format!("{who} {n}")).collect::<Vec<_>>().join("\n"));
+        let subjects = world.git(&[
+            "log",
+            "--reverse",
+            "--format=%s",
+            "--grep",
+            &format!("^{who} "),
+            "main",
+        ]);
+        assert_eq!(
+            subjects,
+            (0..count)
+                .map(|n| format!("{who} {n}"))
+                .collect::<Vec<_>>()
+                .join("\n")
+        );
     }
-    assert_eq!(world.git(&["fsck", "--strict", "--full", "--no-dangling"]), "");
+    assert_eq!(
+        world.git(&["fsck", "--strict", "--full", "--no-dangling"]),
+        ""
+    );
 }
 
 #[test]
@@ -142,7 +232,9 @@ fn a_lock_that_is_never_released_is_an_error_not_a_wait() {
     let world = World::new(Layout::Bare);
     let fleet = world.fleet("data");
     std::fs::write(world.repo().join("refs/heads/main.lock"), "").unwrap();
-    let error = fleet.commit(world.first, &[put("x", "1")], &author(), "x", at(3)).unwrap_err();
+    let error = fleet
+        .commit(world.first, &[put("x", "1")], &author(), "x", at(3))
+        .unwrap_err();
     assert!(matches!(error, GitError::Locked(_)), "{error}");
 }
 

@@ -14,17 +14,40 @@ fn person_commits(world: &World, file: &str) -> Oid {
 fn a_remote_is_followed_and_remembered() {
     let world = World::new(Layout::WorkTree);
     let fleet = world.fleet("data");
-    assert_eq!(fleet.head().unwrap(), None, "a remote is not asked at opening");
-    assert_eq!(fleet.fetch().unwrap(), Fetched::Moved { from: None, to: world.first });
+    assert_eq!(
+        fleet.head().unwrap(),
+        None,
+        "a remote is not asked at opening"
+    );
+    assert_eq!(
+        fleet.fetch().unwrap(),
+        Fetched::Moved {
+            from: None,
+            to: world.first
+        }
+    );
     fleet.accept(world.first).unwrap();
     assert_eq!(fleet.fetch().unwrap(), Fetched::Unchanged);
     let second = person_commits(&world, "second");
-    assert_eq!(fleet.fetch().unwrap(), Fetched::Moved { from: Some(world.first), to: second });
-    assert_eq!(fleet.accepted(), Some(world.first), "accepting is the caller's");
+    assert_eq!(
+        fleet.fetch().unwrap(),
+        Fetched::Moved {
+            from: Some(world.first),
+            to: second
+        }
+    );
+    assert_eq!(
+        fleet.accepted(),
+        Some(world.first),
+        "accepting is the caller's"
+    );
     fleet.accept(second).unwrap();
     drop(fleet);
     let again = world.fleet("data");
-    assert_eq!((again.accepted(), again.head().unwrap()), (Some(second), Some(second)));
+    assert_eq!(
+        (again.accepted(), again.head().unwrap()),
+        (Some(second), Some(second))
+    );
     assert_eq!(again.fetch().unwrap(), Fetched::Unchanged);
 }
 
@@ -37,15 +60,30 @@ fn a_rewound_branch_is_reported_also_after_a_restart() {
         let second = commit(&fleet, &[put("x", "1")], "second");
         fleet.accept(second).unwrap();
         world.git(&["update-ref", "refs/heads/main", &world.first.to_string()]);
-        let rewound = Fetched::Rewound { from: second, to: world.first };
+        let rewound = Fetched::Rewound {
+            from: second,
+            to: world.first,
+        };
         assert_eq!(fleet.fetch().unwrap(), rewound);
-        assert_eq!(fleet.fetch().unwrap(), rewound, "not accepted by asking twice");
+        assert_eq!(
+            fleet.fetch().unwrap(),
+            rewound,
+            "not accepted by asking twice"
+        );
         drop(fleet);
         let again = world.fleet("data");
         assert_eq!(again.fetch().unwrap(), rewound);
-        assert!(again.objects().commit_info(second).is_ok(), "the last good commit stays readable");
+        assert!(
+            again.objects().commit_info(second).is_ok(),
+            "the last good commit stays readable"
+        );
         // The old base is not the branch any more, so nothing is committed on it.
-        assert_eq!(again.commit(second, &[put("y", "1")], &author(), "y", at(9)).unwrap(), Outcome::Moved);
+        assert_eq!(
+            again
+                .commit(second, &[put("y", "1")], &author(), "y", at(9))
+                .unwrap(),
+            Outcome::Moved
+        );
         assert_eq!(world.git(&["rev-parse", "main"]), world.first.to_string());
         again.accept(world.first).unwrap();
         assert_eq!(again.fetch().unwrap(), Fetched::Unchanged);
@@ -56,13 +94,23 @@ fn a_rewound_branch_is_reported_also_after_a_restart() {
 fn a_missing_branch_is_not_an_empty_fleet_and_a_missing_remote_is_an_error() {
     for layout in [Layout::WorkTree, Layout::Bare] {
         let world = World::new(layout);
-        let fleet = Fleet::open(Location::parse(world.repo().to_str().unwrap()).unwrap(), "other", &world.data("data")).unwrap();
+        let fleet = Fleet::open(
+            Location::parse(world.repo().to_str().unwrap()).unwrap(),
+            "other",
+            &world.data("data"),
+        )
+        .unwrap();
         assert_eq!(fleet.fetch().unwrap(), Fetched::Missing);
         std::fs::remove_dir_all(world.repo()).unwrap();
         match (layout, fleet.fetch()) {
-            (Layout::WorkTree, Err(GitError::Program { command: "fetch", .. })) => {}
-            // What is open stays open for a while; then it is an error, too.
-            (Layout::Bare, Ok(Fetched::Missing) | Err(_)) => {}
+            // A bare repository that is open stays open for a while; then it is an error, too.
+            (
+                Layout::WorkTree,
+                Err(GitError::Program {
+                    command: "fetch", ..
+                }),
+            )
+            | (Layout::Bare, Ok(Fetched::Missing) | Err(_)) => {}
             (layout, other) => panic!("{layout:?} {other:?}"),
         }
     }
@@ -75,8 +123,23 @@ fn a_repository_made_anew_at_the_same_path_is_seen() {
     fleet.accept(world.first).unwrap();
     std::fs::remove_dir_all(world.repo()).unwrap();
     let files = [put("fleet/hub.yaml", "fleet_id: other\n")];
-    let other = init_repository(&world.repo(), "main", Layout::Bare, &files, &author(), "Other", at(50)).unwrap();
-    assert_eq!(fleet.fetch().unwrap(), Fetched::Rewound { from: world.first, to: other });
+    let other = init_repository(
+        &world.repo(),
+        "main",
+        Layout::Bare,
+        &files,
+        &author(),
+        "Other",
+        at(50),
+    )
+    .unwrap();
+    assert_eq!(
+        fleet.fetch().unwrap(),
+        Fetched::Rewound {
+            from: world.first,
+            to: other
+        }
+    );
 }
 
 #[test]
@@ -89,7 +152,13 @@ fn the_data_directory_can_be_deleted() {
     drop(fleet);
     std::fs::remove_dir_all(world.data("data")).unwrap();
     let again = world.fleet("data");
-    assert_eq!(again.fetch().unwrap(), Fetched::Moved { from: None, to: second });
+    assert_eq!(
+        again.fetch().unwrap(),
+        Fetched::Moved {
+            from: None,
+            to: second
+        }
+    );
 }
 
 #[test]
@@ -102,7 +171,13 @@ fn a_broken_mirror_is_made_anew() {
     std::fs::remove_dir_all(&objects).unwrap();
     std::fs::create_dir(&objects).unwrap();
     let again = world.fleet("data");
-    assert_eq!(again.fetch().unwrap(), Fetched::Moved { from: None, to: world.first });
+    assert_eq!(
+        again.fetch().unwrap(),
+        Fetched::Moved {
+            from: None,
+            to: world.first
+        }
+    );
     assert!(again.objects().root_tree(world.first).is_ok());
 }
 
@@ -112,14 +187,25 @@ fn pushes_update_the_work_tree_unless_somebody_works_in_it() {
     let fleet = world.fleet("data");
     fleet.fetch().unwrap();
     commit(&fleet, &[put("fleet/decisions/x.yaml", "1\n")], "Decide");
-    assert_eq!(std::fs::read_to_string(world.repo().join("fleet/decisions/x.yaml")).unwrap(), "1\n");
+    assert_eq!(
+        std::fs::read_to_string(world.repo().join("fleet/decisions/x.yaml")).unwrap(),
+        "1\n"
+    );
     assert_eq!(world.git(&["status", "--porcelain"]), "");
     std::fs::write(world.repo().join("fleet/hub.yaml"), "half written").unwrap();
     let base = fleet.head().unwrap().unwrap();
-    let error = fleet.commit(base, &[put("y", "1")], &author(), "y", at(9)).unwrap_err();
-    assert!(matches!(&error, GitError::Refused(why) if why.contains("nstaged changes")), "{error}");
+    let error = fleet
+        .commit(base, &[put("y", "1")], &author(), "y", at(9))
+        .unwrap_err();
+    assert!(
+        matches!(&error, GitError::Refused(why) if why.contains("nstaged changes")),
+        "{error}"
+    );
     assert_eq!(fleet.head().unwrap(), Some(base));
-    assert_eq!(std::fs::read_to_string(world.repo().join("fleet/hub.yaml")).unwrap(), "half written");
+    assert_eq!(
+        std::fs::read_to_string(world.repo().join("fleet/hub.yaml")).unwrap(),
+        "half written"
+    );
 }
 
 #[test]
@@ -133,8 +219,13 @@ fn a_hook_on_the_server_has_its_say() {
     let url = format!("file://{}", world.repo().display());
     let fleet = Fleet::open(Location::parse(&url).unwrap(), "main", &world.data("data")).unwrap();
     fleet.fetch().unwrap();
-    let error = fleet.commit(world.first, &[put("y", "1")], &author(), "y", at(9)).unwrap_err();
-    assert!(matches!(&error, GitError::Refused(why) if why.contains("main is protected")), "{error}");
+    let error = fleet
+        .commit(world.first, &[put("y", "1")], &author(), "y", at(9))
+        .unwrap_err();
+    assert!(
+        matches!(&error, GitError::Refused(why) if why.contains("main is protected")),
+        "{error}"
+    );
     assert_eq!(world.git(&["rev-parse", "main"]), world.first.to_string());
 }
 
@@ -160,15 +251,45 @@ fn a_shallow_clone_is_refused() {
     let world = World::new(Layout::Bare);
     commit(&world.fleet("data"), &[put("y", "1")], "y");
     let shallow = world.data("shallow.git");
-    git(&world.data("."), &["clone", "-q", "--bare", "--depth=1", &format!("file://{}", world.repo().display()), shallow.to_str().unwrap()]);
-    let error = Fleet::open(Location::parse(shallow.to_str().unwrap()).unwrap(), "main", &world.data("other")).err().unwrap();
+    git(
+        &world.data("."),
+        &[
+            "clone",
+            "-q",
+            "--bare",
+            "--depth=1",
+            &format!("file://{}", world.repo().display()),
+            shallow.to_str().unwrap(),
+        ],
+    );
+    let error = Fleet::open(
+        Location::parse(shallow.to_str().unwrap()).unwrap(),
+        "main",
+        &world.data("other"),
+    )
+    .err()
+    .unwrap();
     assert!(matches!(error, GitError::Shallow(_)), "{error}");
 }
 
 #[test]
 fn init_makes_no_second_repository_over_a_first() {
     let world = World::new(Layout::WorkTree);
-    assert!(init_repository(&world.repo(), "main", Layout::WorkTree, &[], &author(), "x", at(1)).is_err());
+    assert!(
+        init_repository(
+            &world.repo(),
+            "main",
+            Layout::WorkTree,
+            &[],
+            &author(),
+            "x",
+            at(1)
+        )
+        .is_err()
+    );
     assert_eq!(world.git(&["status", "--porcelain", "--branch"]), "## main");
-    assert_eq!(world.git(&["config", "receive.denyCurrentBranch"]), "updateInstead");
+    assert_eq!(
+        world.git(&["config", "receive.denyCurrentBranch"]),
+        "updateInstead"
+    );
 }

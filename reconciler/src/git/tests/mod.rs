@@ -21,8 +21,20 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(layout: Layout) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let files = [put("fleet/hub.yaml", "fleet_id: test\n"), put("fleet/customers/acme/customer.yaml", "language: de\n")];
-        let first = init_repository(&dir.path().join("repo"), "main", layout, &files, &author(), "Begin", at(1)).unwrap();
+        let files = [
+            put("fleet/hub.yaml", "fleet_id: test\n"),
+            put("fleet/customers/acme/customer.yaml", "language: de\n"),
+        ];
+        let first = init_repository(
+            &dir.path().join("repo"),
+            "main",
+            layout,
+            &files,
+            &author(),
+            "Begin",
+            at(1),
+        )
+        .unwrap();
         Self { dir, first }
     }
 
@@ -48,21 +60,36 @@ impl World {
 
 pub(crate) fn git(dir: &Path, arguments: &[&str]) -> String {
     let out = Command::new("git")
-        .args(["-c", "user.name=Person", "-c", "user.email=person@test.example"])
+        .args([
+            "-c",
+            "user.name=Person",
+            "-c",
+            "user.email=person@test.example",
+        ])
         .args(arguments)
         .current_dir(dir)
         .output()
         .unwrap();
-    assert!(out.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "git {arguments:?}: {}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
 }
 
 pub(crate) fn put(path: &str, content: &str) -> Change {
-    Change { path: path.try_into().unwrap(), content: Some(content.as_bytes().to_vec()) }
+    Change {
+        path: path.try_into().unwrap(),
+        content: Some(content.as_bytes().to_vec()),
+    }
 }
 
 pub(crate) fn delete(path: &str) -> Change {
-    Change { path: path.try_into().unwrap(), content: None }
+    Change {
+        path: path.try_into().unwrap(),
+        content: None,
+    }
 }
 
 pub(crate) fn author() -> Author {
@@ -76,7 +103,10 @@ pub(crate) fn at(second: i64) -> Timestamp {
 /// Commits on the branch's head, which nobody else moves.
 pub(crate) fn commit(fleet: &Fleet, changes: &[Change], message: &str) -> Oid {
     let base = fleet.head().unwrap().unwrap();
-    match fleet.commit(base, changes, &author(), message, at(2)).unwrap() {
+    match fleet
+        .commit(base, changes, &author(), message, at(2))
+        .unwrap()
+    {
         Outcome::Committed(oid) => oid,
         other => panic!("{other:?}"),
     }

@@ -11,19 +11,46 @@ fn entries_of_every_kind() {
     std::fs::write(world.repo().join("run"), "1").unwrap();
     world.git(&["add", "-A"]);
     world.git(&["update-index", "--chmod=+x", "run"]);
-    world.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{},module", world.first)]);
+    world.git(&[
+        "update-index",
+        "--add",
+        "--cacheinfo",
+        &format!("160000,{},module", world.first),
+    ]);
     world.git(&["commit", "-qm", "kinds"]);
     let fleet = world.fleet("data");
     fleet.fetch().unwrap();
     let objects = fleet.objects();
     let tree = objects.root_tree(fleet.head().unwrap().unwrap()).unwrap();
-    let kinds: Vec<_> = objects.tree(tree).unwrap().into_iter().map(|e| (e.name, e.kind)).collect();
-    let expected = [("fleet", EntryKind::Tree), ("link", EntryKind::Symlink), ("module", EntryKind::Submodule), ("run", EntryKind::Executable)];
+    let kinds: Vec<_> = objects
+        .tree(tree)
+        .unwrap()
+        .into_iter()
+        .map(|e| (e.name, e.kind))
+        .collect();
+    let expected = [
+        ("fleet", EntryKind::Tree),
+        ("link", EntryKind::Symlink),
+        ("module", EntryKind::Submodule),
+        ("run", EntryKind::Executable),
+    ];
     assert_eq!(kinds, expected.map(|(name, kind)| (name.to_owned(), kind)));
-    let file = objects.lookup(tree, "fleet/customers/acme/customer.yaml").unwrap().unwrap();
+    let file = objects
+        .lookup(tree, "fleet/customers/acme/customer.yaml")
+        .unwrap()
+        .unwrap();
     assert_eq!((file.kind, file.mode), (EntryKind::File, 0o100_644));
     assert_eq!(objects.blob(file.oid, 100).unwrap(), b"language: de\n");
-    for nothing in ["nothing", "fleet/nothing", "link/passwd", "module/x", "run/x", "fleet/", "/fleet", ""] {
+    for nothing in [
+        "nothing",
+        "fleet/nothing",
+        "link/passwd",
+        "module/x",
+        "run/x",
+        "fleet/",
+        "/fleet",
+        "",
+    ] {
         assert_eq!(objects.lookup(tree, nothing).unwrap(), None, "{nothing}");
     }
 }
@@ -32,13 +59,23 @@ fn entries_of_every_kind() {
 fn names_that_are_not_text_are_marked() {
     use std::os::unix::ffi::OsStrExt;
     let world = World::new(Layout::WorkTree);
-    std::fs::write(world.repo().join(std::ffi::OsStr::from_bytes(b"caf\xe9")), "1").unwrap();
+    std::fs::write(
+        world.repo().join(std::ffi::OsStr::from_bytes(b"caf\xe9")),
+        "1",
+    )
+    .unwrap();
     world.git(&["add", "-A"]);
     world.git(&["commit", "-qm", "name"]);
     let fleet = world.fleet("data");
     fleet.fetch().unwrap();
-    let tree = fleet.objects().root_tree(fleet.head().unwrap().unwrap()).unwrap();
-    assert_eq!(fleet.objects().tree(tree).unwrap()[0].kind, EntryKind::BadName);
+    let tree = fleet
+        .objects()
+        .root_tree(fleet.head().unwrap().unwrap())
+        .unwrap();
+    assert_eq!(
+        fleet.objects().tree(tree).unwrap()[0].kind,
+        EntryKind::BadName
+    );
 }
 
 #[test]
@@ -50,11 +87,24 @@ fn limits_and_wrong_kinds() {
     let tree = objects.root_tree(new).unwrap();
     let big = objects.lookup(tree, "big").unwrap().unwrap().oid;
     assert_eq!(objects.blob(big, 2000).unwrap().len(), 2000);
-    assert!(matches!(objects.blob(big, 1999), Err(GitError::TooLarge { size: 2000, max: 1999, .. })));
-    assert!(matches!(objects.blob(tree, 1999), Err(GitError::WrongKind { .. })));
+    assert!(matches!(
+        objects.blob(big, 1999),
+        Err(GitError::TooLarge {
+            size: 2000,
+            max: 1999,
+            ..
+        })
+    ));
+    assert!(matches!(
+        objects.blob(tree, 1999),
+        Err(GitError::WrongKind { .. })
+    ));
     assert!(objects.tree(big).is_err());
     assert!(objects.root_tree(tree).is_err());
-    assert!(matches!(objects.blob(Oid::ZERO_SHA1, 1), Err(GitError::Missing(_))));
+    assert!(matches!(
+        objects.blob(Oid::ZERO_SHA1, 1),
+        Err(GitError::Missing(_))
+    ));
 }
 
 #[test]
@@ -67,7 +117,10 @@ fn generations_count_every_commit_once_over_merges_and_rewinds() {
     let check = || {
         fleet.fetch().unwrap();
         let head = fleet.head().unwrap().unwrap();
-        assert_eq!(fleet.generation(head).unwrap().to_string(), world.git(&["rev-list", "--count", "HEAD"]));
+        assert_eq!(
+            fleet.generation(head).unwrap().to_string(),
+            world.git(&["rev-list", "--count", "HEAD"])
+        );
         head
     };
     step("a");
@@ -86,7 +139,13 @@ fn generations_count_every_commit_once_over_merges_and_rewinds() {
     world.git(&["reset", "-q", "--hard", &a.to_string()]);
     step("other");
     check();
-    assert_eq!(world.fleet("fresh").fetch().is_ok(), true);
+    let fresh = world.fleet("fresh");
+    fresh.fetch().unwrap();
+    let head = fresh.head().unwrap().unwrap();
+    assert_eq!(
+        fresh.generation(head).unwrap(),
+        fleet.generation(head).unwrap()
+    );
     assert!(fleet.generation(Oid::ZERO_SHA1).is_err());
 }
 
@@ -98,15 +157,46 @@ fn versions_of_a_folder_newest_first() {
     let same = commit(&fleet, &[put("fleet/x", "1")], "elsewhere");
     let changed = commit(&fleet, &[put("fleet/customers/acme/y.yaml", "1")], "acme");
     commit(&fleet, &[put("fleet/x", "2")], "elsewhere");
-    let gone = commit(&fleet, &[delete("fleet/customers/acme/y.yaml"), delete("fleet/customers/acme/customer.yaml")], "gone");
+    let gone = commit(
+        &fleet,
+        &[
+            delete("fleet/customers/acme/y.yaml"),
+            delete("fleet/customers/acme/customer.yaml"),
+        ],
+        "gone",
+    );
     let head = commit(&fleet, &[put("fleet/x", "3")], "elsewhere");
-    let versions: Vec<Version> = fleet.first_parent_versions(head, path, 100).collect::<Result<_, _>>().unwrap();
-    assert_eq!(versions.iter().map(|v| v.commit).collect::<Vec<_>>(), [gone, changed, world.first]);
-    assert_eq!(versions.iter().map(|v| v.entry.is_some()).collect::<Vec<_>>(), [false, true, true]);
-    let limited: Vec<Version> = fleet.first_parent_versions(head, path, 5).collect::<Result<_, _>>().unwrap();
-    assert_eq!(limited.iter().map(|v| v.commit).collect::<Vec<_>>(), [gone, changed, same]);
+    let versions: Vec<Version> = fleet
+        .first_parent_versions(head, path, 100)
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(
+        versions.iter().map(|v| v.commit).collect::<Vec<_>>(),
+        [gone, changed, world.first]
+    );
+    assert_eq!(
+        versions
+            .iter()
+            .map(|v| v.entry.is_some())
+            .collect::<Vec<_>>(),
+        [false, true, true]
+    );
+    let limited: Vec<Version> = fleet
+        .first_parent_versions(head, path, 5)
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(
+        limited.iter().map(|v| v.commit).collect::<Vec<_>>(),
+        [gone, changed, same]
+    );
     assert_eq!(fleet.first_parent_versions(head, path, 0).count(), 0);
-    assert!(fleet.first_parent_versions(Oid::ZERO_SHA1, path, 5).next().unwrap().is_err());
+    assert!(
+        fleet
+            .first_parent_versions(Oid::ZERO_SHA1, path, 5)
+            .next()
+            .unwrap()
+            .is_err()
+    );
 }
 
 #[test]
@@ -116,12 +206,22 @@ fn a_repack_in_between_does_not_matter() {
     let mut blobs = Vec::new();
     for n in 0..30 {
         let new = commit(&fleet, &[put("fleet/x", &format!("{n}"))], "x");
-        blobs.push(fleet.objects().lookup(fleet.objects().root_tree(new).unwrap(), "fleet/x").unwrap().unwrap().oid);
+        blobs.push(
+            fleet
+                .objects()
+                .lookup(fleet.objects().root_tree(new).unwrap(), "fleet/x")
+                .unwrap()
+                .unwrap()
+                .oid,
+        );
         if n % 10 == 5 {
             world.git(&["gc", "-q", "--prune=now"]);
         }
         for (n, oid) in blobs.iter().enumerate() {
-            assert_eq!(fleet.objects().blob(*oid, 10).unwrap(), n.to_string().as_bytes());
+            assert_eq!(
+                fleet.objects().blob(*oid, 10).unwrap(),
+                n.to_string().as_bytes()
+            );
         }
     }
     fleet.maintain().unwrap();
@@ -134,7 +234,12 @@ fn two_hundred_thousand_blobs() {
     let world = World::new(Layout::Bare);
     let fleet = world.fleet("data");
     let changes: Vec<Change> = (0..200_000)
-        .map(|n| put(&format!("fleet/customers/c{}/orders/o{n}.yaml", n / 20), &format!("plan: pro\ndomain: d{n}.example\nautomation: auto\ntools:\n  html:\n")))
+        .map(|n| {
+            put(
+                &format!("fleet/customers/c{}/orders/o{n}.yaml", n / 20),
+                &format!("plan: pro\ndomain: d{n}.example\nautomation: auto\ntools:\n  html:\n"),
+            )
+        })
         .collect();
     let started = Instant::now();
     let head = commit(&fleet, &changes, "Many");
@@ -143,7 +248,11 @@ fn two_hundred_thousand_blobs() {
         let fleet = world.fleet("data");
         let objects = fleet.objects();
         let started = Instant::now();
-        let customers = objects.lookup(objects.root_tree(head).unwrap(), "fleet/customers").unwrap().unwrap().oid;
+        let customers = objects
+            .lookup(objects.root_tree(head).unwrap(), "fleet/customers")
+            .unwrap()
+            .unwrap()
+            .oid;
         let folders = objects.tree(customers).unwrap();
         let bytes: usize = folders
             .par_iter()

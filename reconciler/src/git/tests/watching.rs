@@ -6,10 +6,12 @@ use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(4);
 const QUIET: Duration = Duration::from_millis(300);
-const NEVER: Duration = Duration::from_secs(3600);
+const NEVER: Duration = Duration::from_hours(1);
 
 async fn wakes(watcher: &mut crate::git::Watcher, what: &str) {
-    timeout(SOON, watcher.wait()).await.unwrap_or_else(|_| panic!("no wake-up: {what}"));
+    timeout(SOON, watcher.wait())
+        .await
+        .unwrap_or_else(|_| panic!("no wake-up: {what}"));
     while timeout(QUIET, watcher.wait()).await.is_ok() {}
 }
 
@@ -26,7 +28,16 @@ async fn every_way_a_branch_moves() {
     wakes(&mut watcher, "update-ref").await;
     std::fs::rename(world.repo(), world.data("old")).unwrap();
     let files = [put("fleet/hub.yaml", "fleet_id: other\n")];
-    init_repository(&world.repo(), "main", Layout::Bare, &files, &author(), "Other", at(50)).unwrap();
+    init_repository(
+        &world.repo(),
+        "main",
+        Layout::Bare,
+        &files,
+        &author(),
+        "Other",
+        at(50),
+    )
+    .unwrap();
     wakes(&mut watcher, "replaced").await;
     commit(&fleet, &[put("x", "2")], "x");
     wakes(&mut watcher, "a commit in the replacement").await;
@@ -59,6 +70,10 @@ async fn without_a_folder_it_polls() {
     for _ in 0..3 {
         let before = std::time::Instant::now();
         watcher.wait().await;
-        assert!(before.elapsed() >= poll.mul_f64(0.9), "{:?}", before.elapsed());
+        assert!(
+            before.elapsed() >= poll.mul_f64(0.9),
+            "{:?}",
+            before.elapsed()
+        );
     }
 }

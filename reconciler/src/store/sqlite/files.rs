@@ -2,7 +2,7 @@
 
 use crate::store::error::StoreError;
 use rusqlite::Connection;
-use rusqlite_migration::{M, Migrations, MigrationDefinitionError};
+use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,7 +61,11 @@ impl Database {
         connection.pragma_update(None, "foreign_keys", true)?;
         migrate(&mut connection, file)?;
         check(&connection, file)?;
-        Ok(Self { file: file.to_owned(), identity: identity(file), connection })
+        Ok(Self {
+            file: file.to_owned(),
+            identity: identity(file),
+            connection,
+        })
     }
 
     /// The connection, to the file that is at the path now.
@@ -84,7 +88,11 @@ impl Database {
         }
         // The other connection may have been quicker; then what is at the path now is good.
         let still_there = identity(&self.file) == self.identity;
-        let aside = if still_there { put_aside(&self.file, error) } else { Ok(()) };
+        let aside = if still_there {
+            put_aside(&self.file, error)
+        } else {
+            Ok(())
+        };
         let renewed = aside.and_then(|()| Self::open(&self.file));
         match renewed {
             Ok(new) => *self = new,
@@ -94,10 +102,17 @@ impl Database {
 }
 
 fn migrate(connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
-    Migrations::new(vec![M::up(TABLES)]).to_latest(connection).map_err(|error| match error {
-        rusqlite_migration::Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => StoreError::Newer(file.to_owned()),
-        source => StoreError::Migration { path: file.to_owned(), source: Arc::new(source) },
-    })
+    Migrations::new(vec![M::up(TABLES)])
+        .to_latest(connection)
+        .map_err(|error| match error {
+            rusqlite_migration::Error::MigrationDefinition(
+                MigrationDefinitionError::DatabaseTooFarAhead,
+            ) => StoreError::Newer(file.to_owned()),
+            source => StoreError::Migration {
+                path: file.to_owned(),
+                source: Arc::new(source),
+            },
+        })
 }
 
 fn check(connection: &Connection, file: &Path) -> Result<(), StoreError> {
@@ -114,12 +129,19 @@ fn check(connection: &Connection, file: &Path) -> Result<(), StoreError> {
 
 /// Renames the database with its log, so that a person can look at it.
 fn put_aside(file: &Path, why: &StoreError) -> Result<(), StoreError> {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let aside = (0..).map(|n| suffixed(file, &format!(".corrupt-{}", seconds + n))).find(|path| !path.exists()).unwrap_or_default();
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs());
+    let aside = (0..1000)
+        .map(|n| suffixed(file, &format!(".corrupt-{}", seconds + n)))
+        .find(|path| !path.exists())
+        .unwrap_or_default();
     tracing::error!(file = %file.display(), aside = %aside.display(), error = %why, cause = ?std::error::Error::source(why), "the hub's database cannot be used; history is lost, nothing else");
     for part in ["", "-wal", "-shm"] {
         match fs::rename(suffixed(file, part), suffixed(&aside, part)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("move", file)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io("move", file)(error));
+            }
             _ => {}
         }
     }

@@ -35,17 +35,28 @@ impl SqliteStore {
         Ok(Self { writer, reader })
     }
 
-    fn write<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static) -> Reply<T> {
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Reply<T> {
         self.writer.ask(work)
     }
 
-    fn read<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static) -> Reply<T> {
+    fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Reply<T> {
         self.reader.ask(work)
     }
 }
 
 impl StateStore for SqliteStore {
-    fn record_reports(&self, server: ServerKey, batch: ReportBatch, received_at: Timestamp) -> Reply<Recorded> {
+    fn record_reports(
+        &self,
+        server: ServerKey,
+        batch: ReportBatch,
+        received_at: Timestamp,
+    ) -> Reply<Recorded> {
         self.write(move |db| reports::record(db, &server, batch, received_at))
     }
 
@@ -61,9 +72,16 @@ impl StateStore for SqliteStore {
         self.read(move |db| reports::recent(db, per_server))
     }
 
-    fn attempt_failed(&self, key: String, error: String, now: Timestamp, jitter: f64) -> Reply<Attempt> {
+    fn attempt_failed(
+        &self,
+        key: String,
+        error: String,
+        now: Timestamp,
+        jitter: f64,
+    ) -> Reply<Attempt> {
         self.write(move |db| {
-            let attempt = attempts::next_attempt(journal::attempt(db, &key)?.as_ref(), error, now, jitter);
+            let attempt =
+                attempts::next_attempt(journal::attempt(db, &key)?.as_ref(), error, now, jitter);
             journal::put_attempt(db, &key, &attempt)?;
             Ok(attempt)
         })
@@ -111,5 +129,8 @@ fn rows(count: usize) -> i64 {
 /// Servers are kept as `<customer>/<server>`; what does not read as one is not ours.
 fn server_key(text: &str) -> Option<ServerKey> {
     let (customer, server) = text.split_once('/')?;
-    Some(ServerKey { customer: customer.try_into().ok()?, server: server.try_into().ok()? })
+    Some(ServerKey {
+        customer: customer.try_into().ok()?,
+        server: server.try_into().ok()?,
+    })
 }

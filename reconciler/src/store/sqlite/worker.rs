@@ -20,7 +20,8 @@ pub(super) enum Kind {
 }
 
 /// Does the work, unless there is nothing to do it with, and keeps the answer until the transaction has ended.
-type Job = Box<dyn FnOnce(Result<&Connection, StoreError>) -> (Result<(), StoreError>, Finish) + Send>;
+type Job =
+    Box<dyn FnOnce(Result<&Connection, StoreError>) -> (Result<(), StoreError>, Finish) + Send>;
 /// Gives the answer: the job's own, or the error with which the transaction ended.
 type Finish = Box<dyn FnOnce(Result<(), StoreError>)>;
 
@@ -34,12 +35,21 @@ impl Worker {
     pub(super) fn start(name: &str, database: Database, kind: Kind) -> Result<Self, StoreError> {
         let (sender, receiver) = channel();
         let run = move || run(database, &receiver, kind);
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StoreError::io("start a thread for", name.as_ref()))?;
-        Ok(Self { jobs: Some(sender), thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(run)
+            .map_err(StoreError::io("start a thread for", name.as_ref()))?;
+        Ok(Self {
+            jobs: Some(sender),
+            thread: Some(thread),
+        })
     }
 
     /// Queues a job.
-    pub(super) fn ask<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static) -> Reply<T> {
+    pub(super) fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Reply<T> {
         let (answer, reply) = Reply::pair();
         let job: Job = Box::new(move |connection| {
             let result = connection.and_then(work);
@@ -72,11 +82,17 @@ impl Drop for Worker {
 fn run(mut database: Database, jobs: &Receiver<Job>, kind: Kind) {
     while let Ok(first) = jobs.recv() {
         let most = if kind == Kind::Writer { TOGETHER } else { 1 };
-        let batch = std::iter::once(first).chain(std::iter::from_fn(|| jobs.try_recv().ok())).take(most).collect();
+        let batch = std::iter::once(first)
+            .chain(std::iter::from_fn(|| jobs.try_recv().ok()))
+            .take(most)
+            .collect();
         let (finishes, ended) = match database.connection() {
             Ok(connection) if kind == Kind::Writer => together(connection, batch),
             Ok(connection) => each(connection, batch),
-            Err(error) => (batch.into_iter().map(|job| refuse(job, &error)).collect(), Err(error)),
+            Err(error) => (
+                batch.into_iter().map(|job| refuse(job, &error)).collect(),
+                Err(error),
+            ),
         };
         if let Err(error) = &ended {
             database.recover(error);
@@ -96,14 +112,24 @@ fn refuse(job: Job, error: &StoreError) -> Box<dyn FnOnce()> {
 fn together(connection: &Connection, jobs: Vec<Job>) -> (Finished, Result<(), StoreError>) {
     let run = |sql: &str| connection.execute_batch(sql).map_err(StoreError::from);
     if let Err(error) = run("BEGIN IMMEDIATE") {
-        return (jobs.into_iter().map(|job| refuse(job, &error)).collect(), Err(error));
+        return (
+            jobs.into_iter().map(|job| refuse(job, &error)).collect(),
+            Err(error),
+        );
     }
     let mut damage = None;
     let mut finishes = Vec::with_capacity(jobs.len());
     for job in jobs {
         let (own, finish) = job(run("SAVEPOINT job").map(|()| connection));
-        let kept = run(if own.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" });
-        damage = damage.or([own.err(), kept.clone().err()].into_iter().flatten().find(StoreError::is_damage));
+        let kept = run(if own.is_ok() {
+            "RELEASE job"
+        } else {
+            "ROLLBACK TO job; RELEASE job"
+        });
+        damage = damage.or([own.err(), kept.clone().err()]
+            .into_iter()
+            .flatten()
+            .find(StoreError::is_damage));
         finishes.push((finish, kept));
     }
     let ended = run("COMMIT");

@@ -6,8 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn fill(store: &SqliteStore) {
-    store.record_reports(server("one"), batch("a", &[1, 2]), at(1)).wait().unwrap();
-    store.set_meta(vec![("k".into(), Some("v".into()))]).wait().unwrap();
+    store
+        .record_reports(server("one"), batch("a", &[1, 2]), at(1))
+        .wait()
+        .unwrap();
+    store
+        .set_meta(vec![("k".into(), Some("v".into()))])
+        .wait()
+        .unwrap();
 }
 
 fn is_empty(store: &SqliteStore) -> bool {
@@ -16,7 +22,15 @@ fn is_empty(store: &SqliteStore) -> bool {
 
 fn aside(dir: &Path) -> Vec<PathBuf> {
     let names = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
-    names.filter(|p| p.file_name().unwrap().to_str().unwrap().starts_with("hub.db.corrupt-")).collect()
+    names
+        .filter(|p| {
+            p.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("hub.db.corrupt-")
+        })
+        .collect()
 }
 
 #[test]
@@ -25,8 +39,20 @@ fn what_was_written_is_there_after_a_restart() {
     let file = dir.path().join("new/folder/hub.db");
     fill(&SqliteStore::open(&file).unwrap());
     let store = SqliteStore::open(&file).unwrap();
-    let latest = store.latest_reports().wait().unwrap().remove(&server("one")).unwrap();
-    assert_eq!((latest.report.sequence, latest.received_at, latest.ledger.as_str()), (2, at(1), "a"));
+    let latest = store
+        .latest_reports()
+        .wait()
+        .unwrap()
+        .remove(&server("one"))
+        .unwrap();
+    assert_eq!(
+        (
+            latest.report.sequence,
+            latest.received_at,
+            latest.ledger.as_str()
+        ),
+        (2, at(1), "a")
+    );
     assert_eq!(store.history(server("one"), 9).wait().unwrap().len(), 2);
     assert_eq!(store.meta("k".into()).wait().unwrap()["k"], "v");
 }
@@ -35,10 +61,15 @@ fn what_was_written_is_there_after_a_restart() {
 fn answers_can_be_awaited_and_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&dir.path().join("hub.db")).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         drop(store.record_reports(server("one"), batch("a", &[1]), at(1)));
-        let second = store.record_reports(server("one"), batch("a", &[2]), at(1)).await.unwrap();
+        let second = store
+            .record_reports(server("one"), batch("a", &[2]), at(1))
+            .await
+            .unwrap();
         assert_eq!(second.receipt.accepted, 2);
     });
     assert_eq!(store.history(server("one"), 9).wait().unwrap().len(), 2);
@@ -59,12 +90,18 @@ fn a_deleted_database_is_made_anew_while_running() {
     fs::remove_file(&file).unwrap();
     fill(&store);
     drop(store);
-    assert!(!is_empty(&SqliteStore::open(&file).unwrap()), "what is written afterwards is kept");
+    assert!(
+        !is_empty(&SqliteStore::open(&file).unwrap()),
+        "what is written afterwards is kept"
+    );
 }
 
 #[test]
 fn a_damaged_database_is_put_aside_at_opening() {
-    for damage in [b"not a database at all, and long enough to have a header".to_vec(), vec![0xA5; 40_000]] {
+    for damage in [
+        b"not a database at all, and long enough to have a header".to_vec(),
+        vec![0xA5; 40_000],
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("hub.db");
         fs::write(&file, &damage).unwrap();
@@ -83,7 +120,10 @@ fn damage_in_the_middle_is_found() {
     let file = dir.path().join("hub.db");
     let store = SqliteStore::open(&file).unwrap();
     for n in 0..200 {
-        store.record_reports(server(&format!("s{n}")), batch("a", &[1, 2, 3]), at(1)).wait().unwrap();
+        store
+            .record_reports(server(&format!("s{n}")), batch("a", &[1, 2, 3]), at(1))
+            .wait()
+            .unwrap();
     }
     drop(store);
     let mut bytes = fs::read(&file).unwrap();
@@ -108,7 +148,9 @@ fn damage_while_running_costs_an_error_or_two() {
     fs::write(&file, vec![0x5A; length]).unwrap();
     let mut failures = 0;
     let latest = loop {
-        let kept = store.record_reports(server("one"), batch("a", &[3]), at(1)).wait();
+        let kept = store
+            .record_reports(server("one"), batch("a", &[3]), at(1))
+            .wait();
         match kept.and_then(|_| store.latest_reports().wait()) {
             Ok(latest) if latest.contains_key(&server("one")) => break latest,
             _ => failures += 1,
@@ -116,7 +158,14 @@ fn damage_while_running_costs_an_error_or_two() {
         assert!(failures < 4);
     };
     assert_eq!(latest[&server("one")].report.sequence, 3);
-    assert_eq!(aside(dir.path()).iter().filter(|p| !p.to_str().unwrap().ends_with("-wal") && !p.to_str().unwrap().ends_with("-shm")).count(), 1);
+    assert_eq!(
+        aside(dir.path())
+            .iter()
+            .filter(|p| !p.to_str().unwrap().ends_with("-wal")
+                && !p.to_str().unwrap().ends_with("-shm"))
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -124,7 +173,10 @@ fn a_database_of_a_newer_release_is_put_aside() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("hub.db");
     fill(&SqliteStore::open(&file).unwrap());
-    rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    rusqlite::Connection::open(&file)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
     assert!(is_empty(&SqliteStore::open(&file).unwrap()));
     assert_eq!(aside(dir.path()).len(), 1);
 }
@@ -141,7 +193,10 @@ fn the_log_is_synced_at_every_commit() {
     let file = dir.path().join("hub.db");
     drop(SqliteStore::open(&file).unwrap());
     let trace = dir.path().join("trace");
-    #[expect(clippy::disallowed_methods, reason = "how a test hands a folder to itself")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how a test hands a folder to itself"
+    )]
     if let Some(file) = std::env::var_os("TENANTRY_TEST_STORE") {
         fill(&SqliteStore::open(Path::new(&file)).unwrap());
         return;
@@ -150,7 +205,13 @@ fn the_log_is_synced_at_every_commit() {
         .args(["-f", "-y", "-e", "trace=fsync,fdatasync", "-o"])
         .arg(&trace)
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("{}::the_log_is_synced_at_every_commit", module_path!().split_once("::").unwrap().1)])
+        .args([
+            "--exact",
+            &format!(
+                "{}::the_log_is_synced_at_every_commit",
+                module_path!().split_once("::").unwrap().1
+            ),
+        ])
         .env("TENANTRY_TEST_STORE", &file)
         .output();
     let Ok(ran) = ran else {
@@ -159,6 +220,9 @@ fn the_log_is_synced_at_every_commit() {
     };
     assert!(ran.status.success());
     let synced = fs::read_to_string(trace).unwrap();
-    let of_ours = synced.lines().filter(|line| line.contains(dir.path().to_str().unwrap()) && line.contains("hub.db-wal>")).count();
+    let of_ours = synced
+        .lines()
+        .filter(|line| line.contains(dir.path().to_str().unwrap()) && line.contains("hub.db-wal>"))
+        .count();
     assert!(of_ours >= 2, "{synced}");
 }

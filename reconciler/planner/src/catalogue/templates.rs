@@ -1,0 +1,137 @@
+//! Templates of the web server and of the files of stacks: parsed, and every name in them known, before anything is rendered from them.
+
+use crate::codes;
+use crate::input::NginxFiles;
+use crate::object::ObjectId;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, UndefinedBehavior, Value};
+use std::collections::BTreeSet;
+use std::fmt;
+use tenantry_schema::Diagnostic;
+use tenantry_schema::diagnostic::Place;
+
+/// Steps that one template may take: hostile or wrong templates end instead of running on.
+pub const TEMPLATE_FUEL: u64 = 200_000;
+
+/// What a template of `nginx/` is given.
+const SITE_VALUES: [&str; 8] = ["host", "upstream", "listen", "https_port_suffix", "certificate", "headers", "stack", "max_body"];
+
+/// Web server templates, parsed.
+pub struct Templates {
+    /// Their tree.
+    pub tree: ObjectId,
+    environment: Environment<'static>,
+    names: BTreeSet<String>,
+}
+
+impl fmt::Debug for Templates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Templates").field("tree", &self.tree).field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+impl Templates {
+    /// Renders one of them.
+    pub fn render(&self, name: &str, values: Value) -> Result<String, minijinja::Error> {
+        self.environment.get_template(name)?.render(values)
+    }
+
+    /// Names, without `.conf`.
+    pub fn names(&self) -> &BTreeSet<String> {
+        &self.names
+    }
+}
+
+/// The templates among the files of a stack, parsed.
+pub struct FileTemplates {
+    environment: Environment<'static>,
+}
+
+impl Default for FileTemplates {
+    fn default() -> Self {
+        Self { environment: environment() }
+    }
+}
+
+impl fmt::Debug for FileTemplates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileTemplates").finish_non_exhaustive()
+    }
+}
+
+impl FileTemplates {
+    /// Parses the template `path` (with `.j2`), which may use the variables `known`. `shown` is its path in the repository.
+    pub(super) fn add(&mut self, path: &str, shown: &str, text: &str, known: &dyn Fn(&str) -> bool) -> Result<(), Vec<Diagnostic>> {
+        // The name's ending decides the escaping: values are escaped in HTML files.
+        let name = target(path);
+        parse(&mut self.environment, name, shown, text, known)
+    }
+
+    /// Renders the template `path` (with `.j2`).
+    pub fn render(&self, path: &str, values: Value) -> Result<String, minijinja::Error> {
+        self.environment.get_template(target(path))?.render(values)
+    }
+}
+
+/// The file that a template becomes.
+pub(super) fn target(path: &str) -> &str {
+    path.strip_suffix(".j2").unwrap_or(path)
+}
+
+/// An environment in which an unknown variable is an error and every template ends.
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(TEMPLATE_FUEL));
+    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+        environment.set_syntax(syntax);
+    }
+    environment
+}
+
+/// Parses the templates of one tree.
+pub fn compile_templates(files: &NginxFiles) -> (Option<Templates>, Vec<Diagnostic>) {
+    let mut found = Vec::new();
+    let mut environment = environment();
+    for (name, text) in &files.templates {
+        let known = |name: &str| SITE_VALUES.contains(&name);
+        if let Err(why) = parse(&mut environment, name, &format!("nginx/{name}.conf"), text, &known) {
+            found.extend(why);
+        }
+    }
+    let good = found.is_empty();
+    let names = files.templates.keys().cloned().collect();
+    (good.then_some(Templates { tree: files.tree, environment, names }), found)
+}
+
+fn parse(
+    environment: &mut Environment<'static>,
+    name: &str,
+    path: &str,
+    text: &str,
+    known: &dyn Fn(&str) -> bool,
+) -> Result<(), Vec<Diagnostic>> {
+    if let Err(why) = environment.add_template_owned(name.to_owned(), text.to_owned()) {
+        let range = why.range().unwrap_or(0..0);
+        let reason = why.detail().unwrap_or("it does not parse");
+        let place = Place::of(path, text, range.start, range.end);
+        return Err(vec![Diagnostic::error(codes::TEMPLATE, place, format!("the template has an error: {reason}"))]);
+    }
+    let Ok(template) = environment.get_template(name) else { return Ok(()) };
+    let mut used: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+    used.sort_unstable();
+    let globals: BTreeSet<&str> = environment.globals().map(|(name, _)| name).collect();
+    let unknown = used.iter().filter(|name| !known(name) && !globals.contains(name.as_str()));
+    let found: Vec<Diagnostic> = unknown.map(|name| unknown_variable(path, text, name)).collect();
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
+
+fn unknown_variable(path: &str, text: &str, name: &str) -> Diagnostic {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let whole = |at: &usize| !text[..*at].ends_with(word) && !text[at + name.len()..].starts_with(word);
+    // A mention before the first `{{` or `{%` is text, not the variable.
+    let code = text.find("{{").into_iter().chain(text.find("{%")).min().unwrap_or(0);
+    let at = text.match_indices(name).map(|(at, _)| at).filter(|at| *at >= code).find(whole);
+    let place = at.map_or_else(|| Place::file(path), |at| Place::of(path, text, at, at + name.len()));
+    Diagnostic::error(codes::TEMPLATE, place, format!("the template uses `{name}`, which nothing sets")).label("unknown variable")
+}

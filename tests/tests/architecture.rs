@@ -1,0 +1,145 @@
+//! The rules of docs/ARCHITECTURE.md as tests: who may depend on whom, `//!` headers, who may expose a secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in a folder of the repository").to_owned()
+}
+
+/// Names of a crate's ordinary dependencies.
+fn dependencies(folder: &str) -> BTreeSet<String> {
+    let path = root().join(folder).join("Cargo.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut inside = false;
+    let mut names = BTreeSet::new();
+    for line in text.lines() {
+        if line.starts_with('[') {
+            inside = line == "[dependencies]";
+        } else if inside && let Some((name, _)) = line.split_once(['.', '=']) {
+            names.insert(name.trim().to_owned());
+        }
+    }
+    assert!(!names.is_empty(), "{} has no dependencies?", path.display());
+    names
+}
+
+/// What pulls in sockets, threads of an executor, processes or the clock of a runtime.
+const EFFECTS: [&str; 14] = [
+    "tokio", "axum", "reqwest", "hyper", "bollard", "git2", "rusqlite", "notify", "russh", "lettre", "tempfile", "rustix", "cap-std", "rayon",
+];
+
+#[test]
+fn pure_crates_stay_pure() {
+    for folder in ["schema", "schema/yaml", "schema/sops", "schema/compose", "schema/wire", "reconciler/planner"] {
+        let used = dependencies(folder);
+        let wrong: Vec<_> = EFFECTS.iter().filter(|effect| used.contains(**effect)).collect();
+        assert!(wrong.is_empty(), "{folder} must not depend on {wrong:?}");
+    }
+    assert!(!dependencies("reconciler/planner").contains("rand"), "the planner rolls no dice");
+}
+
+#[test]
+fn crates_of_ours_point_one_way() {
+    let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("schema", &[][..]),
+        ("schema/yaml", &[]),
+        ("schema/sops", &[]),
+        ("schema/compose", &["tenantry-yaml"]),
+        ("schema/wire", &["tenantry-schema"]),
+        ("reconciler/planner", &["tenantry-compose", "tenantry-schema", "tenantry-sops", "tenantry-yaml"]),
+        ("reconciler", &["tenantry-planner", "tenantry-schema", "tenantry-sops", "tenantry-wire"]),
+        ("agent", &["tenantry-compose", "tenantry-schema", "tenantry-sops", "tenantry-wire", "tenantry-yaml"]),
+    ]);
+    for (folder, allowed) in allowed {
+        let ours: Vec<String> = dependencies(folder).into_iter().filter(|name| name.starts_with("tenantry")).collect();
+        let wrong: Vec<_> = ours.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+        assert!(wrong.is_empty(), "{folder} must not depend on {wrong:?}");
+    }
+}
+
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, out);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                out.push(path);
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    walk(&root().join(folder), &mut paths);
+    paths.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+const ALL: [&str; 6] = ["schema", "reconciler/src", "reconciler/planner/src", "agent/src", "tests/src", "tests/tests"];
+
+#[test]
+fn every_file_says_what_lives_in_it() {
+    for folder in ALL {
+        for (path, text) in sources(folder) {
+            assert!(text.starts_with("//!"), "{} does not begin with a sentence about itself (`//!`)", path.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    let words = [concat!("to", "do!("), concat!("un", "implemented!("), concat!("FIX", "ME")];
+    for folder in ALL {
+        for (path, text) in sources(folder) {
+            for word in words {
+                assert!(!text.contains(word), "{} contains {word}", path.display());
+            }
+        }
+    }
+}
+
+/// Where a secret's value may be looked at: the moment of encryption, of signing, of writing to memory-only files, of a request.
+const EDGES: [&str; 19] = [
+    "schema/src/secret.rs",
+    "schema/sops/",
+    "schema/wire/src/",
+    "reconciler/planner/src/render/",
+    "reconciler/planner/src/render.rs",
+    "reconciler/planner/tests/",
+    "reconciler/src/keys.rs",
+    "reconciler/src/publish.rs",
+    "reconciler/src/cli/init.rs",
+    "agent/src/keys.rs",
+    "agent/src/enrol.rs",
+    "agent/src/secrets.rs",
+    "agent/src/desired.rs",
+    "agent/src/execute.rs",
+    "agent/src/accept.rs",
+    "agent/src/containers/",
+    "agent/src/link/",
+    "agent/src/certificates.rs",
+    "agent/src/agent.rs",
+];
+
+#[test]
+fn secrets_are_exposed_at_the_edge_alone() {
+    let root = root();
+    for folder in ["schema", "reconciler/src", "reconciler/planner/src", "agent/src"] {
+        for (path, text) in sources(folder) {
+            let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+            let exposes = text.contains(".expose()") || text.contains("expose_secret()");
+            assert!(!exposes || EDGES.iter().any(|edge| name.starts_with(edge)), "{name} exposes a secret; is it an edge?");
+        }
+    }
+}
+
+#[test]
+fn no_shell_is_started() {
+    for folder in ["reconciler/src", "agent/src"] {
+        for (path, text) in sources(folder) {
+            for shell in ["\"sh\"", "\"/bin/sh\"", "\"bash\"", "\"/bin/bash\""] {
+                let starts = text.contains(&format!("Command::new({shell})"));
+                assert!(!starts, "{} starts a shell", path.display());
+            }
+        }
+    }
+}
