@@ -2,11 +2,16 @@
 
 use crate::accept::Slice;
 use crate::config::Config;
-use crate::containers::{self, InputsKey, InstanceInput};
-use crate::files::digest;
+use crate::containers::desired::Wanted;
+use crate::containers::spec::{self, MountedFile, Place};
+use crate::containers::{InputsKey, InstanceInput};
+use crate::dotenv;
+use crate::files::{Access, digest};
+use crate::secrets::{self, SecretFile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tenantry_compose::Project;
 use tenantry_schema::Secret;
 use tenantry_schema::document::State;
 use tenantry_schema::id::{FleetId, InstanceName};
@@ -26,8 +31,8 @@ pub struct Desired {
     pub instances: BTreeMap<InstanceName, Instance>,
     /// Everything that is reached from outside.
     pub sites: BTreeMap<DomainName, Site>,
-    /// Secret files by instance and name.
-    pub secrets: BTreeMap<InstanceName, BTreeMap<String, Secret>>,
+    /// Secret files of all instances.
+    pub secrets: secrets::Wanted,
 }
 
 /// One instance.
@@ -88,7 +93,7 @@ impl Surroundings {
 impl Desired {
     /// What `slice` asks for.
     pub fn new(slice: Slice, surroundings: &Surroundings) -> Self {
-        let mut sites = BTreeMap::new();
+        let (mut instances, mut sites, mut secrets) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for (name, spec) in &slice.host.instances {
             for site in spec.sites.values() {
                 // A missing configuration is an empty one, which the report of the site then tells.
@@ -97,17 +102,13 @@ impl Desired {
                 let digest = digest(text.as_bytes());
                 sites.insert(site.host.clone(), Site { instance: name.clone(), port: site.port, text, digest });
             }
+            let builder = Builder { name, spec, slice: &slice, surroundings };
+            let (instance, files) = builder.build();
+            instances.insert(name.clone(), instance);
+            secrets.extend(files);
         }
-        let instances =
-            slice.host.instances.iter().map(|(name, spec)| (name.clone(), instance(&slice, name, spec, surroundings))).collect();
-        Self {
-            reference: slice.reference,
-            fleet_id: surroundings.fleet_id.clone(),
-            host: slice.host,
-            instances,
-            sites,
-            secrets: slice.secrets,
-        }
+        let fleet_id = surroundings.fleet_id.clone();
+        Self { reference: slice.reference, fleet_id, host: slice.host, instances, sites, secrets }
     }
 
     /// The files of all instances.
@@ -116,56 +117,109 @@ impl Desired {
     }
 }
 
-fn instance(slice: &Slice, name: &InstanceName, spec: &InstanceSpec, surroundings: &Surroundings) -> Instance {
-    let prefix = format!("stacks/{name}/");
-    let mut files = BTreeMap::new();
-    for (path, data) in &slice.files {
-        let Some(rest) = path.as_str().strip_prefix(&prefix).filter(|rest| *rest != "secrets.yaml") else { continue };
-        if let Ok(live) = RelativePath::try_from(format!("{name}/{rest}")) {
-            files.insert(live, LiveFile { data: Arc::from(data.as_slice()), digest: digest(data) });
+/// Makes one instance.
+struct Builder<'a> {
+    name: &'a InstanceName,
+    spec: &'a InstanceSpec,
+    slice: &'a Slice,
+    surroundings: &'a Surroundings,
+}
+
+impl Builder<'_> {
+    fn build(&self) -> (Instance, secrets::Wanted) {
+        let (files, values) = (self.files(), self.values());
+        let mut wanted = secrets::Wanted::new();
+        for (name, value) in &values {
+            if let Ok(path) = RelativePath::try_from(format!("{}/{name}", self.name)) {
+                wanted.insert(path, SecretFile { value: value.clone(), access: Access::mode(0o600) });
+            }
         }
+        let containers = self.containers(&files, &values).and_then(|instance| {
+            for file in instance.files {
+                wanted.extend([self.mounted(file)?]);
+            }
+            Ok(instance.input)
+        });
+        let instance = Instance { spec: self.spec.clone(), digest: self.digest(&files, &values), files, containers };
+        (instance, wanted)
     }
-    let none = BTreeMap::new();
-    let secrets = slice.secrets.get(name).unwrap_or(&none);
-    let containers = containers_of(name, spec, &files, secrets, surroundings);
-    Instance { spec: spec.clone(), digest: digest_of(spec, &files, secrets, &surroundings.key), files, containers }
-}
 
-fn containers_of(
-    name: &InstanceName,
-    spec: &InstanceSpec,
-    files: &BTreeMap<RelativePath, LiveFile>,
-    secrets: &BTreeMap<String, Secret>,
-    surroundings: &Surroundings,
-) -> Result<InstanceInput, String> {
-    todo!()
-}
-
-/// Changes whenever anything that the instance is made from does.
-fn digest_of(
-    spec: &InstanceSpec,
-    files: &BTreeMap<RelativePath, LiveFile>,
-    secrets: &BTreeMap<String, Secret>,
-    key: &InputsKey,
-) -> String {
-    let mut all = serde_json::to_vec(spec).unwrap_or_default();
-    let mut add = |part: &str| {
-        all.extend((part.len() as u64).to_be_bytes());
-        all.extend(part.as_bytes());
-    };
-    for (path, file) in files {
-        add(path.as_str());
-        add(&file.digest);
+    fn values(&self) -> BTreeMap<String, Secret> {
+        self.slice.secrets.get(self.name).cloned().unwrap_or_default()
     }
-    for (name, value) in secrets {
-        add(name);
-        add(&digest(value.expose().as_bytes()));
-    }
-    key.file(&all)
-}
 
-/// Variables as they stand in an `.env` file that the hub wrote: `NAME=value` a line, values taken as they are.
-fn dotenv(text: &str) -> BTreeMap<String, String> {
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.split_once('=')).map(|(name, value)| (name.trim().to_owned(), value.to_owned())).collect()
+    /// Everything of the stack but its encrypted secrets: what `docker compose` would find in the folder.
+    fn files(&self) -> BTreeMap<RelativePath, LiveFile> {
+        let prefix = format!("stacks/{}/", self.name);
+        let mine = self.slice.files.iter().filter_map(|(path, data)| Some((path.as_str().strip_prefix(&prefix)?, data)));
+        let live = mine.filter(|(rest, _)| *rest != "secrets.yaml").filter_map(|(rest, data)| {
+            let path = RelativePath::try_from(format!("{}/{rest}", self.name)).ok()?;
+            Some((path, LiveFile { data: Arc::from(data.as_slice()), digest: digest(data) }))
+        });
+        live.collect()
+    }
+
+    fn text<'f>(&self, files: &'f BTreeMap<RelativePath, LiveFile>, name: &str) -> Result<&'f str, String> {
+        let file = files.get(format!("{}/{name}", self.name).as_str()).ok_or_else(|| format!("{name} is missing"))?;
+        std::str::from_utf8(&file.data).map_err(|_| format!("{name} is not text"))
+    }
+
+    fn containers(
+        &self,
+        files: &BTreeMap<RelativePath, LiveFile>,
+        values: &BTreeMap<String, Secret>,
+    ) -> Result<spec::Instance, String> {
+        let text = self.text(files, "compose.yaml")?;
+        let plain = self.text(files, ".env").map(dotenv::parse).unwrap_or_default();
+        let lookup = |name: &str| values.get(name).map(|value| value.expose().clone()).or_else(|| plain.get(name).cloned());
+        let project = Project::load(text, &lookup).map_err(|problems| {
+            let index = tenantry_yaml::LineIndex::new(text);
+            let line = |problem: &tenantry_compose::Problem| index.position(problem.span.start).line;
+            let all: Vec<_> = problems.iter().map(|problem| format!("compose.yaml:{}: {problem}", line(problem))).collect();
+            all.join("; ")
+        })?;
+        let digests = files.iter().map(|(path, file)| (self.surroundings.live.join(path.as_str()), file.digest.clone()));
+        let secrets = self.surroundings.secrets.join(self.name.as_str());
+        let place = Place {
+            instance: self.name.as_str(),
+            fleet: self.surroundings.fleet_id.as_str(),
+            state: match self.spec.state {
+                State::Running => Wanted::Running,
+                State::Stopped => Wanted::Stopped,
+            },
+            folder: &self.surroundings.live.join(self.name.as_str()),
+            secrets: &secrets,
+            // No variable is named in lower case, so the names never meet. Their content can hold secrets, too.
+            configs: &secrets.join("configs"),
+            digests: &digests.collect(),
+            key: &self.surroundings.key,
+        };
+        spec::instance(&project, &place).map_err(|error| error.to_string())
+    }
+
+    /// A file that containers mount, as a secret file.
+    fn mounted(&self, file: MountedFile) -> Result<(RelativePath, SecretFile), String> {
+        let inside = |path: &Path| RelativePath::try_from(path.strip_prefix(&self.surroundings.secrets).ok()?.to_str()?).ok();
+        let path = inside(&file.path).ok_or_else(|| format!("{} is not where secret files are", file.path.display()))?;
+        let access = Access { mode: file.mode, uid: file.uid, gid: file.gid };
+        Ok((path, SecretFile { value: file.content, access }))
+    }
+
+    /// Changes whenever anything that the instance is made from does.
+    fn digest(&self, files: &BTreeMap<RelativePath, LiveFile>, values: &BTreeMap<String, Secret>) -> String {
+        let mut all = serde_json::to_vec(self.spec).unwrap_or_default();
+        let mut add = |part: &str| {
+            all.extend((part.len() as u64).to_be_bytes());
+            all.extend(part.as_bytes());
+        };
+        for (path, file) in files {
+            add(path.as_str());
+            add(&file.digest);
+        }
+        for (name, value) in values {
+            add(name);
+            add(&digest(value.expose().as_bytes()));
+        }
+        self.surroundings.key.file(&all)
+    }
 }

@@ -67,7 +67,7 @@ pub enum Done {
 /// Takes one step.
 pub async fn execute<W: WebServer>(hands: &Hands<W>, step: &Step, now: Timestamp) -> Result<Done, StepError> {
     match step {
-        Step::WriteSecret { path, value } => changed(hands.secrets.write(path, value)),
+        Step::WriteSecret { path, file } => changed(hands.secrets.write(path, file)),
         Step::RemoveSecret { path } => removed(hands.secrets.remove(path)),
         Step::OwnFiles { paths } => {
             changed(hands.ledger.borrow_mut().update(|ledger| ledger.files.extend(paths.iter().cloned())))
@@ -75,7 +75,9 @@ pub async fn execute<W: WebServer>(hands: &Hands<W>, step: &Step, now: Timestamp
         Step::WriteFile { path, data, .. } => changed(hands.live.write(path, data)),
         Step::RemoveFile { path } => {
             hands.live.remove(path)?;
-            changed(hands.ledger.borrow_mut().update(|ledger| drop(ledger.files.remove(path))))
+            changed(hands.ledger.borrow_mut().update(|ledger| {
+                ledger.files.remove(path);
+            }))
         }
         Step::Container(step) => Ok(match containers::execute(&hands.engine, step).await? {
             Ensured::Created | Ensured::Changed => Done::Changed,

@@ -21,11 +21,28 @@ pub enum FilesError {
     #[error("{}: not a plain file", .0.display())]
     NotAFile(PathBuf),
     /// More bytes than the reader wants.
-    #[error("{}: larger than {1} bytes", .0.display())]
-    TooLarge(PathBuf, u64),
+    #[error("{}: larger than {limit} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that is wanted.
+        limit: u64,
+    },
     /// Anything else.
-    #[error("{}: {1}", .0.display())]
-    Io(PathBuf, Errno),
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel says.
+        error: Errno,
+    },
+}
+
+impl FilesError {
+    /// From an error of the standard library.
+    pub fn io(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
+        Self::Io { path: path.into(), error: Errno::from_io_error(error).unwrap_or(Errno::IO) }
+    }
 }
 
 /// A folder that nothing is written outside of.
@@ -43,13 +60,41 @@ pub struct Stamp {
     inode: u64,
     size: u64,
     mode: u32,
+    owner: (u32, u32),
     changed: (i64, i64),
+}
+
+/// Who may do what with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Access {
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner; absent: whoever writes it.
+    pub uid: Option<u32>,
+    /// Group; absent: that of whoever writes it.
+    pub gid: Option<u32>,
+}
+
+impl Access {
+    /// For these permission bits, owned by whoever writes it.
+    pub const fn mode(mode: u32) -> Self {
+        Self { mode, uid: None, gid: None }
+    }
 }
 
 impl Stamp {
     fn of(stat: &fs::Stat) -> Self {
         let changed = (stat.st_ctime as i64, stat.st_ctime_nsec as i64);
-        Self { inode: stat.st_ino, size: stat.st_size as u64, mode: stat.st_mode, changed }
+        let owner = (stat.st_uid, stat.st_gid);
+        Self { inode: stat.st_ino, size: stat.st_size as u64, mode: stat.st_mode, owner, changed }
+    }
+
+    /// Whether it is a plain file with this access.
+    pub fn has(&self, access: &Access) -> bool {
+        let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        FileType::from_raw_mode(self.mode) == FileType::RegularFile
+            && self.mode & 0o7777 == access.mode
+            && self.owner == (access.uid.unwrap_or(own.0), access.gid.unwrap_or(own.1))
     }
 }
 
@@ -65,7 +110,7 @@ impl Root {
     }
 
     fn open(path: &Path, file_mode: Mode, folder_mode: Mode) -> Result<Self, FilesError> {
-        let failed = |error| FilesError::Io(path.to_owned(), error);
+        let failed = |error| FilesError::Io { path: path.to_owned(), error };
         make_folders(path, folder_mode).map_err(failed)?;
         // Links on the way to the root are the administrator's own.
         let folder = fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
@@ -80,9 +125,14 @@ impl Root {
     /// Makes `path` hold `data`: a reader sees the old content or the new, also after a power cut. Files that begin with `#!` can be
     /// executed where everybody may read them.
     pub fn write(&self, path: &RelativePath, data: &[u8]) -> Result<(), FilesError> {
+        self.write_as(path, data, &self.usual_access(data))
+    }
+
+    /// The same with an access of its own.
+    pub fn write_as(&self, path: &RelativePath, data: &[u8], access: &Access) -> Result<(), FilesError> {
         let (folder, name) = self.parent(path, true)?.ok_or_else(|| self.fail(path, Errno::NOENT))?;
         let temporary = temporary_name(name);
-        let written = self.write_temporary(&folder, &temporary, data).and_then(|()| {
+        let written = write_temporary(&folder, &temporary, data, access).and_then(|()| {
             match fs::renameat(&folder, temporary.as_str(), &folder, name) {
                 // An empty folder in the place of the file.
                 Err(Errno::ISDIR) => {
@@ -99,19 +149,10 @@ impl Root {
         fs::fsync(&folder).map_err(|error| self.fail(path, error))
     }
 
-    fn write_temporary(&self, folder: &OwnedFd, name: &str, data: &[u8]) -> Result<(), Errno> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(fs::openat(folder, name, flags, Mode::from_raw_mode(0o600))?);
-        let io = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-        file.write_all(data).map_err(io)?;
-        // Set apart from creation, so that the umask has no say.
-        fs::fchmod(&file, self.mode_of(data))?;
-        file.sync_all().map_err(io)
-    }
-
-    fn mode_of(&self, data: &[u8]) -> Mode {
+    /// The access that [`Root::write`] gives to such content.
+    pub fn usual_access(&self, data: &[u8]) -> Access {
         let public = self.file_mode.contains(Mode::ROTH);
-        if public && data.starts_with(b"#!") { Mode::from_raw_mode(0o755) } else { self.file_mode }
+        Access::mode(if public && data.starts_with(b"#!") { 0o755 } else { self.file_mode.as_raw_mode() })
     }
 
     /// The content of `path`, at most `limit` bytes; `None` if there is no such file.
@@ -131,7 +172,7 @@ impl Root {
         file.take(limit + 1)
             .read_to_end(&mut data)
             .map_err(|error| self.fail(path, Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
-        if data.len() as u64 > limit { Err(FilesError::TooLarge(self.at(path), limit)) } else { Ok(Some(data)) }
+        if data.len() as u64 > limit { Err(FilesError::TooLarge { path: self.at(path), limit }) } else { Ok(Some(data)) }
     }
 
     /// Makes sure that there is no file `path`, nor folders above it that would be left empty. Returns whether there was one.
@@ -178,13 +219,13 @@ impl Root {
     /// slice can hold are left out.
     pub fn list(&self) -> Result<BTreeMap<RelativePath, Stamp>, FilesError> {
         let mut found = BTreeMap::new();
-        let top = Dir::read_from(&self.folder).map_err(|error| FilesError::Io(self.path.clone(), error))?;
+        let top = Dir::read_from(&self.folder).map_err(|error| FilesError::Io { path: self.path.clone(), error })?;
         self.list_into(top, "", &mut found)?;
         Ok(found)
     }
 
     fn list_into(&self, mut dir: Dir, prefix: &str, found: &mut BTreeMap<RelativePath, Stamp>) -> Result<(), FilesError> {
-        let failed = |error| FilesError::Io(self.path.join(prefix), error);
+        let failed = |error| FilesError::Io { path: self.path.join(prefix), error };
         let mut folders = Vec::new();
         while let Some(entry) = dir.read() {
             let entry = entry.map_err(failed)?;
@@ -210,13 +251,6 @@ impl Root {
             }
         }
         Ok(())
-    }
-
-    /// Whether the stamp is that of a plain file with the permissions that [`Root::write`] gives to `data`-like content.
-    pub fn has_right_mode(&self, stamp: &Stamp, executable: bool) -> bool {
-        let public = self.file_mode.contains(Mode::ROTH);
-        let wanted = if public && executable { 0o755 } else { self.file_mode.as_raw_mode() };
-        FileType::from_raw_mode(stamp.mode) == FileType::RegularFile && stamp.mode & 0o7777 == wanted
     }
 
     /// Makes `name`, directly in this folder, a link to `target`, in one step.
@@ -263,12 +297,26 @@ impl Root {
     }
 
     fn fail(&self, path: &RelativePath, error: Errno) -> FilesError {
-        FilesError::Io(self.at(path), error)
+        FilesError::Io { path: self.at(path), error }
     }
 }
 
 fn step(folder: rustix::fd::BorrowedFd<'_>, part: &str) -> Result<OwnedFd, Errno> {
     fs::openat(folder, part, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn write_temporary(folder: &OwnedFd, name: &str, data: &[u8], access: &Access) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = File::from(fs::openat(folder, name, flags, Mode::from_raw_mode(0o600))?);
+    let io = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+    file.write_all(data).map_err(io)?;
+    if access.uid.is_some() || access.gid.is_some() {
+        let (uid, gid) = (access.uid.map(fs::Uid::from_raw), access.gid.map(fs::Gid::from_raw));
+        fs::fchown(&file, uid, gid)?;
+    }
+    // Set apart from creation, so that the umask has no say.
+    fs::fchmod(&file, Mode::from_raw_mode(access.mode))?;
+    file.sync_all().map_err(io)
 }
 
 fn make_folders(path: &Path, mode: Mode) -> Result<(), Errno> {
@@ -343,7 +391,7 @@ impl DigestCache {
                 Some((_, digest)) => digest.clone(),
                 None => {
                     let data = root.read(&path, limit).ok().flatten();
-                    let right = |data: &Vec<u8>| root.has_right_mode(&stamp, data.starts_with(b"#!"));
+                    let right = |data: &Vec<u8>| stamp.has(&root.usual_access(data));
                     let fresh = data.filter(right).map(|data| digest(&data));
                     self.0.insert(full, (stamp, fresh.clone()));
                     fresh
@@ -378,11 +426,11 @@ mod tests {
         root.write(&path("x/y/z.txt"), b"two").unwrap();
         root.write(&path("x/run"), b"#!/bin/true").unwrap();
         assert_eq!(root.read(&path("x/y/z.txt"), 3).unwrap().unwrap(), b"two");
-        assert!(matches!(root.read(&path("x/y/z.txt"), 2), Err(FilesError::TooLarge(..))));
+        assert!(matches!(root.read(&path("x/y/z.txt"), 2), Err(FilesError::TooLarge { .. })));
         let listed = root.list().unwrap();
         assert_eq!(listed.keys().map(RelativePath::as_str).collect::<Vec<_>>(), ["x/run", "x/y/z.txt"]);
-        assert!(root.has_right_mode(&listed["x/run"], true));
-        assert!(root.has_right_mode(&listed["x/y/z.txt"], false));
+        assert!(listed["x/run"].has(&Access::mode(0o755)));
+        assert!(listed["x/y/z.txt"].has(&Access::mode(0o644)));
         assert!(root.remove(&path("x/y/z.txt")).unwrap());
         assert!(!root.remove(&path("x/y/z.txt")).unwrap());
         assert!(!root.path().join("x/y").exists() && root.path().join("x").exists());
@@ -418,6 +466,18 @@ mod tests {
         root.write(&path("in/secret"), b"#!x").unwrap();
         let mode = |name: &str| std::fs::metadata(root.path().join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(""), mode("in"), mode("in/secret")), (0o700, 0o700, 0o600));
+    }
+
+    #[test]
+    fn access_is_as_asked_for() {
+        let (_folder, root) = root();
+        let own = rustix::process::geteuid().as_raw();
+        let access = Access { mode: 0o440, uid: Some(own), gid: None };
+        root.write_as(&path("a"), b"1", &access).unwrap();
+        let stamp = root.stamp(&path("a")).unwrap().unwrap();
+        assert!(stamp.has(&access) && stamp.has(&Access::mode(0o440)));
+        assert!(!stamp.has(&Access { mode: 0o440, uid: Some(own + 1), gid: None }) && !stamp.has(&Access::mode(0o444)));
+        assert_eq!(root.stamp(&path("b/c")).unwrap(), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::desired::Desired;
 use crate::execute::Hands;
 use crate::files::DigestCache;
 use crate::ledger::Ledger;
+use crate::secrets::Seen;
 use crate::web_server::{WebServer, WebState};
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::name::RelativePath;
@@ -19,8 +20,8 @@ pub struct HostState {
     pub engine: Result<EngineState, String>,
     /// Digests of live files that are ours or should be.
     pub files: Result<BTreeMap<RelativePath, Option<String>>, String>,
-    /// Digests of secret files.
-    pub secrets: Result<BTreeMap<RelativePath, Option<String>>, String>,
+    /// Secret files.
+    pub secrets: Result<Seen, String>,
     /// The web server.
     pub web: Result<WebState, String>,
 }
@@ -44,7 +45,7 @@ impl Eyes {
         let paths: BTreeSet<_> = desired.live_files().map(|(path, _)| path).chain(ledger.files.iter()).collect();
         HostState {
             files: self.files.digests_of(&hands.live, paths, LIMIT).map_err(|error| error.to_string()),
-            secrets: hands.secrets.observe().map_err(|error| error.to_string()),
+            secrets: hands.secrets.observe(&desired.secrets).map_err(|error| error.to_string()),
             web: hands.web.observe().map_err(|error| error.to_string()),
             engine: self.engine.observe().await.map_err(|error| error.to_string()),
         }

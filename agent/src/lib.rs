@@ -10,12 +10,14 @@
 //! ```
 
 pub mod accept;
+pub mod agent;
 pub mod certificates;
 pub mod config;
 pub mod containers;
 pub mod converge;
 pub mod desired;
 pub mod diff;
+pub mod dotenv;
 pub mod enrol;
 pub mod execute;
 pub mod files;
@@ -23,6 +25,7 @@ pub mod history;
 pub mod host_state;
 pub mod install;
 pub mod keys;
+pub mod lanes;
 pub mod ledger;
 pub mod link;
 pub mod looping;

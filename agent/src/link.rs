@@ -6,7 +6,6 @@ pub mod deliver;
 pub mod poll;
 
 use crate::keys::Keys;
-use futures_util::StreamExt as _;
 use reqwest::{Client, Method, StatusCode, Url, redirect::Policy};
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,11 +155,9 @@ impl Link {
     }
 }
 
-async fn read(answer: reqwest::Response, limit: usize) -> Result<Vec<u8>, LinkError> {
+async fn read(mut answer: reqwest::Response, limit: usize) -> Result<Vec<u8>, LinkError> {
     let mut body = Vec::new();
-    let mut stream = answer.bytes_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(LinkError::Unreachable)?;
+    while let Some(chunk) = answer.chunk().await.map_err(LinkError::Unreachable)? {
         if body.len() + chunk.len() > limit {
             return Err(LinkError::TooLarge);
         }

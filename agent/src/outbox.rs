@@ -96,7 +96,7 @@ impl Outbox {
 
     fn read(&self, sequence: u64) -> Result<Option<Report>, FilesError> {
         let bytes = match self.root.read(&file_name(sequence), LIMIT) {
-            Err(FilesError::NotAFile(_) | FilesError::TooLarge(..)) => None,
+            Err(FilesError::NotAFile(_) | FilesError::TooLarge { .. }) => None,
             result => result?,
         };
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))

@@ -1,6 +1,7 @@
-//! Secret files: plaintext in memory only (tmpfs), for root alone, one file a value. Decrypting is done at the gate.
+//! Secret files: plaintext in memory only (tmpfs), one file a value, in folders that only root can enter. Decrypting is done at the
+//! gate; which files there are is said by [`crate::desired`].
 
-use crate::files::{FilesError, Root, digest};
+use crate::files::{Access, FilesError, Root, digest};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tenantry_schema::Secret;
@@ -10,7 +11,22 @@ use tenantry_schema::name::RelativePath;
 /// Longest value.
 const LIMIT: u64 = 1 << 20;
 
-/// The folder of secret files: `<folder>/<instance>/<NAME>`.
+/// A secret file as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretFile {
+    /// Its content.
+    pub value: Secret,
+    /// Who may read it: root alone, unless a container mounts it.
+    pub access: Access,
+}
+
+/// Secret files by path below the folder of secret files: `<instance>/<NAME>`.
+pub type Wanted = BTreeMap<RelativePath, SecretFile>;
+
+/// Secret files as they are: whether each has the content and access that was asked about.
+pub type Seen = BTreeMap<RelativePath, bool>;
+
+/// The folder of secret files.
 #[derive(Debug)]
 pub struct SecretFiles {
     root: Root,
@@ -19,17 +35,10 @@ pub struct SecretFiles {
 /// What must be done so that the files are as they should be.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Difference {
-    /// Missing, or with another content.
+    /// Missing, or with another content or access.
     pub write: Vec<RelativePath>,
-    /// Of values or instances that are gone.
+    /// Not wanted any more.
     pub remove: Vec<RelativePath>,
-}
-
-impl Difference {
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.write.is_empty() && self.remove.is_empty()
-    }
 }
 
 impl SecretFiles {
@@ -50,19 +59,22 @@ impl SecretFiles {
         self.root.path().join(instance.as_str())
     }
 
-    /// Digests of all files by path; `None` for what is no plain file for root alone.
-    pub fn observe(&self) -> Result<BTreeMap<RelativePath, Option<String>>, FilesError> {
-        let mut found = BTreeMap::new();
+    /// All files that are there, compared with those that should be.
+    pub fn observe(&self, wanted: &Wanted) -> Result<Seen, FilesError> {
+        let mut seen = Seen::new();
         for (path, stamp) in self.root.list()? {
-            let data = self.root.read(&path, LIMIT).ok().flatten().filter(|_| self.root.has_right_mode(&stamp, false));
-            found.insert(path, data.map(|data| digest(&data)));
+            let right = wanted.get(&path).is_some_and(|file| {
+                let data = self.root.read(&path, LIMIT).ok().flatten();
+                stamp.has(&file.access) && data.is_some_and(|data| digest(&data) == digest(file.value.expose().as_bytes()))
+            });
+            seen.insert(path, right);
         }
-        Ok(found)
+        Ok(seen)
     }
 
-    /// Writes one value.
-    pub fn write(&self, path: &RelativePath, value: &Secret) -> Result<(), FilesError> {
-        self.root.write(path, value.expose().as_bytes())
+    /// Writes one file.
+    pub fn write(&self, path: &RelativePath, file: &SecretFile) -> Result<(), FilesError> {
+        self.root.write_as(path, file.value.expose().as_bytes(), &file.access)
     }
 
     /// Removes one file.
@@ -71,11 +83,11 @@ impl SecretFiles {
     }
 
     /// Makes all files as they should be: what `restore-secrets` does before the container engine starts.
-    pub fn restore(&self, wanted: &BTreeMap<InstanceName, BTreeMap<String, Secret>>) -> Result<Difference, FilesError> {
-        let difference = compare(wanted, &self.observe()?);
+    pub fn restore(&self, wanted: &Wanted) -> Result<Difference, FilesError> {
+        let difference = compare(wanted, &self.observe(wanted)?);
         for path in &difference.write {
-            if let Some(value) = value_at(wanted, path) {
-                self.write(path, value)?;
+            if let Some(file) = wanted.get(path) {
+                self.write(path, file)?;
             }
         }
         for path in &difference.remove {
@@ -85,33 +97,12 @@ impl SecretFiles {
     }
 }
 
-/// The place of a value.
-pub fn path_of(instance: &InstanceName, name: &str) -> Option<RelativePath> {
-    RelativePath::try_from(format!("{instance}/{name}")).ok()
-}
-
-/// The value that belongs at `path`.
-pub fn value_at<'w>(wanted: &'w BTreeMap<InstanceName, BTreeMap<String, Secret>>, path: &RelativePath) -> Option<&'w Secret> {
-    let (instance, name) = path.as_str().split_once('/')?;
-    wanted.get(&InstanceName::try_from(instance.to_owned()).ok()?)?.get(name)
-}
-
 /// What is wanted against what is there. Pure.
-pub fn compare(
-    wanted: &BTreeMap<InstanceName, BTreeMap<String, Secret>>,
-    found: &BTreeMap<RelativePath, Option<String>>,
-) -> Difference {
-    let mut difference = Difference::default();
-    for (instance, values) in wanted {
-        for (name, value) in values {
-            let Some(path) = path_of(instance, name) else { continue };
-            if found.get(&path) != Some(&Some(digest(value.expose().as_bytes()))) {
-                difference.write.push(path);
-            }
-        }
+pub fn compare(wanted: &Wanted, seen: &Seen) -> Difference {
+    Difference {
+        write: wanted.keys().filter(|path| seen.get(*path) != Some(&true)).cloned().collect(),
+        remove: seen.keys().filter(|path| !wanted.contains_key(*path)).cloned().collect(),
     }
-    difference.remove = found.keys().filter(|path| value_at(wanted, path).is_none()).cloned().collect();
-    difference
 }
 
 #[cfg(test)]
@@ -119,43 +110,40 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
 
-    fn wanted(entries: &[(&str, &str, &str)]) -> BTreeMap<InstanceName, BTreeMap<String, Secret>> {
-        let mut wanted: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-        for (instance, name, value) in entries {
-            let instance = InstanceName::try_from((*instance).to_owned()).unwrap();
-            wanted.entry(instance).or_default().insert((*name).to_owned(), Secret::new((*value).to_owned()));
-        }
-        wanted
+    fn wanted(entries: &[(&str, &str, u32)]) -> Wanted {
+        let file = |value: &str, mode| SecretFile { value: Secret::new(value.to_owned()), access: Access::mode(mode) };
+        entries.iter().map(|(path, value, mode)| ((*path).try_into().unwrap(), file(value, *mode))).collect()
     }
 
     #[test]
-    fn restored_once_and_only_for_root() {
+    fn restored_once_with_the_right_access() {
         let folder = tempfile::tempdir().unwrap();
         let files = SecretFiles::open(&folder.path().join("secrets")).unwrap();
-        let first = wanted(&[("web-umami", "DB", "one"), ("web-umami", "APP", "two"), ("web-html", "X", "three")]);
+        let first = wanted(&[("web-umami/DB", "one", 0o600), ("web-umami/APP", "two", 0o444), ("web-html/X", "three", 0o600)]);
         assert_eq!(files.restore(&first).unwrap().write.len(), 3);
-        assert!(files.restore(&first).unwrap().is_empty());
-        let place = folder.path().join("secrets/web-umami/DB");
-        assert_eq!(std::fs::read_to_string(&place).unwrap(), "one");
-        assert_eq!(std::fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(files.restore(&first).unwrap(), Difference::default());
+        let place = |name: &str| folder.path().join("secrets").join(name);
+        let mode = |name: &str| std::fs::metadata(place(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(std::fs::read_to_string(place("web-umami/DB")).unwrap(), "one");
+        assert_eq!([mode(""), mode("web-umami"), mode("web-umami/DB"), mode("web-umami/APP")], [0o700, 0o700, 0o600, 0o444]);
 
-        // Edited, opened to others, gone, no longer wanted, somebody else's.
-        std::fs::write(&place, "edited").unwrap();
-        std::fs::set_permissions(folder.path().join("secrets/web-umami/APP"), std::fs::Permissions::from_mode(0o644)).unwrap();
-        std::fs::write(folder.path().join("secrets/stray"), "").unwrap();
-        let second = wanted(&[("web-umami", "DB", "one"), ("web-umami", "APP", "two")]);
+        // Edited, opened to others, not wanted any more, somebody else's.
+        std::fs::write(place("web-umami/DB"), "edited").unwrap();
+        std::fs::set_permissions(place("web-umami/APP"), std::fs::Permissions::from_mode(0o666)).unwrap();
+        std::fs::write(place("stray"), "").unwrap();
+        let second = wanted(&[("web-umami/DB", "one", 0o600), ("web-umami/APP", "two", 0o444)]);
         let difference = files.restore(&second).unwrap();
         let names = |paths: &[RelativePath]| paths.iter().map(|path| path.as_str().to_owned()).collect::<Vec<_>>();
         assert_eq!(names(&difference.write), ["web-umami/APP", "web-umami/DB"]);
         assert_eq!(names(&difference.remove), ["stray", "web-html/X"]);
-        assert!(files.restore(&second).unwrap().is_empty());
-        assert!(!folder.path().join("secrets/web-html").exists());
+        assert_eq!(files.restore(&second).unwrap(), Difference::default());
+        assert!(!place("web-html").exists());
     }
 
     #[test]
     fn memory_is_told_from_disk() {
         let memory = tempfile::tempdir_in("/dev/shm").unwrap();
         assert!(SecretFiles::open(memory.path()).unwrap().in_memory());
-        assert!(!SecretFiles::open(Path::new("/proc/self/../../usr/share")).is_ok_and(|files| files.in_memory()));
+        assert!(!SecretFiles::open(Path::new("/usr/share")).is_ok_and(|files| files.in_memory()));
     }
 }

@@ -1,11 +1,11 @@
 //! What there is to do, with everything resolved, and in which lane. Decided in [`crate::converge`], done in [`crate::execute`].
 
 use crate::containers;
+use crate::secrets::SecretFile;
 use crate::web_server::Target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use tenantry_schema::Secret;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::{DomainName, RelativePath, Smoke};
 
@@ -27,8 +27,8 @@ pub enum Step {
     WriteSecret {
         /// In the folder of secret files.
         path: RelativePath,
-        /// The value.
-        value: Secret,
+        /// The value, and who may read it.
+        file: SecretFile,
     },
     /// The secret file is gone.
     RemoveSecret {

@@ -65,6 +65,9 @@ pub trait WebServer {
     /// What is there now.
     fn observe(&self) -> Result<WebState, WebError>;
 
+    /// Folders in which every file is ours: a change in them is a reason to look again.
+    fn folders(&self) -> Vec<PathBuf>;
+
     /// Puts a certificate in place. It is used from the next reload on.
     fn put_certificate(&self, host: &DomainName, certificate: &Certificate) -> Result<(), WebError>;
 

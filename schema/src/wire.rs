@@ -1,5 +1,6 @@
 //! What hub and agent say to each other: the slice and the report. How they are packed and signed is the `tenantry-wire` crate.
 
+pub mod env_file;
 mod host;
 mod report;
 mod slice;

@@ -2,26 +2,43 @@
 //! source is an error and not a new folder.
 
 use super::desired::{
-    AttachmentSpec, ContainerSpec, HealthSpec, IpamPool, MountSource, MountSpec, NetworkChoice, PortSpec, Restart,
+    AttachmentSpec, ContainerSpec, HealthSpec, IpamPool, MountSource, MountSpec, NetworkChoice,
+    PortSpec, Restart,
 };
 use super::step::{NewContainer, NewNetwork, NewVolume};
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Ipam,
-    IpamConfig, Mount, MountBindOptions, MountBindOptionsPropagationEnum, MountTmpfsOptions, MountType, MountVolumeOptions,
-    NetworkCreateRequest, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
-    VolumeCreateRequest,
+    ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HealthConfig,
+    HostConfig, HostConfigLogConfig, Ipam, IpamConfig, Mount, MountBindOptions,
+    MountBindOptionsPropagationEnum, MountTmpfsOptions, MountType, MountVolumeOptions,
+    NetworkCreateRequest, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits, RestartPolicy,
+    RestartPolicyNameEnum, VolumeCreateRequest,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A container. `inherited` are anonymous volumes of the container that it replaces: name by path inside.
-pub(super) fn container(new: &NewContainer, inherited: &BTreeMap<String, String>) -> ContainerCreateBody {
+pub(super) fn container(
+    new: &NewContainer,
+    inherited: &BTreeMap<String, String>,
+) -> ContainerCreateBody {
     let spec = &new.spec;
     ContainerCreateBody {
         image: Some(spec.image.clone()),
-        env: Some(spec.env.0.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect()),
+        env: Some(
+            spec.env
+                .0
+                .iter()
+                .map(|(name, value)| format!("{name}={}", value.expose()))
+                .collect(),
+        ),
         cmd: spec.command.clone(),
         // The engine's own way to say "none".
-        entrypoint: spec.entrypoint.clone().map(|words| if words.is_empty() { vec![String::new()] } else { words }),
+        entrypoint: spec.entrypoint.clone().map(|words| {
+            if words.is_empty() {
+                vec![String::new()]
+            } else {
+                words
+            }
+        }),
         working_dir: spec.working_dir.clone(),
         user: spec.user.clone(),
         hostname: spec.hostname.clone(),
@@ -34,9 +51,12 @@ pub(super) fn container(new: &NewContainer, inherited: &BTreeMap<String, String>
         tty: Some(spec.tty),
         open_stdin: Some(spec.stdin_open),
         host_config: Some(host_config(spec, inherited)),
-        networking_config: spec.network.primary().map(|(name, attachment)| NetworkingConfig {
-            endpoints_config: Some(HashMap::from([(name.clone(), endpoint(attachment))])),
-        }),
+        networking_config: spec
+            .network
+            .primary()
+            .map(|(name, attachment)| NetworkingConfig {
+                endpoints_config: Some(HashMap::from([(name.clone(), endpoint(attachment))])),
+            }),
         ..ContainerCreateBody::default()
     }
 }
@@ -69,7 +89,11 @@ pub(super) fn network(new: &NewNetwork) -> NetworkCreateRequest {
         options: Some(hash_map(&spec.options)),
         labels: Some(hash_map(&new.labels)),
         ipam: (spec.ipam_driver.is_some() || !pools.is_empty()).then(|| Ipam {
-            driver: Some(spec.ipam_driver.clone().unwrap_or_else(|| "default".to_owned())),
+            driver: Some(
+                spec.ipam_driver
+                    .clone()
+                    .unwrap_or_else(|| "default".to_owned()),
+            ),
             config: Some(pools),
             options: None,
         }),
@@ -93,14 +117,27 @@ fn host_config(spec: &ContainerSpec, inherited: &BTreeMap<String, String>) -> Ho
         NetworkChoice::Mode(mode) => Some(mode.clone()),
         NetworkChoice::Networks(_) => spec.network.primary().map(|(name, _)| name.clone()),
     };
-    let (tmpfs, mounts): (Vec<_>, Vec<_>) =
-        spec.mounts.iter().partition(|(_, mount)| matches!(mount.source, MountSource::TmpfsOptions(_)));
+    let (tmpfs, mounts): (Vec<_>, Vec<_>) = spec
+        .mounts
+        .iter()
+        .partition(|(_, mount)| matches!(mount.source, MountSource::TmpfsOptions(_)));
     HostConfig {
-        mounts: Some(mounts.into_iter().map(|(target, mount)| self::mount(target, mount, inherited)).chain(extra(spec, inherited)).collect()),
-        tmpfs: Some(tmpfs.into_iter().filter_map(|(target, mount)| match &mount.source {
-            MountSource::TmpfsOptions(options) => Some((target.clone(), options.clone())),
-            _ => None,
-        }).collect()),
+        mounts: Some(
+            mounts
+                .into_iter()
+                .map(|(target, mount)| self::mount(target, mount, inherited))
+                .chain(extra(spec, inherited))
+                .collect(),
+        ),
+        tmpfs: Some(
+            tmpfs
+                .into_iter()
+                .filter_map(|(target, mount)| match &mount.source {
+                    MountSource::TmpfsOptions(options) => Some((target.clone(), options.clone())),
+                    _ => None,
+                })
+                .collect(),
+        ),
         port_bindings: Some(port_bindings(&spec.ports)),
         network_mode,
         restart_policy: Some(restart(spec.restart)),
@@ -128,11 +165,16 @@ fn host_config(spec: &ContainerSpec, inherited: &BTreeMap<String, String>) -> Ho
         dns_search: Some(spec.dns_search.clone()),
         dns_options: Some(spec.dns_opt.clone()),
         shm_size: spec.shm_size,
-        devices: Some(spec.devices.iter().map(|device| DeviceMapping {
-            path_on_host: Some(device.host.clone()),
-            path_in_container: Some(device.container.clone()),
-            cgroup_permissions: Some(device.permissions.clone()),
-        }).collect()),
+        devices: Some(
+            spec.devices
+                .iter()
+                .map(|device| DeviceMapping {
+                    path_on_host: Some(device.host.clone()),
+                    path_in_container: Some(device.container.clone()),
+                    cgroup_permissions: Some(device.permissions.clone()),
+                })
+                .collect(),
+        ),
         group_add: Some(list(&spec.group_add)),
         ipc_mode: spec.modes.ipc.clone(),
         pid_mode: spec.modes.pid.clone(),
@@ -146,19 +188,29 @@ fn host_config(spec: &ContainerSpec, inherited: &BTreeMap<String, String>) -> Ho
 }
 
 fn mount(target: &str, mount: &MountSpec, inherited: &BTreeMap<String, String>) -> Mount {
-    let base = Mount { target: Some(target.to_owned()), read_only: Some(mount.read_only), ..Mount::default() };
+    let base = Mount {
+        target: Some(target.to_owned()),
+        read_only: Some(mount.read_only),
+        ..Mount::default()
+    };
     match &mount.source {
         MountSource::Bind { path, propagation } => Mount {
             typ: Some(MountType::BIND),
             source: Some(path.display().to_string()),
             bind_options: Some(MountBindOptions {
                 create_mountpoint: Some(false),
-                propagation: propagation.as_ref().and_then(|text| text.parse::<MountBindOptionsPropagationEnum>().ok()),
+                propagation: propagation
+                    .as_ref()
+                    .and_then(|text| text.parse::<MountBindOptionsPropagationEnum>().ok()),
                 ..MountBindOptions::default()
             }),
             ..base
         },
-        MountSource::Volume { name, nocopy, subpath } => Mount {
+        MountSource::Volume {
+            name,
+            nocopy,
+            subpath,
+        } => Mount {
             typ: Some(MountType::VOLUME),
             source: Some(name.clone()),
             volume_options: Some(MountVolumeOptions {
@@ -168,10 +220,18 @@ fn mount(target: &str, mount: &MountSpec, inherited: &BTreeMap<String, String>) 
             }),
             ..base
         },
-        MountSource::Anonymous => Mount { typ: Some(MountType::VOLUME), source: inherited.get(target).cloned(), ..base },
+        MountSource::Anonymous => Mount {
+            typ: Some(MountType::VOLUME),
+            source: inherited.get(target).cloned(),
+            ..base
+        },
         MountSource::Tmpfs { size, mode } => Mount {
             typ: Some(MountType::TMPFS),
-            tmpfs_options: Some(MountTmpfsOptions { size_bytes: *size, mode: mode.map(i64::from), options: None }),
+            tmpfs_options: Some(MountTmpfsOptions {
+                size_bytes: *size,
+                mode: mode.map(i64::from),
+                options: None,
+            }),
             ..base
         },
         // Kept apart by the caller: the engine takes these options only in its older `Tmpfs` field.
@@ -180,18 +240,28 @@ fn mount(target: &str, mount: &MountSpec, inherited: &BTreeMap<String, String>) 
 }
 
 /// Volumes that the image asks for and the file does not mention.
-fn extra<'a>(spec: &'a ContainerSpec, inherited: &'a BTreeMap<String, String>) -> impl Iterator<Item = Mount> + 'a {
-    inherited.iter().filter(|(target, _)| !spec.mounts.contains_key(*target)).map(|(target, name)| Mount {
-        target: Some(target.clone()),
-        source: Some(name.clone()),
-        typ: Some(MountType::VOLUME),
-        ..Mount::default()
-    })
+fn extra<'a>(
+    spec: &'a ContainerSpec,
+    inherited: &'a BTreeMap<String, String>,
+) -> impl Iterator<Item = Mount> + 'a {
+    inherited
+        .iter()
+        .filter(|(target, _)| !spec.mounts.contains_key(*target))
+        .map(|(target, name)| Mount {
+            target: Some(target.clone()),
+            source: Some(name.clone()),
+            typ: Some(MountType::VOLUME),
+            ..Mount::default()
+        })
 }
 
 fn exposed(spec: &ContainerSpec) -> Vec<String> {
     let published = spec.ports.iter().map(port_key);
-    published.chain(spec.expose.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
+    published
+        .chain(spec.expose.iter().cloned())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }
 
 fn port_key(port: &PortSpec) -> String {
@@ -201,8 +271,14 @@ fn port_key(port: &PortSpec) -> String {
 fn port_bindings(ports: &BTreeSet<PortSpec>) -> PortMap {
     let mut all = PortMap::new();
     for port in ports {
-        let binding = PortBinding { host_ip: port.host_ip.clone(), host_port: port.host.clone() };
-        all.entry(port_key(port)).or_default().get_or_insert_default().push(binding);
+        let binding = PortBinding {
+            host_ip: port.host_ip.clone(),
+            host_port: port.host.clone(),
+        };
+        all.entry(port_key(port))
+            .or_default()
+            .get_or_insert_default()
+            .push(binding);
     }
     all
 }
@@ -225,11 +301,18 @@ fn restart(restart: Restart) -> RestartPolicy {
         Restart::UnlessStopped => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
         Restart::OnFailure { max } => (RestartPolicyNameEnum::ON_FAILURE, max),
     };
-    RestartPolicy { name: Some(name), maximum_retry_count: max }
+    RestartPolicy {
+        name: Some(name),
+        maximum_retry_count: max,
+    }
 }
 
 fn ulimit((name, (soft, hard)): (&String, &(i64, i64))) -> ResourcesUlimits {
-    ResourcesUlimits { name: Some(name.clone()), soft: Some(*soft), hard: Some(*hard) }
+    ResourcesUlimits {
+        name: Some(name.clone()),
+        soft: Some(*soft),
+        hard: Some(*hard),
+    }
 }
 
 fn pool(pool: &IpamPool) -> IpamConfig {
@@ -246,5 +329,7 @@ fn list(set: &BTreeSet<String>) -> Vec<String> {
 }
 
 fn hash_map(map: &BTreeMap<String, String>) -> HashMap<String, String> {
-    map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    map.iter()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }

@@ -9,7 +9,9 @@ use super::inputs::{Digest, InputsKey};
 use super::names;
 use super::pace::Pace;
 use super::state::{Container, EngineState, State};
-use super::step::{Action, NewContainer, NewNetwork, NewVolume, Old, Pass, Step, Target, Waiting, WaitingOn, Why};
+use super::step::{
+    Action, NewContainer, NewNetwork, NewVolume, Old, Pass, Step, Target, Waiting, WaitingOn, Why,
+};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::wire::ContainerHealth;
@@ -29,7 +31,14 @@ pub struct Facts<'a> {
 
 /// What to do so that the engine runs this instance as it should.
 pub fn converge(input: &InstanceInput, state: &EngineState, facts: &Facts<'_>) -> Pass {
-    let mut planner = Planner { input, state, facts, pass: Pass::default(), fresh: BTreeSet::new(), ready: BTreeMap::new() };
+    let mut planner = Planner {
+        input,
+        state,
+        facts,
+        pass: Pass::default(),
+        fresh: BTreeSet::new(),
+        ready: BTreeMap::new(),
+    };
     // First, because what is not wanted any more can hold a name or a port that something else needs now.
     planner.remove_unwanted();
     planner.free_names();
@@ -43,13 +52,20 @@ pub fn converge(input: &InstanceInput, state: &EngineState, facts: &Facts<'_>) -
 /// What to do so that nothing of this fleet is left of projects that nothing asks for. Volumes stay.
 pub fn remove_others(fleet: &str, projects: &BTreeSet<String>, state: &EngineState) -> Pass {
     let mut pass = Pass::default();
-    let unwanted = |project: Option<&String>| project.is_none_or(|project| !projects.contains(project));
-    let containers = state.containers.iter().filter(|container| container.owner.made_by(fleet));
+    let unwanted =
+        |project: Option<&String>| project.is_none_or(|project| !projects.contains(project));
+    let containers = state
+        .containers
+        .iter()
+        .filter(|container| container.owner.made_by(fleet));
     for container in containers.filter(|container| unwanted(container.owner.project.as_ref())) {
         let project = container.owner.project.clone().unwrap_or_default();
         remove(&mut pass, &project, container, Why::Unwanted);
     }
-    let networks = state.networks.iter().filter(|(_, network)| network.fleet.as_deref() == Some(fleet));
+    let networks = state
+        .networks
+        .iter()
+        .filter(|(_, network)| network.fleet.as_deref() == Some(fleet));
     for (name, network) in networks.filter(|(_, network)| unwanted(network.project.as_ref())) {
         let project = network.project.clone().unwrap_or_default();
         remove_network(&mut pass, state, &project, name, &network.id);
@@ -89,13 +105,26 @@ impl<'a> Planner<'a> {
     /// A container that was given the name of another service's container gives it up.
     fn free_names(&mut self) {
         let input = self.input;
-        let owner_of: BTreeMap<_, _> =
-            input.services.iter().map(|(name, service)| (service.container.name.as_str(), name.as_str())).collect();
+        let owner_of: BTreeMap<_, _> = input
+            .services
+            .iter()
+            .map(|(name, service)| (service.container.name.as_str(), name.as_str()))
+            .collect();
         for (name, service) in &input.services {
             for container in self.candidates(name) {
-                if owner_of.get(container.name.as_str()).is_some_and(|owner| owner != name) {
+                if owner_of
+                    .get(container.name.as_str())
+                    .is_some_and(|owner| owner != name)
+                {
                     let to = names::set_aside(&service.container.name, &container.id);
-                    self.step(Some(name), Action::Rename { container: Target::of(container), to }, Why::Renamed);
+                    self.step(
+                        Some(name),
+                        Action::Rename {
+                            container: Target::of(container),
+                            to,
+                        },
+                        Why::Renamed,
+                    );
                 }
             }
         }
@@ -109,10 +138,22 @@ impl<'a> Planner<'a> {
                 continue;
             }
             match service.pull {
-                Pull::Never => self.wait(name, WaitingOn::Image { image: image.clone() }),
+                Pull::Never => self.wait(
+                    name,
+                    WaitingOn::Image {
+                        image: image.clone(),
+                    },
+                ),
                 Pull::Missing if asked.insert(image) => {
                     let platform = service.container.modes.platform.clone();
-                    self.step(Some(name), Action::EnsureImage { image: image.clone(), platform }, Why::Missing);
+                    self.step(
+                        Some(name),
+                        Action::EnsureImage {
+                            image: image.clone(),
+                            platform,
+                        },
+                        Why::Missing,
+                    );
                 }
                 Pull::Missing => {}
             }
@@ -120,7 +161,12 @@ impl<'a> Planner<'a> {
     }
 
     fn networks(&mut self) {
-        for (name, spec) in self.input.networks.iter().filter(|(_, spec)| !spec.external) {
+        for (name, spec) in self
+            .input
+            .networks
+            .iter()
+            .filter(|(_, spec)| !spec.external)
+        {
             let inputs = self.facts.key.network(spec);
             let new = NewNetwork::of(self.input, name, spec, &inputs);
             let Some(network) = self.state.networks.get(name) else {
@@ -129,11 +175,26 @@ impl<'a> Planner<'a> {
                 continue;
             };
             let ours = network.fleet.as_deref() == Some(&self.input.fleet);
-            if ours && network.inputs.as_deref() != Some(inputs.as_str()) && !self.facts.hold_disruptive {
+            if ours
+                && network.inputs.as_deref() != Some(inputs.as_str())
+                && !self.facts.hold_disruptive
+            {
                 self.fresh.insert(name);
-                let connected = self.state.containers.iter().filter(|container| container.networks.contains_key(name));
+                let connected = self
+                    .state
+                    .containers
+                    .iter()
+                    .filter(|container| container.networks.contains_key(name));
                 let connected = connected.map(|container| container.id.clone()).collect();
-                self.disruptive(None, Action::ReplaceNetwork { id: network.id.clone(), connected, new }, Why::Changed);
+                self.disruptive(
+                    None,
+                    Action::ReplaceNetwork {
+                        id: network.id.clone(),
+                        connected,
+                        new,
+                    },
+                    Why::Changed,
+                );
             }
         }
     }
@@ -141,7 +202,11 @@ impl<'a> Planner<'a> {
     fn volumes(&mut self) {
         for (name, spec) in &self.input.volumes {
             if !spec.external && !self.state.volumes.contains(name) {
-                self.step(None, Action::EnsureVolume(NewVolume::of(self.input, name, spec)), Why::Missing);
+                self.step(
+                    None,
+                    Action::EnsureVolume(NewVolume::of(self.input, name, spec)),
+                    Why::Missing,
+                );
             }
         }
     }
@@ -158,7 +223,12 @@ impl<'a> Planner<'a> {
         };
         found.sort_by_key(|container| {
             let right = container.owner.inputs.as_deref() == Some(digest(container).as_str());
-            (!right, container.name != service.container.name, !container.state.is_up(), -container.created)
+            (
+                !right,
+                container.name != service.container.name,
+                !container.state.is_up(),
+                -container.created,
+            )
         });
         let Some((current, others)) = found.split_first() else {
             return self.create(name, service);
@@ -176,7 +246,9 @@ impl<'a> Planner<'a> {
 
     fn create(&mut self, name: &'a str, service: &ServiceSpec) -> Ready {
         // Without the image there is no digest yet: the image comes first, and the next pass goes on.
-        let Some(image_id) = self.image_id(service) else { return Ready::default() };
+        let Some(image_id) = self.image_id(service) else {
+            return Ready::default();
+        };
         if self.wait_for_name(name, service) || self.wait_for_pace(name) {
             return Ready::default();
         }
@@ -188,19 +260,41 @@ impl<'a> Planner<'a> {
             return Ready::default();
         }
         let made = service.container.name.clone();
-        self.start(name, service, Target { id: made.clone(), name: made }, Why::Missing)
+        self.start(
+            name,
+            service,
+            Target {
+                id: made.clone(),
+                name: made,
+            },
+            Why::Missing,
+        )
     }
 
     /// The container is made from the right inputs. Others serve the same service: what an interrupted replacement left.
-    fn keep_right(&mut self, name: &'a str, service: &'a ServiceSpec, current: &Container, others: &[&Container], inputs: Digest) -> Ready {
+    fn keep_right(
+        &mut self,
+        name: &'a str,
+        service: &'a ServiceSpec,
+        current: &Container,
+        others: &[&Container],
+        inputs: Digest,
+    ) -> Ready {
         let dead = current.state == State::Dead;
-        let interrupted = !others.is_empty() && !current.state.is_up() && !is_done(service, current);
+        let interrupted =
+            !others.is_empty() && !current.state.is_up() && !is_done(service, current);
         if !(dead || interrupted) {
             for other in others {
                 remove(&mut self.pass, &self.input.project, other, Why::Unfinished);
+                if other.state == State::Removing {
+                    self.wait(name, WaitingOn::Removing);
+                }
             }
             if current.name != service.container.name && !self.wait_for_name(name, service) {
-                let action = Action::Rename { container: Target::of(current), to: service.container.name.clone() };
+                let action = Action::Rename {
+                    container: Target::of(current),
+                    to: service.container.name.clone(),
+                };
                 self.step(Some(name), action, Why::Renamed);
             }
             return self.keep_up(name, service, current);
@@ -210,19 +304,41 @@ impl<'a> Planner<'a> {
             self.wait(name, WaitingOn::Window);
             return self.keep_up(name, service, running);
         }
-        let Some(image_id) = self.image_id(service) else { return Ready::default() };
+        let Some(image_id) = self.image_id(service) else {
+            return Ready::default();
+        };
         if self.wait_for_pace(name) || self.wait_for_dependencies(name, service) {
             return Ready::default();
         }
         let replaced = others.iter().copied().chain(dead.then_some(current));
         let old = replaced.map(Old::of).collect();
-        let new = Box::new(NewContainer::of(self.input, name, service, inputs, image_id));
+        let new = Box::new(NewContainer::of(
+            self.input, name, service, inputs, image_id,
+        ));
+        if !dead {
+            self.rewire(name, service, current);
+        }
         let why = if dead { Why::Dead } else { Why::Unfinished };
-        push(&mut self.pass, &self.input.project, Some(name), Action::Recreate { old, new }, why, running.is_some());
-        Ready { started: true, ..Ready::default() }
+        push(
+            &mut self.pass,
+            &self.input.project,
+            Some(name),
+            Action::Recreate { old, new },
+            why,
+            running.is_some(),
+        );
+        Ready {
+            started: true,
+            ..Ready::default()
+        }
     }
 
-    fn replace_outdated(&mut self, name: &'a str, service: &'a ServiceSpec, found: &[&Container]) -> Ready {
+    fn replace_outdated(
+        &mut self,
+        name: &'a str,
+        service: &'a ServiceSpec,
+        found: &[&Container],
+    ) -> Ready {
         let current = found[0];
         if self.facts.hold_disruptive {
             self.wait(name, WaitingOn::Window);
@@ -238,17 +354,30 @@ impl<'a> Planner<'a> {
             return Ready::default();
         }
         let inputs = self.facts.key.container(service, image_id);
-        let new = Box::new(NewContainer::of(self.input, name, service, inputs, image_id));
+        let new = Box::new(NewContainer::of(
+            self.input, name, service, inputs, image_id,
+        ));
         let ours = current.owner.made_by(&self.input.fleet);
         let old = found.iter().copied().map(Old::of).collect();
-        self.disruptive(Some(name), Action::Recreate { old, new }, if ours { Why::Changed } else { Why::NotOurs });
-        Ready { started: true, ..Ready::default() }
+        self.disruptive(
+            Some(name),
+            Action::Recreate { old, new },
+            if ours { Why::Changed } else { Why::NotOurs },
+        );
+        Ready {
+            started: true,
+            ..Ready::default()
+        }
     }
 
     /// Connected, thawed and running, whatever it is made from.
     fn keep_up(&mut self, name: &'a str, service: &'a ServiceSpec, current: &Container) -> Ready {
         if is_done(service, current) {
-            return Ready { started: true, completed: true, ..Ready::default() };
+            return Ready {
+                started: true,
+                completed: true,
+                ..Ready::default()
+            };
         }
         match current.state {
             State::Running => {
@@ -257,8 +386,17 @@ impl<'a> Planner<'a> {
             }
             State::Paused => {
                 self.rewire(name, service, current);
-                self.step(Some(name), Action::Unpause { container: Target::of(current) }, Why::Paused);
-                return Ready { started: true, ..Ready::default() };
+                self.step(
+                    Some(name),
+                    Action::Unpause {
+                        container: Target::of(current),
+                    },
+                    Why::Paused,
+                );
+                return Ready {
+                    started: true,
+                    ..Ready::default()
+                };
             }
             State::Restarting => self.wait(name, WaitingOn::Restarting),
             State::Created | State::Exited => {
@@ -274,7 +412,11 @@ impl<'a> Planner<'a> {
             }
         }
         let healthy = current.state == State::Running && current.health == ContainerHealth::Healthy;
-        Ready { started: true, healthy, completed: false }
+        Ready {
+            started: true,
+            healthy,
+            completed: false,
+        }
     }
 
     fn note_health(&mut self, name: &str, current: &Container) {
@@ -286,15 +428,21 @@ impl<'a> Planner<'a> {
     }
 
     fn rewire(&mut self, name: &str, service: &'a ServiceSpec, current: &Container) {
-        let NetworkChoice::Networks(wanted) = &service.container.network else { return };
+        let NetworkChoice::Networks(wanted) = &service.container.network else {
+            return;
+        };
         for (network, attachment) in wanted {
             let there = current.networks.get(network);
             let good = there.is_some_and(|there| {
                 let now = self.state.networks.get(network);
                 let replaced = now.is_some() && self.fresh.contains(network.as_str());
-                let same = there.network_id.is_empty() || now.is_some_and(|now| now.id == there.network_id);
+                let same = there.network_id.is_empty()
+                    || now.is_some_and(|now| now.id == there.network_id);
                 let same = same && !replaced;
-                same && there.aliases.as_ref().is_none_or(|known| attachment.aliases.is_subset(known))
+                same && there
+                    .aliases
+                    .as_ref()
+                    .is_none_or(|known| attachment.aliases.is_subset(known))
             });
             if !good {
                 let action = Action::Connect {
@@ -306,22 +454,43 @@ impl<'a> Planner<'a> {
                 self.step(Some(name), action, Why::Rewired);
             }
         }
-        for network in current.networks.keys().filter(|network| !wanted.contains_key(*network)) {
-            let action = Action::Disconnect { container: Target::of(current), network: network.clone() };
+        for network in current
+            .networks
+            .keys()
+            .filter(|network| !wanted.contains_key(*network))
+        {
+            let action = Action::Disconnect {
+                container: Target::of(current),
+                network: network.clone(),
+            };
             self.step(Some(name), action, Why::Rewired);
         }
     }
 
     fn start(&mut self, name: &str, service: &ServiceSpec, container: Target, why: Why) -> Ready {
-        self.step(Some(name), Action::Start { container, spec: Box::new(service.container.clone()) }, why);
-        Ready { started: true, ..Ready::default() }
+        self.step(
+            Some(name),
+            Action::Start {
+                container,
+                spec: Box::new(service.container.clone()),
+            },
+            why,
+        );
+        Ready {
+            started: true,
+            ..Ready::default()
+        }
     }
 
     fn stop(&mut self) {
         let mut order = by_dependency(self.input);
         order.reverse();
         for name in order {
-            let up: Vec<_> = self.candidates(name).filter(|container| container.state.is_up()).map(Target::of).collect();
+            let up: Vec<_> = self
+                .candidates(name)
+                .filter(|container| container.state.is_up())
+                .map(Target::of)
+                .collect();
             for container in up {
                 self.step(Some(name), Action::Stop { container }, Why::Stopped);
             }
@@ -333,13 +502,17 @@ impl<'a> Planner<'a> {
         let project = &self.input.project;
         for container in self.state.containers.iter().filter(|container| {
             let owner = &container.owner;
-            let named = owner.service.as_ref().is_some_and(|service| self.input.services.contains_key(service));
+            let named = owner
+                .service
+                .as_ref()
+                .is_some_and(|service| self.input.services.contains_key(service));
             owner.made_by(&self.input.fleet) && owner.project.as_ref() == Some(project) && !named
         }) {
             remove(&mut self.pass, project, container, Why::Unwanted);
         }
         for (name, network) in &self.state.networks {
-            let ours = network.fleet.as_deref() == Some(&self.input.fleet) && network.project.as_ref() == Some(project);
+            let ours = network.fleet.as_deref() == Some(&self.input.fleet)
+                && network.project.as_ref() == Some(project);
             if ours && !self.input.networks.contains_key(name) {
                 remove_network(&mut self.pass, self.state, project, name, &network.id);
             }
@@ -348,55 +521,99 @@ impl<'a> Planner<'a> {
 
     fn candidates(&self, service: &'a str) -> impl Iterator<Item = &'a Container> + use<'a> {
         let Self { input, state, .. } = *self;
-        state.containers.iter().filter(move |container| container.owner.serves(&input.fleet, &input.project, service))
+        state.containers.iter().filter(move |container| {
+            container
+                .owner
+                .serves(&input.fleet, &input.project, service)
+        })
     }
 
     fn image_id(&self, service: &ServiceSpec) -> Option<&'a str> {
-        self.state.images.get(&names::image(&service.container.image)).map(String::as_str)
+        self.state
+            .images
+            .get(&names::image(&service.container.image))
+            .map(String::as_str)
     }
 
     /// The first thing that somebody else should have made and did not.
     fn lacking(&self, service: &ServiceSpec) -> Option<WaitingOn> {
         for (name, _) in service.container.network.networks() {
-            let external = self.input.networks.get(name).is_none_or(|spec| spec.external);
+            let external = self
+                .input
+                .networks
+                .get(name)
+                .is_none_or(|spec| spec.external);
             match self.state.networks.get(name) {
-                None if external => return Some(WaitingOn::External { what: "network", name: name.clone() }),
+                None if external => {
+                    return Some(WaitingOn::External {
+                        what: "network",
+                        name: name.clone(),
+                    });
+                }
                 Some(there) if !external => {
-                    let fleet = there.fleet.as_ref().is_none_or(|mark| *mark == self.input.fleet);
+                    let fleet = there
+                        .fleet
+                        .as_ref()
+                        .is_none_or(|mark| *mark == self.input.fleet);
                     if !fleet || there.project.as_ref() != Some(&self.input.project) {
-                        return Some(WaitingOn::NameTaken { what: "network", name: name.clone() });
+                        return Some(WaitingOn::NameTaken {
+                            what: "network",
+                            name: name.clone(),
+                        });
                     }
                 }
                 _ => {}
             }
         }
         service.container.volumes().find_map(|name| {
-            let external = self.input.volumes.get(name).is_none_or(|spec| spec.external);
+            let external = self
+                .input
+                .volumes
+                .get(name)
+                .is_none_or(|spec| spec.external);
             let missing = external && !self.state.volumes.contains(name);
-            missing.then(|| WaitingOn::External { what: "volume", name: name.to_owned() })
+            missing.then(|| WaitingOn::External {
+                what: "volume",
+                name: name.to_owned(),
+            })
         })
     }
 
-    fn name_is_foreign(&self, service: &ServiceSpec) -> bool {
-        let taken = self.state.containers.iter().find(|container| container.name == service.container.name);
-        taken.is_some_and(|container| {
-            let (owner, input) = (&container.owner, self.input);
-            let serves = |name: &&String| owner.serves(&input.fleet, &input.project, name);
-            let going = owner.made_by(&input.fleet) && owner.project.as_ref() == Some(&input.project);
-            !going && !input.services.keys().any(|name| serves(&name))
-        })
-    }
-
+    /// Whether something has the container's name that does not give it up in this pass.
     fn wait_for_name(&mut self, name: &str, service: &ServiceSpec) -> bool {
-        let taken = self.name_is_foreign(service);
-        if taken {
-            self.wait(name, WaitingOn::NameTaken { what: "container", name: service.container.name.clone() });
+        let holder = self
+            .state
+            .containers
+            .iter()
+            .find(|container| container.name == service.container.name);
+        let Some(holder) = holder else { return false };
+        let (owner, input) = (&holder.owner, self.input);
+        let serves = input
+            .services
+            .keys()
+            .any(|name| owner.serves(&input.fleet, &input.project, name));
+        let goes = owner.made_by(&input.fleet) && owner.project.as_ref() == Some(&input.project);
+        if holder.state == State::Removing {
+            self.wait(name, WaitingOn::Removing);
+        } else if !serves && !goes {
+            self.wait(
+                name,
+                WaitingOn::NameTaken {
+                    what: "container",
+                    name: service.container.name.clone(),
+                },
+            );
+        } else {
+            return false;
         }
-        taken
+        true
     }
 
     fn wait_for_pace(&mut self, name: &str) -> bool {
-        let hold = self.facts.pace.hold(&self.input.project, name, self.facts.now);
+        let hold = self
+            .facts
+            .pace
+            .hold(&self.input.project, name, self.facts.now);
         if let Some((at, attempts)) = hold {
             self.wait(name, WaitingOn::Pace { at, attempts });
         }
@@ -404,42 +621,74 @@ impl<'a> Planner<'a> {
     }
 
     fn wait_for_dependencies(&mut self, name: &str, service: &ServiceSpec) -> bool {
-        let unmet = service.depends_on.iter().find(|(other, dependency)| match self.ready.get(other.as_str()) {
-            Some(ready) => !match dependency.condition {
-                Condition::Started => ready.started,
-                Condition::Healthy => ready.healthy,
-                Condition::Completed => ready.completed,
-            },
-            None => dependency.required,
+        let unmet = service.depends_on.iter().find(|(other, dependency)| {
+            match self.ready.get(other.as_str()) {
+                Some(ready) => !match dependency.condition {
+                    Condition::Started => ready.started,
+                    Condition::Healthy => ready.healthy,
+                    Condition::Completed => ready.completed,
+                },
+                None => dependency.required,
+            }
         });
         if let Some((other, dependency)) = unmet {
-            self.wait(name, WaitingOn::Dependency { service: other.clone(), condition: dependency.condition });
+            self.wait(
+                name,
+                WaitingOn::Dependency {
+                    service: other.clone(),
+                    condition: dependency.condition,
+                },
+            );
         }
         unmet.is_some()
     }
 
     fn wait(&mut self, service: &str, on: WaitingOn) {
-        self.pass.waiting.push(Waiting { project: self.input.project.clone(), service: service.to_owned(), on });
+        self.pass.waiting.push(Waiting {
+            project: self.input.project.clone(),
+            service: service.to_owned(),
+            on,
+        });
     }
 
     fn step(&mut self, service: Option<&str>, action: Action, why: Why) {
-        push(&mut self.pass, &self.input.project, service, action, why, false);
+        push(
+            &mut self.pass,
+            &self.input.project,
+            service,
+            action,
+            why,
+            false,
+        );
     }
 
     fn disruptive(&mut self, service: Option<&str>, action: Action, why: Why) {
-        push(&mut self.pass, &self.input.project, service, action, why, true);
+        push(
+            &mut self.pass,
+            &self.input.project,
+            service,
+            action,
+            why,
+            true,
+        );
     }
 }
 
 impl Target {
     fn of(container: &Container) -> Self {
-        Self { id: container.id.clone(), name: container.name.clone() }
+        Self {
+            id: container.id.clone(),
+            name: container.name.clone(),
+        }
     }
 }
 
 impl Old {
     fn of(container: &Container) -> Self {
-        Self { id: container.id.clone(), was_up: container.state.is_up() }
+        Self {
+            id: container.id.clone(),
+            was_up: container.state.is_up(),
+        }
     }
 }
 
@@ -448,8 +697,21 @@ fn is_done(service: &ServiceSpec, container: &Container) -> bool {
     service.job && container.state == State::Exited && container.exit_code == Some(0)
 }
 
-fn push(pass: &mut Pass, project: &str, service: Option<&str>, action: Action, why: Why, disruptive: bool) {
-    pass.steps.push(Step { project: project.to_owned(), service: service.map(str::to_owned), action, why, disruptive });
+fn push(
+    pass: &mut Pass,
+    project: &str,
+    service: Option<&str>,
+    action: Action,
+    why: Why,
+    disruptive: bool,
+) {
+    pass.steps.push(Step {
+        project: project.to_owned(),
+        service: service.map(str::to_owned),
+        action,
+        why,
+        disruptive,
+    });
 }
 
 fn remove(pass: &mut Pass, project: &str, container: &Container, why: Why) {
@@ -458,9 +720,27 @@ fn remove(pass: &mut Pass, project: &str, container: &Container, why: Why) {
     }
     let service = container.owner.service.as_deref();
     if container.state.is_up() {
-        push(pass, project, service, Action::Stop { container: Target::of(container) }, why, false);
+        push(
+            pass,
+            project,
+            service,
+            Action::Stop {
+                container: Target::of(container),
+            },
+            why,
+            false,
+        );
     }
-    push(pass, project, service, Action::Remove { container: Target::of(container) }, why, false);
+    push(
+        pass,
+        project,
+        service,
+        Action::Remove {
+            container: Target::of(container),
+        },
+        why,
+        false,
+    );
 }
 
 /// Only once nothing is connected any more, apart from what the steps so far remove.
@@ -468,16 +748,35 @@ fn remove_network(pass: &mut Pass, state: &EngineState, project: &str, name: &st
     let leaves = |container: &Container| {
         pass.steps.iter().any(|step| matches!(&step.action, Action::Remove { container: gone } if gone.id == container.id))
     };
-    let connected = |container: &&Container| container.networks.contains_key(name) && !leaves(container);
-    if !state.containers.iter().any(|container| connected(&container)) {
-        push(pass, project, None, Action::RemoveNetwork { id: id.to_owned() }, Why::Unwanted, false);
+    let connected =
+        |container: &&Container| container.networks.contains_key(name) && !leaves(container);
+    if !state
+        .containers
+        .iter()
+        .any(|container| connected(&container))
+    {
+        push(
+            pass,
+            project,
+            None,
+            Action::RemoveNetwork { id: id.to_owned() },
+            Why::Unwanted,
+            false,
+        );
     }
 }
 
 /// Services after those that they depend on. A circle, which Compose does not allow, is broken at an arbitrary but fixed place.
 fn by_dependency(input: &InstanceInput) -> Vec<&str> {
-    fn visit<'a>(input: &'a InstanceInput, name: &'a str, seen: &mut BTreeSet<&'a str>, order: &mut Vec<&'a str>) {
-        let Some((name, service)) = input.services.get_key_value(name) else { return };
+    fn visit<'a>(
+        input: &'a InstanceInput,
+        name: &'a str,
+        seen: &mut BTreeSet<&'a str>,
+        order: &mut Vec<&'a str>,
+    ) {
+        let Some((name, service)) = input.services.get_key_value(name) else {
+            return;
+        };
         if seen.insert(name) {
             for other in service.depends_on.keys() {
                 visit(input, other, seen, order);

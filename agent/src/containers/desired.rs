@@ -292,7 +292,8 @@ impl NetworkChoice {
     /// The network that is joined at creation: the one of highest priority, else the first by name. The engine's API before
     /// 1.44 takes one only.
     pub fn primary(&self) -> Option<(&String, &AttachmentSpec)> {
-        self.networks().min_by_key(|(name, attachment)| (-attachment.priority, name.as_str()))
+        self.networks()
+            .min_by_key(|(name, attachment)| (-attachment.priority, name.as_str()))
     }
 }
 
@@ -440,9 +441,11 @@ impl fmt::Debug for VolumeSpec {
 impl ContainerSpec {
     /// Names of the volumes that it mounts.
     pub fn volumes(&self) -> impl Iterator<Item = &str> {
-        self.mounts.values().filter_map(|mount| match &mount.source {
-            MountSource::Volume { name, .. } => Some(name.as_str()),
-            _ => None,
-        })
+        self.mounts
+            .values()
+            .filter_map(|mount| match &mount.source {
+                MountSource::Volume { name, .. } => Some(name.as_str()),
+                _ => None,
+            })
     }
 }

@@ -20,7 +20,10 @@ pub struct Engine {
 impl Engine {
     /// The engine at a socket such as `/var/run/docker.sock`. Nothing is asked yet, and the engine need not run.
     pub fn at(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into().into(), connected: Arc::default() }
+        Self {
+            socket: socket.into().into(),
+            connected: Arc::default(),
+        }
     }
 
     /// A client, and the release of the engine.
@@ -30,10 +33,19 @@ impl Engine {
         }
         let what = "reach the container engine";
         let failed = |error| EngineError::of(what, error, None);
-        let socket = self.socket.to_str().ok_or_else(|| EngineError::new(what, ErrorKind::EngineUnreachable))?;
-        let docker = Docker::connect_with_unix(socket, PATIENCE, API_DEFAULT_VERSION).map_err(failed)?;
+        let socket = self
+            .socket
+            .to_str()
+            .ok_or_else(|| EngineError::new(what, ErrorKind::EngineUnreachable))?;
+        let docker =
+            Docker::connect_with_unix(socket, PATIENCE, API_DEFAULT_VERSION).map_err(failed)?;
         let docker = docker.negotiate_version().await.map_err(failed)?;
-        let version = docker.version().await.map_err(failed)?.version.unwrap_or_default();
+        let version = docker
+            .version()
+            .await
+            .map_err(failed)?
+            .version
+            .unwrap_or_default();
         let connected = (docker, version);
         *self.slot() = Some(connected.clone());
         Ok(connected)
@@ -41,7 +53,12 @@ impl Engine {
 
     /// Judges an error; after one that says that the engine is away the next request negotiates anew, for what comes back may be
     /// another release.
-    pub(super) fn judge(&self, what: &str, error: bollard::errors::Error, spec: Option<&ContainerSpec>) -> EngineError {
+    pub(super) fn judge(
+        &self,
+        what: &str,
+        error: bollard::errors::Error,
+        spec: Option<&ContainerSpec>,
+    ) -> EngineError {
         let error = EngineError::of(what, error, spec);
         if error.unreachable() {
             *self.slot() = None;
@@ -50,6 +67,8 @@ impl Engine {
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<(Docker, String)>> {
-        self.connected.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

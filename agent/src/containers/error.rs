@@ -65,30 +65,47 @@ pub enum ErrorKind {
 impl EngineError {
     /// Without a cause below it.
     pub fn new(what: impl Into<String>, kind: ErrorKind) -> Self {
-        Self { what: what.into(), kind, source: None }
+        Self {
+            what: what.into(),
+            kind,
+            source: None,
+        }
     }
 
     /// Judges an answer of the engine. `spec` is the container that it is about: what is secret in it is cut out of the text.
-    pub(super) fn of(what: impl Into<String>, error: bollard::errors::Error, spec: Option<&ContainerSpec>) -> Self {
+    pub(super) fn of(
+        what: impl Into<String>,
+        error: bollard::errors::Error,
+        spec: Option<&ContainerSpec>,
+    ) -> Self {
         use bollard::errors::Error as Engine;
         let kind = match &error {
-            Engine::DockerResponseServerError { status_code, message } => {
-                classify(*status_code, &redact(message, spec))
-            }
-            Engine::DockerStreamError { error } => ErrorKind::Other { reason: redact(error, spec) },
+            Engine::DockerResponseServerError {
+                status_code,
+                message,
+            } => classify(*status_code, &redact(message, spec)),
+            Engine::DockerStreamError { error } => ErrorKind::Other {
+                reason: redact(error, spec),
+            },
             Engine::RequestTimeoutError
             | Engine::IOError { .. }
             | Engine::HyperResponseError { .. }
             | Engine::HyperLegacyError { .. }
             | Engine::SocketNotFoundError(_) => ErrorKind::EngineUnreachable,
-            _ => ErrorKind::Other { reason: "the container engine's answer cannot be understood".to_owned() },
+            _ => ErrorKind::Other {
+                reason: "the container engine's answer cannot be understood".to_owned(),
+            },
         };
         // The engine's own words are kept as the cause only where they cannot hold what a container was made from.
         let source = match &error {
             Engine::DockerResponseServerError { .. } | Engine::DockerStreamError { .. } => None,
             _ => Some(Box::new(error)),
         };
-        Self { what: what.into(), kind, source }
+        Self {
+            what: what.into(),
+            kind,
+            source,
+        }
     }
 
     /// Whether the engine as a whole does not answer.
@@ -112,9 +129,16 @@ fn classify(status: u16, message: &str) -> ErrorKind {
         return ErrorKind::MissingMountSource { path };
     }
     if message.contains("port is already allocated") || message.contains("address already in use") {
-        return ErrorKind::PortTaken { port: port_in(message).unwrap_or("(unknown)").to_owned() };
+        return ErrorKind::PortTaken {
+            port: port_in(message).unwrap_or("(unknown)").to_owned(),
+        };
     }
-    let starting = ["OCI runtime create failed", "failed to create shim", "executable file not found", "failed to create task"];
+    let starting = [
+        "OCI runtime create failed",
+        "failed to create shim",
+        "executable file not found",
+        "failed to create task",
+    ];
     if starting.iter().any(|text| message.contains(text)) {
         return ErrorKind::CannotStart { reason: reason() };
     }
@@ -138,7 +162,9 @@ fn port_in(message: &str) -> Option<&str> {
         return rest.split_whitespace().next();
     }
     let (_, rest) = message.split_once("listen ")?;
-    rest.split_whitespace().nth(1).map(|address| address.trim_end_matches(':'))
+    rest.split_whitespace()
+        .nth(1)
+        .map(|address| address.trim_end_matches(':'))
 }
 
 /// Shorter values (`yes`, `5432`) are no secrets, and cutting them out would make a sentence unreadable.
@@ -154,7 +180,11 @@ fn redact(message: &str, spec: Option<&ContainerSpec>) -> String {
         }
     }
     // The first word is the program, which a sentence about it must name; the rest may hold a password.
-    let words = spec.command.iter().chain(spec.entrypoint.iter()).flat_map(|words| words.iter().skip(1));
+    let words = spec
+        .command
+        .iter()
+        .chain(spec.entrypoint.iter())
+        .flat_map(|words| words.iter().skip(1));
     for word in words.filter(|word| word.len() >= SHORTEST_SECRET) {
         text = text.replace(word.as_str(), "[redacted]");
     }
@@ -167,21 +197,43 @@ mod tests {
 
     #[test]
     fn sentences_of_the_engine_are_understood() {
-        let port = |text: &str| ErrorKind::PortTaken { port: text.to_owned() };
+        let port = |text: &str| ErrorKind::PortTaken {
+            port: text.to_owned(),
+        };
         assert_eq!(
-            classify(500, "driver failed programming external connectivity on endpoint x (ab): Bind for 127.0.0.1:8080 failed: port is already allocated"),
+            classify(
+                500,
+                "driver failed programming external connectivity on endpoint x (ab): Bind for 127.0.0.1:8080 failed: port is already allocated"
+            ),
             port("127.0.0.1:8080")
         );
         assert_eq!(
-            classify(500, "driver failed programming external connectivity on endpoint x: Error starting userland proxy: listen tcp4 127.0.0.1:81: bind: address already in use"),
+            classify(
+                500,
+                "driver failed programming external connectivity on endpoint x: Error starting userland proxy: listen tcp4 127.0.0.1:81: bind: address already in use"
+            ),
             port("127.0.0.1:81")
         );
         assert_eq!(
-            classify(400, "invalid mount config for type \"bind\": bind source path does not exist: /srv/a b/c"),
-            ErrorKind::MissingMountSource { path: "/srv/a b/c".into() }
+            classify(
+                400,
+                "invalid mount config for type \"bind\": bind source path does not exist: /srv/a b/c"
+            ),
+            ErrorKind::MissingMountSource {
+                path: "/srv/a b/c".into()
+            }
         );
-        assert!(matches!(classify(409, "Conflict. The container name \"/x\" is already in use"), ErrorKind::Conflict { .. }));
-        assert!(matches!(classify(400, "failed to create shim: OCI runtime create failed: exec: \"x\""), ErrorKind::CannotStart { .. }));
+        assert!(matches!(
+            classify(409, "Conflict. The container name \"/x\" is already in use"),
+            ErrorKind::Conflict { .. }
+        ));
+        assert!(matches!(
+            classify(
+                400,
+                "failed to create shim: OCI runtime create failed: exec: \"x\""
+            ),
+            ErrorKind::CannotStart { .. }
+        ));
         assert!(matches!(classify(500, "boom"), ErrorKind::Other { .. }));
     }
 }

@@ -16,8 +16,22 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Events of a container that can mean drift. Not among them: what its own health check does every few seconds.
 const ACTIONS: [&str; 16] = [
-    "create", "start", "die", "stop", "kill", "oom", "pause", "unpause", "destroy", "rename", "update", "health_status", "connect",
-    "disconnect", "remove", "restart",
+    "create",
+    "start",
+    "die",
+    "stop",
+    "kill",
+    "oom",
+    "pause",
+    "unpause",
+    "destroy",
+    "rename",
+    "update",
+    "health_status",
+    "connect",
+    "disconnect",
+    "remove",
+    "restart",
 ];
 
 /// A reason to look at the engine.
@@ -76,15 +90,36 @@ pub async fn watch(engine: Engine, wakes: mpsc::Sender<Wake>) {
 
 /// Whether there was a connection.
 async fn listen(engine: &Engine, wakes: &mpsc::Sender<Wake>) -> bool {
-    let Ok((docker, _)) = engine.client().await else { return false };
+    let Ok((docker, _)) = engine.client().await else {
+        return false;
+    };
     // A client that connected long ago proves nothing.
-    if docker.ping().await.map_err(|error| engine.judge("reach the container engine", error, None)).is_err() {
+    if docker
+        .ping()
+        .await
+        .map_err(|error| engine.judge("reach the container engine", error, None))
+        .is_err()
+    {
         return false;
     }
-    let lists = [("type", &["container", "network"][..]), ("event", &ACTIONS[..])];
-    let filters: HashMap<_, Vec<_>> =
-        lists.into_iter().map(|(key, values)| (key.to_owned(), values.iter().map(|&value| value.to_owned()).collect())).collect();
-    let mut events = docker.events(Some(EventsOptions { since: None, until: None, filters: Some(filters) }));
+    let lists = [
+        ("type", &["container", "network"][..]),
+        ("event", &ACTIONS[..]),
+    ];
+    let filters: HashMap<_, Vec<_>> = lists
+        .into_iter()
+        .map(|(key, values)| {
+            (
+                key.to_owned(),
+                values.iter().map(|&value| value.to_owned()).collect(),
+            )
+        })
+        .collect();
+    let mut events = docker.events(Some(EventsOptions {
+        since: None,
+        until: None,
+        filters: Some(filters),
+    }));
     if wakes.send(Wake::Connected).await.is_err() {
         return true;
     }
@@ -114,14 +149,16 @@ fn wake(event: EventMessage) -> Wake {
     let attributes = actor.attributes.unwrap_or_default();
     let get = |name: &str| attributes.get(name).cloned();
     match (event.typ, actor.id, event.action) {
-        (Some(bollard::models::EventMessageTypeEnum::CONTAINER), Some(id), Some(action)) => Wake::Container(ContainerEvent {
-            id,
-            name: get("name").unwrap_or_default(),
-            action,
-            project: get(labels::PROJECT),
-            service: get(labels::SERVICE),
-            exit_code: get("exitCode").and_then(|code| code.parse().ok()),
-        }),
+        (Some(bollard::models::EventMessageTypeEnum::CONTAINER), Some(id), Some(action)) => {
+            Wake::Container(ContainerEvent {
+                id,
+                name: get("name").unwrap_or_default(),
+                action,
+                project: get(labels::PROJECT),
+                service: get(labels::SERVICE),
+                exit_code: get("exitCode").and_then(|code| code.parse().ok()),
+            })
+        }
         _ => Wake::Other,
     }
 }

@@ -77,7 +77,8 @@ struct Parts(Hmac<Sha256>);
 
 impl Parts {
     fn new(key: &InputsKey, what: &str) -> Self {
-        let mac = Hmac::<Sha256>::new_from_slice(key.0.expose()).expect("HMAC takes a key of any length");
+        let mac =
+            Hmac::<Sha256>::new_from_slice(key.0.expose()).expect("HMAC takes a key of any length");
         let mut parts = Self(mac);
         parts.add("encoding", ENCODING);
         parts.add("what", what.as_bytes());

@@ -1,20 +1,14 @@
-//! What containers, networks, volumes and images are called on the engine. Pure text; nothing here asks the engine.
-
-/// Name of the one container of a service, as Compose names it.
-pub(super) fn container(project: &str, service: &str) -> String {
-    format!("{project}-{service}-1")
-}
-
-/// Name of a network or volume that the file does not name itself, as Compose names it.
-pub(super) fn scoped(project: &str, key: &str) -> String {
-    format!("{project}_{key}")
-}
+//! What containers and images are called on the engine. Pure text; nothing here asks the engine.
 
 /// Name that a container gets while its replacement takes over its own.
 /// The beginning of the id makes it unique, and giving it twice changes nothing.
 pub(super) fn set_aside(name: &str, id: &str) -> String {
     let prefix = format!("{}_", short(id));
-    if name.starts_with(&prefix) { name.to_owned() } else { format!("{prefix}{name}") }
+    if name.starts_with(&prefix) {
+        name.to_owned()
+    } else {
+        format!("{prefix}{name}")
+    }
 }
 
 /// The first twelve characters of an id, as the engine's own tools print it.
@@ -34,7 +28,10 @@ pub(super) fn image(reference: &str) -> String {
         .into_iter()
         .find_map(|prefix| reference.strip_prefix(prefix))
         .unwrap_or(reference);
-    let rest = rest.strip_prefix("library/").filter(|name| !name.contains('/')).unwrap_or(rest);
+    let rest = rest
+        .strip_prefix("library/")
+        .filter(|name| !name.contains('/'))
+        .unwrap_or(rest);
     let (name, digest) = match rest.split_once('@') {
         Some((name, digest)) => (name, Some(digest)),
         None => (rest, None),
@@ -50,7 +47,9 @@ pub(super) fn image(reference: &str) -> String {
 
 /// Whether a reference is the id of an image rather than a name that a registry knows.
 pub(super) fn is_image_id(reference: &str) -> bool {
-    reference.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64)
+    reference
+        .strip_prefix("sha256:")
+        .is_some_and(|hex| hex.len() == 64)
 }
 
 #[cfg(test)]
@@ -72,7 +71,10 @@ mod tests {
         ] {
             assert_eq!(image(written), listed);
         }
-        assert_eq!(image(&format!("nginx:1@{digest}")), format!("nginx@{digest}"));
+        assert_eq!(
+            image(&format!("nginx:1@{digest}")),
+            format!("nginx@{digest}")
+        );
         assert_eq!(image(&digest), digest);
     }
 

@@ -8,8 +8,12 @@ use super::engine::Engine;
 use super::error::EngineError;
 use super::state::{Attachment, Container, EngineState, Network, Owner, State};
 use super::{labels, names};
-use bollard::models::{self, ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum as Listed};
-use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptions, ListNetworksOptions, ListVolumesOptions};
+use bollard::models::{
+    self, ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum as Listed,
+};
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListImagesOptions, ListNetworksOptions, ListVolumesOptions,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tenantry_schema::wire::ContainerHealth;
@@ -45,7 +49,10 @@ struct Entry {
 impl Observer {
     /// An observer that knows nothing yet.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, known: HashMap::new() }
+        Self {
+            engine,
+            known: HashMap::new(),
+        }
     }
 
     /// Inspects this container again in the next pass: something happened to it.
@@ -63,7 +70,12 @@ impl Observer {
         let what = "list what is on the container engine";
         tokio::time::timeout(PATIENCE, self.read(what))
             .await
-            .unwrap_or_else(|_| Err(EngineError::new(what, super::error::ErrorKind::EngineUnreachable)))
+            .unwrap_or_else(|_| {
+                Err(EngineError::new(
+                    what,
+                    super::error::ErrorKind::EngineUnreachable,
+                ))
+            })
     }
 
     async fn read(&mut self, what: &str) -> Result<EngineState, EngineError> {
@@ -80,7 +92,12 @@ impl Observer {
             version,
             containers: containers.into_iter().filter_map(container).collect(),
             networks: networks.into_iter().filter_map(network).collect(),
-            volumes: volumes.volumes.into_iter().flatten().map(|volume| volume.name).collect(),
+            volumes: volumes
+                .volumes
+                .into_iter()
+                .flatten()
+                .map(|volume| volume.name)
+                .collect(),
             images: images.into_iter().flat_map(image_names).collect(),
         };
         self.complete(&docker, &mut state).await?;
@@ -88,19 +105,33 @@ impl Observer {
     }
 
     /// Adds what only an inspection tells, for containers of Compose projects.
-    async fn complete(&mut self, docker: &bollard::Docker, state: &mut EngineState) -> Result<(), EngineError> {
+    async fn complete(
+        &mut self,
+        docker: &bollard::Docker,
+        state: &mut EngineState,
+    ) -> Result<(), EngineError> {
         for container in &mut state.containers {
             if container.owner.project.is_none() {
                 continue;
             }
             let entry = Entry::of(container);
-            if self.known.get(&container.id).is_none_or(|known| known.entry != entry) {
+            if self
+                .known
+                .get(&container.id)
+                .is_none_or(|known| known.entry != entry)
+            {
                 match docker.inspect_container(&container.id, None).await {
-                    Ok(details) => self.known.insert(container.id.clone(), Known::of(entry, &details)),
+                    Ok(details) => self
+                        .known
+                        .insert(container.id.clone(), Known::of(entry, &details)),
                     // Removed since it was listed; the next pass will not see it.
                     Err(error) if super::error::status(&error) == Some(404) => continue,
                     Err(error) => {
-                        return Err(self.engine.judge(&format!("inspect container {}", container.name), error, None));
+                        return Err(self.engine.judge(
+                            &format!("inspect container {}", container.name),
+                            error,
+                            None,
+                        ));
                     }
                 };
             }
@@ -111,7 +142,11 @@ impl Observer {
                 }
             }
         }
-        let listed: BTreeSet<_> = state.containers.iter().map(|container| container.id.as_str()).collect();
+        let listed: BTreeSet<_> = state
+            .containers
+            .iter()
+            .map(|container| container.id.as_str())
+            .collect();
         self.known.retain(|id, _| listed.contains(id.as_str()));
         Ok(())
     }
@@ -124,20 +159,33 @@ impl Entry {
             state: container.state,
             exit_code: container.exit_code,
             health: container.health,
-            endpoints: container.networks.iter().map(|(name, at)| (name.clone(), at.endpoint_id.clone())).collect(),
+            endpoints: container
+                .networks
+                .iter()
+                .map(|(name, at)| (name.clone(), at.endpoint_id.clone()))
+                .collect(),
         }
     }
 }
 
 impl Known {
     fn of(entry: Entry, details: &ContainerInspectResponse) -> Self {
-        let networks = details.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
+        let networks = details
+            .network_settings
+            .as_ref()
+            .and_then(|settings| settings.networks.as_ref());
         let aliases = networks.into_iter().flatten().map(|(name, endpoint)| {
-            (name.clone(), endpoint.aliases.iter().flatten().cloned().collect())
+            (
+                name.clone(),
+                endpoint.aliases.iter().flatten().cloned().collect(),
+            )
         });
         Self {
             entry,
-            restarts: details.restart_count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0),
+            restarts: details
+                .restart_count
+                .and_then(|count| u64::try_from(count).ok())
+                .unwrap_or(0),
             aliases: aliases.collect(),
         }
     }
@@ -147,8 +195,15 @@ impl Known {
 fn container(summary: ContainerSummary) -> Option<Container> {
     let status = summary.status.unwrap_or_default();
     let labels = summary.labels.unwrap_or_default();
-    let name = summary.names?.into_iter().map(|name| name.trim_start_matches('/').to_owned()).find(|name| !name.contains('/'))?;
-    let networks = summary.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+    let name = summary
+        .names?
+        .into_iter()
+        .map(|name| name.trim_start_matches('/').to_owned())
+        .find(|name| !name.contains('/'))?;
+    let networks = summary
+        .network_settings
+        .and_then(|settings| settings.networks)
+        .unwrap_or_default();
     let state = match summary.state? {
         Listed::CREATED | Listed::EMPTY => State::Created,
         Listed::RUNNING | Listed::STOPPING => State::Running,
@@ -165,10 +220,18 @@ fn container(summary: ContainerSummary) -> Option<Container> {
         created: summary.created.unwrap_or(0),
         owner: Owner::read(|label| labels.get(label)),
         state,
-        health: summary.health.and_then(|health| health.status).map_or_else(|| health_in(&status), health),
-        exit_code: (state == State::Exited).then(|| exit_code_in(&status)).flatten(),
+        health: summary
+            .health
+            .and_then(|health| health.status)
+            .map_or_else(|| health_in(&status), health),
+        exit_code: (state == State::Exited)
+            .then(|| exit_code_in(&status))
+            .flatten(),
         restarts: 0,
-        networks: networks.into_iter().map(|(name, endpoint)| (name, attachment(endpoint))).collect(),
+        networks: networks
+            .into_iter()
+            .map(|(name, endpoint)| (name, attachment(endpoint)))
+            .collect(),
     })
 }
 
@@ -205,7 +268,12 @@ fn health_in(status: &str) -> ContainerHealth {
 
 /// `Exited (137) 3 seconds ago`.
 fn exit_code_in(status: &str) -> Option<i64> {
-    status.strip_prefix("Exited (")?.split_once(')')?.0.parse().ok()
+    status
+        .strip_prefix("Exited (")?
+        .split_once(')')?
+        .0
+        .parse()
+        .ok()
 }
 
 fn network(network: models::Network) -> Option<(String, Network)> {
@@ -221,8 +289,14 @@ fn network(network: models::Network) -> Option<(String, Network)> {
 
 /// Every name that stands for an image, its id included.
 fn image_names(image: models::ImageSummary) -> Vec<(String, String)> {
-    let named = image.repo_tags.into_iter().chain(image.repo_digests).filter(|name| !name.contains("<none>"));
-    let mut all: Vec<_> = named.map(|name| (names::image(&name), image.id.clone())).collect();
+    let named = image
+        .repo_tags
+        .into_iter()
+        .chain(image.repo_digests)
+        .filter(|name| !name.contains("<none>"));
+    let mut all: Vec<_> = named
+        .map(|name| (names::image(&name), image.id.clone()))
+        .collect();
     all.push((image.id.clone(), image.id));
     all
 }
@@ -233,9 +307,18 @@ mod tests {
 
     #[test]
     fn texts_for_people_are_understood() {
-        assert_eq!(health_in("Up 3 minutes (healthy)"), ContainerHealth::Healthy);
-        assert_eq!(health_in("Up 1 second (health: starting)"), ContainerHealth::Starting);
-        assert_eq!(health_in("Up About an hour (unhealthy)"), ContainerHealth::Unhealthy);
+        assert_eq!(
+            health_in("Up 3 minutes (healthy)"),
+            ContainerHealth::Healthy
+        );
+        assert_eq!(
+            health_in("Up 1 second (health: starting)"),
+            ContainerHealth::Starting
+        );
+        assert_eq!(
+            health_in("Up About an hour (unhealthy)"),
+            ContainerHealth::Unhealthy
+        );
         assert_eq!(health_in("Up 3 minutes"), ContainerHealth::None);
         assert_eq!(health_in("Up 3 minutes (Paused)"), ContainerHealth::None);
         assert_eq!(exit_code_in("Exited (137) 3 seconds ago"), Some(137));
@@ -250,7 +333,10 @@ mod tests {
             "State":"exited","Status":"Exited (2) 1 second ago","HostConfig":{"NetworkMode":"acme_default"},
             "NetworkSettings":{"Networks":{"acme_default":{"NetworkID":"n1","EndpointID":"e1"}}},"Mounts":[]}"#;
         let found = container(serde_json::from_str(text).unwrap()).unwrap();
-        assert_eq!((found.name.as_str(), found.state, found.exit_code), ("acme-web-1", State::Exited, Some(2)));
+        assert_eq!(
+            (found.name.as_str(), found.state, found.exit_code),
+            ("acme-web-1", State::Exited, Some(2))
+        );
         assert!(found.owner.serves("f1", "acme", "web"));
         assert_eq!(found.networks["acme_default"].network_id, "n1");
     }

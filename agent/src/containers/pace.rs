@@ -23,9 +23,22 @@ struct Starts {
 impl Pace {
     /// Counts a start. To be called when a step that starts a service is taken.
     pub fn started(&mut self, project: &str, service: &str, now: Timestamp) {
-        let starts = self.0.entry((project.to_owned(), service.to_owned())).or_insert(Starts { count: 0, last: now });
+        let starts = self
+            .0
+            .entry((project.to_owned(), service.to_owned()))
+            .or_insert(Starts {
+                count: 0,
+                last: now,
+            });
         let calm = now.duration_since(starts.last) > CALM;
-        *starts = Starts { count: if calm { 1 } else { starts.count.saturating_add(1) }, last: now };
+        *starts = Starts {
+            count: if calm {
+                1
+            } else {
+                starts.count.saturating_add(1)
+            },
+            last: now,
+        };
     }
 
     /// Forgets the starts of a project: what it is made from changed, so what went wrong may be mended.
@@ -61,7 +74,13 @@ mod tests {
         let mut pauses = vec![];
         for _ in 0..11 {
             pace.started("p", "s", at(0));
-            pauses.push(pace.hold("p", "s", at(0)).unwrap().0.duration_since(at(0)).as_secs());
+            pauses.push(
+                pace.hold("p", "s", at(0))
+                    .unwrap()
+                    .0
+                    .duration_since(at(0))
+                    .as_secs(),
+            );
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
         assert_eq!(pace.hold("p", "other", at(0)), None);

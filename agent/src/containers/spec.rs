@@ -82,25 +82,57 @@ pub enum SpecError {
 
 /// What `project` asks for at this place.
 pub fn instance(project: &Project, place: &Place<'_>) -> Result<Instance, SpecError> {
-    let name = ProjectName::try_from(place.instance).map_err(|_| SpecError::ProjectName(place.instance.to_owned()))?;
+    let name = ProjectName::try_from(place.instance)
+        .map_err(|_| SpecError::ProjectName(place.instance.to_owned()))?;
     let awaited = awaited(project);
     let mut files = BTreeMap::new();
     let mut services = BTreeMap::new();
     for (key, service) in &project.services {
         let job = awaited.contains(key.as_str()) || may_end(project, key.as_str(), service);
-        let translation = service::Translation { project, name: &name, place, key: key.as_str(), service };
+        let translation = service::Translation {
+            project,
+            name: &name,
+            place,
+            key: key.as_str(),
+            service,
+        };
         let (container, seen, mounted) = translation.container()?;
         for file in mounted {
-            if files.insert(file.path.clone(), file.clone()).is_some_and(|other| other != file) {
-                let what = format!("{} is mounted with two kinds of permissions", file.path.display());
-                return Err(SpecError::Service { service: key.to_string(), what });
+            if files
+                .insert(file.path.clone(), file.clone())
+                .is_some_and(|other| other != file)
+            {
+                let what = format!(
+                    "{} is mounted with two kinds of permissions",
+                    file.path.display()
+                );
+                return Err(SpecError::Service {
+                    service: key.to_string(),
+                    what,
+                });
             }
         }
-        let spec = ServiceSpec { container, depends_on: translation.depends_on(), job, pull: translation.pull(), files: seen };
+        let spec = ServiceSpec {
+            container,
+            depends_on: translation.depends_on(),
+            job,
+            pull: translation.pull(),
+            files: seen,
+        };
         services.insert(key.to_string(), spec);
     }
-    let networks = project.networks.iter().map(|(key, network)| (network.full_name(&name, key), network_spec(key.as_str(), network)));
-    let volumes = project.volumes.iter().map(|(key, volume)| (volume.full_name(&name, key), volume_spec(key.as_str(), volume)));
+    let networks = project.networks.iter().map(|(key, network)| {
+        (
+            network.full_name(&name, key),
+            network_spec(key.as_str(), network),
+        )
+    });
+    let volumes = project.volumes.iter().map(|(key, volume)| {
+        (
+            volume.full_name(&name, key),
+            volume_spec(key.as_str(), volume),
+        )
+    });
     let input = InstanceInput {
         project: place.instance.to_owned(),
         fleet: place.fleet.to_owned(),
@@ -110,24 +142,41 @@ pub fn instance(project: &Project, place: &Place<'_>) -> Result<Instance, SpecEr
         volumes: volumes.collect(),
         services,
     };
-    Ok(Instance { input, files: files.into_values().collect() })
+    Ok(Instance {
+        input,
+        files: files.into_values().collect(),
+    })
 }
 
 /// Services whose end others wait for.
 fn awaited(project: &Project) -> BTreeSet<&str> {
-    let dependencies = project.services.values().flat_map(|service| &service.depends_on);
-    dependencies.filter(|(_, how)| how.condition == compose::Condition::Completed).map(|(name, _)| name.as_str()).collect()
+    let dependencies = project
+        .services
+        .values()
+        .flat_map(|service| &service.depends_on);
+    dependencies
+        .filter(|(_, how)| how.condition == compose::Condition::Completed)
+        .map(|(name, _)| name.as_str())
+        .collect()
 }
 
 /// Whether a service that ended with code 0 did what it should. Compose's default is not to restart, so that alone does not make a
 /// job: a service that is reached, checked or leant on should run.
 fn may_end(project: &Project, name: &str, service: &compose::Service) -> bool {
-    let leant_on = || project.services.values().any(|other| other.depends_on.contains_key(name));
+    let leant_on = || {
+        project
+            .services
+            .values()
+            .any(|other| other.depends_on.contains_key(name))
+    };
     match service.restart {
         compose::Restart::Always | compose::Restart::UnlessStopped => false,
         compose::Restart::OnFailure { .. } => true,
         compose::Restart::No => {
-            service.ports.is_empty() && service.expose.is_empty() && service.healthcheck.is_none() && !leant_on()
+            service.ports.is_empty()
+                && service.expose.is_empty()
+                && service.healthcheck.is_none()
+                && !leant_on()
         }
     }
 }
@@ -157,10 +206,16 @@ fn volume_spec(key: &str, volume: &compose::Volume) -> VolumeSpec {
 }
 
 fn map(pairs: &Pairs) -> BTreeMap<String, String> {
-    pairs.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// Labels of networks and volumes under Compose's prefix or ours would be overwritten by the real ones.
 fn free_labels(pairs: &Pairs) -> BTreeMap<String, String> {
-    map(pairs).into_iter().filter(|(name, _)| labels::is_free(name)).collect()
+    map(pairs)
+        .into_iter()
+        .filter(|(name, _)| labels::is_free(name))
+        .collect()
 }

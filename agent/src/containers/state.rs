@@ -151,7 +151,13 @@ pub struct Network {
 
 impl EngineState {
     /// The container of a service: of several the one with the right name, else the newest.
-    pub fn container_of(&self, fleet: &str, project: &str, service: &str, name: &str) -> Option<&Container> {
+    pub fn container_of(
+        &self,
+        fleet: &str,
+        project: &str,
+        service: &str,
+        name: &str,
+    ) -> Option<&Container> {
         self.containers
             .iter()
             .filter(|container| container.owner.serves(fleet, project, service))
@@ -159,7 +165,14 @@ impl EngineState {
     }
 
     /// What the hub is told about the service of an instance.
-    pub fn report(&self, fleet: &str, project: &str, service: &str, name: &str, image: &str) -> ContainerReport {
+    pub fn report(
+        &self,
+        fleet: &str,
+        project: &str,
+        service: &str,
+        name: &str,
+        image: &str,
+    ) -> ContainerReport {
         let found = self.container_of(fleet, project, service, name);
         ContainerReport {
             service: service.to_owned(),
@@ -179,10 +192,17 @@ impl EngineState {
                 || (!owner.one_off
                     && owner.fleet.is_none()
                     && owner.service.is_some()
-                    && owner.project.as_ref().is_some_and(|project| projects.contains(project)))
+                    && owner
+                        .project
+                        .as_ref()
+                        .is_some_and(|project| projects.contains(project)))
         };
-        let mut names: Vec<_> =
-            self.containers.iter().filter(|container| !ours(&container.owner)).map(|container| container.name.clone()).collect();
+        let mut names: Vec<_> = self
+            .containers
+            .iter()
+            .filter(|container| !ours(&container.owner))
+            .map(|container| container.name.clone())
+            .collect();
         names.sort();
         names
     }

@@ -1,7 +1,9 @@
 //! The vocabulary of [`super::converge`]: steps with everything resolved, and what is waited for. No choices are left to
 //! [`super::execute`].
 
-use super::desired::{AttachmentSpec, Condition, ContainerSpec, InstanceInput, NetworkSpec, ServiceSpec, VolumeSpec};
+use super::desired::{
+    AttachmentSpec, Condition, ContainerSpec, InstanceInput, NetworkSpec, ServiceSpec, VolumeSpec,
+};
 use super::inputs::Digest;
 use super::{labels, names};
 use jiff::Timestamp;
@@ -179,7 +181,13 @@ pub struct NewVolume {
 }
 
 impl NewContainer {
-    pub(super) fn of(input: &InstanceInput, name: &str, service: &ServiceSpec, inputs: Digest, image_id: &str) -> Self {
+    pub(super) fn of(
+        input: &InstanceInput,
+        name: &str,
+        service: &ServiceSpec,
+        inputs: Digest,
+        image_id: &str,
+    ) -> Self {
         let depends_on: Vec<_> = service
             .depends_on
             .iter()
@@ -204,26 +212,49 @@ impl NewContainer {
         ] {
             all.insert(label.to_owned(), value);
         }
-        Self { spec: service.container.clone(), labels: all, inputs, image_id: image_id.to_owned() }
+        Self {
+            spec: service.container.clone(),
+            labels: all,
+            inputs,
+            image_id: image_id.to_owned(),
+        }
     }
 }
 
 impl NewNetwork {
-    pub(super) fn of(input: &InstanceInput, name: &str, spec: &NetworkSpec, inputs: &Digest) -> Self {
+    pub(super) fn of(
+        input: &InstanceInput,
+        name: &str,
+        spec: &NetworkSpec,
+        inputs: &Digest,
+    ) -> Self {
         let mut labels = scoped(input, &spec.labels, labels::NETWORK, &spec.key);
         labels.insert(labels::INPUTS.to_owned(), inputs.to_string());
-        Self { name: name.to_owned(), spec: spec.clone(), labels }
+        Self {
+            name: name.to_owned(),
+            spec: spec.clone(),
+            labels,
+        }
     }
 }
 
 impl NewVolume {
     pub(super) fn of(input: &InstanceInput, name: &str, spec: &VolumeSpec) -> Self {
         let labels = scoped(input, &spec.labels, labels::VOLUME, &spec.key);
-        Self { name: name.to_owned(), spec: spec.clone(), labels }
+        Self {
+            name: name.to_owned(),
+            spec: spec.clone(),
+            labels,
+        }
     }
 }
 
-fn scoped(input: &InstanceInput, own: &BTreeMap<String, String>, kind: &str, key: &str) -> BTreeMap<String, String> {
+fn scoped(
+    input: &InstanceInput,
+    own: &BTreeMap<String, String>,
+    kind: &str,
+    key: &str,
+) -> BTreeMap<String, String> {
     let mut all = own.clone();
     for (label, value) in [
         (kind, key),
@@ -267,7 +298,15 @@ pub enum Why {
 impl Why {
     /// Whether the step only puts back what already was as it should be.
     pub fn is_repair(self) -> bool {
-        matches!(self, Self::Down | Self::Paused | Self::Dead | Self::Renamed | Self::Rewired | Self::Unfinished)
+        matches!(
+            self,
+            Self::Down
+                | Self::Paused
+                | Self::Dead
+                | Self::Renamed
+                | Self::Rewired
+                | Self::Unfinished
+        )
     }
 
     fn sentence(self) -> &'static str {
@@ -310,11 +349,23 @@ impl fmt::Display for Action {
             Self::EnsureVolume(new) => write!(f, "make volume {}", new.name),
             Self::Create(new) => write!(f, "make container {}", new.spec.name),
             Self::Recreate { new, .. } => write!(f, "make container {} anew", new.spec.name),
-            Self::Connect { container, network, .. } => write!(f, "connect container {} to network {network}", container.name),
+            Self::Connect {
+                container, network, ..
+            } => write!(
+                f,
+                "connect container {} to network {network}",
+                container.name
+            ),
             Self::Disconnect { container, network } => {
-                write!(f, "disconnect container {} from network {network}", container.name)
+                write!(
+                    f,
+                    "disconnect container {} from network {network}",
+                    container.name
+                )
             }
-            Self::Rename { container, to } => write!(f, "rename container {} to {to}", container.name),
+            Self::Rename { container, to } => {
+                write!(f, "rename container {} to {to}", container.name)
+            }
             Self::Unpause { container } => write!(f, "unpause container {}", container.name),
             Self::Start { spec, .. } => write!(f, "start container {}", spec.name),
             Self::Stop { container } => write!(f, "stop container {}", container.name),
@@ -386,7 +437,10 @@ impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let service = &self.service;
         match &self.on {
-            WaitingOn::Dependency { service: other, condition } => {
+            WaitingOn::Dependency {
+                service: other,
+                condition,
+            } => {
                 let until = match condition {
                     Condition::Started => "has started",
                     Condition::Healthy => "is healthy",
@@ -400,12 +454,23 @@ impl fmt::Display for Waiting {
             WaitingOn::Removing => write!(f, "the engine is removing {service}"),
             WaitingOn::Window => write!(f, "{service} is changed in the maintenance window"),
             WaitingOn::Pace { at, attempts } => {
-                write!(f, "{service} was started {attempts} times lately and is started again at {at}")
+                write!(
+                    f,
+                    "{service} was started {attempts} times lately and is started again at {at}"
+                )
             }
-            WaitingOn::Image { image } => write!(f, "image {image} of {service} is not here and must not be fetched"),
-            WaitingOn::External { what, name } => write!(f, "{what} {name}, which {service} needs, does not exist"),
+            WaitingOn::Image { image } => write!(
+                f,
+                "image {image} of {service} is not here and must not be fetched"
+            ),
+            WaitingOn::External { what, name } => {
+                write!(f, "{what} {name}, which {service} needs, does not exist")
+            }
             WaitingOn::NameTaken { what, name } => {
-                write!(f, "the name of {what} {name}, which {service} needs, is taken by something that is not ours")
+                write!(
+                    f,
+                    "the name of {what} {name}, which {service} needs, is taken by something that is not ours"
+                )
             }
         }
     }

@@ -91,8 +91,8 @@ fn secret_steps(input: &Input<'_>, name: &InstanceName) -> Result<Vec<Step>, Str
     let prefix = format!("{name}/");
     let mine = |path: &&_| is_below(&prefix, path);
     let writes = difference.write.iter().filter(mine).filter_map(|path| {
-        let value = secrets::value_at(&input.desired.secrets, path)?.clone();
-        Some(Step::WriteSecret { path: path.clone(), value })
+        let file = input.desired.secrets.get(path)?.clone();
+        Some(Step::WriteSecret { path: path.clone(), file })
     });
     let removes = difference.remove.iter().filter(mine).map(|path| Step::RemoveSecret { path: path.clone() });
     Ok(writes.chain(removes).collect())

@@ -197,6 +197,14 @@ impl WebServer for NginxServer {
         Ok(state)
     }
 
+    fn folders(&self) -> Vec<PathBuf> {
+        let ours = self.ours();
+        let certificates = ours.join("certificates");
+        let hosts = std::fs::read_dir(&certificates).into_iter().flatten().flatten().map(|entry| entry.path());
+        let linked = hosts.chain([ours.join("sites")]).filter_map(|link| link.canonicalize().ok());
+        linked.chain([ours.clone(), certificates.clone()]).filter(|folder| folder.is_dir()).collect()
+    }
+
     fn put_certificate(&self, host: &DomainName, certificate: &Certificate) -> Result<(), WebError> {
         let root = Root::private(&self.ours().join("certificates"))?;
         let id = digest(certificate.chain.as_bytes());

@@ -2,7 +2,6 @@
 
 use super::WebError;
 use crate::files::FilesError;
-use rustix::io::Errno;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// and `ssl_certificate tenantry/certificates/…` lead here.
 pub(super) fn make(prefix: &Path, folder: &Path, configuration: &Path, sites: &Path) -> Result<PathBuf, WebError> {
     let failed = |error: io::Error| {
-        WebError::Files(FilesError::Io(prefix.to_owned(), Errno::from_io_error(&error).unwrap_or(Errno::IO)))
+        WebError::Files(FilesError::io(prefix, &error))
     };
     build(prefix, folder, sites).map_err(failed)?;
     Ok(prefix.join(configuration.file_name().unwrap_or_default()))

@@ -40,6 +40,8 @@ pub struct CustomerDesired {
     pub servers: BTreeMap<ServerId, Server>,
     /// Secrets that people gave.
     pub secrets: Option<SecretsFile>,
+    /// Ports that removed orders still hold on their servers: such an order may come back.
+    pub retired_ports: BTreeMap<ServerId, BTreeSet<u16>>,
 }
 
 /// One order, with what was decided for it.
@@ -59,6 +61,15 @@ pub struct OrderDesired {
     pub retired_ports: BTreeSet<u16>,
 }
 
+/// The Git trees that a pin names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pinned {
+    /// Of `stacks/<tool>`.
+    pub stack: ObjectId,
+    /// Of `nginx`.
+    pub nginx: ObjectId,
+}
+
 /// One tool of an order.
 #[derive(Debug, Clone)]
 pub struct ToolDesired {
@@ -68,14 +79,14 @@ pub struct ToolDesired {
     pub stack: Option<Arc<CompiledStack>>,
     /// The web server's templates that go with it.
     pub templates: Option<Arc<Templates>>,
-    /// Whether a pin was decided.
-    pub pinned: bool,
+    /// The pin as decided. Where it names other trees than those above, it is to be moved to them.
+    pub pin: Option<Pinned>,
     /// Whether the branch has another tree of the stack.
     pub newer_available: bool,
     /// Ports decided so far.
     pub ports: BTreeMap<SiteName, u16>,
     /// Secrets generated so far.
     pub secrets: Option<SecretsFile>,
-    /// Public names of its sites.
+    /// Public names of its sites, below the domain that its order holds, or wants where it holds none.
     pub hosts: BTreeMap<SiteName, DomainName>,
 }

@@ -1,6 +1,6 @@
 //! One order or server told in sentences: how far it is, and why not further (law 12).
 
-use crate::status::{FleetStatus, OrderStatus, ServerStatus};
+use crate::status::{FleetStatus, FrozenScope, OrderStatus, ServerStatus};
 use std::fmt::Write as _;
 
 /// Tells about `name`: `customer/order`, `customer/server`, or a customer. None where there is no such thing.
@@ -21,11 +21,21 @@ pub fn explain(status: &FleetStatus, name: &str) -> Option<String> {
         let stays = frozen.stays_at.as_deref().map_or("nothing (it was never good)".to_owned(), |id| format!("commit {}", short(id)));
         let who = frozen.customer.as_ref().map_or("the fleet".to_owned(), |id| format!("customer {id}"));
         let _ = writeln!(out, "{who} stays at {stays}, because of {} error(s):", frozen.errors);
-        for diagnostic in &status.diagnostics {
+        for diagnostic in status.diagnostics.iter().filter(|found| found.is_error() && concerns(&found.place.file, frozen)) {
             let _ = write!(out, "{}", diagnostic.render());
         }
     }
     (!out.is_empty()).then_some(out)
+}
+
+/// Whether a file belongs to what is frozen.
+fn concerns(file: &str, frozen: &FrozenScope) -> bool {
+    let mut parts = file.split('/');
+    match (&frozen.customer, parts.next(), parts.next(), parts.next()) {
+        (Some(id), Some("fleet"), Some("customers" | "decisions"), Some(name)) => id.as_str() == name,
+        (None, Some("fleet"), Some(_), None) => true,
+        _ => false,
+    }
 }
 
 /// The first digits of an object id.

@@ -59,21 +59,46 @@ pub struct NginxFiles {
 /// Answers with the text of a file of the commit that is being compiled, so that a finding can show its line.
 pub type TextOf<'a> = dyn Fn(&str) -> Option<Arc<str>> + Sync + 'a;
 
-/// A place found by walking to `keys` in the YAML file `path`: the key itself where `at_key`, else the value. Falls back to the file.
-pub fn locate(text_of: &TextOf<'_>, path: &str, keys: &[&str], at_key: bool) -> Place {
-    let Some(text) = text_of(path) else { return Place::file(path) };
-    let Ok(root) = tenantry_yaml::parse(&text, &tenantry_yaml::Limits::default()) else { return Place::file(path) };
-    let span = if at_key { root.key_span_at(keys) } else { root.at(keys).map(|node| node.span) };
-    // In a list (`tools: [html]`) the last key is an item.
-    let span = span.or_else(|| {
-        let (last, above) = keys.split_last()?;
-        let items = root.at(above)?.as_sequence()?;
-        items.iter().find(|item| item.as_str() == Some(last)).map(|item| item.span)
-    });
-    match span {
-        Some(span) => Place::of(path, &text, span.start, span.end),
-        None => Place::file(path),
+/// Finds places in one YAML file, which is read and parsed once.
+#[derive(Debug)]
+pub struct Finder {
+    path: String,
+    parsed: Option<(Arc<str>, tenantry_yaml::Node)>,
+}
+
+impl Finder {
+    /// Reads the file. One that cannot be read is shown as a whole.
+    pub fn new(text_of: &TextOf<'_>, path: &str) -> Self {
+        let parse = |text: Arc<str>| {
+            let root = tenantry_yaml::parse(&text, &tenantry_yaml::Limits::default()).ok()?;
+            Some((text, root))
+        };
+        Self { path: path.to_owned(), parsed: text_of(path).and_then(parse) }
     }
+
+    /// The place of `keys`: the last key itself where `at_key`, else its value. What is not there is shown at what is above it.
+    pub fn place(&self, keys: &[&str], at_key: bool) -> Place {
+        let Some((text, root)) = &self.parsed else { return Place::file(&self.path) };
+        let mut keys = keys;
+        loop {
+            let Some((last, above)) = keys.split_last() else { return Place::file(&self.path) };
+            let span = if at_key { root.key_span_at(keys) } else { root.at(keys).map(|node| node.span) };
+            // In a list (`tools: [html]`) the last key is an item.
+            let item = || {
+                let items = root.at(above)?.as_sequence()?;
+                items.iter().find(|item| item.as_str() == Some(last)).map(|item| item.span)
+            };
+            if let Some(span) = span.or_else(item) {
+                return Place::of(&self.path, text, span.start, span.end);
+            }
+            keys = above;
+        }
+    }
+}
+
+/// One place; see [`Finder`].
+pub fn locate(text_of: &TextOf<'_>, path: &str, keys: &[&str], at_key: bool) -> Place {
+    Finder::new(text_of, path).place(keys, at_key)
 }
 
 /// Turns a reader's problem into a diagnostic of `path`.

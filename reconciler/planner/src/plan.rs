@@ -13,11 +13,11 @@ use crate::decision::Decision;
 use crate::desired::{CustomerDesired, Desired};
 use crate::documents::HeadDocuments;
 use crate::domains::{DomainIndex, Verdict};
-use crate::inventory::Observed;
+use crate::inventory::{Attempt, Observed, Published};
 use crate::slice_input::SliceInput;
 use crate::status::{OrderStatus, ServerStatus, Totals};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tenantry_schema::id::{CustomerId, OrderId, OrderKey, ServerId, ServerKey};
 
@@ -31,6 +31,8 @@ pub const SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(180);
 pub struct Plan {
     /// By customer.
     pub customers: BTreeMap<CustomerId, Arc<CustomerPlan>>,
+    /// Customers by the time until which their plan holds.
+    wakes: BTreeSet<(Timestamp, CustomerId)>,
 }
 
 /// What has to be done for one customer.
@@ -50,6 +52,8 @@ pub struct CustomerPlan {
     pub totals: Totals,
     /// Until when this plan holds if nothing changes but the time.
     pub valid_until: Option<Timestamp>,
+    /// Keys of the attempts that were looked up.
+    attempt_keys: Vec<String>,
 }
 
 /// A slice to be rendered and published.
@@ -78,7 +82,18 @@ impl Plan {
 
     /// When to plan again if nothing happens before.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        self.customers.values().filter_map(|plan| plan.valid_until).min()
+        self.wakes.first().map(|(at, _)| *at)
+    }
+
+    fn insert(&mut self, id: &CustomerId, plan: Arc<CustomerPlan>) {
+        let until = plan.valid_until;
+        let before = self.customers.insert(id.clone(), plan).and_then(|plan| plan.valid_until);
+        if before != until {
+            if let Some(at) = before {
+                self.wakes.remove(&(at, id.clone()));
+            }
+            self.wakes.extend(until.map(|at| (at, id.clone())));
+        }
     }
 
     /// Whether there is nothing to do.
@@ -108,78 +123,108 @@ struct MadeFrom {
     domains: Arc<DomainIndex>,
     verdicts: Vec<Verdict>,
     observations: Vec<Seen>,
-    attempts: u64,
+    attempts_revision: u64,
+    /// By the plan's `attempt_keys`.
+    attempts: Vec<Option<Attempt>>,
 }
 
-/// Revision of the observation of a server, and the slice published for it.
-type Seen = (Option<u64>, Option<(u64, String)>);
+/// A server, the revision of its observation, and the slice published for it.
+#[derive(Debug)]
+struct Seen {
+    server: ServerKey,
+    revision: Option<u64>,
+    published: Option<Published>,
+}
 
 /// Plans the whole fleet.
 pub fn plan(desired: &Desired, observed: Observed<'_>, cache: &mut PlanCache) -> Plan {
     cache.entries.retain(|id, _| desired.customers.contains_key(id));
-    let customers = desired
-        .customers
-        .iter()
-        .map(|(id, customer)| (id.clone(), cache.plan(desired, customer, observed)))
-        .collect();
-    Plan { customers }
+    let customers: BTreeMap<_, _> =
+        desired.customers.iter().map(|(id, customer)| (id.clone(), cache.plan(desired, customer, observed))).collect();
+    let wakes = customers.iter().filter_map(|(id, plan)| Some((plan.valid_until?, id.clone()))).collect();
+    Plan { customers, wakes }
 }
 
-/// Plans again for `customers` alone and replaces their part of `plan`: what a report costs.
+/// Plans again for `customers`, and for those whose plans no longer hold at this time, and replaces their part of `plan`: what a report costs.
 pub fn replan(plan: &mut Plan, desired: &Desired, observed: Observed<'_>, customers: &[CustomerId], cache: &mut PlanCache) {
-    for id in customers {
+    let expired = plan.wakes.iter().take_while(|(at, _)| *at <= observed.now).map(|(_, id)| id.clone());
+    let due: BTreeSet<CustomerId> = customers.iter().cloned().chain(expired).collect();
+    for id in &due {
         if let Some(customer) = desired.customers.get(id) {
-            plan.customers.insert(id.clone(), cache.plan(desired, customer, observed));
+            plan.insert(id, cache.plan(desired, customer, observed));
         }
     }
 }
 
 impl PlanCache {
     fn plan(&mut self, desired: &Desired, customer: &Arc<CustomerDesired>, observed: Observed<'_>) -> Arc<CustomerPlan> {
-        let observations = observations(customer, observed);
-        let mut verdicts = None;
-        if let Some(entry) = self.entries.get_mut(&customer.id) {
-            let from = &mut entry.made_from;
-            let same = Arc::ptr_eq(&from.customer, customer)
-                && Arc::ptr_eq(&from.head, &desired.head)
-                && from.observations == observations
-                && from.attempts == observed.attempts_revision
-                && entry.plan.valid_until.is_none_or(|until| observed.now < until);
-            if same && Arc::ptr_eq(&from.domains, &desired.domains) {
-                return entry.plan.clone();
-            }
-            let now = verdicts_of(desired, customer);
-            if same && from.verdicts == now {
-                from.domains = desired.domains.clone();
-                return entry.plan.clone();
-            }
-            verdicts = Some(now);
+        if let Some(entry) = self.entries.get_mut(&customer.id)
+            && entry.holds(desired, customer, observed)
+        {
+            return entry.plan.clone();
         }
         let plan = Arc::new(plan_customer(desired, customer, observed));
         let made_from = MadeFrom {
             customer: customer.clone(),
             head: desired.head.clone(),
             domains: desired.domains.clone(),
-            verdicts: verdicts.unwrap_or_else(|| verdicts_of(desired, customer)),
-            observations,
-            attempts: observed.attempts_revision,
+            verdicts: verdicts(desired, customer).collect(),
+            observations: observations(customer, observed),
+            attempts_revision: observed.attempts_revision,
+            attempts: plan.attempt_keys.iter().map(|key| observed.attempts.get(key).cloned()).collect(),
         };
         self.entries.insert(customer.id.clone(), Entry { made_from, plan: plan.clone() });
         plan
     }
 }
 
-fn verdicts_of(desired: &Desired, customer: &CustomerDesired) -> Vec<Verdict> {
+impl Entry {
+    /// Whether the plan would come out the same. What was compared and does not matter to it is taken over.
+    fn holds(&mut self, desired: &Desired, customer: &Arc<CustomerDesired>, observed: Observed<'_>) -> bool {
+        let from = &mut self.made_from;
+        let same = Arc::ptr_eq(&from.customer, customer)
+            && Arc::ptr_eq(&from.head, &desired.head)
+            && self.plan.valid_until.is_none_or(|until| observed.now < until)
+            && from.observations.iter().all(|seen| seen.holds(observed));
+        if !same {
+            return false;
+        }
+        if !Arc::ptr_eq(&from.domains, &desired.domains) {
+            if !verdicts(desired, customer).eq(from.verdicts.iter().cloned()) {
+                return false;
+            }
+            from.domains = desired.domains.clone();
+        }
+        if from.attempts_revision != observed.attempts_revision {
+            let now = self.plan.attempt_keys.iter().map(|key| observed.attempts.get(key));
+            if !now.eq(from.attempts.iter().map(Option::as_ref)) {
+                return false;
+            }
+            from.attempts_revision = observed.attempts_revision;
+        }
+        true
+    }
+}
+
+impl Seen {
+    fn holds(&self, observed: Observed<'_>) -> bool {
+        let inventory = observed.inventory;
+        inventory.servers.get(&self.server).map(|seen| seen.revision) == self.revision
+            && inventory.published.get(&self.server) == self.published.as_ref()
+    }
+}
+
+fn verdicts<'d>(desired: &'d Desired, customer: &'d CustomerDesired) -> impl Iterator<Item = Verdict> + 'd {
     let key = |order: &OrderId| OrderKey { customer: customer.id.clone(), order: order.clone() };
-    customer.orders.iter().map(|(id, order)| desired.domains.verdict(&key(id), &order.document.domain)).collect()
+    customer.orders.iter().map(move |(id, order)| desired.domains.verdict(&key(id), &order.document.domain))
 }
 
 fn observations(customer: &CustomerDesired, observed: Observed<'_>) -> Vec<Seen> {
     let look = |id: &ServerId| {
-        let key = ServerKey { customer: customer.id.clone(), server: id.clone() };
-        let seen = observed.inventory.servers.get(&key).map(|seen| seen.revision);
-        let published = observed.inventory.published.get(&key).map(|slice| (slice.generation, slice.inputs.clone()));
-        (seen, published)
+        let server = ServerKey { customer: customer.id.clone(), server: id.clone() };
+        let revision = observed.inventory.servers.get(&server).map(|seen| seen.revision);
+        let published = observed.inventory.published.get(&server).cloned();
+        Seen { server, revision, published }
     };
     customer.servers.keys().map(look).collect()
 }

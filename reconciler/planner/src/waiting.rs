@@ -53,6 +53,13 @@ pub enum WaitingOn {
         /// Its last report.
         since: Timestamp,
     },
+    /// The slice cannot be made as it should be without leaving out something that runs, so the one before stays in force (law 7).
+    SliceHeld {
+        /// The server.
+        server: ServerId,
+        /// What stands in the way.
+        because: String,
+    },
     /// The agent has not taken the newest slice yet.
     SliceDelivery {
         /// The server.
@@ -96,7 +103,7 @@ pub enum WaitingOn {
         /// When that ends by itself.
         until: Timestamp,
     },
-    /// The tool's stack cannot be used as it is on the branch.
+    /// The tool's stack cannot be used: it has errors on the branch, or the pinned version cannot be read.
     StackBroken {
         /// The tool.
         tool: ToolName,
@@ -141,6 +148,7 @@ impl fmt::Display for WaitingOn {
             }
             Self::FirstContact { server } => write!(f, "the agent on {server} has never reported; start `tenantry-agent run` there"),
             Self::AgentSilent { server, since } => write!(f, "the agent on {server} has been silent since {since:.0}"),
+            Self::SliceHeld { server, because } => write!(f, "the slice of {server} stays as it is until this is solved: {because}"),
             Self::SliceDelivery { server } => write!(f, "the agent on {server} has not taken the newest slice yet"),
             Self::SliceRefused { server, reason, detail } => {
                 let reason = serde_json::to_value(reason).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
@@ -152,7 +160,7 @@ impl fmt::Display for WaitingOn {
             Self::Window { opens } => write!(f, "disruptive steps wait for the maintenance window, which opens at {opens:.0}"),
             Self::ObserveOnly { server } => write!(f, "server {server} is managed by `observe`: nothing is changed there"),
             Self::AgentPaused { until } => write!(f, "the agent is paused by hand until {until:.0}"),
-            Self::StackBroken { tool } => write!(f, "the stack {tool} has errors on the branch; see the diagnostics"),
+            Self::StackBroken { tool } => write!(f, "the stack {tool} cannot be used as it is; see the diagnostics"),
             Self::Documents => write!(f, "its documents have errors; see the diagnostics"),
             Self::Decision { what } => write!(f, "the hub has to decide first: {what}"),
             Self::Retry { at, error } => write!(f, "tried again at {at:.0}; last time: {error}"),

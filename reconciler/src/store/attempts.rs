@@ -59,12 +59,11 @@ mod tests {
             let now = Timestamp::from_second(1_000_000).unwrap();
             let before = Attempt { count, error: String::new(), failed_at: now, next: None };
             let next = next_attempt(Some(&before), String::new(), now, jitter).next;
-            match RETRIES.get(count as usize) {
-                Some(minutes) => {
-                    let seconds = next.unwrap().duration_since(now).as_millis() as f64 / 1000.0;
-                    prop_assert!((seconds / (60 * minutes) as f64 - 1.0).abs() <= LONGEST_JITTER + 1e-6);
-                }
-                None => prop_assert_eq!(next, None),
+            if let Some(minutes) = RETRIES.get(count as usize) {
+                let seconds = next.unwrap().duration_since(now).as_millis() as f64 / 1000.0;
+                prop_assert!((seconds / (60 * minutes) as f64 - 1.0).abs() <= LONGEST_JITTER + 1e-6);
+            } else {
+                prop_assert_eq!(next, None);
             }
         }
     }

@@ -88,7 +88,7 @@ fn unchanged_answers_a_second() {
         thread.join().unwrap();
     }
     let answers = (CONNECTIONS * REQUESTS) as f64;
-    let (core, wall) = (busy(&worker) - before, begun.elapsed());
+    let (core, wall) = (busy(&worker).saturating_sub(before), begun.elapsed());
     let rate = answers / core.as_secs_f64();
     println!(
         "{rate:.0} signed unchanged answers a second of one core ({:.0} a second by the clock)",

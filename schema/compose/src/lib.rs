@@ -13,6 +13,7 @@ mod names;
 mod network_read;
 mod order;
 mod parts;
+mod plain;
 mod port;
 mod project;
 mod reader;

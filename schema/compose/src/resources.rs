@@ -49,7 +49,7 @@ fn cpus(at: &At<'_>) -> Option<Cpus> {
 
 /// Limits and reservations from `deploy.resources` and from the older keys of the service.
 pub(crate) fn read(service: &Fields<'_>) -> (Resources, Resources) {
-    let (mut limits, mut reservations) = (Resources::default(), Resources::default());
+    let (mut limits, mut reservations) = (None, None);
     if let Some(deploy) = service.get("deploy") {
         let refused = [
             ("mode", "one container a service is run"),
@@ -71,17 +71,23 @@ pub(crate) fn read(service: &Fields<'_>) -> (Resources, Resources) {
             .and_then(|fields| fields.get("resources"))
             .and_then(|at| at.fields(&["limits", "reservations"], &[]));
         if let Some(resources) = resources {
-            limits = resources.get("limits").map(of_deploy).unwrap_or_default();
-            reservations = resources
-                .get("reservations")
-                .map(of_deploy)
-                .unwrap_or_default();
+            limits = resources.get("limits").map(of_deploy);
+            reservations = resources.get("reservations").map(of_deploy);
         }
     }
-    older(service, "mem_limit", &mut limits.memory, size);
-    older(service, "cpus", &mut limits.cpus, cpus);
-    older(service, "pids_limit", &mut limits.pids, pids);
-    older(service, "mem_reservation", &mut reservations.memory, size);
+    let (capped, kept) = (limits.is_some(), reservations.is_some());
+    let (mut limits, mut reservations) =
+        (limits.unwrap_or_default(), reservations.unwrap_or_default());
+    older(service, "mem_limit", capped, &mut limits.memory, size);
+    older(service, "cpus", capped, &mut limits.cpus, cpus);
+    older(service, "pids_limit", capped, &mut limits.pids, pids);
+    older(
+        service,
+        "mem_reservation",
+        kept,
+        &mut reservations.memory,
+        size,
+    );
     (limits, reservations)
 }
 
@@ -100,10 +106,11 @@ fn of_deploy(at: &At<'_>) -> Resources {
     }
 }
 
-/// Takes an older key's value where `deploy` gives none, and reports where the two differ.
+/// Takes an older key's value. Where `deploy` has the section it must say the same, or Compose refuses the file.
 fn older<T: PartialEq>(
     service: &Fields<'_>,
     key: &str,
+    section: bool,
     place: &mut Option<T>,
     read: impl Fn(&At<'_>) -> Option<T>,
 ) {
@@ -111,7 +118,7 @@ fn older<T: PartialEq>(
     let value = read(at);
     let given = [Some(at), service.get("deploy")];
     let certain = !given.into_iter().flatten().any(At::may_change);
-    if place.is_some() && value.is_some() && *place != value && certain {
+    if section && value.is_some() && *place != value && certain {
         at.invalid_with(
             format!("`{key}` and `deploy.resources` say different things"),
             "keep one of them",

@@ -98,6 +98,10 @@ fn wrong_values() {
             "stop_grace_period: 2d",
             "24 expected a duration such as `1m30s`, found `2d`",
         ),
+        (
+            "pids_limit: 1\n    deploy: {resources: {limits: {cpus: 1}}}",
+            "17 `pids_limit` and `deploy.resources` say different things",
+        ),
         ("imge: y", "5 unknown key `imge`"),
         ("user: 1000", "11 expected text, found `1000`"),
         ("command: [sleep, 10]", "22 expected text, found `10`"),

@@ -1,10 +1,12 @@
-//! The `.env` file of an instance, as hub and agent agree on it and Compose reads it: one variable a line, always quoted, so that no value can become a second line or be expanded.
+//! The `.env` file of an instance, as hub and agent agree on it and Compose reads it. One variable a line, always quoted, so that no value can
+//! become a second line, end its quotes or be expanded.
 
+use crate::name::VariableName;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use crate::name::VariableName;
 
-/// Writes variables in name order. Values without quotes and line ends stand in single quotes (literal), others in double quotes with escapes.
+/// Writes variables in name order. Values without quotes, backslashes and line ends stand in single quotes (literal), others in double quotes with
+/// escapes: Compose's reader takes a backslash before the closing single quote for an escape.
 pub fn write(variables: &BTreeMap<VariableName, String>) -> String {
     let mut out = String::new();
     for (name, value) in variables {
@@ -32,18 +34,16 @@ fn escape(value: &str) -> String {
 
 /// Reads what [`write`] wrote. None where the text has another form.
 pub fn parse(text: &str) -> Option<BTreeMap<VariableName, String>> {
-    text.lines()
-        .filter(|line| !line.is_empty())
-        .map(|line| {
-            let (name, value) = line.split_once('=')?;
-            let value = if let Some(quoted) = value.strip_prefix('\'') {
-                quoted.strip_suffix('\'')?.to_owned()
-            } else {
-                unescape(value.strip_prefix('"')?.strip_suffix('"')?)?
-            };
-            Some((VariableName::try_from(name).ok()?, value))
-        })
-        .collect()
+    let line = |line: &str| {
+        let (name, value) = line.split_once('=')?;
+        let value = if let Some(quoted) = value.strip_prefix('\'') {
+            quoted.strip_suffix('\'').filter(|inner| !inner.contains(['\'', '\\']))?.to_owned()
+        } else {
+            unescape(value.strip_prefix('"')?.strip_suffix('"')?)?
+        };
+        Some((VariableName::try_from(name).ok()?, value))
+    };
+    text.split('\n').filter(|text| !text.is_empty()).map(line).collect()
 }
 
 fn unescape(value: &str) -> Option<String> {
@@ -54,8 +54,10 @@ fn unescape(value: &str) -> Option<String> {
             '\\' => out.push(match chars.next()? {
                 'n' => '\n',
                 'r' => '\r',
-                other => other,
+                other @ ('\\' | '"' | '$') => other,
+                _ => return None,
             }),
+            '"' | '$' => return None,
             c => out.push(c),
         }
     }
@@ -67,9 +69,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn one(value: &str) -> String {
+        write(&BTreeMap::from([(VariableName::try_from("A").unwrap(), value.to_owned())]))
+    }
+
+    #[test]
+    fn written_forms() {
+        assert_eq!(one("20000"), "A='20000'\n");
+        assert_eq!(one("$HOME ${X} \"q\" #c"), "A='$HOME ${X} \"q\" #c'\n");
+        assert_eq!(one("it's $5"), "A=\"it's \\$5\"\n");
+        assert_eq!(one("ends with \\"), "A=\"ends with \\\\\"\n");
+        assert_eq!(one("a\nB='x'"), "A=\"a\\nB='x'\"\n");
+    }
+
+    #[test]
+    fn other_forms_are_refused() {
+        for bad in ["A=1", "A='1", "a='1'", "A=\"\\x\"", "A=\"a\"b\"", "A='a'b'", "A=\"$B\"", "# A='1'", "A='a\\'"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn read_back(values in proptest::collection::vec("(.|\n|\r){0,20}", 0..5)) {
+        fn read_back(values in proptest::collection::vec("(.|\n|\r|'|\\\\){0,20}", 0..5)) {
             let variables: BTreeMap<VariableName, String> = values
                 .into_iter()
                 .enumerate()
@@ -78,6 +100,10 @@ mod tests {
             let text = write(&variables);
             prop_assert_eq!(text.lines().count(), variables.len());
             prop_assert_eq!(parse(&text), Some(variables));
+        }
+        #[test]
+        fn any_text_is_answered(text in "(.|\n|\"|'|=){0,40}") {
+            let _ = parse(&text);
         }
     }
 }

@@ -2,14 +2,17 @@
 
 use super::{MountedFile, Place, SpecError, map};
 use crate::containers::desired::{
-    AttachmentSpec, Condition, ContainerSpec, Dependency, Environment, HealthSpec, Limits, Modes, MountSource, MountSpec,
-    NetworkChoice, PortSpec, Pull, Restart,
+    AttachmentSpec, Condition, ContainerSpec, Dependency, Environment, HealthSpec, Limits, Modes,
+    MountSource, MountSpec, NetworkChoice, PortSpec, Pull, Restart,
 };
 use crate::containers::labels;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tenantry_compose::{self as compose, Access, BindSource, FileSource, HealthTest, MountKind, NetworkMode, Project, ProjectName, Words};
+use tenantry_compose::{
+    self as compose, Access, BindSource, FileSource, HealthTest, MountKind, NetworkMode, Project,
+    ProjectName, Words,
+};
 use tenantry_schema::secret::Secret;
 
 /// Of the engine's default driver, and rotated: an unbounded log fills a disk.
@@ -44,7 +47,13 @@ impl Translation<'_> {
         let spec = ContainerSpec {
             name: format!("{}-{}-1", self.name, self.key),
             image: service.image.as_str().to_owned(),
-            env: Environment(service.environment.iter().map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned()))).collect()),
+            env: Environment(
+                service
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())))
+                    .collect(),
+            ),
             command: service.command.as_ref().map(words),
             entrypoint: service.entrypoint.as_ref().map(words),
             working_dir: service.working_dir.clone(),
@@ -54,7 +63,11 @@ impl Translation<'_> {
             labels: self.labels()?,
             mounts,
             ports: service.ports.iter().map(port).collect(),
-            expose: service.expose.iter().map(|port| format!("{}/{}", port.target, port.protocol)).collect(),
+            expose: service
+                .expose
+                .iter()
+                .map(|port| format!("{}/{}", port.target, port.protocol))
+                .collect(),
             network: self.network()?,
             healthcheck: service.healthcheck.as_ref().map(health),
             restart: restart(service.restart),
@@ -69,9 +82,17 @@ impl Translation<'_> {
             stop_grace: service.stop_grace_period.map(whole_seconds),
             init: service.init,
             read_only: service.read_only,
-            ulimits: service.ulimits.iter().map(|(name, limit)| (name.clone(), (limit.soft, limit.hard))).collect(),
+            ulimits: service
+                .ulimits
+                .iter()
+                .map(|(name, limit)| (name.clone(), (limit.soft, limit.hard)))
+                .collect(),
             sysctls: map(&service.sysctls),
-            extra_hosts: service.extra_hosts.iter().map(|(host, address)| format!("{host}:{address}")).collect(),
+            extra_hosts: service
+                .extra_hosts
+                .iter()
+                .map(|(host, address)| format!("{host}:{address}"))
+                .collect(),
             dns: service.dns.iter().map(ToString::to_string).collect(),
             dns_search: service.dns_search.clone(),
             dns_opt: service.dns_opt.clone(),
@@ -80,7 +101,10 @@ impl Translation<'_> {
             group_add: set(&service.group_add),
             tty: service.tty,
             stdin_open: service.stdin_open,
-            modes: Modes { platform: service.platform.clone(), ..Modes::default() },
+            modes: Modes {
+                platform: service.platform.clone(),
+                ..Modes::default()
+            },
         };
         Ok((spec, seen, files))
     }
@@ -92,7 +116,13 @@ impl Translation<'_> {
                 compose::Condition::Healthy => Condition::Healthy,
                 compose::Condition::Completed => Condition::Completed,
             };
-            (name.to_string(), Dependency { condition, required: how.required })
+            (
+                name.to_string(),
+                Dependency {
+                    condition,
+                    required: how.required,
+                },
+            )
         });
         all.collect()
     }
@@ -101,22 +131,38 @@ impl Translation<'_> {
     pub(super) fn pull(&self) -> Pull {
         match self.service.pull_policy {
             Some(compose::PullPolicy::Never) => Pull::Never,
-            Some(compose::PullPolicy::Always | compose::PullPolicy::Missing) | None => Pull::Missing,
+            Some(compose::PullPolicy::Always | compose::PullPolicy::Missing) | None => {
+                Pull::Missing
+            }
         }
     }
 
-    fn mount(&self, mount: &compose::Mount, seen: &mut Seen, files: &mut Vec<MountedFile>) -> Result<MountSpec, SpecError> {
+    fn mount(
+        &self,
+        mount: &compose::Mount,
+        seen: &mut Seen,
+        files: &mut Vec<MountedFile>,
+    ) -> Result<MountSpec, SpecError> {
         let (source, read_only) = match &mount.kind {
-            MountKind::Bind { source, propagation, .. } => {
+            MountKind::Bind {
+                source,
+                propagation,
+                ..
+            } => {
                 let path = match source {
                     BindSource::Project(path) => self.own(path.as_str()),
                     BindSource::Server(path) => PathBuf::from(path),
                 };
                 self.see(&path, seen);
-                let propagation = propagation.map(|propagation| propagation_text(propagation).to_owned());
+                let propagation =
+                    propagation.map(|propagation| propagation_text(propagation).to_owned());
                 (MountSource::Bind { path, propagation }, mount.read_only)
             }
-            MountKind::Volume { name, nocopy, subpath } => {
+            MountKind::Volume {
+                name,
+                nocopy,
+                subpath,
+            } => {
                 let source = match name {
                     Some(name) => MountSource::Volume {
                         name: self.project.volume_name(self.name, name),
@@ -127,14 +173,49 @@ impl Translation<'_> {
                 };
                 (source, mount.read_only)
             }
-            MountKind::Tmpfs { size, mode, options } => (tmpfs(*size, *mode, options, mount.read_only), mount.read_only),
+            MountKind::Tmpfs {
+                size,
+                mode,
+                options,
+            } => (
+                tmpfs(*size, *mode, options, mount.read_only),
+                mount.read_only,
+            ),
             MountKind::Secret { name, access } => {
-                let source = self.project.secrets.get(name).ok_or_else(|| self.refuse(format!("there is no secret `{name}`")))?;
-                (self.file(source, self.place.secrets, name.as_str(), access, seen, files)?, true)
+                let source = self
+                    .project
+                    .secrets
+                    .get(name)
+                    .ok_or_else(|| self.refuse(format!("there is no secret `{name}`")))?;
+                (
+                    self.file(
+                        source,
+                        self.place.secrets,
+                        name.as_str(),
+                        access,
+                        seen,
+                        files,
+                    )?,
+                    true,
+                )
             }
             MountKind::Config { name, access } => {
-                let source = self.project.configs.get(name).ok_or_else(|| self.refuse(format!("there is no config `{name}`")))?;
-                (self.file(source, self.place.configs, name.as_str(), access, seen, files)?, true)
+                let source = self
+                    .project
+                    .configs
+                    .get(name)
+                    .ok_or_else(|| self.refuse(format!("there is no config `{name}`")))?;
+                (
+                    self.file(
+                        source,
+                        self.place.configs,
+                        name.as_str(),
+                        access,
+                        seen,
+                        files,
+                    )?,
+                    true,
+                )
             }
         };
         Ok(MountSpec { source, read_only })
@@ -154,39 +235,68 @@ impl Translation<'_> {
             FileSource::File(path) => {
                 let path = self.own(path.as_str());
                 self.see(&path, seen);
-                return Ok(MountSource::Bind { path, propagation: None });
+                return Ok(MountSource::Bind {
+                    path,
+                    propagation: None,
+                });
             }
             FileSource::Environment { variable, content } => (folder.join(variable), content),
             FileSource::Content(content) => (folder.join(name), content),
         };
-        let (uid, gid) = (self.id(access.uid.as_deref())?, self.id(access.gid.as_deref())?);
+        let (uid, gid) = (
+            self.id(access.uid.as_deref())?,
+            self.id(access.gid.as_deref())?,
+        );
         let mode = access.mode.unwrap_or(FILE_MODE);
         let digest = self.place.key.file(content.expose().as_bytes());
         // Owner and permissions are seen inside as well.
         seen.insert(path.clone(), format!("{digest} {mode:o} {uid:?} {gid:?}"));
-        files.push(MountedFile { path: path.clone(), content: Secret::new(content.expose().to_owned()), mode, uid, gid });
-        Ok(MountSource::Bind { path, propagation: None })
+        files.push(MountedFile {
+            path: path.clone(),
+            content: Secret::new(content.expose().to_owned()),
+            mode,
+            uid,
+            gid,
+        });
+        Ok(MountSource::Bind {
+            path,
+            propagation: None,
+        })
     }
 
     fn id(&self, text: Option<&str>) -> Result<Option<u32>, SpecError> {
-        text.map(|text| text.parse().map_err(|_| self.refuse(format!("`{text}` is not a number of a user or group")))).transpose()
+        text.map(|text| {
+            text.parse()
+                .map_err(|_| self.refuse(format!("`{text}` is not a number of a user or group")))
+        })
+        .transpose()
     }
 
     /// An empty path is the folder itself.
     fn own(&self, path: &str) -> PathBuf {
-        if path.is_empty() { self.place.folder.to_owned() } else { self.place.folder.join(path) }
+        if path.is_empty() {
+            self.place.folder.to_owned()
+        } else {
+            self.place.folder.join(path)
+        }
     }
 
     /// Every known file at or below a mounted path is an input.
     fn see(&self, mounted: &Path, seen: &mut Seen) {
-        let below = self.place.digests.range(mounted.to_owned()..).take_while(|(path, _)| path.starts_with(mounted));
+        let below = self
+            .place
+            .digests
+            .range(mounted.to_owned()..)
+            .take_while(|(path, _)| path.starts_with(mounted));
         seen.extend(below.map(|(path, digest)| (path.clone(), digest.clone())));
     }
 
     fn labels(&self) -> Result<BTreeMap<String, String>, SpecError> {
         let labels = map(&self.service.labels);
         match labels.keys().find(|name| !labels::is_free(name)) {
-            Some(taken) => Err(self.refuse(format!("the label `{taken}` is written by Tenantry and cannot be set"))),
+            Some(taken) => Err(self.refuse(format!(
+                "the label `{taken}` is written by Tenantry and cannot be set"
+            ))),
             None => Ok(labels),
         }
     }
@@ -195,14 +305,27 @@ impl Translation<'_> {
         match &self.service.network_mode {
             NetworkMode::Host => Ok(NetworkChoice::Mode("host".to_owned())),
             NetworkMode::None => Ok(NetworkChoice::Mode("none".to_owned())),
-            NetworkMode::Service(other) => {
-                Err(self.refuse(format!("the network of another service (`{other}`) cannot be shared yet")))
+            NetworkMode::Service(other) => Err(self.refuse(format!(
+                "the network of another service (`{other}`) cannot be shared yet"
+            ))),
+            NetworkMode::Networks if self.service.networks.is_empty() => {
+                Ok(NetworkChoice::Mode("none".to_owned()))
             }
-            NetworkMode::Networks if self.service.networks.is_empty() => Ok(NetworkChoice::Mode("none".to_owned())),
             NetworkMode::Networks => {
                 let networks = self.service.networks.iter().map(|(name, attachment)| {
-                    let aliases = attachment.aliases.iter().cloned().chain([self.key.to_owned()]).collect();
-                    (self.project.network_name(self.name, name), AttachmentSpec { aliases, ..AttachmentSpec::default() })
+                    let aliases = attachment
+                        .aliases
+                        .iter()
+                        .cloned()
+                        .chain([self.key.to_owned()])
+                        .collect();
+                    (
+                        self.project.network_name(self.name, name),
+                        AttachmentSpec {
+                            aliases,
+                            ..AttachmentSpec::default()
+                        },
+                    )
                 });
                 Ok(NetworkChoice::Networks(networks.collect()))
             }
@@ -211,11 +334,17 @@ impl Translation<'_> {
 
     fn logging(&self) -> (String, BTreeMap<String, String>) {
         let logging = self.service.logging.as_ref();
-        let driver = logging.and_then(|logging| logging.driver.as_deref()).unwrap_or(LOG_DRIVER);
-        let mut options = logging.map(|logging| map(&logging.options)).unwrap_or_default();
+        let driver = logging
+            .and_then(|logging| logging.driver.as_deref())
+            .unwrap_or(LOG_DRIVER);
+        let mut options = logging
+            .map(|logging| map(&logging.options))
+            .unwrap_or_default();
         if driver == LOG_DRIVER {
             for (name, value) in LOG_DEFAULTS {
-                options.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+                options
+                    .entry(name.to_owned())
+                    .or_insert_with(|| value.to_owned());
             }
         }
         (driver.to_owned(), options)
@@ -224,25 +353,41 @@ impl Translation<'_> {
     /// No process gains privileges by a set-user-id program, unless the file says otherwise.
     fn security_opt(&self) -> BTreeSet<String> {
         let mut options = set(&self.service.security_opt);
-        if !self.service.privileged && !options.iter().any(|option| option.starts_with("no-new-privileges")) {
+        if !self.service.privileged
+            && !options
+                .iter()
+                .any(|option| option.starts_with("no-new-privileges"))
+        {
             options.insert("no-new-privileges:true".to_owned());
         }
         options
     }
 
     fn refuse(&self, what: String) -> SpecError {
-        SpecError::Service { service: self.key.to_owned(), what }
+        SpecError::Service {
+            service: self.key.to_owned(),
+            what,
+        }
     }
 }
 
 fn tmpfs(size: Option<u64>, mode: Option<u32>, options: &[String], read_only: bool) -> MountSource {
     if options.is_empty() {
-        return MountSource::Tmpfs { size: size.map(signed), mode };
+        return MountSource::Tmpfs {
+            size: size.map(signed),
+            mode,
+        };
     }
     let size = size.map(|size| format!("size={size}"));
     let mode = mode.map(|mode| format!("mode={mode:o}"));
     let read_only = read_only.then(|| "ro".to_owned());
-    let all: Vec<_> = options.iter().cloned().chain(size).chain(mode).chain(read_only).collect();
+    let all: Vec<_> = options
+        .iter()
+        .cloned()
+        .chain(size)
+        .chain(mode)
+        .chain(read_only)
+        .collect();
     MountSource::TmpfsOptions(all.join(","))
 }
 
@@ -285,7 +430,9 @@ fn restart(restart: compose::Restart) -> Restart {
         compose::Restart::No => Restart::No,
         compose::Restart::Always => Restart::Always,
         compose::Restart::UnlessStopped => Restart::UnlessStopped,
-        compose::Restart::OnFailure { retries } => Restart::OnFailure { max: retries.map(i64::from) },
+        compose::Restart::OnFailure { retries } => Restart::OnFailure {
+            max: retries.map(i64::from),
+        },
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{FLEET, depend, key, mount_volume, service};
 use crate::containers::desired::{
-    Condition, DeviceSpec, HealthSpec, MountSource, MountSpec, NetworkChoice, NetworkSpec, PortSpec, Restart, ServiceSpec,
+    Condition, DeviceSpec, HealthSpec, MountSource, MountSpec, NetworkChoice, NetworkSpec,
+    PortSpec, Restart, ServiceSpec,
 };
 use crate::containers::inputs::InputsKey;
 use proptest::prelude::*;
@@ -18,13 +19,22 @@ type Change = fn(&mut ServiceSpec);
 /// One change for every input, those with an inner structure several times.
 const CHANGES: &[(&str, Change)] = &[
     ("variable", |s| {
-        s.container.env.0.insert("A".into(), Secret::new("1".into()));
+        s.container
+            .env
+            .0
+            .insert("A".into(), Secret::new("1".into()));
     }),
     ("value", |s| {
-        s.container.env.0.insert("A".into(), Secret::new("2".into()));
+        s.container
+            .env
+            .0
+            .insert("A".into(), Secret::new("2".into()));
     }),
     ("variable and value run together", |s| {
-        s.container.env.0.insert("A1".into(), Secret::new(String::new()));
+        s.container
+            .env
+            .0
+            .insert("A1".into(), Secret::new(String::new()));
     }),
     ("file", |s| {
         s.files.insert("/srv/a".into(), "1".into());
@@ -32,10 +42,16 @@ const CHANGES: &[(&str, Change)] = &[
     ("file content", |s| {
         s.files.insert("/srv/a".into(), "2".into());
     }),
-    ("command", |s| s.container.command = Some(vec!["a b".into()])),
-    ("command in two words", |s| s.container.command = Some(vec!["a".into(), "b".into()])),
+    ("command", |s| {
+        s.container.command = Some(vec!["a b".into()])
+    }),
+    ("command in two words", |s| {
+        s.container.command = Some(vec!["a".into(), "b".into()])
+    }),
     ("empty command", |s| s.container.command = Some(vec![])),
-    ("entrypoint", |s| s.container.entrypoint = Some(vec!["a b".into()])),
+    ("entrypoint", |s| {
+        s.container.entrypoint = Some(vec!["a b".into()])
+    }),
     ("folder", |s| s.container.working_dir = Some("/a".into())),
     ("user", |s| s.container.user = Some("a".into())),
     ("hostname", |s| s.container.hostname = Some("a".into())),
@@ -46,54 +62,123 @@ const CHANGES: &[(&str, Change)] = &[
     ("volume", |s| mount_volume(s, "v", "/a")),
     ("volume elsewhere", |s| mount_volume(s, "v", "/b")),
     ("anonymous volume", |s| {
-        s.container.mounts.insert("/a".into(), MountSpec { source: MountSource::Anonymous, read_only: false });
+        s.container.mounts.insert(
+            "/a".into(),
+            MountSpec {
+                source: MountSource::Anonymous,
+                read_only: false,
+            },
+        );
     }),
     ("bind", |s| {
-        let source = MountSource::Bind { path: "/a".into(), propagation: None };
-        s.container.mounts.insert("/a".into(), MountSpec { source, read_only: false });
+        let source = MountSource::Bind {
+            path: "/a".into(),
+            propagation: None,
+        };
+        s.container.mounts.insert(
+            "/a".into(),
+            MountSpec {
+                source,
+                read_only: false,
+            },
+        );
     }),
     ("read-only bind", |s| {
-        let source = MountSource::Bind { path: "/a".into(), propagation: None };
-        s.container.mounts.insert("/a".into(), MountSpec { source, read_only: true });
+        let source = MountSource::Bind {
+            path: "/a".into(),
+            propagation: None,
+        };
+        s.container.mounts.insert(
+            "/a".into(),
+            MountSpec {
+                source,
+                read_only: true,
+            },
+        );
     }),
     ("tmpfs", |s| {
-        let source = MountSource::Tmpfs { size: Some(1), mode: None };
-        s.container.mounts.insert("/a".into(), MountSpec { source, read_only: false });
+        let source = MountSource::Tmpfs {
+            size: Some(1),
+            mode: None,
+        };
+        s.container.mounts.insert(
+            "/a".into(),
+            MountSpec {
+                source,
+                read_only: false,
+            },
+        );
     }),
     ("port", |s| {
-        s.container.ports.insert(PortSpec { container: 80, protocol: "tcp".into(), host_ip: None, host: Some("81".into()) });
+        s.container.ports.insert(PortSpec {
+            container: 80,
+            protocol: "tcp".into(),
+            host_ip: None,
+            host: Some("81".into()),
+        });
     }),
     ("port on loopback", |s| {
         let host_ip = Some("127.0.0.1".into());
-        s.container.ports.insert(PortSpec { container: 80, protocol: "tcp".into(), host_ip, host: Some("81".into()) });
+        s.container.ports.insert(PortSpec {
+            container: 80,
+            protocol: "tcp".into(),
+            host_ip,
+            host: Some("81".into()),
+        });
     }),
     ("exposed port", |s| {
         s.container.expose.insert("80/tcp".into());
     }),
-    ("network mode", |s| s.container.network = NetworkChoice::Mode("none".into())),
+    ("network mode", |s| {
+        s.container.network = NetworkChoice::Mode("none".into())
+    }),
     ("alias", |s| {
-        let NetworkChoice::Networks(networks) = &mut s.container.network else { return };
-        networks.values_mut().for_each(|network| drop(network.aliases.insert("other".into())));
+        let NetworkChoice::Networks(networks) = &mut s.container.network else {
+            return;
+        };
+        for network in networks.values_mut() {
+            network.aliases.insert("other".into());
+        }
     }),
     ("fixed address", |s| {
-        let NetworkChoice::Networks(networks) = &mut s.container.network else { return };
-        networks.values_mut().for_each(|network| network.ipv4 = Some("10.0.0.2".into()));
+        let NetworkChoice::Networks(networks) = &mut s.container.network else {
+            return;
+        };
+        for network in networks.values_mut() {
+            network.ipv4 = Some("10.0.0.2".into());
+        }
     }),
     ("health check", |s| {
-        let none = HealthSpec { test: None, interval: None, timeout: None, start_period: None, start_interval: None, retries: None };
-        s.container.healthcheck = Some(HealthSpec { test: Some(vec!["NONE".into()]), ..none });
+        let none = HealthSpec {
+            test: None,
+            interval: None,
+            timeout: None,
+            start_period: None,
+            start_interval: None,
+            retries: None,
+        };
+        s.container.healthcheck = Some(HealthSpec {
+            test: Some(vec!["NONE".into()]),
+            ..none
+        });
     }),
     ("restart", |s| s.container.restart = Restart::No),
-    ("restart count", |s| s.container.restart = Restart::OnFailure { max: Some(2) }),
+    ("restart count", |s| {
+        s.container.restart = Restart::OnFailure { max: Some(2) }
+    }),
     ("memory", |s| s.container.limits.memory = Some(1)),
     ("processors", |s| s.container.limits.nano_cpus = Some(1)),
     ("processes", |s| s.container.limits.pids = Some(1)),
     ("log driver", |s| s.container.log_driver = "none".into()),
     ("log option", |s| {
-        s.container.log_options.insert("max-size".into(), "1m".into());
+        s.container
+            .log_options
+            .insert("max-size".into(), "1m".into());
     }),
     ("security option", |s| {
-        s.container.security_opt.insert("no-new-privileges:true".into());
+        s.container
+            .security_opt
+            .insert("no-new-privileges:true".into());
     }),
     ("capability added", |s| {
         s.container.cap_add.insert("CHOWN".into());
@@ -102,7 +187,9 @@ const CHANGES: &[(&str, Change)] = &[
         s.container.cap_drop.insert("CHOWN".into());
     }),
     ("privileged", |s| s.container.privileged = true),
-    ("stop signal", |s| s.container.stop_signal = Some("SIGINT".into())),
+    ("stop signal", |s| {
+        s.container.stop_signal = Some("SIGINT".into())
+    }),
     ("stop grace", |s| s.container.stop_grace = Some(1)),
     ("init", |s| s.container.init = Some(true)),
     ("read-only", |s| s.container.read_only = true),
@@ -110,15 +197,27 @@ const CHANGES: &[(&str, Change)] = &[
         s.container.ulimits.insert("nofile".into(), (1, 2));
     }),
     ("sysctl", |s| {
-        s.container.sysctls.insert("net.core.somaxconn".into(), "9".into());
+        s.container
+            .sysctls
+            .insert("net.core.somaxconn".into(), "9".into());
     }),
-    ("extra host", |s| s.container.extra_hosts.push("a:10.0.0.1".into())),
+    ("extra host", |s| {
+        s.container.extra_hosts.push("a:10.0.0.1".into())
+    }),
     ("name server", |s| s.container.dns.push("10.0.0.1".into())),
-    ("search domain", |s| s.container.dns_search.push("a.example".into())),
-    ("resolver option", |s| s.container.dns_opt.push("ndots:1".into())),
+    ("search domain", |s| {
+        s.container.dns_search.push("a.example".into())
+    }),
+    ("resolver option", |s| {
+        s.container.dns_opt.push("ndots:1".into())
+    }),
     ("shared memory", |s| s.container.shm_size = Some(1)),
     ("device", |s| {
-        let device = DeviceSpec { host: "/dev/fuse".into(), container: "/dev/fuse".into(), permissions: "rwm".into() };
+        let device = DeviceSpec {
+            host: "/dev/fuse".into(),
+            container: "/dev/fuse".into(),
+            permissions: "rwm".into(),
+        };
         s.container.devices.insert(device);
     }),
     ("group", |s| {
@@ -126,8 +225,12 @@ const CHANGES: &[(&str, Change)] = &[
     }),
     ("terminal", |s| s.container.tty = true),
     ("standard input", |s| s.container.stdin_open = true),
-    ("pid namespace", |s| s.container.modes.pid = Some("host".into())),
-    ("ipc namespace", |s| s.container.modes.ipc = Some("host".into())),
+    ("pid namespace", |s| {
+        s.container.modes.pid = Some("host".into())
+    }),
+    ("ipc namespace", |s| {
+        s.container.modes.ipc = Some("host".into())
+    }),
 ];
 
 #[test]
@@ -145,10 +248,22 @@ fn every_input_changes_the_digest_and_no_two_alike() {
 #[test]
 fn image_and_key_are_inputs_and_network_and_file_have_digests_of_their_own() {
     let web = service("web");
-    assert_ne!(key().container(&web, "sha256:1"), key().container(&web, "sha256:2"));
-    assert_ne!(InputsKey::new(Secret::new(vec![8; 32])).container(&web, "sha256:1"), key().container(&web, "sha256:1"));
+    assert_ne!(
+        key().container(&web, "sha256:1"),
+        key().container(&web, "sha256:2")
+    );
+    assert_ne!(
+        InputsKey::new(Secret::new(vec![8; 32])).container(&web, "sha256:1"),
+        key().container(&web, "sha256:1")
+    );
     let network = NetworkSpec::default();
-    assert_ne!(key().network(&network), key().network(&NetworkSpec { internal: true, ..NetworkSpec::default() }));
+    assert_ne!(
+        key().network(&network),
+        key().network(&NetworkSpec {
+            internal: true,
+            ..NetworkSpec::default()
+        })
+    );
     assert_ne!(key().file(b"a"), key().file(b"b"));
     assert_eq!(key().file(b"a"), key().file(b"a"));
 }
@@ -165,7 +280,10 @@ fn name_dependencies_and_image_name_are_no_inputs() {
 #[test]
 fn nothing_secret_is_printed() {
     let mut web = service("web");
-    web.container.env.0.insert("PASSWORD".into(), Secret::new("hunter2".into()));
+    web.container
+        .env
+        .0
+        .insert("PASSWORD".into(), Secret::new("hunter2".into()));
     web.container.command = Some(vec!["serve".into(), "--password=hunter2".into()]);
     web.container.labels.insert("a".into(), "hunter2".into());
     let input = super::instance([("web", web)]);

@@ -62,27 +62,48 @@ fn drift() -> impl Strategy<Value = Drift> {
     ]
 }
 
-const STATES: [State; 7] =
-    [State::Created, State::Running, State::Paused, State::Restarting, State::Exited, State::Removing, State::Dead];
+const STATES: [State; 7] = [
+    State::Created,
+    State::Running,
+    State::Paused,
+    State::Restarting,
+    State::Exited,
+    State::Removing,
+    State::Dead,
+];
 
 fn happen(drift: &Drift, model: &mut Model, input: &mut InstanceInput) {
     let free_id = model.id();
-    let taken = |model: &Model, name: &str| model.state.containers.iter().any(|container| container.name == name);
+    let taken = |model: &Model, name: &str| {
+        model
+            .state
+            .containers
+            .iter()
+            .any(|container| container.name == name)
+    };
     let strange = |container: &Container| container.owner == Owner::default();
     let pick = |model: &Model, at: usize| {
-        let ours: Vec<_> = (0..model.state.containers.len()).filter(|at| !strange(&model.state.containers[*at])).collect();
+        let ours: Vec<_> = (0..model.state.containers.len())
+            .filter(|at| !strange(&model.state.containers[*at]))
+            .collect();
         (!ours.is_empty()).then(|| ours[at % ours.len()])
     };
-    let mut with = |model: &mut Model, at: usize, act: &mut dyn FnMut(&mut Container)| {
+    let with = |model: &mut Model, at: usize, act: &mut dyn FnMut(&mut Container)| {
         if let Some(at) = pick(model, at) {
             act(&mut model.state.containers[at]);
         }
     };
     match drift {
         Drift::State(at, state) => with(model, *at, &mut |c| c.state = STATES[*state]),
-        Drift::Exit(at, code) => with(model, *at, &mut |c| (c.state, c.exit_code) = (State::Exited, Some(*code))),
+        Drift::Exit(at, code) => with(model, *at, &mut |c| {
+            (c.state, c.exit_code) = (State::Exited, Some(*code))
+        }),
         Drift::Health(at, good) => with(model, *at, &mut |c| {
-            c.health = if *good { ContainerHealth::Healthy } else { ContainerHealth::Unhealthy };
+            c.health = if *good {
+                ContainerHealth::Healthy
+            } else {
+                ContainerHealth::Unhealthy
+            };
         }),
         Drift::Remove(at) => {
             if let Some(at) = pick(model, *at) {
@@ -97,10 +118,17 @@ fn happen(drift: &Drift, model: &mut Model, input: &mut InstanceInput) {
         }
         Drift::Disconnect(at) => with(model, *at, &mut |c| c.networks.clear()),
         Drift::ConnectElsewhere(at) => {
-            with(model, *at, &mut |c| drop(c.networks.insert("bridge".to_owned(), Attachment::default())));
+            with(model, *at, &mut |c| {
+                drop(
+                    c.networks
+                        .insert("bridge".to_owned(), Attachment::default()),
+                )
+            });
         }
         Drift::Realias(at) => with(model, *at, &mut |c| {
-            c.networks.values_mut().for_each(|network| network.aliases = Some(["other".to_owned()].into()));
+            c.networks
+                .values_mut()
+                .for_each(|network| network.aliases = Some(["other".to_owned()].into()));
         }),
         Drift::RemoveNetwork => {
             for container in &mut model.state.containers {
@@ -113,16 +141,26 @@ fn happen(drift: &Drift, model: &mut Model, input: &mut InstanceInput) {
         }
         // Without our mark only a service of the file makes it ours; any other would be a stranger that has our name.
         Drift::Unlabel(at) => with(model, *at, &mut |c| {
-            if c.owner.service.as_ref().is_some_and(|service| input.services.contains_key(service)) {
+            if c.owner
+                .service
+                .as_ref()
+                .is_some_and(|service| input.services.contains_key(service))
+            {
                 (c.owner.fleet, c.owner.inputs) = (None, None);
             }
         }),
-        Drift::Relabel(at) => with(model, *at, &mut |c| c.owner.inputs = Some("other".to_owned())),
+        Drift::Relabel(at) => with(model, *at, &mut |c| {
+            c.owner.inputs = Some("other".to_owned())
+        }),
         Drift::Duplicate(at) => {
             if let Some(at) = pick(model, *at) {
                 let container = model.state.containers[at].clone();
                 let name = format!("copy-{free_id}");
-                model.state.containers.push(Container { id: free_id, name, ..container });
+                model.state.containers.push(Container {
+                    id: free_id,
+                    name,
+                    ..container
+                });
             }
         }
         Drift::Orphan(at) => with(model, *at, &mut |c| {
@@ -132,25 +170,47 @@ fn happen(drift: &Drift, model: &mut Model, input: &mut InstanceInput) {
             if let Some(at) = pick(model, 0) {
                 let container = model.state.containers[at].clone();
                 let name = format!("stranger-{free_id}");
-                model.state.containers.push(Container { id: free_id, name, owner: Owner::default(), ..container });
+                model.state.containers.push(Container {
+                    id: free_id,
+                    name,
+                    owner: Owner::default(),
+                    state: State::Running,
+                    ..container
+                });
             }
         }
         Drift::RemoveImage => model.state.images.clear(),
-        Drift::Retag => drop(model.state.images.insert("busybox:1".to_owned(), format!("sha256:{free_id}"))),
+        Drift::Retag => drop(
+            model
+                .state
+                .images
+                .insert("busybox:1".to_owned(), format!("sha256:{free_id}")),
+        ),
         Drift::Change(at) => {
             if let Some(service) = input.services.values_mut().nth(*at) {
-                service.container.env.0.insert("CHANGED".to_owned(), Secret::new(free_id));
+                service
+                    .container
+                    .env
+                    .0
+                    .insert("CHANGED".to_owned(), Secret::new(free_id));
             }
         }
         Drift::ChangeNetwork => {
             let options = [("a".to_owned(), free_id)].into();
-            let spec = NetworkSpec { key: "default".to_owned(), options, ..NetworkSpec::default() };
+            let spec = NetworkSpec {
+                key: "default".to_owned(),
+                options,
+                ..NetworkSpec::default()
+            };
             input.networks.insert("acme_default".to_owned(), spec);
         }
         Drift::RemoveService(at) => {
             let name = ["db", "job", "web"][*at];
             input.services.remove(name);
-            input.services.values_mut().for_each(|service| drop(service.depends_on.remove(name)));
+            input
+                .services
+                .values_mut()
+                .for_each(|service| service.depends_on.retain(|on, _| on != name));
         }
         // The agent dies in the middle of a pass.
         Drift::OnePass(count) => {
@@ -164,23 +224,44 @@ fn happen(drift: &Drift, model: &mut Model, input: &mut InstanceInput) {
 }
 
 fn plan(input: &InstanceInput, model: &Model) -> Pass {
-    let facts = Facts { now: Timestamp::UNIX_EPOCH, hold_disruptive: false, pace: &Pace::default(), key: &key() };
+    let facts = Facts {
+        now: Timestamp::UNIX_EPOCH,
+        hold_disruptive: false,
+        pace: &Pace::default(),
+        key: &key(),
+    };
     converge(input, &model.state, &facts)
 }
 
 /// A checker of its own: looks at the engine alone, at the moment at which a service is started.
 fn dependencies_hold(step: &Step, input: &InstanceInput, model: &Model) -> Result<(), String> {
     let starts = matches!(step.action, Action::Start { .. } | Action::Recreate { .. });
-    let Some(service) = step.service.as_ref().filter(|_| starts).and_then(|name| input.services.get(name)) else {
+    let Some(service) = step
+        .service
+        .as_ref()
+        .filter(|_| starts)
+        .and_then(|name| input.services.get(name))
+    else {
         return Ok(());
     };
     for (other, dependency) in &service.depends_on {
-        let found = model.state.containers.iter().filter(|container| container.owner.serves(FLEET, PROJECT, other));
-        let met = found.into_iter().any(|container| match dependency.condition {
-            Condition::Started => container.state != State::Created,
-            Condition::Healthy => container.state == State::Running && container.health == ContainerHealth::Healthy,
-            Condition::Completed => container.state == State::Exited && container.exit_code == Some(0),
-        });
+        let found = model
+            .state
+            .containers
+            .iter()
+            .filter(|container| container.owner.serves(FLEET, PROJECT, other));
+        let met = found
+            .into_iter()
+            .any(|container| match dependency.condition {
+                Condition::Started => container.state != State::Created,
+                Condition::Healthy => {
+                    container.state == State::Running
+                        && container.health == ContainerHealth::Healthy
+                }
+                Condition::Completed => {
+                    container.state == State::Exited && container.exit_code == Some(0)
+                }
+            });
         if !met {
             return Err(format!("{step}: {other} is not {:?}", dependency.condition));
         }

@@ -6,8 +6,9 @@ mod model;
 mod table;
 
 use super::desired::{
-    AttachmentSpec, Condition, ContainerSpec, Dependency, Environment, InstanceInput, Limits, Modes, MountSource, MountSpec,
-    NetworkChoice, NetworkSpec, Pull, Restart, ServiceSpec, VolumeSpec, Wanted,
+    AttachmentSpec, Condition, ContainerSpec, Dependency, Environment, InstanceInput, Limits,
+    Modes, MountSource, MountSpec, NetworkChoice, NetworkSpec, Pull, Restart, ServiceSpec,
+    VolumeSpec, Wanted,
 };
 use super::inputs::InputsKey;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,10 @@ fn names(names: &[&str]) -> BTreeSet<String> {
 
 /// A service with the defaults of a Compose file, in the network `acme_default`.
 fn service(name: &str) -> ServiceSpec {
-    let attachment = AttachmentSpec { aliases: names(&[name]), ..AttachmentSpec::default() };
+    let attachment = AttachmentSpec {
+        aliases: names(&[name]),
+        ..AttachmentSpec::default()
+    };
     ServiceSpec {
         container: ContainerSpec {
             name: format!("{PROJECT}-{name}-1"),
@@ -77,23 +81,60 @@ fn service(name: &str) -> ServiceSpec {
 }
 
 fn mount_volume(service: &mut ServiceSpec, name: &str, target: &str) {
-    let source = MountSource::Volume { name: name.to_owned(), nocopy: false, subpath: None };
-    service.container.mounts.insert(target.to_owned(), MountSpec { source, read_only: false });
+    let source = MountSource::Volume {
+        name: name.to_owned(),
+        nocopy: false,
+        subpath: None,
+    };
+    service.container.mounts.insert(
+        target.to_owned(),
+        MountSpec {
+            source,
+            read_only: false,
+        },
+    );
 }
 
 fn depend(service: &mut ServiceSpec, on: &str, condition: Condition) {
-    service.depends_on.insert(on.to_owned(), Dependency { condition, required: true });
+    service.depends_on.insert(
+        on.to_owned(),
+        Dependency {
+            condition,
+            required: true,
+        },
+    );
 }
 
 fn instance(services: impl IntoIterator<Item = (&'static str, ServiceSpec)>) -> InstanceInput {
-    let services: BTreeMap<_, _> = services.into_iter().map(|(name, service)| (name.to_owned(), service)).collect();
-    let networks = services.values().flat_map(|service| service.container.network.networks()).map(|(name, _)| {
-        let key = name.trim_start_matches("acme_").to_owned();
-        (name.clone(), NetworkSpec { key, ..NetworkSpec::default() })
-    });
-    let volumes = services.values().flat_map(|service| service.container.volumes()).map(|name| {
-        (name.to_owned(), VolumeSpec { key: name.trim_start_matches("acme_").to_owned(), ..VolumeSpec::default() })
-    });
+    let services: BTreeMap<_, _> = services
+        .into_iter()
+        .map(|(name, service)| (name.to_owned(), service))
+        .collect();
+    let networks = services
+        .values()
+        .flat_map(|service| service.container.network.networks())
+        .map(|(name, _)| {
+            let key = name.trim_start_matches("acme_").to_owned();
+            (
+                name.clone(),
+                NetworkSpec {
+                    key,
+                    ..NetworkSpec::default()
+                },
+            )
+        });
+    let volumes = services
+        .values()
+        .flat_map(|service| service.container.volumes())
+        .map(|name| {
+            (
+                name.to_owned(),
+                VolumeSpec {
+                    key: name.trim_start_matches("acme_").to_owned(),
+                    ..VolumeSpec::default()
+                },
+            )
+        });
     InstanceInput {
         project: PROJECT.to_owned(),
         fleet: FLEET.to_owned(),

@@ -24,7 +24,12 @@ impl Model {
             }
             Action::EnsureNetwork(new) => self.make_network(new),
             Action::ReplaceNetwork { id, connected, new } => {
-                for container in self.state.containers.iter_mut().filter(|container| connected.contains(&container.id)) {
+                for container in self
+                    .state
+                    .containers
+                    .iter_mut()
+                    .filter(|container| connected.contains(&container.id))
+                {
                     container.networks.remove(&new.name);
                 }
                 self.remove_network(id)?;
@@ -37,23 +42,51 @@ impl Model {
             Action::Create(new) => {
                 self.create(new)?;
             }
-            Action::Recreate { old, new } => self.recreate(&old.iter().map(|old| old.id.clone()).collect::<Vec<_>>(), new)?,
-            Action::Connect { container, network, attachment, replace } => {
-                let network_id = self.state.networks.get(network).ok_or("no such network")?.id.clone();
+            Action::Recreate { old, new } => self.recreate(
+                &old.iter().map(|old| old.id.clone()).collect::<Vec<_>>(),
+                new,
+            )?,
+            Action::Connect {
+                container,
+                network,
+                attachment,
+                replace,
+            } => {
+                let network_id = self
+                    .state
+                    .networks
+                    .get(network)
+                    .ok_or("no such network")?
+                    .id
+                    .clone();
                 let there = &mut self.container(&container.id)?.networks;
                 if there.contains_key(network) && !replace {
                     return Err("already connected".to_owned());
                 }
                 let aliases = Some(attachment.aliases.clone());
-                there.insert(network.clone(), Attachment { network_id, endpoint_id: String::new(), aliases });
+                there.insert(
+                    network.clone(),
+                    Attachment {
+                        network_id,
+                        endpoint_id: String::new(),
+                        aliases,
+                    },
+                );
             }
             Action::Disconnect { container, network } => {
-                self.container(&container.id)?.networks.remove(network).ok_or("not connected")?;
+                self.container(&container.id)?
+                    .networks
+                    .remove(network)
+                    .ok_or("not connected")?;
             }
             Action::Rename { container, to } => self.rename(&container.id, to)?,
             Action::Unpause { container } => {
                 let container = self.container(&container.id)?;
-                assert_eq!(container.state, State::Paused, "only what is paused is thawed");
+                assert_eq!(
+                    container.state,
+                    State::Paused,
+                    "only what is paused is thawed"
+                );
                 container.state = State::Running;
             }
             Action::Start { container, .. } => self.start(&container.id)?,
@@ -65,7 +98,9 @@ impl Model {
 
     /// Time goes by: health checks pass, jobs end well, removals finish.
     pub(super) fn settle(&mut self, jobs: &[&str], healthy: &[&str]) {
-        self.state.containers.retain(|container| container.state != State::Removing);
+        self.state
+            .containers
+            .retain(|container| container.state != State::Removing);
         for container in &mut self.state.containers {
             let service = container.owner.service.as_deref().unwrap_or_default();
             if container.state == State::Restarting {
@@ -81,12 +116,20 @@ impl Model {
     }
 
     pub(super) fn container(&mut self, id: &str) -> Result<&mut Container, String> {
-        let found = self.state.containers.iter_mut().find(|container| container.id == id || container.name == id);
+        let found = self
+            .state
+            .containers
+            .iter_mut()
+            .find(|container| container.id == id || container.name == id);
         found.ok_or_else(|| format!("no container {id}"))
     }
 
     pub(super) fn by_service(&mut self, service: &str) -> &mut Container {
-        let found = self.state.containers.iter_mut().find(|container| container.owner.service.as_deref() == Some(service));
+        let found = self
+            .state
+            .containers
+            .iter_mut()
+            .find(|container| container.owner.service.as_deref() == Some(service));
         found.expect("the service has a container")
     }
 
@@ -101,9 +144,20 @@ impl Model {
     }
 
     fn remove_network(&mut self, id: &str) -> Result<(), String> {
-        let found = self.state.networks.iter().find(|(_, network)| network.id == id);
-        let name = found.map(|(name, _)| name.clone()).ok_or("no such network")?;
-        if self.state.containers.iter().any(|container| container.state.is_up() && container.networks.contains_key(&name)) {
+        let found = self
+            .state
+            .networks
+            .iter()
+            .find(|(_, network)| network.id == id);
+        let name = found
+            .map(|(name, _)| name.clone())
+            .ok_or("no such network")?;
+        if self
+            .state
+            .containers
+            .iter()
+            .any(|container| container.state.is_up() && container.networks.contains_key(&name))
+        {
             return Err("has active endpoints".to_owned());
         }
         self.state.networks.remove(&name);
@@ -111,19 +165,36 @@ impl Model {
     }
 
     fn create(&mut self, new: &NewContainer) -> Result<String, String> {
-        if self.state.containers.iter().any(|container| container.name == new.spec.name) {
+        if self
+            .state
+            .containers
+            .iter()
+            .any(|container| container.name == new.spec.name)
+        {
             return Err(format!("name {} is in use", new.spec.name));
         }
         if self.state.images.get(&names::image(&new.spec.image)) != Some(&new.image_id) {
             return Err("no such image".to_owned());
         }
         for volume in new.spec.volumes() {
-            assert!(self.state.volumes.contains(volume), "volume {volume} is made before its container");
+            assert!(
+                self.state.volumes.contains(volume),
+                "volume {volume} is made before its container"
+            );
         }
         let mut networks = BTreeMap::new();
         for (name, how) in new.spec.network.networks() {
-            assert!(self.state.networks.contains_key(name), "network {name} is made before its container");
-            networks.insert(name.clone(), Attachment { aliases: Some(how.aliases.clone()), ..Attachment::default() });
+            assert!(
+                self.state.networks.contains_key(name),
+                "network {name} is made before its container"
+            );
+            networks.insert(
+                name.clone(),
+                Attachment {
+                    aliases: Some(how.aliases.clone()),
+                    ..Attachment::default()
+                },
+            );
         }
         let id = self.id();
         self.state.containers.push(Container {
@@ -147,9 +218,15 @@ impl Model {
                 self.rename(id, &names::set_aside(&new.spec.name, id))?;
             }
         }
-        let there = self.state.containers.iter().find(|container| container.name == new.spec.name);
+        let there = self
+            .state
+            .containers
+            .iter()
+            .find(|container| container.name == new.spec.name);
         let id = match there {
-            Some(there) if there.owner.inputs.as_deref() == Some(new.inputs.as_str()) => there.id.clone(),
+            Some(there) if there.owner.inputs.as_deref() == Some(new.inputs.as_str()) => {
+                there.id.clone()
+            }
             _ => self.create(new)?,
         };
         for id in old {
@@ -160,7 +237,12 @@ impl Model {
     }
 
     fn rename(&mut self, id: &str, to: &str) -> Result<(), String> {
-        if self.state.containers.iter().any(|container| container.name == to) {
+        if self
+            .state
+            .containers
+            .iter()
+            .any(|container| container.name == to)
+        {
             return Err(format!("name {to} is in use"));
         }
         self.container(id)?.name = to.to_owned();
@@ -172,10 +254,15 @@ impl Model {
         let ids = self.ids;
         let container = self.container(id)?;
         if !matches!(container.state, State::Created | State::Exited) {
-            return Err(format!("cannot start a container that is {:?}", container.state));
+            return Err(format!(
+                "cannot start a container that is {:?}",
+                container.state
+            ));
         }
         for (name, attachment) in &mut container.networks {
-            let network = networks.get(name).ok_or_else(|| format!("network {name} not found"))?;
+            let network = networks
+                .get(name)
+                .ok_or_else(|| format!("network {name} not found"))?;
             if !attachment.network_id.is_empty() && attachment.network_id != network.id {
                 return Err(format!("network {} not found", attachment.network_id));
             }

@@ -13,7 +13,16 @@ use tenantry_schema::secret::Secret;
 use tenantry_schema::wire::ContainerHealth;
 
 fn plan_with(input: &InstanceInput, model: &Model, hold_disruptive: bool, pace: &Pace) -> Pass {
-    converge(input, &model.state, &Facts { now: Timestamp::UNIX_EPOCH, hold_disruptive, pace, key: &key() })
+    converge(
+        input,
+        &model.state,
+        &Facts {
+            now: Timestamp::UNIX_EPOCH,
+            hold_disruptive,
+            pace,
+            key: &key(),
+        },
+    )
 }
 
 fn plan(input: &InstanceInput, model: &Model) -> Pass {
@@ -30,7 +39,9 @@ fn waits(pass: &Pass) -> Vec<String> {
 
 fn apply(model: &mut Model, pass: &Pass) {
     for step in &pass.steps {
-        model.apply(step).unwrap_or_else(|refusal| panic!("{step}: {refusal}"));
+        model
+            .apply(step)
+            .unwrap_or_else(|refusal| panic!("{step}: {refusal}"));
     }
 }
 
@@ -47,9 +58,15 @@ fn running(input: &InstanceInput) -> Model {
     model
 }
 
+type Drift = fn(&mut Model);
+
 fn change(input: &mut InstanceInput, service: &str) {
     let service = input.services.get_mut(service).unwrap();
-    service.container.env.0.insert("CHANGED".into(), Secret::new("yes".into()));
+    service
+        .container
+        .env
+        .0
+        .insert("CHANGED".into(), Secret::new("yes".into()));
 }
 
 #[test]
@@ -78,23 +95,45 @@ fn a_new_stack_comes_up_in_the_order_of_its_dependencies() {
             "make container acme-web-1, because it does not exist",
         ]
     );
-    assert_eq!(waits(&pass), ["job waits until db is healthy", "web waits until job has completed"]);
+    assert_eq!(
+        waits(&pass),
+        [
+            "job waits until db is healthy",
+            "web waits until job has completed"
+        ]
+    );
     apply(&mut model, &pass);
 
     model.by_service("db").health = ContainerHealth::Starting;
     let pass = plan(&input, &model);
     assert!(pass.steps.is_empty(), "{:?}", steps(&pass));
-    assert_eq!(waits(&pass), ["db is not healthy yet", "job waits until db is healthy", "web waits until job has completed"]);
+    assert_eq!(
+        waits(&pass),
+        [
+            "db is not healthy yet",
+            "job waits until db is healthy",
+            "web waits until job has completed"
+        ]
+    );
 
     model.settle(&[], &["db"]);
     let pass = plan(&input, &model);
-    assert_eq!(steps(&pass), ["start container acme-job-1, because it does not run"]);
+    assert_eq!(
+        steps(&pass),
+        ["start container acme-job-1, because it does not run"]
+    );
     apply(&mut model, &pass);
 
-    assert_eq!(waits(&plan(&input, &model)), ["web waits until job has completed"]);
+    assert_eq!(
+        waits(&plan(&input, &model)),
+        ["web waits until job has completed"]
+    );
     model.settle(&["job"], &[]);
     let pass = plan(&input, &model);
-    assert_eq!(steps(&pass), ["start container acme-web-1, because it does not run"]);
+    assert_eq!(
+        steps(&pass),
+        ["start container acme-web-1, because it does not run"]
+    );
     apply(&mut model, &pass);
     assert!(plan(&input, &model).is_converged());
 }
@@ -102,24 +141,53 @@ fn a_new_stack_comes_up_in_the_order_of_its_dependencies() {
 #[test]
 fn drift_is_put_right_without_disruption() {
     let input = stack();
-    let cases: [(&str, fn(&mut Model), &[&str]); 7] = [
-        ("killed", |m| m.by_service("web").state = State::Exited, &["start container acme-web-1, because it does not run"]),
-        ("paused", |m| m.by_service("db").state = State::Paused, &["unpause container acme-db-1, because it is paused"]),
+    let cases: [(&str, Drift, &[&str]); 7] = [
+        (
+            "killed",
+            |m| m.by_service("web").state = State::Exited,
+            &["start container acme-web-1, because it does not run"],
+        ),
+        (
+            "paused",
+            |m| m.by_service("db").state = State::Paused,
+            &["unpause container acme-db-1, because it is paused"],
+        ),
         (
             "removed",
-            |m| m.state.containers.retain(|container| container.owner.service.as_deref() != Some("web")),
-            &["make container acme-web-1, because it does not exist", "start container acme-web-1, because it does not exist"],
+            |m| {
+                m.state
+                    .containers
+                    .retain(|container| container.owner.service.as_deref() != Some("web"))
+            },
+            &[
+                "make container acme-web-1, because it does not exist",
+                "start container acme-web-1, because it does not exist",
+            ],
         ),
-        ("renamed", |m| m.by_service("web").name = "x".into(), &["rename container x to acme-web-1, because it was renamed"]),
+        (
+            "renamed",
+            |m| m.by_service("web").name = "x".into(),
+            &["rename container x to acme-web-1, because it was renamed"],
+        ),
         (
             "disconnected",
             |m| m.by_service("web").networks.clear(),
-            &["connect container acme-web-1 to network acme_default, because its networks are not as they should be"],
+            &[
+                "connect container acme-web-1 to network acme_default, because its networks are not as they should be",
+            ],
         ),
         (
             "connected elsewhere",
-            |m| drop(m.by_service("web").networks.insert("other".into(), Attachment::default())),
-            &["disconnect container acme-web-1 from network other, because its networks are not as they should be"],
+            |m| {
+                drop(
+                    m.by_service("web")
+                        .networks
+                        .insert("other".into(), Attachment::default()),
+                )
+            },
+            &[
+                "disconnect container acme-web-1 from network other, because its networks are not as they should be",
+            ],
         ),
         (
             "dead",
@@ -133,7 +201,12 @@ fn drift_is_put_right_without_disruption() {
         let pass = plan(&input, &model);
         assert_eq!(steps(&pass), expected, "{what}");
         assert!(!pass.steps.iter().any(|step| step.disruptive), "{what}");
-        assert!(pass.steps.iter().all(|step| step.why.is_repair() || step.why == Why::Missing), "{what}");
+        assert!(
+            pass.steps
+                .iter()
+                .all(|step| step.why.is_repair() || step.why == Why::Missing),
+            "{what}"
+        );
         apply(&mut model, &pass);
         assert!(plan(&input, &model).is_converged(), "{what}");
     }
@@ -148,7 +221,10 @@ fn a_deleted_network_is_made_again_and_its_containers_are_connected_again() {
     }
     model.state.networks.clear();
     let pass = plan(&input, &model);
-    assert_eq!(steps(&pass)[0], "make network acme_default, because it does not exist");
+    assert_eq!(
+        steps(&pass)[0],
+        "make network acme_default, because it does not exist"
+    );
     // The job has ended and needs no network.
     assert_eq!(pass.steps.len(), 3);
     apply(&mut model, &pass);
@@ -161,7 +237,10 @@ fn a_change_makes_exactly_its_service_anew() {
     let mut model = running(&input);
     change(&mut input, "web");
     let pass = plan(&input, &model);
-    assert_eq!(steps(&pass), ["make container acme-web-1 anew, because what it is made from changed"]);
+    assert_eq!(
+        steps(&pass),
+        ["make container acme-web-1 anew, because what it is made from changed"]
+    );
     assert!(pass.steps[0].disruptive);
     apply(&mut model, &pass);
     assert!(plan(&input, &model).is_converged());
@@ -173,10 +252,19 @@ fn a_held_change_leaves_the_old_container_and_keeps_it_running() {
     let mut model = running(&input);
     change(&mut input, "web");
     let pass = plan_with(&input, &model, true, &Pace::default());
-    assert_eq!((steps(&pass), waits(&pass)), (vec![], vec!["web is changed in the maintenance window".to_owned()]));
+    assert_eq!(
+        (steps(&pass), waits(&pass)),
+        (
+            vec![],
+            vec!["web is changed in the maintenance window".to_owned()]
+        )
+    );
     model.by_service("web").state = State::Exited;
     let pass = plan_with(&input, &model, true, &Pace::default());
-    assert_eq!(steps(&pass), ["start container acme-web-1, because it does not run"]);
+    assert_eq!(
+        steps(&pass),
+        ["start container acme-web-1, because it does not run"]
+    );
 }
 
 #[test]
@@ -187,11 +275,23 @@ fn a_changed_dependency_goes_first_and_its_health_is_waited_for() {
         change(&mut input, service);
     }
     let pass = plan(&input, &model);
-    assert_eq!(steps(&pass), ["make container acme-db-1 anew, because what it is made from changed"]);
-    assert_eq!(waits(&pass), ["job waits until db is healthy", "web waits until job has completed"]);
+    assert_eq!(
+        steps(&pass),
+        ["make container acme-db-1 anew, because what it is made from changed"]
+    );
+    assert_eq!(
+        waits(&pass),
+        [
+            "job waits until db is healthy",
+            "web waits until job has completed"
+        ]
+    );
     apply(&mut model, &pass);
     model.settle(&[], &["db"]);
-    assert_eq!(steps(&plan(&input, &model)), ["make container acme-job-1 anew, because what it is made from changed"]);
+    assert_eq!(
+        steps(&plan(&input, &model)),
+        ["make container acme-job-1 anew, because what it is made from changed"]
+    );
 }
 
 #[test]
@@ -204,10 +304,19 @@ fn an_interrupted_replacement_is_finished() {
     apply(&mut model, &pass);
     // As if the agent had died after making the new container and before stopping the old one.
     model.by_service("web").state = State::Created;
-    model.state.containers.push(Container { name: "000000000005_acme-web-1".into(), ..old });
+    model.state.containers.push(Container {
+        name: "000000000005_acme-web-1".into(),
+        ..old
+    });
     let pass = plan(&input, &model);
-    assert_eq!(steps(&pass), ["make container acme-web-1 anew, because its replacement was interrupted"]);
-    assert_eq!(waits(&plan_with(&input, &model, true, &Pace::default())), ["web is changed in the maintenance window"]);
+    assert_eq!(
+        steps(&pass),
+        ["make container acme-web-1 anew, because its replacement was interrupted"]
+    );
+    assert_eq!(
+        waits(&plan_with(&input, &model, true, &Pace::default())),
+        ["web is changed in the maintenance window"]
+    );
     apply(&mut model, &pass);
     assert!(plan(&input, &model).is_converged());
     assert_eq!(model.state.containers.len(), 3);
@@ -219,19 +328,36 @@ fn a_container_of_compose_is_replaced_and_one_of_a_stranger_is_left_alone() {
     let mut model = running(&input);
     model.by_service("web").owner.fleet = None;
     model.by_service("web").owner.inputs = None;
-    assert_eq!(steps(&plan(&input, &model)), ["make container acme-web-1 anew, because it was not made by Tenantry"]);
+    assert_eq!(
+        steps(&plan(&input, &model)),
+        ["make container acme-web-1 anew, because it was not made by Tenantry"]
+    );
 
     for owner in [
         Owner::default(),
-        Owner { fleet: Some("another".into()), ..model.by_service("web").owner.clone() },
-        Owner { one_off: true, ..model.by_service("web").owner.clone() },
+        Owner {
+            fleet: Some("another".into()),
+            ..model.by_service("web").owner.clone()
+        },
+        Owner {
+            one_off: true,
+            ..model.by_service("web").owner.clone()
+        },
     ] {
         let mut model = running(&input);
         model.by_service("web").owner = owner;
         let pass = plan(&input, &model);
         assert!(pass.steps.is_empty(), "{:?}", steps(&pass));
-        assert_eq!(waits(&pass), ["the name of container acme-web-1, which web needs, is taken by something that is not ours"]);
-        assert_eq!(model.state.unmanaged(FLEET, &[PROJECT.to_owned()].into()), ["acme-web-1"]);
+        assert_eq!(
+            waits(&pass),
+            [
+                "the name of container acme-web-1, which web needs, is taken by something that is not ours"
+            ]
+        );
+        assert_eq!(
+            model.state.unmanaged(FLEET, &[PROJECT.to_owned()].into()),
+            ["acme-web-1"]
+        );
     }
 }
 
@@ -242,7 +368,13 @@ fn names_that_were_swapped_are_swapped_back() {
     model.by_service("web").name = "acme-db-1".into();
     model.by_service("db").name = "acme-web-1".into();
     let pass = plan(&input, &model);
-    assert!(pass.steps.iter().all(|step| matches!(step.action, Action::Rename { .. })), "{:?}", steps(&pass));
+    assert!(
+        pass.steps
+            .iter()
+            .all(|step| matches!(step.action, Action::Rename { .. })),
+        "{:?}",
+        steps(&pass)
+    );
     apply(&mut model, &pass);
     assert!(plan(&input, &model).is_converged());
 }
@@ -253,7 +385,13 @@ fn stopping_keeps_everything_and_goes_backwards() {
     let mut model = running(&input);
     input.state = Wanted::Stopped;
     let pass = plan(&input, &model);
-    assert_eq!(steps(&pass), ["stop container acme-web-1, because it should be stopped", "stop container acme-db-1, because it should be stopped"]);
+    assert_eq!(
+        steps(&pass),
+        [
+            "stop container acme-web-1, because it should be stopped",
+            "stop container acme-db-1, because it should be stopped"
+        ]
+    );
     apply(&mut model, &pass);
     assert!(plan(&input, &model).is_converged());
     assert_eq!(model.state.containers.len(), 3);
@@ -267,13 +405,27 @@ fn what_nothing_asks_for_goes_and_its_volumes_stay() {
     let pass = plan(&input, &model);
     assert_eq!(
         steps(&pass),
-        ["stop container acme-web-1, because nothing asks for it any more", "remove container acme-web-1, because nothing asks for it any more"]
+        [
+            "stop container acme-web-1, because nothing asks for it any more",
+            "remove container acme-web-1, because nothing asks for it any more"
+        ]
     );
     apply(&mut model, &pass);
     let pass = remove_others(FLEET, &BTreeSet::new(), &model.state);
     apply(&mut model, &pass);
-    assert_eq!((model.state.containers.len(), model.state.networks.len(), model.state.volumes.len()), (0, 0, 1));
-    assert!(remove_others("another", &BTreeSet::new(), &running(&stack()).state).steps.is_empty());
+    assert_eq!(
+        (
+            model.state.containers.len(),
+            model.state.networks.len(),
+            model.state.volumes.len()
+        ),
+        (0, 0, 1)
+    );
+    assert!(
+        remove_others("another", &BTreeSet::new(), &running(&stack()).state)
+            .steps
+            .is_empty()
+    );
 }
 
 #[test]
@@ -285,26 +437,52 @@ fn what_somebody_else_must_make_is_waited_for() {
     let mut model = Model::default();
     apply(&mut model, &plan(&input, &Model::default()));
     let waits = waits(&plan(&input, &model));
-    assert!(waits.contains(&"image private:1 of web is not here and must not be fetched".to_owned()), "{waits:?}");
-    assert!(waits.contains(&"volume acme_data, which db needs, does not exist".to_owned()), "{waits:?}");
+    assert!(
+        waits.contains(&"image private:1 of web is not here and must not be fetched".to_owned()),
+        "{waits:?}"
+    );
+    assert!(
+        waits.contains(&"volume acme_data, which db needs, does not exist".to_owned()),
+        "{waits:?}"
+    );
 }
 
 #[test]
 fn a_changed_network_is_made_anew_and_a_foreign_one_is_left_alone() {
     let mut input = stack();
     let mut model = running(&input);
-    input.networks.insert("acme_default".into(), NetworkSpec { internal: true, key: "default".into(), ..NetworkSpec::default() });
-    assert!(plan_with(&input, &model, true, &Pace::default()).steps.is_empty());
+    input.networks.insert(
+        "acme_default".into(),
+        NetworkSpec {
+            internal: true,
+            key: "default".into(),
+            ..NetworkSpec::default()
+        },
+    );
+    assert!(
+        plan_with(&input, &model, true, &Pace::default())
+            .steps
+            .is_empty()
+    );
     let pass = plan(&input, &model);
     assert!(pass.steps[0].disruptive);
     apply(&mut model, &pass);
     assert!(plan(&input, &model).is_converged());
 
     let id = model.id();
-    model.state.networks.insert("acme_default".into(), Network { id, ..Network::default() });
+    model.state.networks.insert(
+        "acme_default".into(),
+        Network {
+            id,
+            ..Network::default()
+        },
+    );
     let pass = plan(&input, &model);
     assert!(pass.steps.is_empty(), "{:?}", steps(&pass));
-    assert_eq!(waits(&pass)[0], "the name of network acme_default, which db needs, is taken by something that is not ours");
+    assert_eq!(
+        waits(&pass)[0],
+        "the name of network acme_default, which db needs, is taken by something that is not ours"
+    );
 }
 
 #[test]
@@ -316,7 +494,10 @@ fn a_missing_image_does_not_disturb_what_runs() {
     let pass = plan(&input, &model);
     assert_eq!(
         steps(&pass),
-        ["fetch image busybox:1, because it does not exist", "start container acme-web-1, because it does not run"]
+        [
+            "fetch image busybox:1, because it does not exist",
+            "start container acme-web-1, because it does not run"
+        ]
     );
 }
 
@@ -331,11 +512,17 @@ fn a_service_that_keeps_ending_is_held_back_and_a_finished_job_is_not_started_ag
     model.by_service("web").state = State::Exited;
     let pass = plan_with(&input, &model, false, &pace);
     assert!(pass.steps.is_empty());
-    assert_eq!(waits(&pass), ["web was started 4 times lately and is started again at 1970-01-01T00:00:02Z"]);
+    assert_eq!(
+        waits(&pass),
+        ["web was started 4 times lately and is started again at 1970-01-01T00:00:02Z"]
+    );
 
     let mut model = running(&input);
     model.by_service("job").exit_code = Some(1);
-    assert_eq!(steps(&plan(&input, &model)), ["start container acme-job-1, because it does not run"]);
+    assert_eq!(
+        steps(&plan(&input, &model)),
+        ["start container acme-job-1, because it does not run"]
+    );
 }
 
 #[test]
@@ -349,5 +536,11 @@ fn a_circle_of_dependencies_is_answered() {
         let pass = plan(&input, &model);
         apply(&mut model, &pass);
     }
-    assert_eq!(waits(&plan(&input, &model)), ["two waits until one has started", "one waits until two has started"]);
+    assert_eq!(
+        waits(&plan(&input, &model)),
+        [
+            "two waits until one has started",
+            "one waits until two has started"
+        ]
+    );
 }

@@ -65,7 +65,7 @@ impl Compiler<'_> {
             let note = format!("use it in {COMPOSE} as `${{{secret}}}` or `secrets: {{ name: {{ environment: {secret} }} }}`, or remove it");
             self.error(codes::UNUSED_SECRET, &["secrets", secret.as_str()], format!("the secret `{secret}` is declared and nothing uses it"), Some(note));
         }
-        let project = with_samples(&compose, &document, &sites);
+        let project = with_samples(&compose, &document, &sites, &known);
         let exact = project.is_some();
         let project = project.or(outline)?;
         self.check_targets(&document, &sites, &project, exact);
@@ -240,15 +240,16 @@ fn sample_port(index: usize) -> u16 {
     20_000_u16.saturating_add(index as u16)
 }
 
-/// The project with a port of its own for each site, the defaults of parameters, and for everything else the first of some values that fits
-/// wherever it stands. None where none does: then only the outline is known.
-fn with_samples(compose: &str, document: &Stack, sites: &BTreeMap<SiteName, Site>) -> Option<Project> {
+/// The project with a port of its own for each site, the defaults of parameters, and for everything else that has a source the first of some
+/// values that fits wherever it stands. None where none does: then only the outline is known.
+fn with_samples(compose: &str, document: &Stack, sites: &BTreeMap<SiteName, Site>, known: &dyn Fn(&str) -> bool) -> Option<Project> {
     let ports: BTreeMap<String, u16> =
         sites.keys().enumerate().map(|(index, site)| (format!("{}_PORT", site_prefix(site)), sample_port(index))).collect();
     ["x", "1", "1s", "1m", "true", "127.0.0.1"].into_iter().find_map(|filler| {
         let value = |name: &str| {
             let default = || document.parameters.get(name).and_then(|parameter| parameter.default.clone());
-            ports.get(name).map(ToString::to_string).or_else(default).or_else(|| Some(filler.to_owned()))
+            let filler = || known(name).then(|| filler.to_owned());
+            ports.get(name).map(ToString::to_string).or_else(default).or_else(filler)
         };
         Project::load(compose, &value).ok()
     })

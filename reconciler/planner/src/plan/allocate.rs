@@ -9,6 +9,8 @@ use tenantry_schema::size::ByteSize;
 /// How many loopback ports a server has for sites. From the usual first one (20000) all of them are below the range that Linux hands out by
 /// itself (32768 and up).
 const PORTS: u16 = 10_000;
+/// Ports below are the system's.
+const LOWEST: u16 = 1024;
 
 /// The server for an order that asks for `needs` bytes of memory; none where nothing fits.
 pub(super) fn choose_server(customer: &Customer<'_>, order: &OrderId, needs: u64) -> Option<ServerAssignment> {
@@ -44,7 +46,7 @@ pub(super) fn add_ports<'s>(
         if ports.contains_key(site) {
             continue;
         }
-        let Some(port) = (first..=first.saturating_add(PORTS - 1)).find(|port| !taken.contains(port)) else { return false };
+        let Some(port) = (first.max(LOWEST)..=first.saturating_add(PORTS - 1)).find(|port| !taken.contains(port)) else { return false };
         taken.insert(port);
         ports.insert(site.clone(), port);
     }

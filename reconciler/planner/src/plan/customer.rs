@@ -5,24 +5,27 @@ use super::server::plan_server;
 use super::{CustomerPlan, SILENCE};
 use crate::desired::{CustomerDesired, Desired, OrderDesired};
 use crate::domains::Verdict;
-use crate::inventory::{Observed, Published, ServerObservation};
+use crate::inventory::{Observed, Published, ServerObservation, slice_key};
 use crate::slice_input::{InstanceInput, RENDERER, SliceInput};
 use crate::status::{Health, Totals};
+use crate::waiting::WaitingOn;
 use jiff::Timestamp;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tenantry_schema::document::EnvValue;
 use tenantry_schema::id::{InstanceName, OrderId, OrderKey, ServerId, ServerKey};
+use tenantry_schema::name::DomainName;
 
 /// One customer while it is being planned.
 pub(super) struct Customer<'a> {
     pub(super) fleet: &'a Desired,
     pub(super) desired: &'a CustomerDesired,
     pub(super) observed: Observed<'a>,
-    /// Server of each order, decided before or in this pass.
-    pub(super) servers: RefCell<BTreeMap<OrderId, ServerId>>,
     /// Ports taken on each server.
     pub(super) ports: RefCell<BTreeMap<ServerId, BTreeSet<u16>>>,
+    /// Memory that the orders on each server ask for.
+    memory: RefCell<BTreeMap<ServerId, u64>>,
     valid_until: Cell<Option<Timestamp>>,
 }
 
@@ -30,8 +33,34 @@ pub(super) struct Customer<'a> {
 #[derive(Default)]
 pub(super) struct Placed {
     pub(super) instances: BTreeMap<InstanceName, InstanceInput>,
-    /// Something that runs cannot be rendered at the moment. Leaving it out would take it down (law 7), so the whole slice waits.
-    pub(super) held: bool,
+    /// Why something that runs cannot be rendered at the moment. Leaving it out would take it down (law 7), so the whole slice waits.
+    pub(super) held: Option<String>,
+    hosts: BTreeSet<DomainName>,
+}
+
+impl Placed {
+    /// The slice stays as it is; the first reason is kept.
+    pub(super) fn hold(&mut self, because: impl FnOnce() -> String) {
+        self.held.get_or_insert_with(because);
+    }
+
+    /// Puts an instance there. False where another one answers at one of its names already.
+    pub(super) fn put(&mut self, name: InstanceName, instance: InstanceInput) -> bool {
+        if instance.hosts.values().any(|host| self.hosts.contains(host)) {
+            return false;
+        }
+        self.hosts.extend(instance.hosts.values().cloned());
+        self.instances.insert(name, instance);
+        true
+    }
+}
+
+/// The slice that a server should have.
+pub(super) struct Slice {
+    /// Digest of what it is made from; none while there is no such slice.
+    pub(super) inputs: Option<String>,
+    /// Why it is not published, where it is not.
+    pub(super) blocked: Option<WaitingOn>,
 }
 
 /// Plans one customer.
@@ -46,15 +75,16 @@ pub fn plan_customer(fleet: &Desired, desired: &CustomerDesired, observed: Obser
     let mut slices = BTreeMap::new();
     for (id, document) in &desired.servers {
         let placed = placed.remove(id).unwrap_or_default();
-        let input = customer.slice_input(id, &placed).map(Arc::new);
-        let (status, task) = plan_server(&customer, id, document, input.as_ref(), placed.held);
+        let held = placed.held.clone();
+        let input = customer.slice_input(id, placed).map(|input| (input.digest(), Arc::new(input)));
+        let (status, task, slice) = plan_server(&customer, id, document, input.as_ref(), held);
         plan.servers.push(Arc::new(status));
         plan.slices.extend(task);
-        if let Some(input) = input {
-            plan.desired_slices.push(input.clone());
-            let digest = input.digest();
-            slices.insert(id.clone(), (input, digest));
+        if let Some((inputs, input)) = input {
+            plan.attempt_keys.push(slice_key(&input.server, &inputs));
+            plan.desired_slices.push(input);
         }
+        slices.insert(id.clone(), slice);
     }
     for (id, order, draft) in drafts {
         let status = draft.finish(&customer, id, order, &slices, &mut plan.decisions);
@@ -67,17 +97,18 @@ pub fn plan_customer(fleet: &Desired, desired: &CustomerDesired, observed: Obser
 
 impl<'a> Customer<'a> {
     fn new(fleet: &'a Desired, desired: &'a CustomerDesired, observed: Observed<'a>) -> Self {
-        let mut servers = BTreeMap::new();
-        let mut ports: BTreeMap<ServerId, BTreeSet<u16>> = BTreeMap::new();
-        for (id, order) in &desired.orders {
+        let mut ports = desired.retired_ports.clone();
+        let mut memory: BTreeMap<ServerId, u64> = BTreeMap::new();
+        for order in desired.orders.values() {
             if let Some(server) = &order.server {
-                servers.insert(id.clone(), server.clone());
+                let asked = memory.entry(server.clone()).or_default();
+                *asked = asked.saturating_add(memory_needed(order));
                 let taken = ports.entry(server.clone()).or_default();
                 taken.extend(order.tools.values().flat_map(|tool| tool.ports.values().copied()));
                 taken.extend(order.retired_ports.iter().copied());
             }
         }
-        Self { fleet, desired, observed, servers: RefCell::new(servers), ports: RefCell::new(ports), valid_until: Cell::new(None) }
+        Self { fleet, desired, observed, ports: RefCell::new(ports), memory: RefCell::new(memory), valid_until: Cell::new(None) }
     }
 
     pub(super) fn order_key(&self, order: &OrderId) -> OrderKey {
@@ -125,16 +156,24 @@ impl<'a> Customer<'a> {
 
     /// Memory that the orders on a server ask for.
     pub(super) fn memory_taken(&self, server: &ServerId) -> u64 {
-        let servers = self.servers.borrow();
-        let there = self.desired.orders.iter().filter(|(id, _)| servers.get(*id) == Some(server));
-        there.map(|(_, order)| memory_needed(order)).sum()
+        self.memory.borrow().get(server).copied().unwrap_or_default()
     }
 
-    fn slice_input(&self, id: &ServerId, placed: &Placed) -> Option<SliceInput> {
+    /// Counts an order that is assigned in this pass.
+    pub(super) fn take_memory(&self, server: &ServerId, needs: u64) {
+        let mut memory = self.memory.borrow_mut();
+        let asked = memory.entry(server.clone()).or_default();
+        *asked = asked.saturating_add(needs);
+    }
+
+    fn slice_input(&self, id: &ServerId, placed: Placed) -> Option<SliceInput> {
         let server = self.desired.servers.get(id)?;
-        if placed.held {
+        if placed.held.is_some() {
             return None;
         }
+        // A file that nothing refers to is not opened, so it cannot hold up a slice either.
+        let refers = |instance: &InstanceInput| instance.document.env.values().any(|value| matches!(value, EnvValue::Secret { .. }));
+        let secrets = self.desired.secrets.as_ref().filter(|_| placed.instances.values().any(refers));
         Some(SliceInput {
             renderer: RENDERER,
             fleet_id: self.fleet.head.hub.fleet_id.clone(),
@@ -143,15 +182,16 @@ impl<'a> Customer<'a> {
             manage: server.manage,
             window: server.window,
             web: server.web,
-            customer_secrets: self.desired.secrets.as_ref().map(|file| file.blob),
-            instances: placed.instances.clone(),
+            customer_secrets: secrets.map(|file| file.blob),
+            instances: placed.instances,
         })
     }
 }
 
 /// Memory that the tools of an order ask for.
 pub(super) fn memory_needed(order: &OrderDesired) -> u64 {
-    order.tools.values().filter_map(|tool| tool.stack.as_ref()?.document.memory).map(|size| size.0).sum()
+    let sizes = order.tools.values().filter_map(|tool| tool.stack.as_ref()?.document.memory);
+    sizes.fold(0, |sum, size| sum.saturating_add(size.0))
 }
 
 fn totals(plan: &CustomerPlan) -> Totals {

@@ -1,11 +1,11 @@
 //! What a server's report says about one tool.
 
-use super::customer::Customer;
+use super::customer::{Customer, Slice};
 use crate::desired::ToolDesired;
-use crate::slice_input::SliceInput;
+use crate::inventory::{Published, ServerObservation};
 use crate::status::Health;
 use crate::waiting::WaitingOn;
-use std::sync::Arc;
+use jiff::{SignedDuration, Timestamp};
 use tenantry_schema::document::State;
 use tenantry_schema::id::{InstanceName, ServerId};
 use tenantry_schema::wire::{AgentWait, InstancePhase, InstanceReport, SmokeResult};
@@ -16,13 +16,13 @@ pub(super) struct ToolView {
     pub(super) waiting: Vec<WaitingOn>,
     /// Its server has the slice with the tool in it.
     pub(super) delivered: bool,
-    /// It runs as ordered: healthy, smoke check passed, site live, from the newest slice.
-    pub(super) proven: bool,
+    /// Set where it runs as ordered: healthy, smoke check passed, site live, from the newest slice. When the report that says so arrived.
+    pub(super) proven: Option<Timestamp>,
 }
 
 impl ToolView {
     fn unknown(waiting: WaitingOn) -> Self {
-        Self { health: Health::Unknown, waiting: vec![waiting], delivered: false, proven: false }
+        Self { health: Health::Unknown, waiting: vec![waiting], delivered: false, proven: None }
     }
 }
 
@@ -32,9 +32,9 @@ pub(super) fn view_tool(
     server: Option<&ServerId>,
     instance: &InstanceName,
     tool: &ToolDesired,
-    slice: Option<&(Arc<SliceInput>, String)>,
+    slice: Option<&Slice>,
 ) -> ToolView {
-    let nothing = ToolView { health: Health::Unknown, waiting: Vec::new(), delivered: false, proven: false };
+    let nothing = ToolView { health: Health::Unknown, waiting: Vec::new(), delivered: false, proven: None };
     let Some(server) = server else { return nothing };
     let Some(document) = customer.desired.servers.get(server) else { return nothing };
     if document.agent.is_none() {
@@ -47,25 +47,25 @@ pub(super) fn view_tool(
         return ToolView::unknown(WaitingOn::AgentSilent { server: server.clone(), since });
     }
     let published = customer.published(server);
-    let current = published.filter(|published| slice.is_some_and(|(_, digest)| *digest == published.inputs));
+    let current = published.filter(|published| slice.is_some_and(|slice| slice.inputs.as_ref() == Some(&published.inputs)));
     let report = seen.report.as_ref();
     let delivered = current.is_some_and(|published| report.slice.as_ref().is_some_and(|slice| slice.content == published.content));
+    let wanted = tool.document.wanted_state();
+    let health = |report: &InstanceReport| match (wanted, report.phase) {
+        (State::Running, InstancePhase::Stopped) => Health::Progressing,
+        (_, phase) => health_of(phase),
+    };
     if !delivered {
-        let refused = seen.refusals.last().filter(|refusal| published.is_some_and(|published| refusal.at >= published.at));
-        let waiting = match refused {
-            Some(refusal) => WaitingOn::SliceRefused { server: server.clone(), reason: refusal.kind, detail: refusal.detail.clone() },
-            None => WaitingOn::SliceDelivery { server: server.clone() },
-        };
-        let health = report.instances.get(instance).map_or(Health::Progressing, |report| health_of(report.phase));
-        return ToolView { health, waiting: vec![waiting], delivered, proven: false };
+        let waiting = undelivered(server, seen, published, slice);
+        let health = report.instances.get(instance).map_or(Health::Progressing, health);
+        return ToolView { health, waiting: vec![waiting], delivered, proven: None };
     }
     let Some(report_of_tool) = report.instances.get(instance) else {
         let waiting = WaitingOn::Convergence { instance: instance.clone(), message: None };
-        return ToolView { health: Health::Progressing, waiting: vec![waiting], delivered, proven: false };
+        return ToolView { health: Health::Progressing, waiting: vec![waiting], delivered, proven: None };
     };
     let sites_live = tool.hosts.values().all(|host| report.sites.get(host).is_some_and(|site| site.live));
-    let running = tool.document.wanted_state() == State::Running;
-    let proven = running
+    let proven = wanted == State::Running
         && report_of_tool.phase == InstancePhase::Healthy
         && sites_live
         && match report_of_tool.smoke {
@@ -74,7 +74,24 @@ pub(super) fn view_tool(
             SmokeResult::Failed { .. } => false,
         };
     let waiting = waiting_of(customer, server, instance, report_of_tool);
-    ToolView { health: health_of(report_of_tool.phase), waiting: waiting.into_iter().collect(), delivered, proven }
+    let proven = proven.then_some(seen.received_at);
+    ToolView { health: health(report_of_tool), waiting: waiting.into_iter().collect(), delivered, proven }
+}
+
+/// How far an agent's clock may be behind the hub's.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(300);
+
+/// Why the newest slice is not on its server.
+fn undelivered(server: &ServerId, seen: &ServerObservation, published: Option<&Published>, slice: Option<&Slice>) -> WaitingOn {
+    if let Some(blocked) = slice.and_then(|slice| slice.blocked.clone()) {
+        return blocked;
+    }
+    let current = published.filter(|published| slice.is_some_and(|slice| slice.inputs.as_ref() == Some(&published.inputs)));
+    let since = current.map(|published| published.at.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN));
+    match seen.refusals.last().filter(|refusal| since.is_some_and(|since| refusal.at >= since)) {
+        Some(refusal) => WaitingOn::SliceRefused { server: server.clone(), reason: refusal.kind, detail: refusal.detail.clone() },
+        None => WaitingOn::SliceDelivery { server: server.clone() },
+    }
 }
 
 fn waiting_of(customer: &Customer<'_>, server: &ServerId, instance: &InstanceName, report: &InstanceReport) -> Option<WaitingOn> {

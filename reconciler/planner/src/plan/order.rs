@@ -1,16 +1,16 @@
 //! One order: which decisions it needs, what of it is ready to run, how far it is and why not further.
 
 use super::allocate::{add_ports, choose_server};
-use super::customer::{Customer, Placed, memory_needed};
+use super::customer::{Customer, Placed, Slice, memory_needed};
 use super::health::{ToolView, view_tool};
 use crate::decision::{Choice, Decision};
-use crate::desired::{OrderDesired, ToolDesired};
+use crate::desired::{OrderDesired, Pinned, ToolDesired};
 use crate::domains::Verdict;
-use crate::slice_input::{InstanceInput, SliceInput};
+use crate::slice_input::InstanceInput;
 use crate::status::{Health, OrderStatus, Phase, ToolStatus};
 use crate::waiting::WaitingOn;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use tenantry_schema::document::{Automation, DomainClaim, Fulfilled, Pin, SecretSpec, State, ToolDecision, WebPorts};
 use tenantry_schema::id::{InstanceName, OrderId, ServerId, ToolName};
 use tenantry_schema::name::VariableName;
@@ -23,6 +23,9 @@ pub(super) struct Draft {
 }
 
 /// Works out decisions, and puts what is ready onto its server.
+///
+/// What was decided runs on as it was decided until the next choice is committed: under the domain that the order holds, on its server, at
+/// its pins. So nothing that runs vanishes because something about it is undecided.
 pub(super) fn plan_order(
     customer: &Customer<'_>,
     id: &OrderId,
@@ -36,40 +39,39 @@ pub(super) fn plan_order(
     if paused {
         draft.waiting.push(WaitingOn::Paused);
     }
+    let wanted = &order.document.domain;
     match customer.verdict(id, order) {
         Verdict::Holds => {}
-        Verdict::Free if paused => return draft.hold(placed),
-        Verdict::Free => decide(Choice::Domain(DomainClaim { domain: order.document.domain.clone() })),
+        Verdict::Free if paused => {}
+        Verdict::Free => decide(Choice::Domain(DomainClaim { domain: wanted.clone() })),
         Verdict::Taken { domain, holder } => {
             draft.phase = Phase::NeedsAttention;
             draft.waiting.push(WaitingOn::DomainTaken { domain, holder });
-            return draft.hold(placed);
+            // It holds another one, under which it goes on. Where its very claim is contested it does not.
+            if order.claim.as_ref().is_none_or(|claim| claim == wanted) {
+                return draft.hold(order, placed, "the domain belongs to another order");
+            }
         }
     }
-    let Some(server) = place(customer, id, order, paused, &mut draft, &mut decide) else { return draft.hold(placed) };
-    let mut incomplete = false;
+    if paused && (order.claim.is_none() || order.server.is_none()) {
+        return draft.hold(order, placed, "the order is paused");
+    }
+    let Some(server) = place(customer, id, order, &mut draft, &mut decide) else { return draft };
+    // Decided in this pass, committed before it counts: nothing of it may run yet.
+    let settled = order.claim.is_some() && order.server.is_some();
+    let mut incomplete = order.claim.as_ref() != Some(wanted) && !paused && draft.phase != Phase::NeedsAttention || order.server.is_none();
     for (name, tool) in &order.tools {
         let chosen = if paused { Vec::new() } else { choose(customer, &server, name, tool, &mut draft) };
         let undecided = !chosen.is_empty();
         chosen.into_iter().for_each(&mut decide);
         incomplete |= undecided;
         let placed = placed.entry(server.clone()).or_default();
-        match ready(id, name, order, tool).filter(|_| !undecided) {
-            Some(instance) => {
-                placed.instances.insert(InstanceName::new(id, name), instance);
-            }
-            None => placed.held |= tool.pinned,
+        let instance = InstanceName::new(id, name);
+        let input = ready(id, name, order, tool).filter(|_| settled && !undecided);
+        let there = input.is_some_and(|input| placed.put(instance.clone(), input));
+        if !there && tool.pin.is_some() {
+            placed.hold(|| held_by(&instance, tool, undecided));
         }
-    }
-    if order.claim.as_ref() != Some(&order.document.domain) || order.server.is_none() {
-        // Decided in this pass, committed before it counts: nothing of it may run yet.
-        if let Some(placed) = placed.get_mut(&server) {
-            placed.held |= order.tools.values().any(|tool| tool.pinned);
-            for name in order.tools.keys() {
-                placed.instances.remove(&InstanceName::new(id, name));
-            }
-        }
-        incomplete = true;
     }
     if incomplete {
         draft.waiting.push(WaitingOn::Decision { what: "server, versions, ports and secrets".into() });
@@ -77,12 +79,22 @@ pub(super) fn plan_order(
     draft
 }
 
+/// Why an instance that may run cannot be rendered.
+fn held_by(instance: &InstanceName, tool: &ToolDesired, undecided: bool) -> String {
+    let why = match (undecided, &tool.stack) {
+        (true, _) => "its next version is being decided",
+        (_, None) => "its stack cannot be used",
+        (_, Some(_)) if tool.templates.is_none() => "its web server templates cannot be used",
+        (_, Some(_)) => "it is not complete, or another one answers at its name",
+    };
+    format!("{instance}: {why}")
+}
+
 /// The server of an order: as assigned, else chosen now.
 fn place(
     customer: &Customer<'_>,
     id: &OrderId,
     order: &OrderDesired,
-    paused: bool,
     draft: &mut Draft,
     decide: &mut impl FnMut(Choice),
 ) -> Option<ServerId> {
@@ -97,18 +109,17 @@ fn place(
         }
         return Some(server.clone());
     }
-    if paused {
-        return None;
-    }
     let needs = memory_needed(order);
     let Some(assignment) = choose_server(customer, id, needs) else {
-        draft.phase = Phase::AwaitingServer;
+        if draft.phase == Phase::PaymentConfirmed {
+            draft.phase = Phase::AwaitingServer;
+        }
         let needs = if customer.desired.servers.is_empty() { 0 } else { needs };
         draft.waiting.push(WaitingOn::Server { needs });
         return None;
     };
     let server = assignment.server.clone();
-    customer.servers.borrow_mut().insert(id.clone(), server.clone());
+    customer.take_memory(&server, needs);
     decide(Choice::Server(assignment));
     draft.server = Some(server.clone());
     Some(server)
@@ -122,13 +133,13 @@ fn choose(customer: &Customer<'_>, server: &ServerId, name: &ToolName, tool: &To
     };
     let mut choices = Vec::new();
     let mut ports = tool.ports.clone();
-    let mut taken = customer.ports.borrow_mut();
-    let fits = add_ports(&mut ports, stack.sites.keys(), first_port(customer, server), taken.entry(server.clone()).or_default());
+    let first = first_port(customer, server);
+    let fits = add_ports(&mut ports, stack.sites.keys(), first, customer.ports.borrow_mut().entry(server.clone()).or_default());
     if !fits {
         draft.waiting.push(WaitingOn::Decision { what: format!("ports for {name}: none is free on {server}") });
         return Vec::new();
     }
-    if !tool.pinned || ports != tool.ports {
+    if tool.pin != Some(Pinned { stack: stack.tree, nginx: templates.tree }) || ports != tool.ports {
         let pin = Pin { tree: stack.tree.to_string(), nginx: templates.tree.to_string() };
         choices.push(Choice::Tool(name.clone(), ToolDecision { pin, ports }));
     }
@@ -153,12 +164,14 @@ fn missing_secrets(tool: &ToolDesired) -> BTreeMap<VariableName, SecretSpec> {
 /// The tool as it goes into a slice; none while anything about it is undecided or unknown.
 fn ready(order_id: &OrderId, name: &ToolName, order: &OrderDesired, tool: &ToolDesired) -> Option<InstanceInput> {
     let (stack, templates) = (tool.stack.clone()?, tool.templates.clone()?);
-    let complete = tool.pinned && missing_secrets(tool).is_empty() && stack.sites.keys().all(|site| tool.ports.contains_key(site));
+    let domain = order.claim.clone()?;
+    let pinned = tool.pin == Some(Pinned { stack: stack.tree, nginx: templates.tree });
+    let complete = pinned && missing_secrets(tool).is_empty() && stack.sites.keys().all(|site| tool.ports.contains_key(site));
     complete.then(|| InstanceInput {
         order: order_id.clone(),
         tool: name.clone(),
         state: tool.document.wanted_state(),
-        domain: order.document.domain.clone(),
+        domain,
         document: tool.document.clone(),
         tree: stack.tree,
         nginx: templates.tree,
@@ -172,9 +185,10 @@ fn ready(order_id: &OrderId, name: &ToolName, order: &OrderDesired, tool: &ToolD
 
 impl Draft {
     /// Ends here. What runs of it already must not vanish from its server's slice because of that.
-    fn hold(self, placed: &mut BTreeMap<ServerId, Placed>) -> Self {
-        if let Some(placed) = self.server.as_ref().and_then(|server| placed.get_mut(server)) {
-            placed.held = true;
+    fn hold(self, order: &OrderDesired, placed: &mut BTreeMap<ServerId, Placed>, because: &str) -> Self {
+        let runs = order.tools.values().any(|tool| tool.pin.is_some());
+        if let Some(placed) = self.server.as_ref().filter(|_| runs).and_then(|server| placed.get_mut(server)) {
+            placed.hold(|| format!("{}: {because}", order.document.domain));
         }
         self
     }
@@ -185,7 +199,7 @@ impl Draft {
         customer: &Customer<'_>,
         id: &OrderId,
         order: &OrderDesired,
-        slices: &BTreeMap<ServerId, (Arc<SliceInput>, String)>,
+        slices: &BTreeMap<ServerId, Slice>,
         decisions: &mut Vec<Decision>,
     ) -> OrderStatus {
         let slice = self.server.as_ref().and_then(|server| slices.get(server));
@@ -194,7 +208,7 @@ impl Draft {
             .iter()
             .map(|(name, tool)| (name, view_tool(customer, self.server.as_ref(), &InstanceName::new(id, name), tool, slice)))
             .collect();
-        let record = self.record(customer, order, &views);
+        let record = record(order, &views);
         if let Some(record) = &record {
             decisions.push(Decision { order: customer.order_key(id), choice: Choice::Fulfilled(record.clone()) });
         }
@@ -228,7 +242,7 @@ impl Draft {
                     wanted: tool.document.wanted_state(),
                     health: views.get(name).map_or(Health::Unknown, |view| view.health),
                     urls: tool.hosts.values().map(|host| format!("https://{host}{suffix}")).collect(),
-                    pin: tool.stack.as_ref().filter(|_| tool.pinned).map(|stack| stack.tree.short()),
+                    pin: tool.stack.as_ref().filter(|_| tool.pin.is_some()).map(|stack| stack.tree.short()),
                     newer_available: tool.newer_available,
                     fulfilled_at: fulfilled.and_then(|record| record.tools.get(name).copied()),
                 })
@@ -249,25 +263,24 @@ impl Draft {
         let begun = customer.seen(server).is_some() || views.values().any(|view| view.delivered);
         self.phase = if begun { Phase::Provisioning } else { Phase::ServerReady };
     }
+}
 
-    /// The record of first fulfilment, if it has something new to say.
-    fn record(&self, customer: &Customer<'_>, order: &OrderDesired, views: &BTreeMap<&ToolName, ToolView>) -> Option<Fulfilled> {
-        let mut record = order.fulfilled.clone().unwrap_or(Fulfilled { order: None, tools: BTreeMap::new() });
-        let before = record.clone();
-        let at = customer.observed.now;
-        for (name, tool) in &order.tools {
-            let good = views.get(name).is_some_and(|view| view.proven);
-            if good && tool.document.wanted_state() == State::Running && !record.tools.contains_key(name) {
-                record.tools.insert(name.clone(), at);
-            }
+/// The record of first fulfilment, if it has something new to say. Its times are those of the reports that prove it, so that the same
+/// observations give the same record at any time.
+fn record(order: &OrderDesired, views: &BTreeMap<&ToolName, ToolView>) -> Option<Fulfilled> {
+    let mut record = order.fulfilled.clone().unwrap_or(Fulfilled { order: None, tools: BTreeMap::new() });
+    let before = record.clone();
+    for (name, view) in views {
+        if let Some(at) = view.proven.filter(|_| !record.tools.contains_key(*name)) {
+            record.tools.insert((*name).clone(), at);
         }
-        let wanted = order.tools.iter().filter(|(_, tool)| tool.document.wanted_state() == State::Running);
-        let all = wanted.clone().all(|(name, _)| record.tools.contains_key(name)) && wanted.count() > 0;
-        if all && record.order.is_none() {
-            record.order = Some(at);
-        }
-        (record != before).then_some(record)
     }
+    if record.order.is_none() {
+        let wanted = order.tools.iter().filter(|(_, tool)| tool.document.wanted_state() == State::Running);
+        let times: Option<Vec<Timestamp>> = wanted.map(|(name, _)| record.tools.get(name).copied()).collect();
+        record.order = times.and_then(|times| times.into_iter().max());
+    }
+    (record != before).then_some(record)
 }
 
 fn severity(health: Health) -> u8 {

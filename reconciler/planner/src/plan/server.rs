@@ -1,7 +1,7 @@
 //! One server: whether its slice has to be published, and how it is.
 
 use super::SliceTask;
-use super::customer::Customer;
+use super::customer::{Customer, Slice};
 use super::health::health_of;
 use crate::inventory::{Attempt, slice_key};
 use crate::slice_input::SliceInput;
@@ -17,31 +17,27 @@ pub(super) fn plan_server(
     customer: &Customer<'_>,
     id: &ServerId,
     document: &Server,
-    input: Option<&Arc<SliceInput>>,
-    held: bool,
-) -> (ServerStatus, Option<SliceTask>) {
+    input: Option<&(String, Arc<SliceInput>)>,
+    held: Option<String>,
+) -> (ServerStatus, Option<SliceTask>, Slice) {
     let published = customer.published(id);
     let mut waiting = Vec::new();
     let mut task = None;
-    let mut current = false;
+    let mut slice = Slice { inputs: input.map(|(inputs, _)| inputs.clone()), blocked: None };
     if document.agent.is_none() {
-        waiting.push(WaitingOn::AgentKeys { server: id.clone() });
-    } else if held {
-        waiting.push(WaitingOn::Decision { what: "something on this server cannot be rendered as it is; the last slice stays".into() });
+        slice.blocked = Some(WaitingOn::AgentKeys { server: id.clone() });
+    } else if let Some(because) = held {
+        slice.blocked = Some(WaitingOn::SliceHeld { server: id.clone(), because });
     }
-    if let Some(input) = input {
-        let inputs = input.digest();
-        current = published.is_some_and(|published| published.inputs == inputs);
-        if !current {
-            match blocked(customer, id, &inputs) {
-                Some(reason) => waiting.push(reason),
-                None => {
-                    let because = if published.is_none() { "none was published yet" } else { "what it is made from changed" };
-                    task = Some(SliceTask { server: customer.server_key(id), input: input.clone(), inputs, because });
-                }
-            }
+    let current = published.is_some_and(|published| slice.inputs.as_ref() == Some(&published.inputs));
+    if let Some((inputs, input)) = input.filter(|_| !current) {
+        slice.blocked = blocked(customer, id, inputs);
+        if slice.blocked.is_none() {
+            let because = if published.is_none() { "none was published yet" } else { "what it is made from changed" };
+            task = Some(SliceTask { server: customer.server_key(id), input: input.clone(), inputs: inputs.clone(), because });
         }
     }
+    waiting.extend(slice.blocked.clone());
     let seen = customer.seen(id);
     let report = seen.map(|seen| seen.report.as_ref());
     let silent = seen.and_then(|seen| customer.silent_since(seen));
@@ -76,7 +72,7 @@ pub(super) fn plan_server(
         events: seen.map(|seen| seen.events.clone()).unwrap_or_default(),
         unmanaged: report.map(|report| report.unmanaged.clone()).unwrap_or_default(),
     };
-    (status, task)
+    (status, task, slice)
 }
 
 /// Why publishing has to wait after failures, if it has.

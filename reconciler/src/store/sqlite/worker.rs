@@ -97,7 +97,9 @@ fn run(mut database: Database, jobs: &Receiver<Job>, kind: Kind) {
         if let Err(error) = &ended {
             database.recover(error);
         }
-        finishes.into_iter().for_each(|finish| finish());
+        for finish in finishes {
+            finish();
+        }
     }
 }
 

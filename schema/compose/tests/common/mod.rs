@@ -108,7 +108,7 @@ services:
     deploy:
       replicas: 1
       resources:
-        limits: { memory: 512M, cpus: "0.5" }
+        limits: { memory: 512M, cpus: "0.5", pids: 100 }
         reservations: { memory: 64M }
     secrets:
       - token

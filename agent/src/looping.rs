@@ -1,0 +1,286 @@
+//! The loop: something wakes it, it looks, decides, and has the steps taken beside it. Nothing in here waits for a step, for the hub,
+//! or for a container to become healthy.
+
+use crate::agent::{Agent, AgentError, Look};
+use crate::containers::{self, Wake};
+use crate::execute::sentence;
+use crate::lanes::{self, LaneResult};
+use crate::link::deliver::deliver;
+use crate::link::poll::{FromHub, poll};
+use crate::outbox::Outbox;
+use crate::step::Lane;
+use crate::wake::{FileWatch, Watched};
+use crate::web_server::WebServer;
+use jiff::Timestamp;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+use tenantry_schema::id::InstanceName;
+use tenantry_schema::wire::{EventKind, Refusal, Report, SliceRef};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::Instant;
+
+/// Look at least so often, whatever happens.
+const PATROL: Duration = Duration::from_secs(30);
+/// Look so closely (every container inspected) at least so often.
+const INSPECTION: Duration = Duration::from_mins(10);
+/// Wake-ups that come together are one.
+const DEBOUNCE: Duration = Duration::from_millis(15);
+/// A report without news.
+const HEARTBEAT: Duration = Duration::from_mins(1);
+/// The same while the hub is away.
+const LONELY_HEARTBEAT: Duration = Duration::from_mins(15);
+/// Between two reports.
+const REPORT_PAUSE: Duration = Duration::from_millis(200);
+/// Without a believed answer for so long, the slice counts as stale.
+const STALE: Duration = Duration::from_hours(24);
+
+/// Runs until `stop` completes. Must be called inside a `LocalSet`.
+pub async fn run<W: WebServer + 'static>(agent: Agent<W>, stop: impl Future<Output = ()>) -> Result<(), AgentError> {
+    let mut looping = Loop::start(agent)?;
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => return Ok(()),
+            () = looping.turn() => {}
+        }
+    }
+}
+
+struct Loop<W> {
+    agent: Agent<W>,
+    lanes: BTreeMap<Lane, (String, JoinHandle<()>)>,
+    done: (mpsc::Sender<LaneResult>, mpsc::Receiver<LaneResult>),
+    hub: mpsc::Receiver<FromHub>,
+    have: watch::Sender<Option<SliceRef>>,
+    engine: mpsc::Receiver<Wake>,
+    files: Option<FileWatch>,
+    outbox: Rc<RefCell<Outbox>>,
+    posted: Rc<Notify>,
+    heard: (Instant, Timestamp),
+    inspected: Instant,
+    reported: Option<(Report, Instant)>,
+    /// When to look again although nothing happens.
+    next: Instant,
+}
+
+impl<W: WebServer + 'static> Loop<W> {
+    fn start(agent: Agent<W>) -> Result<Self, AgentError> {
+        let link = agent.link()?;
+        let outbox = Rc::new(RefCell::new(agent.outbox()?));
+        let posted = Rc::new(Notify::new());
+        let (to_hub, hub) = mpsc::channel(8);
+        let (to_engine, engine) = mpsc::channel(1024);
+        let (have, had) = watch::channel(agent.have());
+        let ledger = agent.hands().ledger.borrow().get().id.clone();
+        spawn_local(poll(link.clone(), had, to_hub));
+        spawn_local(deliver(link, ledger, outbox.clone(), posted.clone()));
+        spawn_local(containers::watch(agent.hands().engine.clone(), to_engine));
+        let files = FileWatch::new()
+            .inspect_err(|error| tracing::warn!(%error, "managed files are not watched, only looked at every {PATROL:?}"));
+        let now = Instant::now();
+        Ok(Self {
+            agent,
+            lanes: BTreeMap::new(),
+            done: mpsc::channel(64),
+            hub,
+            have,
+            engine,
+            files: files.ok(),
+            outbox,
+            posted,
+            heard: (now, Timestamp::now()),
+            inspected: now,
+            reported: None,
+            next: now,
+        })
+    }
+
+    /// Waits for something to happen, and deals with it.
+    async fn turn(&mut self) {
+        self.wait().await;
+        self.drain();
+        let look = self.agent.look(Timestamp::now()).await;
+        if let Some(look) = &look {
+            self.start_lanes(look);
+            if let Err(error) = self.agent.note_converged(&look.plan) {
+                tracing::warn!(error = sentence(&error), "the ledger cannot be written");
+            }
+            self.watch_files();
+        }
+        let due = self.report(look.as_ref());
+        self.next = self.next_look(look.as_ref()).min(due);
+    }
+
+    async fn wait(&mut self) {
+        let files = self.files.as_ref();
+        let touched = async move {
+            match files {
+                Some(files) => files.touched().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(message) = self.hub.recv() => self.hear(message),
+            Some(result) = self.done.1.recv() => self.finish(result),
+            Some(wake) = self.engine.recv() => {
+                self.engine_woke(wake);
+                tokio::time::sleep(DEBOUNCE).await;
+            }
+            () = touched => tokio::time::sleep(DEBOUNCE).await,
+            () = tokio::time::sleep_until(self.next) => {}
+        }
+    }
+
+    /// Everything else that has happened by now.
+    fn drain(&mut self) {
+        while let Ok(wake) = self.engine.try_recv() {
+            self.engine_woke(wake);
+        }
+        while let Ok(result) = self.done.1.try_recv() {
+            self.finish(result);
+        }
+        while let Ok(message) = self.hub.try_recv() {
+            self.hear(message);
+        }
+        if self.inspected.elapsed() > INSPECTION {
+            self.inspected = Instant::now();
+            self.agent.observer().forget_all();
+        }
+    }
+
+    fn hear(&mut self, message: FromHub) {
+        let now = Timestamp::now();
+        match message {
+            FromHub::Heard => self.heard = (Instant::now(), now),
+            FromHub::Bundle { bytes, accepted } => {
+                let good = self.agent.offer(&bytes, true, now);
+                self.have.send_replace(self.agent.have());
+                self.abandon_outdated();
+                // The asker is gone only when everything ends.
+                let _ = accepted.send(good);
+            }
+            FromHub::Trouble(error) => {
+                tracing::debug!(error = sentence(&error), "no news from the hub");
+                if let Some(kind) = error.refusal() {
+                    self.agent.news.refusal(Refusal { at: now, kind, detail: sentence(&error) });
+                }
+            }
+        }
+    }
+
+    /// Ends lanes that work towards something that is not wanted any more. Their steps can be cut off anywhere.
+    fn abandon_outdated(&mut self) {
+        let wanted = |lane: &Lane, of: &str| match lane {
+            Lane::Instance(name) => {
+                let desired = self.agent.desired();
+                desired.and_then(|desired| desired.instances.get(name)).is_some_and(|instance| instance.digest == of)
+            }
+            Lane::Leftovers | Lane::Web => true,
+        };
+        let outdated: Vec<_> =
+            self.lanes.iter().filter(|(lane, (of, _))| !wanted(lane, of)).map(|(lane, _)| lane.clone()).collect();
+        for lane in outdated {
+            if let Some((_, task)) = self.lanes.remove(&lane) {
+                task.abort();
+                self.agent.history.busy.remove(&lane);
+            }
+        }
+    }
+
+    fn engine_woke(&mut self, wake: Wake) {
+        match wake {
+            Wake::Connected => self.agent.observer().forget_all(),
+            Wake::Lost | Wake::Other => {}
+            Wake::Container(event) => {
+                self.agent.observer().forget(&event.id);
+                let instance = event.project.as_ref().and_then(|project| InstanceName::try_from(project.clone()).ok());
+                let ours = |name: &InstanceName| {
+                    let known = self.agent.desired().is_some_and(|desired| desired.instances.contains_key(name));
+                    known && !self.lanes.contains_key(&Lane::Instance(name.clone()))
+                };
+                if let Some(name) = instance.filter(|name| event.is_death() && ours(name)) {
+                    let code = event.exit_code.map_or(String::new(), |code| format!(" with exit code {code}"));
+                    let message = format!("container {} ended{code}", event.name);
+                    self.agent.event(EventKind::ContainerDied, Some(name), message, Timestamp::now());
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, result: LaneResult) {
+        self.lanes.remove(&result.lane);
+        self.agent.absorb(result, Timestamp::now());
+    }
+
+    fn start_lanes(&mut self, look: &Look) {
+        for (lane, steps) in &look.plan.steps {
+            if self.lanes.contains_key(lane) {
+                continue;
+            }
+            let of = look.plan.of.get(lane).cloned().unwrap_or_default();
+            let work = lanes::run(self.agent.hands().clone(), lane.clone(), of.clone(), steps.clone());
+            let done = self.done.0.clone();
+            let task = spawn_local(async move {
+                // Nobody listens only when everything ends.
+                let _ = done.send(work.await).await;
+            });
+            self.lanes.insert(lane.clone(), (of, task));
+            self.agent.history.busy.insert(lane.clone());
+        }
+    }
+
+    fn watch_files(&mut self) {
+        let (Some(files), Some(desired)) = (&mut self.files, self.agent.desired()) else { return };
+        let hands = self.agent.hands();
+        let live = hands.live.path();
+        let mut watched = Watched::default();
+        watched.files.extend(desired.live_files().map(|(path, _)| live.join(path.as_str())));
+        watched.folders.extend(hands.web.folders());
+        for instance in desired.instances.keys() {
+            watched.folders.insert(hands.secrets.folder(instance));
+        }
+        files.watch(watched);
+    }
+
+    fn next_look(&self, look: Option<&Look>) -> Instant {
+        let patrol = Instant::now() + PATROL;
+        let Some(at) = look.and_then(|look| look.plan.next) else { return patrol };
+        let wait = at.duration_since(Timestamp::now()).max(jiff::SignedDuration::ZERO);
+        // A little later, so that what is due then is due for certain.
+        let wait = Duration::try_from(wait).unwrap_or(PATROL) + Duration::from_millis(5);
+        patrol.min(Instant::now() + wait)
+    }
+
+    /// Reports what changed, or that nothing did. Returns when the next report is due.
+    fn report(&mut self, look: Option<&Look>) -> Instant {
+        let mut report = self.agent.report(look);
+        if self.heard.0.elapsed() > STALE {
+            report.stale_since = Some(self.heard.1);
+        }
+        let now = Instant::now();
+        if let Some((last, at)) = &self.reported {
+            let waiting = !self.outbox.borrow().is_empty();
+            let pause = if *last != report || !self.agent.news.is_empty() {
+                REPORT_PAUSE
+            } else if waiting {
+                LONELY_HEARTBEAT
+            } else {
+                HEARTBEAT
+            };
+            if now < *at + pause {
+                return *at + pause;
+            }
+        }
+        let posted = self.agent.post(report.clone(), &mut self.outbox.borrow_mut(), Timestamp::now());
+        match posted {
+            Ok(()) => self.posted.notify_one(),
+            Err(error) => tracing::error!(error = sentence(&error), "a report cannot be kept"),
+        }
+        self.reported = Some((report, now));
+        now + HEARTBEAT
+    }
+}

@@ -1,0 +1,228 @@
+//! The command line of `tenantry-agent`. Everything that it does is in the library.
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use jiff::Timestamp;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tenantry_agent::agent::{Agent, AgentError};
+use tenantry_agent::config::{self, Config};
+use tenantry_agent::execute::sentence;
+use tenantry_agent::link::Next;
+use tenantry_agent::web_server::NginxServer;
+use tenantry_agent::{diff, enrol, install, looping, report, status};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Keeps one server as its slice says, with or without the hub.
+///
+/// How a server is taken in:
+///   1. `tenantry-agent enrol …` makes its keys and prints a line; commit that line in
+///      fleet/customers/<customer>/servers/<server>.yaml
+///   2. `tenantry-agent install` writes the systemd units; enable both
+///   3. the hub sees the commit, publishes the slice, the agent fetches it
+///
+/// Exit codes: 0 nothing to do or done, 2 something changed or would change, 1 error.
+#[derive(Debug, Parser)]
+#[command(version, verbatim_doc_comment)]
+struct Arguments {
+    /// The agent's configuration
+    #[arg(long, global = true, default_value = config::DEFAULT_PATH)]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make this server's keys and configuration, and print what the fleet must know
+    ///
+    /// Run again it changes nothing and prints the same. The private keys never leave the server.
+    Enrol {
+        /// YAML file with hub_url, fleet_id, server, hub_key, hub_age, recovery_key, recovery_age
+        #[arg(long)]
+        hub_file: Option<PathBuf>,
+        #[command(flatten)]
+        facts: Box<enrol::HubFacts>,
+        #[command(flatten)]
+        places: Box<enrol::Places>,
+    },
+    /// Run until stopped: fetch slices, converge, heal, report
+    Run,
+    /// Fetch the newest slice, make the server what it says, and end
+    Converge {
+        /// Required: without it use `run`
+        #[arg(long, required = true)]
+        once: bool,
+        /// Do not ask the hub; use the slice that was accepted last
+        #[arg(long)]
+        offline: bool,
+        /// Seconds to wait until everything is healthy
+        #[arg(long, default_value_t = 120)]
+        patience: u64,
+    },
+    /// Show how the server stands
+    Status {
+        /// As a report in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what would be done, and do nothing
+    Diff {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the systemd units, and the line that lets nginx see our sites
+    Install {
+        /// Folder that stands for `/`
+        #[arg(long, default_value = "/")]
+        root: PathBuf,
+        /// Where the program will be
+        #[arg(long, default_value = "/usr/local/bin/tenantry-agent")]
+        program: PathBuf,
+    },
+    /// Write secret files into memory; runs before the container engine starts
+    RestoreSecrets,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::new(config::log_filter())
+        // Whole answers of the engine, with environments, are logged at `debug`.
+        .add_directive("bollard=info".parse().unwrap_or_default());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {}", sentence(error.as_ref()));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let path = &arguments.config;
+    match arguments.command {
+        Command::Enrol { hub_file, facts, places } => {
+            let facts = match hub_file {
+                Some(file) => facts.or(enrol::HubFacts::read(&file)?),
+                None => *facts,
+            };
+            let config = facts.config(*places)?;
+            let keys = enrol::enrol(&config, path)?;
+            say(&format!(
+                "# {} is enrolled. Commit this line in fleet/customers/{}/servers/{}.yaml:\n{}",
+                config.server,
+                config.server.customer,
+                config.server.server,
+                enrol::snippet(&keys)
+            ))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Install { root, program } => {
+            let installed = install::install(&root, &program, path, &Config::load(path)?)?;
+            for file in &installed {
+                say(&format!("{} {}\n", if file.changed { "wrote    " } else { "unchanged" }, file.path))?;
+            }
+            say(&format!("next: systemctl daemon-reload && systemctl enable --now {} {}\n", install::SECRETS_UNIT, install::AGENT_UNIT))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Run => on_runtime(async {
+            let agent = Agent::open(Config::load(path)?, true)?;
+            looping::run(agent, stop()?).await?;
+            Ok(ExitCode::SUCCESS)
+        }),
+        Command::Converge { offline, patience, .. } => on_runtime(async {
+            let agent = Agent::open(Config::load(path)?, true)?;
+            converge_once(agent, offline, Duration::from_secs(patience)).await
+        }),
+        Command::Status { json } => on_runtime(async {
+            let mut agent = Agent::open(Config::load(path)?, false)?;
+            let look = agent.look(Timestamp::now()).await;
+            let report = agent.report(look.as_ref());
+            let running = matches!(Agent::open(Config::load(path)?, true), Err(AgentError::Busy));
+            let text = if json {
+                serde_json::to_string_pretty(&report)? + "\n"
+            } else {
+                status::words(&agent.config().server.to_string(), &report, agent.outbox()?.len(), running)
+            };
+            say(&text)?;
+            Ok(if report::all_well(&report) { ExitCode::SUCCESS } else { ExitCode::from(2) })
+        }),
+        Command::Diff { json } => on_runtime(async {
+            let mut agent = Agent::open(Config::load(path)?, false)?;
+            let look = agent.look(Timestamp::now()).await.context("no slice has been accepted yet")?;
+            let diff = diff::diff(&look);
+            let text = if json { serde_json::to_string_pretty(&diff)? + "\n" } else { diff.to_string() };
+            say(&text)?;
+            Ok(if diff.steps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+        }),
+        Command::RestoreSecrets => {
+            let agent = Agent::open(Config::load(path)?, false)?;
+            let desired = agent.desired().context("no slice has been accepted yet: there are no secrets to restore")?;
+            let restored = agent.hands().secrets.restore(&desired.secrets)?;
+            tracing::info!(written = restored.write.len(), removed = restored.remove.len(), "secret files restored");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
+}
+
+/// One thread is enough for one server, and keeps memory small.
+fn on_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, work)
+}
+
+/// Completes when the process is asked to end.
+fn stop() -> anyhow::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+async fn converge_once(mut agent: Agent<NginxServer>, offline: bool, patience: Duration) -> anyhow::Result<ExitCode> {
+    if !offline {
+        match agent.link()?.next(agent.have().as_ref(), 0).await {
+            Ok(Next::Bundle(bytes)) => drop(agent.offer(&bytes, true, Timestamp::now())),
+            Ok(Next::Unchanged) => {}
+            Err(error) => tracing::warn!(error = sentence(&error), "going on with the slice that was accepted last"),
+        }
+    }
+    let started = tokio::time::Instant::now();
+    let mut changed = false;
+    let last = loop {
+        let look = agent.look(Timestamp::now()).await.context("no slice has been accepted yet")?;
+        agent.note_converged(&look.plan)?;
+        if look.plan.converged || !look.plan.would.is_empty() || started.elapsed() > patience {
+            break look;
+        }
+        if look.plan.steps.is_empty() {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        } else {
+            changed |= agent.take(&look.plan).await;
+        }
+    };
+    let mut outbox = agent.outbox()?;
+    agent.post(agent.report(Some(&last)), &mut outbox, Timestamp::now())?;
+    if !offline {
+        let (ledger, outbox) = (agent.hands().ledger.borrow().get().id.clone(), std::cell::RefCell::new(outbox));
+        while tenantry_agent::link::deliver::deliver_batch(&agent.link()?, &ledger, &outbox).await.unwrap_or_default() {}
+    }
+    say(&diff::diff(&last).to_string())?;
+    anyhow::ensure!(
+        last.plan.converged || !last.plan.would.is_empty(),
+        "the server is not as it should be after {} seconds",
+        patience.as_secs()
+    );
+    Ok(if changed || !last.plan.would.is_empty() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}

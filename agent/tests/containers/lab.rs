@@ -1,0 +1,330 @@
+//! A place to work in: an engine, a project of its own, a folder, and the loop of the agent in ten lines.
+
+use bollard::Docker;
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::{
+    CreateImageOptions, ListContainersOptions, ListNetworksOptions, ListVolumesOptions,
+    LogsOptions, RemoveContainerOptions, RemoveVolumeOptions,
+};
+use futures_util::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use tenantry_agent::containers::desired::{InstanceInput, Wanted};
+use tenantry_agent::containers::spec::{self, Place};
+use tenantry_agent::containers::{
+    Engine, EngineError, EngineState, Ensured, Facts, InputsKey, Observer, Pace, Pass, converge,
+    execute,
+};
+use tenantry_compose::Project;
+use tenantry_schema::secret::Secret;
+
+const SOCKET: &str = "/var/run/docker.sock";
+const IMAGE: &str = "tenantry-test/busybox:1";
+const LABEL: &str = "com.docker.compose.project";
+
+pub(crate) struct Lab {
+    pub(crate) docker: Docker,
+    pub(crate) engine: Engine,
+    pub(crate) observer: Observer,
+    pub(crate) project: String,
+    pub(crate) fleet: String,
+    pub(crate) variables: BTreeMap<String, String>,
+    folder: tempfile::TempDir,
+}
+
+/// Runs a test in a lab and cleans up behind it, whatever comes of it. Without an engine it says so and does nothing, unless
+/// `TENANTRY_REQUIRE_PEERS` is set.
+pub(crate) fn lab<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Lab) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let docker = match prepare().await {
+            Ok(docker) => docker,
+            Err(why) => {
+                #[expect(clippy::disallowed_methods, reason = "tests have no config.rs")]
+                let required = std::env::var_os("TENANTRY_REQUIRE_PEERS").is_some();
+                assert!(!required, "TENANTRY_REQUIRE_PEERS is set, but {why}");
+                println!("skipped: {why}");
+                return;
+            }
+        };
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let project = format!(
+            "tt{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let engine = Engine::at(SOCKET);
+        let lab = Lab {
+            docker: docker.clone(),
+            observer: Observer::new(engine.clone()),
+            engine,
+            fleet: format!("fleet-{project}"),
+            project: project.clone(),
+            variables: [("GREETING", "hello"), ("TOKEN", "hunter2-token")]
+                .map(|(name, value)| (name.into(), value.into()))
+                .into(),
+            folder: tempfile::tempdir().expect("a folder"),
+        };
+        lab.write("files/page.html", "hello");
+        let outcome = tokio::spawn(test(lab)).await;
+        clean_up(&docker, &project).await;
+        if let Err(failure) = outcome {
+            std::panic::resume_unwind(failure.into_panic());
+        }
+    });
+}
+
+impl Lab {
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.path().join("live")
+    }
+
+    pub(crate) fn name(&self, service: &str) -> String {
+        format!("{}-{service}-1", self.project)
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.folder().join(path);
+        std::fs::create_dir_all(path.parent().expect("below the folder")).expect("a folder");
+        std::fs::write(path, text).expect("written");
+    }
+
+    /// What the Compose text asks for; files of secrets are written.
+    pub(crate) fn input(&self, text: &str) -> InstanceInput {
+        let project = Project::load(text, &|name| self.variables.get(name).cloned())
+            .expect("a good Compose file");
+        let key = key();
+        let digests = digests(&self.folder(), &key);
+        let place = Place {
+            instance: &self.project,
+            fleet: &self.fleet,
+            state: Wanted::Running,
+            folder: &self.folder(),
+            secrets: &self.folder.path().join("secrets"),
+            configs: &self.folder.path().join("configs"),
+            digests: &digests,
+            key: &key,
+        };
+        let instance = spec::instance(&project, &place).expect("it can run here");
+        for file in &instance.files {
+            std::fs::create_dir_all(file.path.parent().expect("in a folder")).expect("a folder");
+            std::fs::write(&file.path, file.content.expose()).expect("written");
+        }
+        instance.input
+    }
+
+    pub(crate) fn plan(input: &InstanceInput, state: &EngineState) -> Pass {
+        let (key, pace) = (key(), Pace::default());
+        converge(
+            input,
+            state,
+            &Facts {
+                now: Timestamp::now(),
+                hold_disruptive: false,
+                pace: &pace,
+                key: &key,
+            },
+        )
+    }
+
+    pub(crate) async fn pass(&mut self, input: &InstanceInput) -> Pass {
+        let state = self.observer.observe().await.expect("the engine answers");
+        Self::plan(input, &state)
+    }
+
+    /// Passes until everything is as it should be; the steps that it took.
+    pub(crate) async fn converge(&mut self, input: &InstanceInput) -> Vec<String> {
+        self.attempt(input).await.expect("every step works")
+    }
+
+    /// The same, up to the first failure.
+    pub(crate) async fn attempt(
+        &mut self,
+        input: &InstanceInput,
+    ) -> Result<Vec<String>, EngineError> {
+        let begin = Instant::now();
+        let mut taken = Vec::new();
+        loop {
+            let pass = self.pass(input).await;
+            if pass.is_converged() {
+                return Ok(taken);
+            }
+            for step in &pass.steps {
+                taken.push(step.to_string());
+                if execute(&self.engine, step).await? == Ensured::PlanAgain {
+                    break;
+                }
+            }
+            assert!(
+                begin.elapsed() < Duration::from_mins(1),
+                "{taken:?} {:?}",
+                pass.waiting
+            );
+            if pass.steps.is_empty() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+
+    pub(crate) async fn inspect(&self, service: &str) -> Option<ContainerInspectResponse> {
+        self.docker
+            .inspect_container(&self.name(service), None)
+            .await
+            .ok()
+    }
+
+    /// Without the one that the engine adds by itself.
+    pub(crate) async fn aliases(&self, service: &str, network: &str) -> Vec<String> {
+        let details = self.inspect(service).await.expect("it is there");
+        let id = details.id.unwrap_or_default();
+        let networks = details
+            .network_settings
+            .and_then(|settings| settings.networks)
+            .unwrap_or_default();
+        let aliases = networks
+            .get(network)
+            .and_then(|endpoint| endpoint.aliases.clone())
+            .unwrap_or_default();
+        aliases
+            .into_iter()
+            .filter(|alias| !id.starts_with(alias.as_str()))
+            .collect()
+    }
+
+    pub(crate) async fn logs(&self, service: &str) -> String {
+        let options = LogsOptions {
+            stdout: true,
+            stderr: true,
+            ..LogsOptions::default()
+        };
+        let lines = self
+            .docker
+            .logs(&self.name(service), Some(options))
+            .map(|line| line.expect("a line").to_string());
+        lines.collect::<Vec<_>>().await.concat()
+    }
+}
+
+fn key() -> InputsKey {
+    InputsKey::new(Secret::new(vec![9; 32]))
+}
+
+fn digests(folder: &Path, key: &InputsKey) -> BTreeMap<PathBuf, String> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+    {
+        if entry.is_dir() {
+            all.extend(digests(&entry, key));
+        } else {
+            let digest = key.file(&std::fs::read(&entry).expect("a file"));
+            all.insert(entry, digest);
+        }
+    }
+    all
+}
+
+/// An engine that has the test image, which is made from this machine's own static busybox.
+async fn prepare() -> Result<Docker, String> {
+    let docker = Docker::connect_with_unix(SOCKET, 60, bollard::API_DEFAULT_VERSION)
+        .map_err(|_| "no container engine runs here")?;
+    let docker = docker
+        .negotiate_version()
+        .await
+        .map_err(|_| "no container engine answers here")?;
+    // One test makes the image, the others wait: making it again would give its name to another image.
+    let lock = std::fs::File::create(std::env::temp_dir().join("tenantry-test-image.lock"))
+        .map_err(|error| error.to_string())?;
+    lock.lock().map_err(|error| error.to_string())?;
+    if docker.inspect_image(IMAGE).await.is_ok() {
+        return Ok(docker);
+    }
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"]
+        .into_iter()
+        .find_map(|path| std::fs::read(path).ok());
+    let busybox = busybox
+        .ok_or("there is no busybox to make the test image from (Debian: busybox-static)")?;
+    let options = CreateImageOptions {
+        from_src: Some("-".to_owned()),
+        repo: Some("tenantry-test/busybox".to_owned()),
+        tag: Some("1".to_owned()),
+        ..CreateImageOptions::default()
+    };
+    let body = bollard::body_full(image(&busybox).map_err(|error| error.to_string())?.into());
+    let imported = docker
+        .create_image(Some(options), Some(body), None)
+        .try_collect::<Vec<_>>()
+        .await;
+    imported
+        .map(|_| docker)
+        .map_err(|error| format!("the test image cannot be made: {error}"))
+}
+
+fn image(busybox: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o755);
+    header.set_size(busybox.len() as u64);
+    archive.append_data(&mut header, "bin/busybox", busybox)?;
+    for tool in ["sh", "sleep", "cat", "test", "[", "true", "false"] {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        archive.append_link(&mut header, format!("bin/{tool}"), "busybox")?;
+    }
+    archive.into_inner()
+}
+
+/// Everything that belongs to projects whose names begin like this one.
+async fn clean_up(docker: &Docker, project: &str) {
+    let ours = |labels: Option<&String>| {
+        labels.is_some_and(|name| name == project || name.starts_with(&format!("{project}-")))
+    };
+    let all = ListContainersOptions {
+        all: true,
+        ..ListContainersOptions::default()
+    };
+    for container in docker.list_containers(Some(all)).await.unwrap_or_default() {
+        if ours(container.labels.unwrap_or_default().get(LABEL)) {
+            let options = RemoveContainerOptions {
+                v: true,
+                force: true,
+                link: false,
+            };
+            let _ = docker
+                .remove_container(&container.id.unwrap_or_default(), Some(options))
+                .await;
+        }
+    }
+    for network in docker
+        .list_networks(None::<ListNetworksOptions>)
+        .await
+        .unwrap_or_default()
+    {
+        if ours(network.labels.unwrap_or_else(HashMap::new).get(LABEL)) {
+            let _ = docker.remove_network(&network.id.unwrap_or_default()).await;
+        }
+    }
+    let volumes = docker
+        .list_volumes(None::<ListVolumesOptions>)
+        .await
+        .ok()
+        .and_then(|list| list.volumes)
+        .unwrap_or_default();
+    for volume in volumes {
+        if ours(volume.labels.get(LABEL)) {
+            let _ = docker
+                .remove_volume(&volume.name, None::<RemoveVolumeOptions>)
+                .await;
+        }
+    }
+}
