@@ -5,7 +5,6 @@ use crate::config::Config;
 use crate::containers::desired::Wanted;
 use crate::containers::spec::{self, MountedFile, Place};
 use crate::containers::{InputsKey, InstanceInput};
-use crate::dotenv;
 use crate::files::{Access, digest};
 use crate::secrets::{self, SecretFile};
 use std::collections::BTreeMap;
@@ -14,17 +13,17 @@ use std::sync::Arc;
 use tenantry_compose::Project;
 use tenantry_schema::Secret;
 use tenantry_schema::document::State;
-use tenantry_schema::id::{FleetId, InstanceName};
+use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::{DomainName, RelativePath};
-use tenantry_schema::wire::{HostSpec, InstanceSpec, SliceRef};
+use tenantry_schema::wire::{HostSpec, InstanceSpec, SliceRef, env_file};
 
 /// What this server should be.
 #[derive(Debug, Clone)]
 pub struct Desired {
     /// The slice that says so.
     pub reference: SliceRef,
-    /// The fleet.
-    pub fleet_id: FleetId,
+    /// `<fleet id>/<customer>/<server>`: marks what this agent keeps on the container engine.
+    pub keeper: String,
     /// `host.yaml`.
     pub host: HostSpec,
     /// Everything that runs.
@@ -73,8 +72,8 @@ pub struct Site {
 /// What is the same for every slice.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
-    /// The fleet.
-    pub fleet_id: FleetId,
+    /// `<fleet id>/<customer>/<server>`: marks what this agent keeps on the container engine.
+    pub keeper: String,
     /// Folder of live files.
     pub live: PathBuf,
     /// Folder of secret files.
@@ -86,7 +85,8 @@ pub struct Surroundings {
 impl Surroundings {
     /// As configured; `key` must be the same for ever.
     pub fn new(config: &Config, key: InputsKey) -> Self {
-        Self { fleet_id: config.fleet_id.clone(), live: config.live_folder(), secrets: config.secrets.clone(), key }
+        let keeper = format!("{}/{}", config.fleet_id, config.server);
+        Self { keeper, live: config.live_folder(), secrets: config.secrets.clone(), key }
     }
 }
 
@@ -107,8 +107,8 @@ impl Desired {
             instances.insert(name.clone(), instance);
             secrets.extend(files);
         }
-        let fleet_id = surroundings.fleet_id.clone();
-        Self { reference: slice.reference, fleet_id, host: slice.host, instances, sites, secrets }
+        let keeper = surroundings.keeper.clone();
+        Self { reference: slice.reference, keeper, host: slice.host, instances, sites, secrets }
     }
 
     /// The files of all instances.
@@ -170,7 +170,7 @@ impl Builder<'_> {
         values: &BTreeMap<String, Secret>,
     ) -> Result<spec::Instance, String> {
         let text = self.text(files, "compose.yaml")?;
-        let plain = self.text(files, ".env").map(dotenv::parse).unwrap_or_default();
+        let plain = env_file::parse(self.text(files, ".env")?).ok_or(".env is not as the hub writes it")?;
         let lookup = |name: &str| values.get(name).map(|value| value.expose().clone()).or_else(|| plain.get(name).cloned());
         let project = Project::load(text, &lookup).map_err(|problems| {
             let index = tenantry_yaml::LineIndex::new(text);
@@ -182,7 +182,7 @@ impl Builder<'_> {
         let secrets = self.surroundings.secrets.join(self.name.as_str());
         let place = Place {
             instance: self.name.as_str(),
-            fleet: self.surroundings.fleet_id.as_str(),
+            keeper: &self.surroundings.keeper,
             state: match self.spec.state {
                 State::Running => Wanted::Running,
                 State::Stopped => Wanted::Stopped,

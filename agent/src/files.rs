@@ -1,6 +1,6 @@
 //! Files beneath one folder: written atomically and durably, never through a link. What is in them is for others to know.
 
-use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -257,7 +257,16 @@ impl Root {
     pub fn point(&self, name: &RelativePath, target: &RelativePath) -> Result<(), FilesError> {
         let temporary = temporary_name(name.as_str());
         let result = fs::symlinkat(target.as_str(), &self.folder, temporary.as_str())
-            .and_then(|()| fs::renameat(&self.folder, temporary.as_str(), &self.folder, name.as_str()))
+            .and_then(|()| match fs::renameat(&self.folder, temporary.as_str(), &self.folder, name.as_str()) {
+                // A folder that somebody made in its place changes places with the link, and goes.
+                Err(Errno::ISDIR) => {
+                    let exchange = RenameFlags::EXCHANGE;
+                    fs::renameat_with(&self.folder, temporary.as_str(), &self.folder, name.as_str(), exchange)?;
+                    std::fs::remove_dir_all(self.path.join(&temporary))
+                        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+                }
+                result => result,
+            })
             .and_then(|()| fs::fsync(&self.folder));
         result.map_err(|error| {
             let _ = fs::unlinkat(&self.folder, temporary.as_str(), AtFlags::empty());
@@ -505,6 +514,10 @@ mod tests {
         root.point(&path("current"), &path("one")).unwrap();
         root.point(&path("current"), &path("two")).unwrap();
         assert_eq!(std::fs::read_to_string(root.path().join("current/x")).unwrap(), "2");
+        root.write(&path("folder/y"), b"3").unwrap();
+        root.point(&path("folder"), &path("one")).unwrap();
+        assert_eq!(std::fs::read_to_string(root.path().join("folder/x")).unwrap(), "1");
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 4);
     }
 
     proptest! {

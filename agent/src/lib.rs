@@ -17,7 +17,6 @@ pub mod containers;
 pub mod converge;
 pub mod desired;
 pub mod diff;
-pub mod dotenv;
 pub mod enrol;
 pub mod execute;
 pub mod files;

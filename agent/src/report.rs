@@ -70,7 +70,7 @@ pub fn report(desired: Option<&Desired>, state: Option<&HostState>, plan: Option
                 .iter()
                 .map(|(service, spec)| {
                     let container = &spec.container;
-                    engine.report(desired.fleet_id.as_str(), name.as_str(), service, &container.name, &container.image)
+                    engine.report(&desired.keeper, name.as_str(), service, &container.name, &container.image)
                 })
                 .collect(),
             _ => Vec::new(),
@@ -90,7 +90,7 @@ pub fn report(desired: Option<&Desired>, state: Option<&HostState>, plan: Option
     }
     if let Ok(engine) = &state.engine {
         let projects: BTreeSet<_> = desired.instances.keys().map(ToString::to_string).collect();
-        report.unmanaged = engine.unmanaged(desired.fleet_id.as_str(), &projects);
+        report.unmanaged = engine.unmanaged(&desired.keeper, &projects);
     }
     for (host, site) in &desired.sites {
         let web = state.web.as_ref().ok();

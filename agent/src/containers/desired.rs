@@ -1,6 +1,10 @@
 //! What should be on the engine, as plain data: resolved, nothing missing, sorted where the order means nothing.
 //! Built by [`super::spec`] from a Compose project; nothing here knows Compose or the engine's API.
 
+mod network;
+
+pub use network::{IpamPool, NetworkSpec, VolumeSpec};
+
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,8 +16,8 @@ use tenantry_schema::secret::Secret;
 pub struct InstanceInput {
     /// Compose project, and name of the instance.
     pub project: String,
-    /// The fleet; what carries another fleet's mark is never touched.
-    pub fleet: String,
+    /// The keeper; what carries another keeper's mark is never touched.
+    pub keeper: String,
     /// Whether it runs.
     pub state: Wanted,
     /// Folder of the Compose file, for Compose's own labels.
@@ -373,69 +377,6 @@ pub struct DeviceSpec {
     pub container: String,
     /// Of `rwm`.
     pub permissions: String,
-}
-
-/// A network.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct NetworkSpec {
-    /// Name within the project.
-    pub key: String,
-    /// Somebody else's: it must be there, and is never changed.
-    pub external: bool,
-    /// Driver. Absent: the engine's default.
-    pub driver: Option<String>,
-    /// Options of the driver.
-    pub options: BTreeMap<String, String>,
-    /// No way out.
-    pub internal: bool,
-    /// Others may connect.
-    pub attachable: bool,
-    /// IPv6. Absent: the engine's default.
-    pub ipv6: Option<bool>,
-    /// Address management driver.
-    pub ipam_driver: Option<String>,
-    /// Its pools.
-    pub ipam: Vec<IpamPool>,
-    /// Labels from the Compose file.
-    pub labels: BTreeMap<String, String>,
-}
-
-/// A pool of addresses.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct IpamPool {
-    /// Such as `10.1.0.0/24`.
-    pub subnet: Option<String>,
-    /// Part of it that is given out.
-    pub ip_range: Option<String>,
-    /// Gateway.
-    pub gateway: Option<String>,
-    /// Addresses that are kept out of the pool, by host.
-    pub aux: BTreeMap<String, String>,
-}
-
-/// A volume.
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
-pub struct VolumeSpec {
-    /// Name within the project.
-    pub key: String,
-    /// Somebody else's: it must be there.
-    pub external: bool,
-    /// Driver. Absent: `local`.
-    pub driver: Option<String>,
-    /// Options of the driver.
-    pub options: BTreeMap<String, String>,
-    /// Labels from the Compose file.
-    pub labels: BTreeMap<String, String>,
-}
-
-impl fmt::Debug for VolumeSpec {
-    /// Options of a network file system can hold a password, so only names are printed.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VolumeSpec")
-            .field("key", &self.key)
-            .field("driver", &self.driver)
-            .finish_non_exhaustive()
-    }
 }
 
 impl ContainerSpec {

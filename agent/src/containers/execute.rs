@@ -1,18 +1,20 @@
 //! Takes steps, one arm of one `match` a step. Each makes sure of something: taken twice, or after a crash in its middle, it ends
 //! in the same place. Nothing is chosen here.
 
+mod container;
+
 use super::body;
 use super::desired::{AttachmentSpec, ContainerSpec};
 use super::engine::Engine;
 use super::error::{EngineError, ErrorKind, status};
-use super::step::{Action, NewContainer, NewNetwork, NewVolume, Old, Step};
-use super::{labels, names};
+use super::names;
+use super::step::{Action, NewNetwork, NewVolume, Step};
 use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::{
-    CreateContainerOptions, CreateImageOptions, RemoveContainerOptions, RenameContainerOptions,
-    StopContainerOptions,
+    CreateImageOptions, RemoveContainerOptions, RenameContainerOptions, StopContainerOptions,
 };
+use container::name_of;
 use futures_util::TryStreamExt;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -165,135 +167,6 @@ impl Act<'_> {
             .map_err(|error| self.failed(error))
     }
 
-    /// The id of the container, made or found.
-    async fn create(
-        &self,
-        new: &NewContainer,
-        inherited: &BTreeMap<String, String>,
-    ) -> Result<(String, Ensured), EngineError> {
-        let spec = &new.spec;
-        let options = CreateContainerOptions {
-            name: Some(spec.name.clone()),
-            platform: spec.modes.platform.clone().unwrap_or_default(),
-        };
-        let id = match self
-            .docker
-            .create_container(Some(options), body::container(new, inherited))
-            .await
-        {
-            Ok(made) => made.id,
-            Err(error) if status(&error) == Some(409) => {
-                let there = self.inspect(&spec.name).await?;
-                let id = there
-                    .as_ref()
-                    .filter(|there| is_made_from(there, new))
-                    .and_then(|there| there.id.clone());
-                return id
-                    .map(|id| (id, Ensured::Unchanged))
-                    .ok_or_else(|| self.failed_with(error, spec));
-            }
-            // The image went away after it was looked up.
-            Err(error) if status(&error) == Some(404) => {
-                return Ok((String::new(), Ensured::PlanAgain));
-            }
-            Err(error) => return Err(self.failed_with(error, spec)),
-        };
-        let finished = self.complete(&id, new).await;
-        if !matches!(finished, Ok(Ensured::Created)) {
-            self.remove(&id).await?;
-        }
-        finished.map(|ensured| (id, ensured))
-    }
-
-    /// Checks what was made, and connects it to the networks that the engine could not connect it to at once.
-    async fn complete(&self, id: &str, new: &NewContainer) -> Result<Ensured, EngineError> {
-        let made = self.inspect(id).await?;
-        if made
-            .and_then(|made| made.image)
-            .is_none_or(|image| image != new.image_id)
-        {
-            return Ok(Ensured::PlanAgain);
-        }
-        let primary = new.spec.network.primary().map(|(name, _)| name);
-        for (network, attachment) in new
-            .spec
-            .network
-            .networks()
-            .filter(|(name, _)| Some(*name) != primary)
-        {
-            self.connect(id, network, attachment, false).await?;
-        }
-        Ok(Ensured::Created)
-    }
-
-    async fn recreate(&self, old: &[Old], new: &NewContainer) -> Result<Ensured, EngineError> {
-        let mut there = Vec::new();
-        for old in old {
-            if let Some(details) = self.inspect(&old.id).await? {
-                there.push((old, details));
-            }
-        }
-        // The old one runs on until the new one is made: most mistakes show by then, and cost no downtime.
-        for (old, details) in &there {
-            if name_of(details) == new.spec.name {
-                self.rename(&old.id, &names::set_aside(&new.spec.name, &old.id))
-                    .await?;
-            }
-        }
-        let inherited = there
-            .first()
-            .map(|(_, details)| anonymous_volumes(details))
-            .unwrap_or_default();
-        let outcome = self.take_over(&there, new, &inherited).await;
-        if !matches!(outcome, Ok(Ensured::Changed)) {
-            if let Some((old, _)) = there.first() {
-                self.put_back(old, &new.spec).await;
-            }
-            return outcome;
-        }
-        for (old, _) in &there {
-            self.remove(&old.id).await?;
-        }
-        Ok(Ensured::Changed)
-    }
-
-    async fn take_over(
-        &self,
-        old: &[(&Old, ContainerInspectResponse)],
-        new: &NewContainer,
-        inherited: &BTreeMap<String, String>,
-    ) -> Result<Ensured, EngineError> {
-        let (id, made) = self.create(new, inherited).await?;
-        if made == Ensured::PlanAgain {
-            return Ok(made);
-        }
-        for (old, _) in old {
-            self.stop(&old.id).await?;
-        }
-        let started = self.start(&id, &new.spec).await;
-        match started {
-            Ok(Ensured::PlanAgain) => {}
-            Ok(_) => return Ok(Ensured::Changed),
-            Err(_) => {
-                self.remove(&id).await?;
-            }
-        }
-        started
-    }
-
-    /// As well as it goes: the failure that made this necessary is what gets reported, and the next pass sees what is left.
-    async fn put_back(&self, old: &Old, spec: &ContainerSpec) {
-        let renamed = self.rename(&old.id, &spec.name).await;
-        let started = if old.was_up {
-            self.start(&old.id, spec).await
-        } else {
-            Ok(Ensured::Unchanged)
-        };
-        for error in [renamed, started].into_iter().filter_map(Result::err) {
-            tracing::warn!(container = %spec.name, %error, "the old container could not be put back");
-        }
-    }
-
     async fn connect(
         &self,
         container: &str,
@@ -439,43 +312,6 @@ impl Act<'_> {
     fn failed_with(&self, error: bollard::errors::Error, spec: &ContainerSpec) -> EngineError {
         self.engine.judge(&self.what, error, Some(spec))
     }
-}
-
-fn name_of(details: &ContainerInspectResponse) -> &str {
-    details
-        .name
-        .as_deref()
-        .unwrap_or_default()
-        .trim_start_matches('/')
-}
-
-fn is_made_from(details: &ContainerInspectResponse, new: &NewContainer) -> bool {
-    let labels = details
-        .config
-        .as_ref()
-        .and_then(|config| config.labels.as_ref());
-    labels
-        .and_then(|labels| labels.get(labels::INPUTS))
-        .is_some_and(|inputs| inputs == new.inputs.as_str())
-}
-
-/// Volumes without a name of their own (64 hexadecimal digits), by path inside. The container that takes over takes them over,
-/// as with Compose; otherwise the data in them would be left behind.
-fn anonymous_volumes(details: &ContainerInspectResponse) -> BTreeMap<String, String> {
-    let anonymous =
-        |name: &String| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    details
-        .mounts
-        .iter()
-        .flatten()
-        .filter(|mount| mount.typ.as_deref() == Some("volume"))
-        .filter_map(|mount| {
-            Some((
-                mount.destination.clone()?,
-                mount.name.clone().filter(anonymous)?,
-            ))
-        })
-        .collect()
 }
 
 /// The engine has no code for it.

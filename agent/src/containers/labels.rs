@@ -33,8 +33,8 @@ pub(super) const VOLUME: &str = "com.docker.compose.volume";
 
 /// Ours: keyed digest over every input ([`super::inputs`]).
 pub(super) const INPUTS: &str = "dev.tenantry.inputs";
-/// Ours: the fleet that it belongs to. What belongs to another fleet is never touched (law 13).
-pub(super) const FLEET: &str = "dev.tenantry.fleet";
+/// Ours: who keeps it, `<fleet id>/<customer>/<server>`. What another fleet or another agent keeps is never touched (law 13).
+pub(super) const KEEPER: &str = "dev.tenantry.keeper";
 /// Ours: the instance, which is also the Compose project.
 pub(super) const INSTANCE: &str = "dev.tenantry.instance";
 

@@ -25,7 +25,7 @@
 //! - A pass with nothing to do writes nothing.
 //! - A volume is never removed or changed, whatever happens. Containers are removed without their volumes, and anonymous volumes
 //!   move on to the container that takes over.
-//! - What carries another fleet's mark, belongs to `docker compose run`, or to a project that is not asked for, is left alone.
+//! - What carries another keeper's mark, belongs to `docker compose run`, or to a project that is not asked for, is left alone.
 //! - A container is made anew exactly when one of its inputs changes ([`inputs`]). If the new one cannot be made or started, the
 //!   old one is put back.
 //! - No value of an environment, command or secret is printed by `Debug`, put into an error or logged.

@@ -282,7 +282,7 @@ fn network(network: models::Network) -> Option<(String, Network)> {
         id: network.id?,
         inputs: labels.get(labels::INPUTS).cloned(),
         project: labels.get(labels::PROJECT).cloned(),
-        fleet: labels.get(labels::FLEET).cloned(),
+        keeper: labels.get(labels::KEEPER).cloned(),
     };
     Some((network.name?, found))
 }

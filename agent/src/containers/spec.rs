@@ -1,6 +1,7 @@
 //! Translates a Compose project into [`InstanceInput`], and tells which files must be written before its containers can be made.
 //! Pure. What cannot be translated is an error, never dropped.
 
+mod mounts;
 mod service;
 
 use super::desired::{InstanceInput, NetworkSpec, ServiceSpec, VolumeSpec, Wanted};
@@ -17,8 +18,8 @@ use tenantry_schema::secret::Secret;
 pub struct Place<'a> {
     /// Name of the instance, which is its Compose project.
     pub instance: &'a str,
-    /// The fleet.
-    pub fleet: &'a str,
+    /// The keeper.
+    pub keeper: &'a str,
     /// Whether it runs.
     pub state: Wanted,
     /// Folder of its files, absolute and the same in every generation: paths of mounts are inputs of a container.
@@ -135,7 +136,7 @@ pub fn instance(project: &Project, place: &Place<'_>) -> Result<Instance, SpecEr
     });
     let input = InstanceInput {
         project: place.instance.to_owned(),
-        fleet: place.fleet.to_owned(),
+        keeper: place.keeper.to_owned(),
         state: place.state,
         working_dir: place.folder.to_owned(),
         networks: networks.collect(),

@@ -53,8 +53,8 @@ pub struct Owner {
     pub service: Option<String>,
     /// [`labels::ONE_OFF`].
     pub one_off: bool,
-    /// [`labels::FLEET`].
-    pub fleet: Option<String>,
+    /// [`labels::KEEPER`].
+    pub keeper: Option<String>,
     /// [`labels::INPUTS`].
     pub inputs: Option<String>,
 }
@@ -67,22 +67,22 @@ impl Owner {
             project: text(labels::PROJECT),
             service: text(labels::SERVICE),
             one_off: get(labels::ONE_OFF).is_some_and(|text| text.eq_ignore_ascii_case("true")),
-            fleet: text(labels::FLEET),
+            keeper: text(labels::KEEPER),
             inputs: text(labels::INPUTS),
         }
     }
 
-    /// Whether it may be touched on behalf of this service: it carries the service's labels, and no other fleet's mark.
-    pub fn serves(&self, fleet: &str, project: &str, service: &str) -> bool {
+    /// Whether it may be touched on behalf of this service: it carries the service's labels, and no other keeper's mark.
+    pub fn serves(&self, keeper: &str, project: &str, service: &str) -> bool {
         !self.one_off
             && self.project.as_deref() == Some(project)
             && self.service.as_deref() == Some(service)
-            && self.fleet.as_deref().is_none_or(|mark| mark == fleet)
+            && self.keeper.as_deref().is_none_or(|mark| mark == keeper)
     }
 
     /// Whether we made it.
-    pub fn made_by(&self, fleet: &str) -> bool {
-        self.fleet.as_deref() == Some(fleet) && !self.one_off
+    pub fn made_by(&self, keeper: &str) -> bool {
+        self.keeper.as_deref() == Some(keeper) && !self.one_off
     }
 }
 
@@ -145,35 +145,35 @@ pub struct Network {
     pub inputs: Option<String>,
     /// [`labels::PROJECT`].
     pub project: Option<String>,
-    /// [`labels::FLEET`].
-    pub fleet: Option<String>,
+    /// [`labels::KEEPER`].
+    pub keeper: Option<String>,
 }
 
 impl EngineState {
     /// The container of a service: of several the one with the right name, else the newest.
     pub fn container_of(
         &self,
-        fleet: &str,
+        keeper: &str,
         project: &str,
         service: &str,
         name: &str,
     ) -> Option<&Container> {
         self.containers
             .iter()
-            .filter(|container| container.owner.serves(fleet, project, service))
+            .filter(|container| container.owner.serves(keeper, project, service))
             .max_by_key(|container| (container.name == name, container.created))
     }
 
     /// What the hub is told about the service of an instance.
     pub fn report(
         &self,
-        fleet: &str,
+        keeper: &str,
         project: &str,
         service: &str,
         name: &str,
         image: &str,
     ) -> ContainerReport {
-        let found = self.container_of(fleet, project, service, name);
+        let found = self.container_of(keeper, project, service, name);
         ContainerReport {
             service: service.to_owned(),
             name: found.map_or(name, |container| &container.name).to_owned(),
@@ -185,12 +185,12 @@ impl EngineState {
         }
     }
 
-    /// Names of the containers that belong neither to this fleet nor to one of these projects, sorted.
-    pub fn unmanaged(&self, fleet: &str, projects: &BTreeSet<String>) -> Vec<String> {
+    /// Names of the containers that belong neither to this keeper nor to one of these projects, sorted.
+    pub fn unmanaged(&self, keeper: &str, projects: &BTreeSet<String>) -> Vec<String> {
         let ours = |owner: &Owner| {
-            owner.made_by(fleet)
+            owner.made_by(keeper)
                 || (!owner.one_off
-                    && owner.fleet.is_none()
+                    && owner.keeper.is_none()
                     && owner.service.is_some()
                     && owner
                         .project

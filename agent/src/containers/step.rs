@@ -1,14 +1,13 @@
 //! The vocabulary of [`super::converge`]: steps with everything resolved, and what is waited for. No choices are left to
 //! [`super::execute`].
 
-use super::desired::{
-    AttachmentSpec, Condition, ContainerSpec, InstanceInput, NetworkSpec, ServiceSpec, VolumeSpec,
-};
+mod new;
+mod sentence;
+
+use super::desired::{AttachmentSpec, Condition, ContainerSpec, NetworkSpec, VolumeSpec};
 use super::inputs::Digest;
-use super::{labels, names};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// What one pass over one instance comes to.
 #[derive(Debug, Clone, Default)]
@@ -180,94 +179,6 @@ pub struct NewVolume {
     pub labels: BTreeMap<String, String>,
 }
 
-impl NewContainer {
-    pub(super) fn of(
-        input: &InstanceInput,
-        name: &str,
-        service: &ServiceSpec,
-        inputs: Digest,
-        image_id: &str,
-    ) -> Self {
-        let depends_on: Vec<_> = service
-            .depends_on
-            .iter()
-            .map(|(other, dependency)| format!("{other}:{}:false", dependency.condition.as_str()))
-            .collect();
-        let mut all = service.container.labels.clone();
-        let working_dir = input.working_dir.display().to_string();
-        for (label, value) in [
-            (labels::PROJECT, input.project.clone()),
-            (labels::SERVICE, name.to_owned()),
-            (labels::NUMBER, "1".to_owned()),
-            (labels::ONE_OFF, "False".to_owned()),
-            (labels::CONFIG_HASH, inputs.to_string()),
-            (labels::CONFIG_FILES, format!("{working_dir}/compose.yaml")),
-            (labels::WORKING_DIR, working_dir),
-            (labels::VERSION, labels::RELEASE.to_owned()),
-            (labels::DEPENDS_ON, depends_on.join(",")),
-            (labels::IMAGE, image_id.to_owned()),
-            (labels::INPUTS, inputs.to_string()),
-            (labels::FLEET, input.fleet.clone()),
-            (labels::INSTANCE, input.project.clone()),
-        ] {
-            all.insert(label.to_owned(), value);
-        }
-        Self {
-            spec: service.container.clone(),
-            labels: all,
-            inputs,
-            image_id: image_id.to_owned(),
-        }
-    }
-}
-
-impl NewNetwork {
-    pub(super) fn of(
-        input: &InstanceInput,
-        name: &str,
-        spec: &NetworkSpec,
-        inputs: &Digest,
-    ) -> Self {
-        let mut labels = scoped(input, &spec.labels, labels::NETWORK, &spec.key);
-        labels.insert(labels::INPUTS.to_owned(), inputs.to_string());
-        Self {
-            name: name.to_owned(),
-            spec: spec.clone(),
-            labels,
-        }
-    }
-}
-
-impl NewVolume {
-    pub(super) fn of(input: &InstanceInput, name: &str, spec: &VolumeSpec) -> Self {
-        let labels = scoped(input, &spec.labels, labels::VOLUME, &spec.key);
-        Self {
-            name: name.to_owned(),
-            spec: spec.clone(),
-            labels,
-        }
-    }
-}
-
-fn scoped(
-    input: &InstanceInput,
-    own: &BTreeMap<String, String>,
-    kind: &str,
-    key: &str,
-) -> BTreeMap<String, String> {
-    let mut all = own.clone();
-    for (label, value) in [
-        (kind, key),
-        (labels::PROJECT, &input.project),
-        (labels::VERSION, labels::RELEASE),
-        (labels::FLEET, &input.fleet),
-        (labels::INSTANCE, &input.project),
-    ] {
-        all.insert(label.to_owned(), value.to_owned());
-    }
-    all
-}
-
 /// Why a step is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Why {
@@ -307,70 +218,6 @@ impl Why {
                 | Self::Rewired
                 | Self::Unfinished
         )
-    }
-
-    fn sentence(self) -> &'static str {
-        match self {
-            Self::Missing => "it does not exist",
-            Self::Changed => "what it is made from changed",
-            Self::NotOurs => "it was not made by Tenantry",
-            Self::Down => "it does not run",
-            Self::Paused => "it is paused",
-            Self::Dead => "the engine gave it up",
-            Self::Renamed => "it was renamed",
-            Self::Rewired => "its networks are not as they should be",
-            Self::Unfinished => "its replacement was interrupted",
-            Self::Stopped => "it should be stopped",
-            Self::Unwanted => "nothing asks for it any more",
-        }
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.sentence())
-    }
-}
-
-impl fmt::Display for Step {
-    /// Such as `start container acme-web-1, because it does not run`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, because {}", self.action, self.why)
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::EnsureImage { image, .. } => write!(f, "fetch image {image}"),
-            Self::EnsureNetwork(new) => write!(f, "make network {}", new.name),
-            Self::ReplaceNetwork { new, .. } => write!(f, "make network {} anew", new.name),
-            Self::RemoveNetwork { id } => write!(f, "remove network {}", names::short(id)),
-            Self::EnsureVolume(new) => write!(f, "make volume {}", new.name),
-            Self::Create(new) => write!(f, "make container {}", new.spec.name),
-            Self::Recreate { new, .. } => write!(f, "make container {} anew", new.spec.name),
-            Self::Connect {
-                container, network, ..
-            } => write!(
-                f,
-                "connect container {} to network {network}",
-                container.name
-            ),
-            Self::Disconnect { container, network } => {
-                write!(
-                    f,
-                    "disconnect container {} from network {network}",
-                    container.name
-                )
-            }
-            Self::Rename { container, to } => {
-                write!(f, "rename container {} to {to}", container.name)
-            }
-            Self::Unpause { container } => write!(f, "unpause container {}", container.name),
-            Self::Start { spec, .. } => write!(f, "start container {}", spec.name),
-            Self::Stop { container } => write!(f, "stop container {}", container.name),
-            Self::Remove { container } => write!(f, "remove container {}", container.name),
-        }
     }
 }
 
@@ -431,47 +278,4 @@ pub enum WaitingOn {
         /// The name.
         name: String,
     },
-}
-
-impl fmt::Display for Waiting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let service = &self.service;
-        match &self.on {
-            WaitingOn::Dependency {
-                service: other,
-                condition,
-            } => {
-                let until = match condition {
-                    Condition::Started => "has started",
-                    Condition::Healthy => "is healthy",
-                    Condition::Completed => "has completed",
-                };
-                write!(f, "{service} waits until {other} {until}")
-            }
-            WaitingOn::Healthy => write!(f, "{service} is not healthy yet"),
-            WaitingOn::Unhealthy => write!(f, "the health check of {service} fails"),
-            WaitingOn::Restarting => write!(f, "{service} ends again and again"),
-            WaitingOn::Removing => write!(f, "the engine is removing {service}"),
-            WaitingOn::Window => write!(f, "{service} is changed in the maintenance window"),
-            WaitingOn::Pace { at, attempts } => {
-                write!(
-                    f,
-                    "{service} was started {attempts} times lately and is started again at {at}"
-                )
-            }
-            WaitingOn::Image { image } => write!(
-                f,
-                "image {image} of {service} is not here and must not be fetched"
-            ),
-            WaitingOn::External { what, name } => {
-                write!(f, "{what} {name}, which {service} needs, does not exist")
-            }
-            WaitingOn::NameTaken { what, name } => {
-                write!(
-                    f,
-                    "the name of {what} {name}, which {service} needs, is taken by something that is not ours"
-                )
-            }
-        }
-    }
 }

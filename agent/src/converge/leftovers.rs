@@ -16,7 +16,7 @@ fn wanted(input: &Input<'_>) -> Vec<Step> {
     // Without the engine nobody knows what still uses the files.
     let Ok(engine) = &input.state.engine else { return Vec::new() };
     let instances: BTreeSet<_> = input.desired.instances.keys().map(ToString::to_string).collect();
-    let pass = containers::remove_others(input.desired.fleet_id.as_str(), &instances, engine);
+    let pass = containers::remove_others(&input.desired.keeper, &instances, engine);
     if !pass.steps.is_empty() {
         return pass.steps.into_iter().map(|step| Step::Container(Box::new(step))).collect();
     }

@@ -35,7 +35,7 @@ impl Controller {
         let text = std::fs::read_to_string(&self.nginx.configuration).unwrap_or_default();
         let named = text.lines().find_map(|line| {
             let words = line.trim().strip_suffix(';')?.strip_prefix("pid")?;
-            words.starts_with(char::is_whitespace).then(|| PathBuf::from(words.trim()))
+            words.starts_with(char::is_whitespace).then(|| PathBuf::from(words.trim().trim_matches(['"', '\''])))
         });
         named.filter(|path| path.is_absolute()).unwrap_or_else(|| DEFAULT_PID_FILE.into())
     }

@@ -30,6 +30,11 @@ fn build(prefix: &Path, folder: &Path, sites: &Path) -> io::Result<()> {
             symlink(entry.path(), prefix.join(entry.file_name()))?;
         }
     }
-    symlink(sites, prefix.join("tenantry/sites"))?;
-    symlink(folder.join("tenantry/certificates"), prefix.join("tenantry/certificates"))
+    for entry in std::fs::read_dir(folder.join("tenantry"))? {
+        let entry = entry?;
+        if entry.file_name() != "sites" && entry.file_name() != "test" {
+            symlink(entry.path(), prefix.join("tenantry").join(entry.file_name()))?;
+        }
+    }
+    symlink(sites, prefix.join("tenantry/sites"))
 }

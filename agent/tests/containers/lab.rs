@@ -31,7 +31,7 @@ pub(crate) struct Lab {
     pub(crate) engine: Engine,
     pub(crate) observer: Observer,
     pub(crate) project: String,
-    pub(crate) fleet: String,
+    pub(crate) keeper: String,
     pub(crate) variables: BTreeMap<String, String>,
     folder: tempfile::TempDir,
 }
@@ -66,7 +66,7 @@ pub(crate) fn lab<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Lab
             docker: docker.clone(),
             observer: Observer::new(engine.clone()),
             engine,
-            fleet: format!("fleet-{project}"),
+            keeper: format!("fleet-{project}/server"),
             project: project.clone(),
             variables: [("GREETING", "hello"), ("TOKEN", "hunter2-token")]
                 .map(|(name, value)| (name.into(), value.into()))
@@ -105,7 +105,7 @@ impl Lab {
         let digests = digests(&self.folder(), &key);
         let place = Place {
             instance: &self.project,
-            fleet: &self.fleet,
+            keeper: &self.keeper,
             state: Wanted::Running,
             folder: &self.folder(),
             secrets: &self.folder.path().join("secrets"),

@@ -49,7 +49,7 @@ pub struct InstanceInput {
     pub state: State,
     /// The order's domain.
     pub domain: DomainName,
-    /// Settings of the order.
+    /// Settings of the order, without what is said by `state` and `tree`.
     pub document: Tool,
     /// The stack's tree.
     pub tree: ObjectId,

@@ -93,12 +93,10 @@ impl Story {
     async fn kill(&self, teller: &mut Teller) -> Result<(), LabError> {
         teller.begin("a container is killed behind Tenantry's back");
         let name = "website-html-web-1";
-        let before = self.id_of(name).await?;
         self.docker(&["kill", name])?;
         let killed = Instant::now();
         page_until(&self.acme, "acme.test", "Welcome to Acme", SOON).await?;
         teller.done(&format!("the agent brought it back; the site answered again after {:.2} s", killed.elapsed().as_secs_f64()));
-        let _ = before;
         Ok(())
     }
 
@@ -205,10 +203,6 @@ impl Story {
         crate::rig::run(std::process::Command::new("docker").args(arguments))
     }
 
-    async fn id_of(&self, name: &str) -> Result<String, LabError> {
-        Ok(self.docker(&["inspect", "--format", "{{.Id}}", name])?.trim().to_owned())
-    }
-
     /// Ids and start times of the demo's containers.
     fn containers(&self) -> Result<String, LabError> {
         let names = ["website-html-web-1", "website-guestbook-web-1", "website-guestbook-db-1", "shop-html-web-1"];
@@ -223,7 +217,8 @@ async fn page_until(server: &Server, host: &str, text: &str, timeout: Duration) 
     let url = format!("https://{host}:{}/", server.ports().https);
     let certificate = server.dir().join(format!("nginx/conf/tenantry/certificates/{host}/fullchain.pem"));
     let mut last = String::from("no answer");
-    let found = wait_until(timeout, &format!("{url} with {text:?}"), async || {
+    let what = format!("{url} with {text:?}");
+    let found = wait_until(timeout, &what, async || {
         let pem = std::fs::read(&certificate).ok()?;
         // The self-signed certificate that the agent made is the only one that is trusted.
         let client = https::client(&[host], https::Trust::Pem(&pem)).ok()?;

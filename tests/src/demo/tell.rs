@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
 /// Tells the story on standard output.
-pub struct Teller {
+pub(super) struct Teller {
     step: String,
     begun: Instant,
     since_start: Instant,

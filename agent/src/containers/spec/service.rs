@@ -3,23 +3,18 @@
 use super::{MountedFile, Place, SpecError, map};
 use crate::containers::desired::{
     AttachmentSpec, Condition, ContainerSpec, Dependency, Environment, HealthSpec, Limits, Modes,
-    MountSource, MountSpec, NetworkChoice, PortSpec, Pull, Restart,
+    NetworkChoice, PortSpec, Pull, Restart,
 };
 use crate::containers::labels;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
-use tenantry_compose::{
-    self as compose, Access, BindSource, FileSource, HealthTest, MountKind, NetworkMode, Project,
-    ProjectName, Words,
-};
+use tenantry_compose::{self as compose, HealthTest, NetworkMode, Project, ProjectName, Words};
 use tenantry_schema::secret::Secret;
 
 /// Of the engine's default driver, and rotated: an unbounded log fills a disk.
 const LOG_DRIVER: &str = "json-file";
 const LOG_DEFAULTS: [(&str, &str); 2] = [("max-size", "10m"), ("max-file", "3")];
-/// Compose's.
-const FILE_MODE: u32 = 0o444;
 
 pub(super) struct Translation<'a> {
     pub(super) project: &'a Project,
@@ -29,7 +24,7 @@ pub(super) struct Translation<'a> {
     pub(super) service: &'a compose::Service,
 }
 
-type Seen = BTreeMap<PathBuf, String>;
+pub(super) type Seen = BTreeMap<PathBuf, String>;
 
 impl Translation<'_> {
     /// The container, digests of the files that it sees, and files that must be written for it.
@@ -137,160 +132,6 @@ impl Translation<'_> {
         }
     }
 
-    fn mount(
-        &self,
-        mount: &compose::Mount,
-        seen: &mut Seen,
-        files: &mut Vec<MountedFile>,
-    ) -> Result<MountSpec, SpecError> {
-        let (source, read_only) = match &mount.kind {
-            MountKind::Bind {
-                source,
-                propagation,
-                ..
-            } => {
-                let path = match source {
-                    BindSource::Project(path) => self.own(path.as_str()),
-                    BindSource::Server(path) => PathBuf::from(path),
-                };
-                self.see(&path, seen);
-                let propagation =
-                    propagation.map(|propagation| propagation_text(propagation).to_owned());
-                (MountSource::Bind { path, propagation }, mount.read_only)
-            }
-            MountKind::Volume {
-                name,
-                nocopy,
-                subpath,
-            } => {
-                let source = match name {
-                    Some(name) => MountSource::Volume {
-                        name: self.project.volume_name(self.name, name),
-                        nocopy: *nocopy,
-                        subpath: subpath.clone(),
-                    },
-                    None => MountSource::Anonymous,
-                };
-                (source, mount.read_only)
-            }
-            MountKind::Tmpfs {
-                size,
-                mode,
-                options,
-            } => (
-                tmpfs(*size, *mode, options, mount.read_only),
-                mount.read_only,
-            ),
-            MountKind::Secret { name, access } => {
-                let source = self
-                    .project
-                    .secrets
-                    .get(name)
-                    .ok_or_else(|| self.refuse(format!("there is no secret `{name}`")))?;
-                (
-                    self.file(
-                        source,
-                        self.place.secrets,
-                        name.as_str(),
-                        access,
-                        seen,
-                        files,
-                    )?,
-                    true,
-                )
-            }
-            MountKind::Config { name, access } => {
-                let source = self
-                    .project
-                    .configs
-                    .get(name)
-                    .ok_or_else(|| self.refuse(format!("there is no config `{name}`")))?;
-                (
-                    self.file(
-                        source,
-                        self.place.configs,
-                        name.as_str(),
-                        access,
-                        seen,
-                        files,
-                    )?,
-                    true,
-                )
-            }
-        };
-        Ok(MountSpec { source, read_only })
-    }
-
-    /// A secret or config as a file that is mounted.
-    fn file(
-        &self,
-        source: &FileSource,
-        folder: &Path,
-        name: &str,
-        access: &Access,
-        seen: &mut Seen,
-        files: &mut Vec<MountedFile>,
-    ) -> Result<MountSource, SpecError> {
-        let (path, content) = match source {
-            FileSource::File(path) => {
-                let path = self.own(path.as_str());
-                self.see(&path, seen);
-                return Ok(MountSource::Bind {
-                    path,
-                    propagation: None,
-                });
-            }
-            FileSource::Environment { variable, content } => (folder.join(variable), content),
-            FileSource::Content(content) => (folder.join(name), content),
-        };
-        let (uid, gid) = (
-            self.id(access.uid.as_deref())?,
-            self.id(access.gid.as_deref())?,
-        );
-        let mode = access.mode.unwrap_or(FILE_MODE);
-        let digest = self.place.key.file(content.expose().as_bytes());
-        // Owner and permissions are seen inside as well.
-        seen.insert(path.clone(), format!("{digest} {mode:o} {uid:?} {gid:?}"));
-        files.push(MountedFile {
-            path: path.clone(),
-            content: Secret::new(content.expose().to_owned()),
-            mode,
-            uid,
-            gid,
-        });
-        Ok(MountSource::Bind {
-            path,
-            propagation: None,
-        })
-    }
-
-    fn id(&self, text: Option<&str>) -> Result<Option<u32>, SpecError> {
-        text.map(|text| {
-            text.parse()
-                .map_err(|_| self.refuse(format!("`{text}` is not a number of a user or group")))
-        })
-        .transpose()
-    }
-
-    /// An empty path is the folder itself.
-    fn own(&self, path: &str) -> PathBuf {
-        if path.is_empty() {
-            self.place.folder.to_owned()
-        } else {
-            self.place.folder.join(path)
-        }
-    }
-
-    /// Every known file at or below a mounted path is an input.
-    fn see(&self, mounted: &Path, seen: &mut Seen) {
-        let below = self
-            .place
-            .digests
-            .range(mounted.to_owned()..)
-            .take_while(|(path, _)| path.starts_with(mounted));
-        seen.extend(below.map(|(path, digest)| (path.clone(), digest.clone())));
-    }
-
     fn labels(&self) -> Result<BTreeMap<String, String>, SpecError> {
         let labels = map(&self.service.labels);
         match labels.keys().find(|name| !labels::is_free(name)) {
@@ -363,32 +204,12 @@ impl Translation<'_> {
         options
     }
 
-    fn refuse(&self, what: String) -> SpecError {
+    pub(super) fn refuse(&self, what: String) -> SpecError {
         SpecError::Service {
             service: self.key.to_owned(),
             what,
         }
     }
-}
-
-fn tmpfs(size: Option<u64>, mode: Option<u32>, options: &[String], read_only: bool) -> MountSource {
-    if options.is_empty() {
-        return MountSource::Tmpfs {
-            size: size.map(signed),
-            mode,
-        };
-    }
-    let size = size.map(|size| format!("size={size}"));
-    let mode = mode.map(|mode| format!("mode={mode:o}"));
-    let read_only = read_only.then(|| "ro".to_owned());
-    let all: Vec<_> = options
-        .iter()
-        .cloned()
-        .chain(size)
-        .chain(mode)
-        .chain(read_only)
-        .collect();
-    MountSource::TmpfsOptions(all.join(","))
 }
 
 fn words(words: &Words) -> Vec<String> {
@@ -446,17 +267,6 @@ fn limits(service: &compose::Service) -> Limits {
     }
 }
 
-fn propagation_text(propagation: compose::Propagation) -> &'static str {
-    match propagation {
-        compose::Propagation::Private => "private",
-        compose::Propagation::RPrivate => "rprivate",
-        compose::Propagation::Shared => "shared",
-        compose::Propagation::RShared => "rshared",
-        compose::Propagation::Slave => "slave",
-        compose::Propagation::RSlave => "rslave",
-    }
-}
-
 fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
@@ -465,6 +275,6 @@ fn whole_seconds(duration: Duration) -> i64 {
     signed(duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
 }
 
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,6 @@
 //! The digest changes with every input, and with nothing else.
 
-use super::{FLEET, depend, key, mount_volume, service};
+use super::{KEEPER, depend, key, mount_volume, service};
 use crate::containers::desired::{
     Condition, DeviceSpec, HealthSpec, MountSource, MountSpec, NetworkChoice, NetworkSpec,
     PortSpec, Restart, ServiceSpec,
@@ -43,14 +43,14 @@ const CHANGES: &[(&str, Change)] = &[
         s.files.insert("/srv/a".into(), "2".into());
     }),
     ("command", |s| {
-        s.container.command = Some(vec!["a b".into()])
+        s.container.command = Some(vec!["a b".into()]);
     }),
     ("command in two words", |s| {
-        s.container.command = Some(vec!["a".into(), "b".into()])
+        s.container.command = Some(vec!["a".into(), "b".into()]);
     }),
     ("empty command", |s| s.container.command = Some(vec![])),
     ("entrypoint", |s| {
-        s.container.entrypoint = Some(vec!["a b".into()])
+        s.container.entrypoint = Some(vec!["a b".into()]);
     }),
     ("folder", |s| s.container.working_dir = Some("/a".into())),
     ("user", |s| s.container.user = Some("a".into())),
@@ -130,7 +130,7 @@ const CHANGES: &[(&str, Change)] = &[
         s.container.expose.insert("80/tcp".into());
     }),
     ("network mode", |s| {
-        s.container.network = NetworkChoice::Mode("none".into())
+        s.container.network = NetworkChoice::Mode("none".into());
     }),
     ("alias", |s| {
         let NetworkChoice::Networks(networks) = &mut s.container.network else {
@@ -188,7 +188,7 @@ const CHANGES: &[(&str, Change)] = &[
     }),
     ("privileged", |s| s.container.privileged = true),
     ("stop signal", |s| {
-        s.container.stop_signal = Some("SIGINT".into())
+        s.container.stop_signal = Some("SIGINT".into());
     }),
     ("stop grace", |s| s.container.stop_grace = Some(1)),
     ("init", |s| s.container.init = Some(true)),
@@ -202,14 +202,14 @@ const CHANGES: &[(&str, Change)] = &[
             .insert("net.core.somaxconn".into(), "9".into());
     }),
     ("extra host", |s| {
-        s.container.extra_hosts.push("a:10.0.0.1".into())
+        s.container.extra_hosts.push("a:10.0.0.1".into());
     }),
     ("name server", |s| s.container.dns.push("10.0.0.1".into())),
     ("search domain", |s| {
-        s.container.dns_search.push("a.example".into())
+        s.container.dns_search.push("a.example".into());
     }),
     ("resolver option", |s| {
-        s.container.dns_opt.push("ndots:1".into())
+        s.container.dns_opt.push("ndots:1".into());
     }),
     ("shared memory", |s| s.container.shm_size = Some(1)),
     ("device", |s| {
@@ -226,10 +226,10 @@ const CHANGES: &[(&str, Change)] = &[
     ("terminal", |s| s.container.tty = true),
     ("standard input", |s| s.container.stdin_open = true),
     ("pid namespace", |s| {
-        s.container.modes.pid = Some("host".into())
+        s.container.modes.pid = Some("host".into());
     }),
     ("ipc namespace", |s| {
-        s.container.modes.ipc = Some("host".into())
+        s.container.modes.ipc = Some("host".into());
     }),
 ];
 
@@ -288,7 +288,7 @@ fn nothing_secret_is_printed() {
     web.container.labels.insert("a".into(), "hunter2".into());
     let input = super::instance([("web", web)]);
     assert!(!format!("{input:?} {:?}", key()).contains("hunter2"));
-    assert!(format!("{input:?}").contains(FLEET));
+    assert!(format!("{input:?}").contains(KEEPER));
 }
 
 proptest! {

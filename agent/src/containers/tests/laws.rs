@@ -1,7 +1,7 @@
 //! What holds of every decision, whatever state the engine is in.
 
 use super::model::Model;
-use super::{FLEET, PROJECT, key, stack};
+use super::{KEEPER, PROJECT, key, stack};
 use crate::containers::converge::{Facts, converge};
 use crate::containers::desired::{Condition, InstanceInput, NetworkSpec};
 use crate::containers::pace::Pace;
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use tenantry_schema::secret::Secret;
 use tenantry_schema::wire::ContainerHealth;
 
-/// Something that somebody or something does to the engine or the fleet.
+/// Something that somebody or something does to the engine or the keeper.
 #[derive(Debug, Clone)]
 enum Drift {
     State(usize, usize),
@@ -96,7 +96,7 @@ fn happen(drift: &Drift, model: &mut Model, input: &mut InstanceInput) {
     match drift {
         Drift::State(at, state) => with(model, *at, &mut |c| c.state = STATES[*state]),
         Drift::Exit(at, code) => with(model, *at, &mut |c| {
-            (c.state, c.exit_code) = (State::Exited, Some(*code))
+            (c.state, c.exit_code) = (State::Exited, Some(*code));
         }),
         Drift::Health(at, good) => with(model, *at, &mut |c| {
             c.health = if *good {
@@ -122,7 +122,7 @@ fn happen(drift: &Drift, model: &mut Model, input: &mut InstanceInput) {
                 drop(
                     c.networks
                         .insert("bridge".to_owned(), Attachment::default()),
-                )
+                );
             });
         }
         Drift::Realias(at) => with(model, *at, &mut |c| {
@@ -146,11 +146,11 @@ fn happen(drift: &Drift, model: &mut Model, input: &mut InstanceInput) {
                 .as_ref()
                 .is_some_and(|service| input.services.contains_key(service))
             {
-                (c.owner.fleet, c.owner.inputs) = (None, None);
+                (c.owner.keeper, c.owner.inputs) = (None, None);
             }
         }),
         Drift::Relabel(at) => with(model, *at, &mut |c| {
-            c.owner.inputs = Some("other".to_owned())
+            c.owner.inputs = Some("other".to_owned());
         }),
         Drift::Duplicate(at) => {
             if let Some(at) = pick(model, *at) {
@@ -164,7 +164,7 @@ fn happen(drift: &Drift, model: &mut Model, input: &mut InstanceInput) {
             }
         }
         Drift::Orphan(at) => with(model, *at, &mut |c| {
-            (c.owner.service, c.owner.fleet) = (Some("gone".to_owned()), Some(FLEET.to_owned()));
+            (c.owner.service, c.owner.keeper) = (Some("gone".to_owned()), Some(KEEPER.to_owned()));
         }),
         Drift::Stranger => {
             if let Some(at) = pick(model, 0) {
@@ -249,7 +249,7 @@ fn dependencies_hold(step: &Step, input: &InstanceInput, model: &Model) -> Resul
             .state
             .containers
             .iter()
-            .filter(|container| container.owner.serves(FLEET, PROJECT, other));
+            .filter(|container| container.owner.serves(KEEPER, PROJECT, other));
         let met = found
             .into_iter()
             .any(|container| match dependency.condition {
@@ -305,7 +305,7 @@ proptest! {
         prop_assert_eq!(left.len(), strangers.len());
         prop_assert!(left.iter().zip(&strangers).all(|(left, before)| left.name == before.name && left.id == before.id));
         for (name, service) in &input.services {
-            let serving: Vec<_> = model.state.containers.iter().filter(|c| c.owner.serves(FLEET, PROJECT, name)).collect();
+            let serving: Vec<_> = model.state.containers.iter().filter(|c| c.owner.serves(KEEPER, PROJECT, name)).collect();
             prop_assert_eq!(serving.len(), 1, "one container serves {}", name);
             prop_assert!(serving[0].state == State::Running || service.job);
             prop_assert_eq!(&serving[0].name, &service.container.name);

@@ -1,9 +1,11 @@
 //! Tests of the pure half: what is decided, and what it comes to on a model of the engine.
 
+mod edges;
 mod hash;
 mod laws;
 mod model;
 mod table;
+mod translate;
 
 use super::desired::{
     AttachmentSpec, Condition, ContainerSpec, Dependency, Environment, InstanceInput, Limits,
@@ -14,7 +16,7 @@ use super::inputs::InputsKey;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::secret::Secret;
 
-const FLEET: &str = "f1";
+const KEEPER: &str = "f1";
 const PROJECT: &str = "acme";
 
 fn key() -> InputsKey {
@@ -137,7 +139,7 @@ fn instance(services: impl IntoIterator<Item = (&'static str, ServiceSpec)>) -> 
         });
     InstanceInput {
         project: PROJECT.to_owned(),
-        fleet: FLEET.to_owned(),
+        keeper: KEEPER.to_owned(),
         state: Wanted::Running,
         working_dir: "/srv/acme".into(),
         networks: networks.collect(),

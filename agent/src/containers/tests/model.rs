@@ -138,7 +138,7 @@ impl Model {
             id: self.id(),
             inputs: new.labels.get(labels::INPUTS).cloned(),
             project: new.labels.get(labels::PROJECT).cloned(),
-            fleet: new.labels.get(labels::FLEET).cloned(),
+            keeper: new.labels.get(labels::KEEPER).cloned(),
         };
         self.state.networks.insert(new.name.clone(), network);
     }

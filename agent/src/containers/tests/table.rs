@@ -1,18 +1,22 @@
 //! One situation after the other, and the exact steps that answer it.
 
 use super::model::Model;
-use super::{FLEET, PROJECT, depend, key, service, stack};
-use crate::containers::converge::{Facts, converge, remove_others};
-use crate::containers::desired::{Condition, InstanceInput, NetworkSpec, Pull, Wanted};
+use super::{KEEPER, PROJECT, key, stack};
+use crate::containers::converge::{Facts, converge};
+use crate::containers::desired::InstanceInput;
 use crate::containers::pace::Pace;
-use crate::containers::state::{Attachment, Container, Network, Owner, State};
+use crate::containers::state::{Attachment, Container, Owner, State};
 use crate::containers::step::{Action, Pass, Why};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
 use tenantry_schema::secret::Secret;
 use tenantry_schema::wire::ContainerHealth;
 
-fn plan_with(input: &InstanceInput, model: &Model, hold_disruptive: bool, pace: &Pace) -> Pass {
+pub(super) fn plan_with(
+    input: &InstanceInput,
+    model: &Model,
+    hold_disruptive: bool,
+    pace: &Pace,
+) -> Pass {
     converge(
         input,
         &model.state,
@@ -25,19 +29,19 @@ fn plan_with(input: &InstanceInput, model: &Model, hold_disruptive: bool, pace: 
     )
 }
 
-fn plan(input: &InstanceInput, model: &Model) -> Pass {
+pub(super) fn plan(input: &InstanceInput, model: &Model) -> Pass {
     plan_with(input, model, false, &Pace::default())
 }
 
-fn steps(pass: &Pass) -> Vec<String> {
+pub(super) fn steps(pass: &Pass) -> Vec<String> {
     pass.steps.iter().map(ToString::to_string).collect()
 }
 
-fn waits(pass: &Pass) -> Vec<String> {
+pub(super) fn waits(pass: &Pass) -> Vec<String> {
     pass.waiting.iter().map(ToString::to_string).collect()
 }
 
-fn apply(model: &mut Model, pass: &Pass) {
+pub(super) fn apply(model: &mut Model, pass: &Pass) {
     for step in &pass.steps {
         model
             .apply(step)
@@ -46,7 +50,7 @@ fn apply(model: &mut Model, pass: &Pass) {
 }
 
 /// A model that runs the stack as it should.
-fn running(input: &InstanceInput) -> Model {
+pub(super) fn running(input: &InstanceInput) -> Model {
     let mut model = Model::default();
     for _ in 0..8 {
         let pass = plan(input, &model);
@@ -157,7 +161,7 @@ fn drift_is_put_right_without_disruption() {
             |m| {
                 m.state
                     .containers
-                    .retain(|container| container.owner.service.as_deref() != Some("web"))
+                    .retain(|container| container.owner.service.as_deref() != Some("web"));
             },
             &[
                 "make container acme-web-1, because it does not exist",
@@ -183,7 +187,7 @@ fn drift_is_put_right_without_disruption() {
                     m.by_service("web")
                         .networks
                         .insert("other".into(), Attachment::default()),
-                )
+                );
             },
             &[
                 "disconnect container acme-web-1 from network other, because its networks are not as they should be",
@@ -326,7 +330,7 @@ fn an_interrupted_replacement_is_finished() {
 fn a_container_of_compose_is_replaced_and_one_of_a_stranger_is_left_alone() {
     let input = stack();
     let mut model = running(&input);
-    model.by_service("web").owner.fleet = None;
+    model.by_service("web").owner.keeper = None;
     model.by_service("web").owner.inputs = None;
     assert_eq!(
         steps(&plan(&input, &model)),
@@ -336,7 +340,7 @@ fn a_container_of_compose_is_replaced_and_one_of_a_stranger_is_left_alone() {
     for owner in [
         Owner::default(),
         Owner {
-            fleet: Some("another".into()),
+            keeper: Some("another".into()),
             ..model.by_service("web").owner.clone()
         },
         Owner {
@@ -355,7 +359,7 @@ fn a_container_of_compose_is_replaced_and_one_of_a_stranger_is_left_alone() {
             ]
         );
         assert_eq!(
-            model.state.unmanaged(FLEET, &[PROJECT.to_owned()].into()),
+            model.state.unmanaged(KEEPER, &[PROJECT.to_owned()].into()),
             ["acme-web-1"]
         );
     }
@@ -377,170 +381,4 @@ fn names_that_were_swapped_are_swapped_back() {
     );
     apply(&mut model, &pass);
     assert!(plan(&input, &model).is_converged());
-}
-
-#[test]
-fn stopping_keeps_everything_and_goes_backwards() {
-    let mut input = stack();
-    let mut model = running(&input);
-    input.state = Wanted::Stopped;
-    let pass = plan(&input, &model);
-    assert_eq!(
-        steps(&pass),
-        [
-            "stop container acme-web-1, because it should be stopped",
-            "stop container acme-db-1, because it should be stopped"
-        ]
-    );
-    apply(&mut model, &pass);
-    assert!(plan(&input, &model).is_converged());
-    assert_eq!(model.state.containers.len(), 3);
-}
-
-#[test]
-fn what_nothing_asks_for_goes_and_its_volumes_stay() {
-    let mut input = stack();
-    let mut model = running(&input);
-    input.services.remove("web");
-    let pass = plan(&input, &model);
-    assert_eq!(
-        steps(&pass),
-        [
-            "stop container acme-web-1, because nothing asks for it any more",
-            "remove container acme-web-1, because nothing asks for it any more"
-        ]
-    );
-    apply(&mut model, &pass);
-    let pass = remove_others(FLEET, &BTreeSet::new(), &model.state);
-    apply(&mut model, &pass);
-    assert_eq!(
-        (
-            model.state.containers.len(),
-            model.state.networks.len(),
-            model.state.volumes.len()
-        ),
-        (0, 0, 1)
-    );
-    assert!(
-        remove_others("another", &BTreeSet::new(), &running(&stack()).state)
-            .steps
-            .is_empty()
-    );
-}
-
-#[test]
-fn what_somebody_else_must_make_is_waited_for() {
-    let mut input = stack();
-    input.services.get_mut("web").unwrap().pull = Pull::Never;
-    input.services.get_mut("web").unwrap().container.image = "private:1".into();
-    input.volumes.get_mut("acme_data").unwrap().external = true;
-    let mut model = Model::default();
-    apply(&mut model, &plan(&input, &Model::default()));
-    let waits = waits(&plan(&input, &model));
-    assert!(
-        waits.contains(&"image private:1 of web is not here and must not be fetched".to_owned()),
-        "{waits:?}"
-    );
-    assert!(
-        waits.contains(&"volume acme_data, which db needs, does not exist".to_owned()),
-        "{waits:?}"
-    );
-}
-
-#[test]
-fn a_changed_network_is_made_anew_and_a_foreign_one_is_left_alone() {
-    let mut input = stack();
-    let mut model = running(&input);
-    input.networks.insert(
-        "acme_default".into(),
-        NetworkSpec {
-            internal: true,
-            key: "default".into(),
-            ..NetworkSpec::default()
-        },
-    );
-    assert!(
-        plan_with(&input, &model, true, &Pace::default())
-            .steps
-            .is_empty()
-    );
-    let pass = plan(&input, &model);
-    assert!(pass.steps[0].disruptive);
-    apply(&mut model, &pass);
-    assert!(plan(&input, &model).is_converged());
-
-    let id = model.id();
-    model.state.networks.insert(
-        "acme_default".into(),
-        Network {
-            id,
-            ..Network::default()
-        },
-    );
-    let pass = plan(&input, &model);
-    assert!(pass.steps.is_empty(), "{:?}", steps(&pass));
-    assert_eq!(
-        waits(&pass)[0],
-        "the name of network acme_default, which db needs, is taken by something that is not ours"
-    );
-}
-
-#[test]
-fn a_missing_image_does_not_disturb_what_runs() {
-    let input = stack();
-    let mut model = running(&input);
-    model.state.images.clear();
-    model.by_service("web").state = State::Exited;
-    let pass = plan(&input, &model);
-    assert_eq!(
-        steps(&pass),
-        [
-            "fetch image busybox:1, because it does not exist",
-            "start container acme-web-1, because it does not run"
-        ]
-    );
-}
-
-#[test]
-fn a_service_that_keeps_ending_is_held_back_and_a_finished_job_is_not_started_again() {
-    let input = stack();
-    let mut model = running(&input);
-    let mut pace = Pace::default();
-    for _ in 0..4 {
-        pace.started(PROJECT, "web", Timestamp::UNIX_EPOCH);
-    }
-    model.by_service("web").state = State::Exited;
-    let pass = plan_with(&input, &model, false, &pace);
-    assert!(pass.steps.is_empty());
-    assert_eq!(
-        waits(&pass),
-        ["web was started 4 times lately and is started again at 1970-01-01T00:00:02Z"]
-    );
-
-    let mut model = running(&input);
-    model.by_service("job").exit_code = Some(1);
-    assert_eq!(
-        steps(&plan(&input, &model)),
-        ["start container acme-job-1, because it does not run"]
-    );
-}
-
-#[test]
-fn a_circle_of_dependencies_is_answered() {
-    let (mut one, mut two) = (service("one"), service("two"));
-    depend(&mut one, "two", Condition::Started);
-    depend(&mut two, "one", Condition::Started);
-    let input = super::instance([("one", one), ("two", two)]);
-    let mut model = Model::default();
-    for _ in 0..3 {
-        let pass = plan(&input, &model);
-        apply(&mut model, &pass);
-    }
-    assert_eq!(
-        waits(&plan(&input, &model)),
-        [
-            "two waits until one has started",
-            "one waits until two has started"
-        ]
-    );
 }

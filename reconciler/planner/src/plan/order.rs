@@ -172,7 +172,7 @@ fn ready(order_id: &OrderId, name: &ToolName, order: &OrderDesired, tool: &ToolD
         tool: name.clone(),
         state: tool.document.wanted_state(),
         domain,
-        document: tool.document.clone(),
+        document: Tool { revision: None, enabled: None, state: tool.document.wanted_state(), ..tool.document.clone() },
         tree: stack.tree,
         nginx: templates.tree,
         ports: tool.ports.clone(),

@@ -1,0 +1,153 @@
+//! A hub's half of the world: keys, slices, and a server that is enrolled. For tests only.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tenantry_agent::config::{Config, Control, Nginx};
+use tenantry_agent::keys;
+use tenantry_schema::document::HubKeys;
+use tenantry_schema::id::ServerKey;
+use tenantry_schema::key::PublicKeys;
+use tenantry_schema::name::RelativePath;
+use tenantry_sops::{EncryptOptions, Map, Rule};
+use tenantry_wire::{SigningKey, bundle, slice};
+
+pub type Files = BTreeMap<RelativePath, Vec<u8>>;
+
+/// A hub and one enrolled server below a temporary folder.
+pub struct World {
+    pub folder: tempfile::TempDir,
+    pub memory: tempfile::TempDir,
+    pub hub: SigningKey,
+    pub recovery: SigningKey,
+    pub config: Config,
+    pub agent: PublicKeys,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+        let (hub, recovery) = (key(), key());
+        let public = |key: &SigningKey| PublicKeys {
+            sign: key.public(),
+            age: age::x25519::Identity::generate().to_public().to_string().as_str().try_into().unwrap(),
+        };
+        let mut config = Config {
+            server: server("acme-1"),
+            fleet_id: "example".try_into().unwrap(),
+            hub: "http://127.0.0.1:1".into(),
+            keys: HubKeys { hub: public(&hub), recovery: public(&recovery) },
+            state: folder.path().join("state"),
+            secrets: memory.path().join("secrets"),
+            docker: folder.path().join("no-docker.sock"),
+            nginx: Nginx {
+                configuration: folder.path().join("nginx/nginx.conf"),
+                control: Control::Direct,
+                program: "/usr/sbin/nginx".into(),
+            },
+        };
+        change(&mut config);
+        let agent = keys::ensure(&config.keys_folder()).unwrap().public;
+        Self { folder, memory, hub, recovery, config, agent }
+    }
+
+    /// The bundle of a slice with these files.
+    pub fn bundle(&self, generation: u64, files: Files) -> Vec<u8> {
+        bundle::pack(&self.sealed(generation, files))
+    }
+
+    pub fn sealed(&self, generation: u64, files: Files) -> Files {
+        slice::seal(self.draft(generation, files), &self.hub).unwrap()
+    }
+
+    pub fn draft(&self, generation: u64, files: Files) -> slice::Draft {
+        slice::Draft {
+            fleet_id: self.config.fleet_id.clone(),
+            server: self.config.server.clone(),
+            generation,
+            commit: format!("{generation:040x}"),
+            issued: Timestamp::now(),
+            content: slice::content_digest(&slice::content_key(&self.hub, &self.config.server), &files),
+            files,
+        }
+    }
+
+    /// A slice with one instance `web-html` and these files besides.
+    pub fn html(&self, more: &[(&str, &str)]) -> Files {
+        let host = format!(
+            "server: {{customer: acme, server: acme-1}}\nmanage: full\nweb: {{http: 80, https: 443}}\ninstances:\n  web-html:\n    order: web\n    tool: html\n    state: running\n    has_data: false\n    sites: {{}}\n"
+        );
+        let mut files = files(&[
+            ("host.yaml", &host),
+            ("stacks/web-html/compose.yaml", "services:\n  web:\n    image: busybox:1\n    command: sleep 1d\n    restart: always\n"),
+            ("stacks/web-html/.env", "TITLE='Hello'\n"),
+        ]);
+        files.extend(self::files(more));
+        files
+    }
+
+    /// `NAME: value` pairs as a SOPS file for the agent.
+    pub fn secrets_for(&self, recipient: &str, values: &[(&str, &str)]) -> String {
+        let options = EncryptOptions {
+            recipients: vec![recipient.parse().unwrap()],
+            rule: Rule::default(),
+            mac_only_encrypted: true,
+            last_modified: tenantry_sops::Timestamp::parse_rfc3339("2026-11-21T10:00:00Z").unwrap(),
+        };
+        let map = values.iter().fold(Map::new(), |map, (name, value)| map.with(*name, *value));
+        tenantry_sops::encrypt(&map, &options, &mut rand::rng()).unwrap()
+    }
+
+    pub fn state(&self, path: &str) -> PathBuf {
+        self.config.state.join(path)
+    }
+}
+
+pub fn key() -> SigningKey {
+    SigningKey::generate(&mut rand::rng())
+}
+
+pub fn server(name: &str) -> ServerKey {
+    ServerKey { customer: "acme".try_into().unwrap(), server: name.try_into().unwrap() }
+}
+
+pub fn files(entries: &[(&str, &str)]) -> Files {
+    entries.iter().map(|(path, text)| ((*path).try_into().unwrap(), text.as_bytes().to_vec())).collect()
+}
+
+/// Every file below `folder` with its content.
+pub fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else {
+                found.insert(entry.path(), std::fs::read(entry.path()).unwrap_or_default());
+            }
+        }
+    }
+    found
+}
+
+/// Whether a test that needs `program` must be skipped: only where nobody said that all peers are there.
+#[allow(clippy::disallowed_methods, reason = "how tests are told what must be there")]
+pub fn skip_without(program: &str) -> bool {
+    let paths = std::env::var("PATH").unwrap_or_default();
+    let mut places = paths.split(':').chain(["/usr/sbin"]);
+    if places.any(|place| Path::new(place).join(program).exists()) {
+        return false;
+    }
+    assert!(std::env::var("TENANTRY_REQUIRE_PEERS").is_err(), "{program} is missing");
+    println!("skipped: {program} is missing");
+    true
+}

@@ -1,0 +1,95 @@
+//! Stacks that are right are accepted as they are, the shipped ones included.
+
+use crate::support::files::id;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tenantry_planner::catalogue::{CompiledStack, Templates, compile_stack, compile_templates};
+use tenantry_planner::input::{NginxFiles, StackFiles};
+
+/// The root of the repository.
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The shipped templates.
+pub(crate) fn templates() -> Templates {
+    let text = std::fs::read_to_string(repository().join("nginx/default.conf")).unwrap();
+    let (templates, found) = compile_templates(&NginxFiles { tree: id("nginx"), templates: [("default".to_owned(), text.into())].into() });
+    assert_eq!(found, []);
+    templates.unwrap()
+}
+
+/// A shipped stack.
+pub(crate) fn shipped(tool: &str) -> Arc<CompiledStack> {
+    fn walk(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Arc<[u8]>>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let path = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+            if entry.file_type().unwrap().is_dir() {
+                walk(&entry.path(), &format!("{path}/"), files);
+            } else {
+                files.insert(path, std::fs::read(entry.path()).unwrap().into());
+            }
+        }
+    }
+    let mut files = BTreeMap::new();
+    walk(&repository().join("stacks").join(tool), "", &mut files);
+    let files = StackFiles { tool: tool.try_into().unwrap(), tree: id(tool), files, refused: BTreeMap::new() };
+    let (stack, found) = compile_stack(&files, Some(&templates()));
+    assert_eq!(found, []);
+    Arc::new(stack.unwrap())
+}
+
+fn small(manifest: &str, compose: &str) -> (Option<CompiledStack>, Vec<u16>) {
+    let files = [("stack.yaml", manifest), ("compose.yaml", compose)].map(|(name, text)| (name.to_owned(), text.as_bytes().into()));
+    let files = StackFiles { tool: "small".try_into().unwrap(), tree: id("small"), files: files.into(), refused: BTreeMap::new() };
+    let (stack, found) = compile_stack(&files, None);
+    (stack, found.iter().map(|found| found.code.0).collect())
+}
+
+#[test]
+fn the_shipped_stacks_compile() {
+    let (html, guestbook) = (shipped("html"), shipped("guestbook"));
+    assert!(!html.has_data && guestbook.has_data);
+    assert!(guestbook.variables.contains("DB_PASSWORD"), "used by a top-level secret alone");
+}
+
+#[test]
+fn a_variable_of_a_top_level_secret_or_config_is_used_and_known() {
+    for part in ["secrets", "configs"] {
+        let compose = format!("services: {{ a: {{ image: a, {part}: [x] }} }}\n{part}: {{ x: {{ environment: KEY }} }}\n");
+        let (stack, found) = small("title: S\nsecrets: { KEY: {} }\n", &compose);
+        assert_eq!(found, [0_u16; 0]);
+        assert!(stack.unwrap().variables.contains("KEY"));
+        assert_eq!(small("title: S\n", &compose).1, [202], "without a source it is unset");
+    }
+}
+
+#[test]
+fn values_that_only_fit_one_field_do_not_keep_a_stack_from_compiling() {
+    let compose = "services:\n  web:\n    image: \"${IMAGE}\"\n    mem_limit: ${MEM}\n    stop_grace_period: ${GRACE}\n    read_only: ${RO}\n    ports: [\"127.0.0.1:${SITE_PORT}:80\"]\n";
+    let manifest = "title: S\nsite: { service: web, port: 80 }\nparameters: { IMAGE: {}, MEM: {}, GRACE: {}, RO: {} }\n";
+    let (stack, found) = small(manifest, compose);
+    assert_eq!(found, [0_u16; 0]);
+    assert_eq!(stack.unwrap().variables.len(), 5);
+    let other = compose.replace("127.0.0.1:${SITE_PORT}:80", "${SITE_PORT}:80");
+    assert_eq!(small(manifest, &other).1, [204], "published to the world");
+}
+
+#[test]
+fn the_port_of_a_site_is_its_own() {
+    let manifest = "title: S\nsites: { a: { service: web, port: 80 }, b: { service: web, port: 81, host: b } }\n";
+    let compose = |a: &str, b: &str| format!("services: {{ web: {{ image: a, ports: [\"127.0.0.1:${{{a}}}:80\", \"127.0.0.1:${{{b}}}:81\"] }} }}\n");
+    assert_eq!(small(manifest, &compose("SITE_A_PORT", "SITE_B_PORT")).1, [0_u16; 0]);
+    assert_eq!(small(manifest, &compose("SITE_B_PORT", "SITE_A_PORT")).1, [204, 204], "crossed");
+}
+
+#[test]
+fn what_an_order_may_set() {
+    let compose = "services: { a: { image: a, environment: { A: \"${A:-1}\", P: \"${P}\", S: \"${S}\", D: \"${DOMAIN}\" } } }\n";
+    let (stack, _) = small("title: S\nparameters: { P: { default: x } }\nsecrets: { S: {} }\n", compose);
+    let stack = stack.unwrap();
+    assert_eq!(stack.settable(), ["A"]);
+    assert!(stack.is_builtin("DOMAIN") && !stack.is_builtin("A"));
+}

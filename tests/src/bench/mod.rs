@@ -1,0 +1,88 @@
+//! Measurements of speed and size, each beside a peer that does comparable work in the same run where there is one. See `docs/SPEED.md`.
+
+mod child;
+mod fleet;
+mod figures;
+mod unchanged;
+
+pub use figures::{Aim, Figure, Peer, Unit, median};
+
+use crate::lab::LabError;
+use std::path::PathBuf;
+
+/// How to measure.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Small and short: shows that the measurements work, not how fast things are.
+    pub quick: bool,
+    /// Servers of the generated fleet.
+    pub servers: usize,
+    /// Where the generated fleet is kept; one that is there already is used again. None: it is made for this run alone.
+    pub fleet: Option<PathBuf>,
+}
+
+/// Why there is no figure.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// A part of the laboratory is missing or failed.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    /// A process that measures failed.
+    #[error("{role}: {problem}")]
+    Child {
+        /// What it was to do.
+        role: String,
+        /// What happened.
+        problem: String,
+    },
+    /// What was measured did not do what it should, so its speed means nothing.
+    #[error("{0}")]
+    Wrong(String),
+    /// Something underneath.
+    #[error("{doing}")]
+    Other {
+        /// What was being done.
+        doing: &'static str,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl BenchError {
+    fn other<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| Self::Other { doing, source: error.into() }
+    }
+}
+
+/// A measurement: a name, what it measures, and how.
+pub struct Measurement {
+    /// For the command line.
+    pub name: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    run: fn(&Options) -> Result<Vec<Figure>, BenchError>,
+}
+
+impl Measurement {
+    /// Measures.
+    pub fn run(&self, options: &Options) -> Result<Vec<Figure>, BenchError> {
+        (self.run)(options)
+    }
+}
+
+/// All measurements, in the order in which they are made.
+pub const MEASUREMENTS: [Measurement; 2] = [
+    Measurement { name: "fleet", about: "load, compile and plan a generated fleet; a commit; a report", run: fleet::run },
+    Measurement { name: "unchanged", about: "signed \"unchanged\" answers to agents, a second of one core", run: unchanged::run },
+];
+
+/// What this program does when it is started by itself: a part of a measurement. The answer is one line of JSON.
+pub fn role(role: &str, arguments: &[String]) -> Result<String, BenchError> {
+    match role {
+        "fleet-cold" => fleet::cold(arguments),
+        "fleet-warm" => fleet::warm(arguments),
+        "fleet-hub" => fleet::hub(arguments),
+        "unchanged-server" => unchanged::server(arguments),
+        other => Err(BenchError::Wrong(format!("no role is called {other}"))),
+    }
+}

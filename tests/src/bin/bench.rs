@@ -1,0 +1,109 @@
+//! The program behind `./x bench`: measures speed and size on this machine.
+
+use clap::Parser;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tenantry_tests::bench::{self, Figure, MEASUREMENTS, Measurement, Options};
+use tenantry_tests::lab::with_causes;
+
+/// Measures speed and size on this machine, each beside a peer in the same run where there is one.
+#[derive(Debug, Parser)]
+#[command(name = "bench", max_term_width = 100)]
+struct Args {
+    /// What to measure; everything if nothing is named.
+    measurements: Vec<String>,
+    /// Name all measurements and end.
+    #[arg(long)]
+    list: bool,
+    /// Small and short: shows that the measurements work, not how fast things are.
+    #[arg(long)]
+    quick: bool,
+    /// Figures as JSON, one document.
+    #[arg(long)]
+    json: bool,
+    /// Exit code 1 if an aim is missed.
+    #[arg(long)]
+    strict: bool,
+    /// Servers of the generated fleet [default: 10000, with --quick 500].
+    #[arg(long)]
+    servers: Option<usize>,
+    /// Keep the generated fleet here, and use the one that is there already.
+    #[arg(long, value_name = "DIR")]
+    fleet: Option<PathBuf>,
+    /// Used by this program itself.
+    #[arg(long, hide = true)]
+    role: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", with_causes(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let mut out = std::io::stdout().lock();
+    if let Some(role) = &args.role {
+        let answer = bench::role(role, &args.measurements)?;
+        writeln!(out, "{answer}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.list {
+        for measurement in &MEASUREMENTS {
+            writeln!(out, "{:<20} {}", measurement.name, measurement.about)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let options = Options {
+        quick: args.quick,
+        servers: args.servers.unwrap_or(if args.quick { 500 } else { 10_000 }),
+        fleet: args.fleet.clone(),
+    };
+    let (mut missed, mut failed) = (0, 0);
+    let mut document = serde_json::Map::new();
+    for measurement in chosen(args)? {
+        if !args.json {
+            writeln!(out, "\n{} — {}", measurement.name, measurement.about)?;
+            out.flush()?;
+        }
+        match measurement.run(&options) {
+            Ok(figures) => {
+                missed += figures.iter().filter(|figure| figure.met() == Some(false)).count();
+                if !args.json {
+                    for figure in &figures {
+                        writeln!(out, "  {figure}")?;
+                    }
+                }
+                document.insert(measurement.name.to_owned(), figures.iter().map(Figure::json).collect());
+            }
+            Err(error) => {
+                failed += 1;
+                eprintln!("error: {}: {}", measurement.name, with_causes(&error));
+            }
+        }
+    }
+    if args.json {
+        writeln!(out, "{:#}", serde_json::Value::Object(document))?;
+    }
+    if missed > 0 && !args.json {
+        writeln!(out, "\n{missed} aims were missed{}", if args.quick { " (in a quick run, which says nothing)" } else { "" })?;
+    }
+    Ok(if failed > 0 || (args.strict && missed > 0) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn chosen(args: &Args) -> Result<Vec<&'static Measurement>, String> {
+    if args.measurements.is_empty() {
+        return Ok(MEASUREMENTS.iter().collect());
+    }
+    let find = |name: &String| {
+        let found = MEASUREMENTS.iter().find(|measurement| measurement.name == name);
+        found.ok_or_else(|| format!("nothing is called `{name}`; --list names all measurements"))
+    };
+    args.measurements.iter().map(find).collect()
+}
