@@ -154,3 +154,6 @@ fn observe_only(plan: &mut Plan) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

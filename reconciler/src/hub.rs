@@ -88,6 +88,8 @@ pub struct Hub {
     plan: Plan,
     /// Customers whose reports changed since they were planned.
     dirty: Vec<CustomerId>,
+    /// Set when more than reports changed: a commit was loaded, or something was published or failed.
+    replan_all: bool,
     full_pass_due: Timestamp,
     agents: watch::Sender<Arc<AgentDirectory>>,
     status: watch::Sender<Arc<FleetStatus>>,
@@ -146,7 +148,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Brings the plan up to date: everything after a commit and now and then, else only the customers whose servers reported.
+    /// Brings the plan up to date: everything after a commit, when the time asks for it, and now and then; after reports alone, only their customers.
     fn make_plan(&mut self, now: Timestamp) {
         let Some(desired) = self.loaded.as_ref().and_then(|loaded| loaded.desired.as_ref()) else { return };
         let observed = Observed {
@@ -158,12 +160,20 @@ impl Hub {
         if now >= self.full_pass_due {
             self.cache = PlanCache::default();
             self.full_pass_due = now.checked_add(FULL_PASS).unwrap_or(Timestamp::MAX);
-            self.plan = plan(desired, observed, &mut self.cache);
-        } else if self.dirty.is_empty() || self.plan.customers.len() != desired.customers.len() {
+            self.replan_all = true;
+        }
+        if self.replan_all || self.dirty.is_empty() {
             self.plan = plan(desired, observed, &mut self.cache);
         } else {
-            replan(&mut self.plan, desired, observed, &self.dirty, &mut self.cache);
+            replan(
+                &mut self.plan,
+                desired,
+                observed,
+                &self.dirty,
+                &mut self.cache,
+            );
         }
+        self.replan_all = false;
         self.dirty.clear();
     }
 

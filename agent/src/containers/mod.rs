@@ -67,4 +67,4 @@ pub use state::EngineState;
 pub use step::{Action, Pass, Step, Target, Waiting, WaitingOn, Why};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -25,10 +25,25 @@ impl Controller {
 
     /// Whether it runs, by its own process id file.
     pub(super) fn running(&self) -> bool {
-        let Ok(text) = std::fs::read_to_string(self.pid_file()) else { return false };
-        let Ok(pid) = text.trim().parse::<u32>() else { return false };
-        // A process of another name has taken over the number of one that is gone.
-        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "nginx")
+        self.recorded_pid().is_some_and(|pid| Process::read(pid).is_some_and(|process| process.is_live_nginx()))
+    }
+
+    fn recorded_pid(&self) -> Option<i32> {
+        std::fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok().filter(|pid| *pid > 1)
+    }
+
+    /// Ends workers whose master was killed: they would go on serving what was, and hold the ports.
+    fn end_orphans(&self) {
+        let Some(master) = self.recorded_pid() else { return };
+        let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        for pid in all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+            let Some(process) = Process::read(pid) else { continue };
+            if pid != master && process.is_live_nginx() && (process.group == master || process.session == master) {
+                if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                }
+            }
+        }
     }
 
     fn pid_file(&self) -> PathBuf {
@@ -57,7 +72,10 @@ impl Controller {
 
     pub(super) async fn start(&self) -> Result<(), WebError> {
         let command = match self.nginx.control {
-            Control::Direct => self.direct(&[]),
+            Control::Direct => {
+                self.end_orphans();
+                self.direct(&[])
+            }
             Control::Systemd => systemctl("start"),
         };
         run(command).await.map_err(|why| WebError::Control { what: "start", why })
@@ -67,6 +85,37 @@ impl Controller {
         let mut command = Command::new(&self.nginx.program);
         command.arg("-c").arg(&self.nginx.configuration).args(arguments);
         command
+    }
+}
+
+/// What `/proc/<pid>/stat` says (see `proc_pid_stat(5)`).
+struct Process {
+    name: String,
+    state: char,
+    group: i32,
+    session: i32,
+}
+
+impl Process {
+    fn read(pid: i32) -> Option<Self> {
+        Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// The name stands in parentheses and may hold anything, parentheses included.
+    fn parse(stat: &str) -> Option<Self> {
+        let (before, after) = stat.rsplit_once(')')?;
+        let mut fields = after.split_ascii_whitespace();
+        Some(Self {
+            name: before.split_once('(')?.1.to_owned(),
+            state: fields.next()?.chars().next()?,
+            group: fields.nth(1)?.parse().ok()?,
+            session: fields.next()?.parse().ok()?,
+        })
+    }
+
+    /// Another program may have taken over the number, and one that was killed may not be buried yet.
+    fn is_live_nginx(&self) -> bool {
+        self.name == "nginx" && !matches!(self.state, 'Z' | 'X')
     }
 }
 
@@ -127,6 +176,15 @@ mod tests {
         assert_eq!(complaint(said, "nginx"), "bind() to 0.0.0.0:80 failed (98: Address already in use); still could not bind()");
         assert_eq!(complaint("Job failed.\n", "systemctl"), "Job failed.");
         assert_eq!(complaint("", "nginx"), "nginx failed and says nothing");
+    }
+
+    #[test]
+    fn processes_are_told_apart() {
+        let process = Process::parse("12 (nginx) S 1 34 56 0 -1").unwrap();
+        assert_eq!((process.group, process.session, process.is_live_nginx()), (34, 56, true));
+        assert!(!Process::parse("12 (nginx) Z 1 34 56 0 -1").unwrap().is_live_nginx());
+        assert!(!Process::parse("12 (my (nginx) S) S 1 34 56 0").unwrap().is_live_nginx());
+        assert!(Process::parse("12 (nginx").is_none());
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! A hub's half of the world: keys, slices, and a server that is enrolled. For tests only.
 
+#![allow(unreachable_pub, reason = "shared by several test programs")]
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 

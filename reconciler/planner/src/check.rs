@@ -152,7 +152,8 @@ fn domains_have_one_holder(plan: &Plan, desired: &Desired, wrong: &mut BTreeMap<
             report(other);
         }
         let above = (2..labels.len()).filter_map(|depth| holders.get(&labels[..depth]));
-        let below = holders.range(labels.clone()..).take_while(|(name, _)| name.starts_with(&labels)).map(|(_, holder)| holder);
+        let below = holders.range(labels.clone()..).take_while(|(name, _)| name.starts_with(&labels));
+        let below = below.filter(|(name, _)| name.len() > labels.len()).map(|(_, holder)| holder);
         if let Some(other) = above.chain(below).find(|other| other.customer != decision.order.customer) {
             report(other);
         }

@@ -51,6 +51,7 @@ impl Hub {
         }
         // Slices that are due now do not wait for decisions of others.
         let tasks: Vec<SliceTask> = self.plan.slices().cloned().collect();
+        self.replan_all |= !tasks.is_empty();
         did.slices = self.publish(&tasks, now)?;
         Ok(Acted { did, again })
     }

@@ -71,6 +71,7 @@ async fn open(options: &Options) -> Result<Hub, HubError> {
         cache: PlanCache::default(),
         plan: Plan::default(),
         dirty: Vec::new(),
+        replan_all: true,
         full_pass_due: Timestamp::MIN,
         agents: watch::Sender::new(Arc::new(AgentDirectory::default())),
         status: watch::Sender::new(Arc::new(nothing_known())),

@@ -3,7 +3,6 @@
 use super::{Hub, HubError};
 use crate::git::{Fetched, Fleet, Oid};
 use crate::load::Revision;
-use jiff::Timestamp;
 use tenantry_planner::status::CommitInfo;
 
 /// Where the loop stands on the branch.
@@ -95,7 +94,7 @@ impl Hub {
         // Attempts are counted by what they were made from, so a commit that changes nothing for a dead action does not revive it.
         self.refresh_keys();
         self.refresh_agents();
-        self.full_pass_due = self.full_pass_due.max(Timestamp::now());
+        self.replan_all = true;
         Ok(())
     }
 }

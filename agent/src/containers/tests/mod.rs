@@ -3,7 +3,7 @@
 mod edges;
 mod hash;
 mod laws;
-mod model;
+pub(crate) mod model;
 mod table;
 mod translate;
 

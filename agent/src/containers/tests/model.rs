@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use tenantry_schema::wire::ContainerHealth;
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Model {
-    pub(super) state: EngineState,
+pub(crate) struct Model {
+    pub(crate) state: EngineState,
     ids: i64,
 }
 
 impl Model {
     /// What a step does; `Err` where the engine would refuse.
-    pub(super) fn apply(&mut self, step: &Step) -> Result<(), String> {
+    pub(crate) fn apply(&mut self, step: &Step) -> Result<(), String> {
         match &step.action {
             Action::EnsureImage { image, .. } => {
                 let id = format!("sha256:{}", names::image(image));
@@ -97,7 +97,7 @@ impl Model {
     }
 
     /// Time goes by: health checks pass, jobs end well, removals finish.
-    pub(super) fn settle(&mut self, jobs: &[&str], healthy: &[&str]) {
+    pub(crate) fn settle(&mut self, jobs: &[&str], healthy: &[&str]) {
         self.state
             .containers
             .retain(|container| container.state != State::Removing);
@@ -115,7 +115,7 @@ impl Model {
         }
     }
 
-    pub(super) fn container(&mut self, id: &str) -> Result<&mut Container, String> {
+    pub(crate) fn container(&mut self, id: &str) -> Result<&mut Container, String> {
         let found = self
             .state
             .containers
@@ -124,7 +124,7 @@ impl Model {
         found.ok_or_else(|| format!("no container {id}"))
     }
 
-    pub(super) fn by_service(&mut self, service: &str) -> &mut Container {
+    pub(crate) fn by_service(&mut self, service: &str) -> &mut Container {
         let found = self
             .state
             .containers
@@ -290,7 +290,7 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn id(&mut self) -> String {
+    pub(crate) fn id(&mut self) -> String {
         self.ids += 1;
         format!("{:012x}0000", self.ids)
     }

@@ -11,7 +11,7 @@ use crate::status::{Health, OrderStatus, Phase, ToolStatus};
 use crate::waiting::WaitingOn;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use tenantry_schema::document::{Automation, DomainClaim, Fulfilled, Pin, SecretSpec, State, ToolDecision, WebPorts};
+use tenantry_schema::document::{Automation, DomainClaim, Fulfilled, Pin, SecretSpec, State, Tool, ToolDecision, WebPorts};
 use tenantry_schema::id::{InstanceName, OrderId, ServerId, ToolName};
 use tenantry_schema::name::VariableName;
 
