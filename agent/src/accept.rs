@@ -67,7 +67,11 @@ impl Gate {
     /// Checks everything about `bundle` but whether it may follow what was accepted before.
     pub fn check(&self, bundle: &[u8]) -> Result<Slice, Refused> {
         let files = bundle::unpack(bundle, &Limits::default())?;
-        let expect = Expect { fleet_id: &self.fleet_id, server: &self.server, trusted: &self.trusted };
+        let expect = Expect {
+            fleet_id: &self.fleet_id,
+            server: &self.server,
+            trusted: &self.trusted,
+        };
         let opened = open(files, &expect)?;
         let host = self.host(&opened.files)?;
         let mut secrets = BTreeMap::new();
@@ -80,17 +84,30 @@ impl Gate {
             content: manifest.content.clone(),
             commit: manifest.commit.clone(),
         };
-        Ok(Slice { reference, manifest, host, files: opened.files, secrets })
+        Ok(Slice {
+            reference,
+            manifest,
+            host,
+            files: opened.files,
+            secrets,
+        })
     }
 
     fn host(&self, files: &BTreeMap<RelativePath, Vec<u8>>) -> Result<HostSpec, Refused> {
-        let malformed = |detail: String| Refused::new(RefusalKind::Malformed, format!("host.yaml: {detail}"));
-        let text = files.get("host.yaml").ok_or_else(|| malformed("missing".to_owned()))?;
-        let host: HostSpec = serde_yaml::from_slice(text).map_err(|error| malformed(error.to_string()))?;
+        let malformed =
+            |detail: String| Refused::new(RefusalKind::Malformed, format!("host.yaml: {detail}"));
+        let text = files
+            .get("host.yaml")
+            .ok_or_else(|| malformed("missing".to_owned()))?;
+        let host: HostSpec =
+            serde_yaml::from_slice(text).map_err(|error| malformed(error.to_string()))?;
         if host.server == self.server {
             Ok(host)
         } else {
-            Err(Refused::new(RefusalKind::WrongServer, format!("host.yaml is for server {}", host.server)))
+            Err(Refused::new(
+                RefusalKind::WrongServer,
+                format!("host.yaml is for server {}", host.server),
+            ))
         }
     }
 
@@ -100,41 +117,77 @@ impl Gate {
         files: &BTreeMap<RelativePath, Vec<u8>>,
     ) -> Result<BTreeMap<String, Secret>, Refused> {
         let path = format!("stacks/{instance}/secrets.yaml");
-        let Some(bytes) = files.get(path.as_str()) else { return Ok(BTreeMap::new()) };
-        let refuse = |detail: String| Refused::new(RefusalKind::Undecryptable, format!("{path}: {detail}"));
+        let Some(bytes) = files.get(path.as_str()) else {
+            return Ok(BTreeMap::new());
+        };
+        let refuse =
+            |detail: String| Refused::new(RefusalKind::Undecryptable, format!("{path}: {detail}"));
         let text = std::str::from_utf8(bytes).map_err(|_| refuse("not text".to_owned()))?;
         let decrypted = SopsFile::parse(text).and_then(|file| file.decrypt(&self.identities));
-        let values = decrypted.and_then(|file| file.to_flat_map()).map_err(|error| refuse(error.to_string()))?;
+        let values = decrypted
+            .and_then(|file| file.to_flat_map())
+            .map_err(|error| refuse(error.to_string()))?;
         for name in values.keys() {
             // Names become file names.
             if tenantry_schema::name::VariableName::try_from(name.as_str()).is_err() {
-                return Err(Refused::new(RefusalKind::Malformed, format!("{path}: a name is not that of a variable")));
+                return Err(Refused::new(
+                    RefusalKind::Malformed,
+                    format!("{path}: a name is not that of a variable"),
+                ));
             }
         }
-        Ok(values.into_iter().map(|(name, value)| (name, Secret::new(value.expose_secret().to_owned()))).collect())
+        Ok(values
+            .into_iter()
+            .map(|(name, value)| (name, Secret::new(value.expose_secret().to_owned())))
+            .collect())
     }
 
     /// Takes a bundle in: after this returned `New`, it is on disk and in the ledger. `fresh`: it came in an answer to our own nonce.
-    pub fn offer(&self, bundle: &[u8], fresh: bool, ledger: &mut LedgerFile, slices: &Slices) -> Result<Offered, OfferError> {
+    pub fn offer(
+        &self,
+        bundle: &[u8],
+        fresh: bool,
+        ledger: &mut LedgerFile,
+        slices: &Slices,
+    ) -> Result<Offered, OfferError> {
         let slice = self.check(bundle)?;
         let verdict = judge(ledger.get().judged_by().as_ref(), &slice.manifest, fresh);
         if let Verdict::Refuse(kind) = verdict {
-            let had = ledger.get().accepted.as_ref().map_or_else(|| "none".to_owned(), |had| had.generation.to_string());
-            let detail = format!("generation {} offered, {had} accepted before", slice.reference.generation);
+            let had = ledger
+                .get()
+                .accepted
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), |had| had.generation.to_string());
+            let detail = format!(
+                "generation {} offered, {had} accepted before",
+                slice.reference.generation
+            );
             return Err(Refused::new(kind, detail).into());
         }
         // The bundle first: the ledger must never name a slice that is not there.
         slices.store(&slice.reference, bundle)?;
         ledger.update(|ledger| ledger.accepted = Some(slice.reference.clone()))?;
         slices.prune(&slice.reference)?;
-        Ok(if verdict == Verdict::SameContent { Offered::Same(slice) } else { Offered::New(slice) })
+        Ok(if verdict == Verdict::SameContent {
+            Offered::Same(slice)
+        } else {
+            Offered::New(slice)
+        })
     }
 
     /// The slice that the ledger names, checked again. `None` without a ledger, or if the slice is gone or damaged: the hub is
     /// then asked for it.
-    pub fn accepted(&self, ledger: &LedgerFile, slices: &Slices) -> Result<Option<Slice>, OfferError> {
-        let Some(reference) = &ledger.get().accepted else { return Ok(None) };
-        let Some(bundle) = slices.load(reference)? else { return Ok(None) };
+    pub fn accepted(
+        &self,
+        ledger: &LedgerFile,
+        slices: &Slices,
+    ) -> Result<Option<Slice>, OfferError> {
+        let Some(reference) = &ledger.get().accepted else {
+            return Ok(None);
+        };
+        let Some(bundle) = slices.load(reference)? else {
+            return Ok(None);
+        };
         let slice = self.check(&bundle)?;
         Ok(Some(slice).filter(|slice| slice.reference == *reference))
     }

@@ -1,6 +1,10 @@
 //! The agent as a whole: its parts put together, and what is done in one pass. When passes happen is decided in
 //! [`crate::looping`].
 
+mod open;
+
+pub use open::AgentError;
+
 use crate::accept::{Gate, OfferError, Offered, Slice};
 use crate::config::Config;
 use crate::containers::{Action, Engine, InputsKey, Observer};
@@ -30,29 +34,6 @@ use tenantry_schema::id::InstanceName;
 use tenantry_schema::wire::{Event, EventKind, Report, SliceRef};
 use tenantry_wire::KeyError;
 
-/// Why the agent cannot run.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// The keys of this server.
-    #[error(transparent)]
-    Keys(#[from] KeysError),
-    /// The keys of hub and recovery.
-    #[error("the configured keys cannot be used")]
-    Trusted(#[from] KeyError),
-    /// A file or folder of its own.
-    #[error("the agent's own files cannot be used")]
-    Files(#[from] FilesError),
-    /// Another agent works on this server.
-    #[error("another tenantry-agent is at work on this server")]
-    Busy,
-    /// Its HTTP clients.
-    #[error("cannot prepare connections")]
-    Http(#[from] reqwest::Error),
-    /// The address of the hub.
-    #[error("cannot prepare the link to the hub")]
-    Link(#[from] LinkError),
-}
-
 /// The agent and all that it remembers.
 #[derive(Debug)]
 pub struct Agent<W> {
@@ -71,12 +52,6 @@ pub struct Agent<W> {
     _lock: Option<Lock>,
 }
 
-/// Held while an agent works on this server.
-#[derive(Debug)]
-struct Lock {
-    _file: std::fs::File,
-}
-
 /// One look at the server, and what is to be done.
 #[derive(Debug)]
 pub struct Look {
@@ -86,70 +61,27 @@ pub struct Look {
     pub plan: Plan,
 }
 
-impl Agent<NginxServer> {
-    /// Puts the agent together. `alone`: nobody else may be at work on this server; not needed for looking only.
-    pub fn open(config: Config, alone: bool) -> Result<Self, AgentError> {
-        let keys = Arc::new(keys::load(&config.keys_folder())?);
-        let lock = if alone { Some(Lock::take(&config)?) } else { None };
-        let (ledger, origin) = LedgerFile::open(Root::private(&config.state)?)?;
-        let secrets = SecretFiles::open(&config.secrets)?;
-        if alone && !secrets.in_memory() {
-            tracing::warn!(folder = %config.secrets.display(), "secret files are not in memory: mount a tmpfs there");
-        }
-        let engine = Engine::at(&config.docker);
-        let key = InputsKey::new(Secret::new(keys.sign.derive("container-inputs/v1").expose().to_vec()));
-        let hands = Hands {
-            engine: engine.clone(),
-            live: Root::public(&config.live_folder())?,
-            secrets,
-            ledger: RefCell::new(ledger),
-            web: NginxServer::new(config.nginx.clone()),
-            http: smoke::client()?,
-        };
-        let mut agent = Self {
-            gate: Gate {
-                fleet_id: config.fleet_id.clone(),
-                server: config.server.clone(),
-                trusted: config.trusted()?,
-                identities: keys.age.clone(),
-            },
-            slices: Slices::new(Root::private(&config.state.join("slices"))?),
-            surroundings: Surroundings::new(&config, key),
-            keys,
-            eyes: Eyes::new(Observer::new(engine)),
-            history: History::default(),
-            news: News::default(),
-            desired: None,
-            hands: Rc::new(hands),
-            config,
-            _lock: lock,
-        };
-        agent.remember(&origin);
-        Ok(agent)
-    }
-}
-
-impl Lock {
-    fn take(config: &Config) -> Result<Self, AgentError> {
-        use rustix::fs::{FlockOperation, flock};
-        let root = Root::private(&config.state)?;
-        let path = root.path().join("agent.lock");
-        let open = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = open.map_err(|error| FilesError::io(path, &error))?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| AgentError::Busy)?;
-        Ok(Self { _file: file })
-    }
-}
-
 impl<W: WebServer> Agent<W> {
     /// Goes on from the slice that the ledger names.
     fn remember(&mut self, origin: &Origin) {
         let now = Timestamp::now();
-        self.event(EventKind::Started, None, format!("tenantry-agent {} started", env!("CARGO_PKG_VERSION")), now);
+        self.event(
+            EventKind::Started,
+            None,
+            format!("tenantry-agent {} started", env!("CARGO_PKG_VERSION")),
+            now,
+        );
         if let Origin::Damaged(why) = origin {
-            self.event(EventKind::Failed, None, format!("the ledger is damaged and counts as none: {why}"), now);
+            self.event(
+                EventKind::Failed,
+                None,
+                format!("the ledger is damaged and counts as none: {why}"),
+                now,
+            );
         }
-        let accepted = self.gate.accepted(&self.hands.ledger.borrow(), &self.slices);
+        let accepted = self
+            .gate
+            .accepted(&self.hands.ledger.borrow(), &self.slices);
         match accepted {
             Ok(Some(slice)) => self.desired = Some(Desired::new(slice, &self.surroundings)),
             Ok(None) => {}
@@ -160,7 +92,12 @@ impl<W: WebServer> Agent<W> {
     /// A link to the hub that is configured.
     pub fn link(&self) -> Result<Link, AgentError> {
         let trusted = self.gate.trusted.clone();
-        Ok(Link::new(&self.config.hub, self.config.server.clone(), trusted, self.keys.clone())?)
+        Ok(Link::new(
+            &self.config.hub,
+            self.config.server.clone(),
+            trusted,
+            self.keys.clone(),
+        )?)
     }
 
     /// What the agent works with.
@@ -180,7 +117,9 @@ impl<W: WebServer> Agent<W> {
 
     /// The slice that is accepted and on disk.
     pub fn have(&self) -> Option<SliceRef> {
-        self.desired.as_ref().map(|desired| desired.reference.clone())
+        self.desired
+            .as_ref()
+            .map(|desired| desired.reference.clone())
     }
 
     /// What the container observer must look at again.
@@ -190,10 +129,17 @@ impl<W: WebServer> Agent<W> {
 
     /// Takes a bundle in. Returns whether it was accepted; a refusal is reported. `fresh`: it came in an answer to our own nonce.
     pub fn offer(&mut self, bundle: &[u8], fresh: bool, now: Timestamp) -> bool {
-        let offered = self.gate.offer(bundle, fresh, &mut self.hands.ledger.borrow_mut(), &self.slices);
+        let offered = self.gate.offer(
+            bundle,
+            fresh,
+            &mut self.hands.ledger.borrow_mut(),
+            &self.slices,
+        );
         match offered {
             Ok(Offered::New(slice)) => {
-                let SliceRef { generation, commit, .. } = &slice.reference;
+                let SliceRef {
+                    generation, commit, ..
+                } = &slice.reference;
                 tracing::info!(generation, commit, "slice accepted");
                 let message = format!("generation {generation}, commit {commit}");
                 self.event(EventKind::SliceAccepted, None, message, now);
@@ -217,7 +163,10 @@ impl<W: WebServer> Agent<W> {
     fn apply(&mut self, slice: Slice) {
         let desired = Desired::new(slice, &self.surroundings);
         for (name, instance) in &desired.instances {
-            let before = self.desired.as_ref().and_then(|before| before.instances.get(name));
+            let before = self
+                .desired
+                .as_ref()
+                .and_then(|before| before.instances.get(name));
             if before.is_none_or(|before| before.digest != instance.digest) {
                 self.history.pace.forget(name.as_str());
             }
@@ -234,34 +183,68 @@ impl<W: WebServer> Agent<W> {
             OfferError::Files(error) => {
                 let message = sentence(&error);
                 tracing::error!(message, "slice cannot be kept");
-                self.event(EventKind::Failed, None, format!("the slice cannot be kept: {message}"), now);
+                self.event(
+                    EventKind::Failed,
+                    None,
+                    format!("the slice cannot be kept: {message}"),
+                    now,
+                );
             }
         }
     }
 
     /// Notes that something happened.
-    pub fn event(&mut self, kind: EventKind, instance: Option<InstanceName>, message: String, at: Timestamp) {
-        self.news.event(Event { at, kind, instance, message });
+    pub fn event(
+        &mut self,
+        kind: EventKind,
+        instance: Option<InstanceName>,
+        message: String,
+        at: Timestamp,
+    ) {
+        self.news.event(Event {
+            at,
+            kind,
+            instance,
+            message,
+        });
     }
 
-    /// Looks at the server and decides; `None` while it is not known what it should be.
-    pub async fn look(&mut self, now: Timestamp) -> Option<Look> {
-        let desired = self.desired.as_ref()?;
+    /// Looks at the server and decides. While it is not known what it should be, there is nothing to do.
+    pub async fn look(&mut self, now: Timestamp) -> Look {
         let ledger = self.hands.ledger.borrow().get().clone();
+        let desired = self.desired.as_ref();
         let state = self.eyes.observe(&self.hands, desired, &ledger).await;
-        let input = Input { desired, state: &state, ledger: &ledger, history: &self.history, key: &self.surroundings.key, now };
-        let plan = converge::converge(&input);
-        Some(Look { state, plan })
+        let (history, key) = (&self.history, &self.surroundings.key);
+        let plan = desired.map(|desired| {
+            converge::converge(&Input {
+                desired,
+                state: &state,
+                ledger: &ledger,
+                history,
+                key,
+                now,
+            })
+        });
+        Look {
+            state,
+            plan: plan.unwrap_or_default(),
+        }
     }
 
     /// Remembers that the server is as it should be, once it is.
     pub fn note_converged(&mut self, plan: &Plan) -> Result<(), FilesError> {
-        let Some(desired) = self.desired.as_ref().filter(|_| plan.converged && self.history.busy.is_empty()) else {
+        let Some(desired) = self
+            .desired
+            .as_ref()
+            .filter(|_| plan.converged && self.history.busy.is_empty())
+        else {
             return Ok(());
         };
         self.hands.ledger.borrow_mut().update(|ledger| {
             ledger.converged = Some(desired.reference.content.clone());
-            ledger.smoke.retain(|instance, _| desired.instances.contains_key(instance));
+            ledger
+                .smoke
+                .retain(|instance, _| desired.instances.contains_key(instance));
         })
     }
 
@@ -275,12 +258,23 @@ impl<W: WebServer> Agent<W> {
         for (step, changed) in &result.taken {
             self.count_start(step, now);
             if *changed && step.is_news() {
-                let kind = if step.is_repair() { EventKind::Repaired } else { EventKind::Changed };
+                let kind = if step.is_repair() {
+                    EventKind::Repaired
+                } else {
+                    EventKind::Changed
+                };
                 tracing::info!(lane = ?result.lane, "{step}");
                 self.event(kind, instance.clone(), step.to_string(), now);
             }
         }
-        self.history.published(result.tried.iter().map(|(host, digest)| (host, digest.as_str())), &result.complaints, now);
+        self.history.published(
+            result
+                .tried
+                .iter()
+                .map(|(host, digest)| (host, digest.as_str())),
+            &result.complaints,
+            now,
+        );
         for (host, complaint) in &result.complaints {
             tracing::warn!(%host, complaint, "site refused by the web server");
             self.event(EventKind::Failed, None, format!("{host}: {complaint}"), now);
@@ -290,7 +284,10 @@ impl<W: WebServer> Agent<W> {
             Some((step, why)) => {
                 self.count_start(&step, now);
                 tracing::warn!(lane = ?result.lane, why, "could not {step}");
-                let first = self.history.failure(&result.lane, &result.of).is_none_or(|failure| failure.message != why);
+                let first = self
+                    .history
+                    .failure(&result.lane, &result.of)
+                    .is_none_or(|failure| failure.message != why);
                 if first {
                     self.event(EventKind::Failed, instance, why.clone(), now);
                 }
@@ -301,16 +298,17 @@ impl<W: WebServer> Agent<W> {
 
     fn count_start(&mut self, step: &Step, now: Timestamp) {
         let Step::Container(step) = step else { return };
-        if let (Action::Start { .. } | Action::Recreate { .. }, Some(service)) = (&step.action, &step.service) {
+        if let (Action::Start { .. } | Action::Recreate { .. }, Some(service)) =
+            (&step.action, &step.service)
+        {
             self.history.pace.started(&step.project, service, now);
         }
     }
 
     /// The state of the server as it is reported, without number, time and news.
-    pub fn report(&self, look: Option<&Look>) -> Report {
+    pub fn report(&self, look: &Look) -> Report {
         let ledger = self.hands.ledger.borrow();
-        let (state, plan) = (look.map(|look| &look.state), look.map(|look| &look.plan));
-        report::report(self.desired.as_ref(), state, plan, ledger.get(), report::host_facts(state))
+        report::report(self.desired.as_ref(), look, ledger.get())
     }
 
     /// Reports that wait for the hub.
@@ -319,9 +317,18 @@ impl<W: WebServer> Agent<W> {
     }
 
     /// Numbers a report and puts it into the outbox, with the news.
-    pub fn post(&mut self, mut report: Report, outbox: &mut Outbox, now: Timestamp) -> Result<(), FilesError> {
+    pub fn post(
+        &mut self,
+        mut report: Report,
+        outbox: &mut Outbox,
+        now: Timestamp,
+    ) -> Result<(), FilesError> {
         let mut ledger = self.hands.ledger.borrow_mut();
-        report.sequence = ledger.get().sequence.max(outbox.newest().unwrap_or_default()) + 1;
+        report.sequence = ledger
+            .get()
+            .sequence
+            .max(outbox.newest().unwrap_or_default())
+            + 1;
         report.taken_at = now;
         ledger.update(|ledger| ledger.sequence = report.sequence)?;
         report.refusals.clone_from(&self.news.refusals);
@@ -341,10 +348,12 @@ impl<W: WebServer> Agent<W> {
         let now = Timestamp::now();
         let mut changed = false;
         for result in results {
-            changed |= result.taken.iter().any(|(step, changed)| *changed && step.is_news());
+            changed |= result
+                .taken
+                .iter()
+                .any(|(step, changed)| *changed && step.is_news());
             self.absorb(result, now);
         }
         changed
     }
 }
-

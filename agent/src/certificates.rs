@@ -52,7 +52,9 @@ pub fn self_signed(host: &DomainName, now: Timestamp) -> Result<Certificate, Cer
         let mut params = CertificateParams::new(vec![host.to_string()])?;
         params.distinguished_name = DistinguishedName::new();
         // The name itself may be longer than a common name can be.
-        params.distinguished_name.push(DnType::CommonName, "self-signed by tenantry-agent");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "self-signed by tenantry-agent");
         // A day back, for clients whose clock is behind.
         let (year, month, day) = date(now, -1);
         params.not_before = rcgen::date_time_ymd(year, month, day);
@@ -60,14 +62,22 @@ pub fn self_signed(host: &DomainName, now: Timestamp) -> Result<Certificate, Cer
         params.not_after = rcgen::date_time_ymd(year, month, day);
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
-        Ok(Certificate { chain: certificate.pem(), key: Secret::new(key.serialize_pem()) })
+        Ok(Certificate {
+            chain: certificate.pem(),
+            key: Secret::new(key.serialize_pem()),
+        })
     };
-    make().map_err(|source| CertificateError { host: host.clone(), source })
+    make().map_err(|source| CertificateError {
+        host: host.clone(),
+        source,
+    })
 }
 
 /// The day so many days from now, in UTC.
 fn date(now: Timestamp, days: i64) -> (i32, u8, u8) {
-    let moved = now.checked_add(SignedDuration::from_hours(24 * days)).unwrap_or(now);
+    let moved = now
+        .checked_add(SignedDuration::from_hours(24 * days))
+        .unwrap_or(now);
     let day = moved.to_zoned(TimeZone::UTC);
     (i32::from(day.year()), day.month() as u8, day.day() as u8)
 }
@@ -114,9 +124,26 @@ mod tests {
     #[test]
     fn another_name_another_key_and_garbage_are_nothing() {
         let now = "2026-11-21T10:00:00Z".parse().unwrap();
-        let (one, two) = (self_signed(&host("a.example"), now).unwrap(), self_signed(&host("a.example"), now).unwrap());
-        assert_eq!(inspect(one.chain.as_bytes(), one.key.expose().as_bytes(), &host("b.example")), None);
-        assert_eq!(inspect(one.chain.as_bytes(), two.key.expose().as_bytes(), &host("a.example")), None);
+        let (one, two) = (
+            self_signed(&host("a.example"), now).unwrap(),
+            self_signed(&host("a.example"), now).unwrap(),
+        );
+        assert_eq!(
+            inspect(
+                one.chain.as_bytes(),
+                one.key.expose().as_bytes(),
+                &host("b.example")
+            ),
+            None
+        );
+        assert_eq!(
+            inspect(
+                one.chain.as_bytes(),
+                two.key.expose().as_bytes(),
+                &host("a.example")
+            ),
+            None
+        );
         assert_eq!(inspect(b"", b"", &host("a.example")), None);
     }
 }

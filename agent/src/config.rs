@@ -111,16 +111,26 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => ConfigError::Missing(path.to_owned()),
-            _ => ConfigError::Unreadable { path: path.to_owned(), source },
+            _ => ConfigError::Unreadable {
+                path: path.to_owned(),
+                source,
+            },
         })?;
-        Self::parse(&text).map_err(|(line, problem)| ConfigError::Wrong { path: path.to_owned(), line, problem })
+        Self::parse(&text).map_err(|(line, problem)| ConfigError::Wrong {
+            path: path.to_owned(),
+            line,
+            problem,
+        })
     }
 
     fn parse(text: &str) -> Result<Self, (usize, String)> {
         let config: Self = from_yaml(text)?;
         let wrong = |problem: String| Err((1, problem));
         if !config.hub.starts_with("https://") && !config.hub.starts_with("http://") {
-            return wrong(format!("hub: `{}` is not an address such as https://hub.example", config.hub));
+            return wrong(format!(
+                "hub: `{}` is not an address such as https://hub.example",
+                config.hub
+            ));
         }
         for (name, path) in [
             ("state", &config.state),
@@ -130,7 +140,10 @@ impl Config {
             ("nginx.program", &config.nginx.program),
         ] {
             if !path.is_absolute() {
-                return wrong(format!("{name}: `{}` is not an absolute path", path.display()));
+                return wrong(format!(
+                    "{name}: `{}` is not an absolute path",
+                    path.display()
+                ));
             }
         }
         if let Err(error) = config.trusted() {
@@ -141,7 +154,10 @@ impl Config {
 
     /// The keys that may sign slices and answers.
     pub fn trusted(&self) -> Result<Vec<VerifyingKey>, tenantry_wire::KeyError> {
-        [&self.keys.hub.sign, &self.keys.recovery.sign].into_iter().map(VerifyingKey::try_from).collect()
+        [&self.keys.hub.sign, &self.keys.recovery.sign]
+            .into_iter()
+            .map(VerifyingKey::try_from)
+            .collect()
     }
 
     /// Private keys of this server.
@@ -168,8 +184,9 @@ pub fn from_yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, (usize
 
 /// Parses `customer/server`.
 pub fn parse_server(text: &str) -> Result<ServerKey, String> {
-    let (customer, server) =
-        text.split_once('/').ok_or_else(|| format!("`{text}` is not a server: write customer/server"))?;
+    let (customer, server) = text
+        .split_once('/')
+        .ok_or_else(|| format!("`{text}` is not a server: write customer/server"))?;
     Ok(ServerKey {
         customer: CustomerId::try_from(customer).map_err(|error| error.to_string())?,
         server: ServerId::try_from(server).map_err(|error| error.to_string())?,
@@ -180,17 +197,25 @@ mod server_text {
     use super::ServerKey;
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    pub(super) fn serialize<S: Serializer>(key: &ServerKey, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        key: &ServerKey,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(key)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ServerKey, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<ServerKey, D::Error> {
         super::parse_server(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
 /// What the log shows, from `TENANTRY_LOG` (as `tracing_subscriber` reads it), else `info`.
-#[allow(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the one reader of the environment"
+)]
 pub fn log_filter() -> String {
     std::env::var("TENANTRY_LOG").unwrap_or_else(|_| "info".to_owned())
 }
@@ -225,7 +250,17 @@ mod tests {
         assert!(wrong("state: relative\n").1.contains("absolute"));
         assert!(wrong("nginx: {control: sysvinit}\n").1.contains("sysvinit"));
         assert!(Config::parse("").is_err());
-        assert!(Config::parse(&text("").replace("acme/acme-1", "acme")).unwrap_err().1.contains("customer/server"));
-        assert!(Config::parse(&text("").replace("http://", "ftp://")).unwrap_err().1.contains("ftp"));
+        assert!(
+            Config::parse(&text("").replace("acme/acme-1", "acme"))
+                .unwrap_err()
+                .1
+                .contains("customer/server")
+        );
+        assert!(
+            Config::parse(&text("").replace("http://", "ftp://"))
+                .unwrap_err()
+                .1
+                .contains("ftp")
+        );
     }
 }

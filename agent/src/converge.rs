@@ -71,7 +71,12 @@ pub struct Verdict {
 
 impl Default for Verdict {
     fn default() -> Self {
-        Self { phase: InstancePhase::Progressing, waiting: None, message: None, smoke_of: None }
+        Self {
+            phase: InstancePhase::Progressing,
+            waiting: None,
+            message: None,
+            smoke_of: None,
+        }
     }
 }
 
@@ -99,7 +104,10 @@ struct InstancePlan {
 impl Plan {
     /// All steps, whether they may be taken or not.
     pub fn all_steps(&self) -> impl Iterator<Item = (&Lane, &Step)> {
-        self.steps.iter().chain(&self.would).flat_map(|(lane, steps)| steps.iter().map(move |step| (lane, step)))
+        self.steps
+            .iter()
+            .chain(&self.would)
+            .flat_map(|(lane, steps)| steps.iter().map(move |step| (lane, step)))
     }
 
     fn wake(&mut self, at: Option<Timestamp>) {
@@ -123,9 +131,17 @@ pub fn converge(input: &Input<'_>) -> Plan {
         ready.insert(name, planned.ready);
         plan.wake(planned.next);
         plan.verdicts.insert(name.clone(), planned.verdict);
-        plan.add(Lane::Instance(name.clone()), &instance.digest, planned.steps);
+        plan.add(
+            Lane::Instance(name.clone()),
+            &instance.digest,
+            planned.steps,
+        );
     }
-    plan.add(Lane::Leftovers, &input.desired.reference.content, leftovers::plan(input));
+    plan.add(
+        Lane::Leftovers,
+        &input.desired.reference.content,
+        leftovers::plan(input),
+    );
     let web = web::plan(input, &ready);
     plan.wake(web.next);
     plan.sites = web.sites;
@@ -133,7 +149,12 @@ pub fn converge(input: &Input<'_>) -> Plan {
     if input.desired.host.manage == Manage::Observe {
         observe_only(&mut plan);
     }
-    let well = |verdict: &Verdict| matches!(verdict.phase, InstancePhase::Healthy | InstancePhase::Stopped);
+    let well = |verdict: &Verdict| {
+        matches!(
+            verdict.phase,
+            InstancePhase::Healthy | InstancePhase::Stopped
+        )
+    };
     plan.converged = plan.all_steps().next().is_none()
         && plan.verdicts.values().all(well)
         && plan.sites.values().all(|site| site.live || site.unwanted);
@@ -145,10 +166,16 @@ fn observe_only(plan: &mut Plan) {
     plan.would = std::mem::take(&mut plan.steps);
     for (lane, steps) in &plan.would {
         let Lane::Instance(name) = lane else { continue };
-        let Some(verdict) = plan.verdicts.get_mut(name) else { continue };
+        let Some(verdict) = plan.verdicts.get_mut(name) else {
+            continue;
+        };
         verdict.phase = InstancePhase::Waiting;
         verdict.waiting = Some(AgentWait::ObserveOnly);
-        let would: Vec<_> = steps.iter().filter(|step| step.is_news()).map(ToString::to_string).collect();
+        let would: Vec<_> = steps
+            .iter()
+            .filter(|step| step.is_news())
+            .map(ToString::to_string)
+            .collect();
         if !would.is_empty() {
             verdict.message = Some(format!("would {}", would.join("; ")));
         }

@@ -86,29 +86,59 @@ impl Surroundings {
     /// As configured; `key` must be the same for ever.
     pub fn new(config: &Config, key: InputsKey) -> Self {
         let keeper = format!("{}/{}", config.fleet_id, config.server);
-        Self { keeper, live: config.live_folder(), secrets: config.secrets.clone(), key }
+        Self {
+            keeper,
+            live: config.live_folder(),
+            secrets: config.secrets.clone(),
+            key,
+        }
     }
 }
 
 impl Desired {
     /// What `slice` asks for.
     pub fn new(slice: Slice, surroundings: &Surroundings) -> Self {
-        let (mut instances, mut sites, mut secrets) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (mut instances, mut sites, mut secrets) =
+            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for (name, spec) in &slice.host.instances {
             for site in spec.sites.values() {
                 // A missing configuration is an empty one, which the report of the site then tells.
-                let text = slice.files.get(format!("sites/{}.conf", site.host).as_str());
-                let text = text.map_or_else(String::new, |text| String::from_utf8_lossy(text).into_owned());
+                let text = slice
+                    .files
+                    .get(format!("sites/{}.conf", site.host).as_str());
+                let text = text.map_or_else(String::new, |text| {
+                    String::from_utf8_lossy(text).into_owned()
+                });
                 let digest = digest(text.as_bytes());
-                sites.insert(site.host.clone(), Site { instance: name.clone(), port: site.port, text, digest });
+                sites.insert(
+                    site.host.clone(),
+                    Site {
+                        instance: name.clone(),
+                        port: site.port,
+                        text,
+                        digest,
+                    },
+                );
             }
-            let builder = Builder { name, spec, slice: &slice, surroundings };
+            let builder = Builder {
+                name,
+                spec,
+                slice: &slice,
+                surroundings,
+            };
             let (instance, files) = builder.build();
             instances.insert(name.clone(), instance);
             secrets.extend(files);
         }
         let keeper = surroundings.keeper.clone();
-        Self { reference: slice.reference, keeper, host: slice.host, instances, sites, secrets }
+        Self {
+            reference: slice.reference,
+            keeper,
+            host: slice.host,
+            instances,
+            sites,
+            secrets,
+        }
     }
 
     /// The files of all instances.
@@ -131,7 +161,13 @@ impl Builder<'_> {
         let mut wanted = secrets::Wanted::new();
         for (name, value) in &values {
             if let Ok(path) = RelativePath::try_from(format!("{}/{name}", self.name)) {
-                wanted.insert(path, SecretFile { value: value.clone(), access: Access::mode(0o600) });
+                wanted.insert(
+                    path,
+                    SecretFile {
+                        value: value.clone(),
+                        access: Access::mode(0o600),
+                    },
+                );
             }
         }
         let containers = self.containers(&files, &values).and_then(|instance| {
@@ -140,27 +176,54 @@ impl Builder<'_> {
             }
             Ok(instance.input)
         });
-        let instance = Instance { spec: self.spec.clone(), digest: self.digest(&files, &values), files, containers };
+        let instance = Instance {
+            spec: self.spec.clone(),
+            digest: self.digest(&files, &values),
+            files,
+            containers,
+        };
         (instance, wanted)
     }
 
     fn values(&self) -> BTreeMap<String, Secret> {
-        self.slice.secrets.get(self.name).cloned().unwrap_or_default()
+        self.slice
+            .secrets
+            .get(self.name)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Everything of the stack but its encrypted secrets: what `docker compose` would find in the folder.
     fn files(&self) -> BTreeMap<RelativePath, LiveFile> {
         let prefix = format!("stacks/{}/", self.name);
-        let mine = self.slice.files.iter().filter_map(|(path, data)| Some((path.as_str().strip_prefix(&prefix)?, data)));
-        let live = mine.filter(|(rest, _)| *rest != "secrets.yaml").filter_map(|(rest, data)| {
-            let path = RelativePath::try_from(format!("{}/{rest}", self.name)).ok()?;
-            Some((path, LiveFile { data: Arc::from(data.as_slice()), digest: digest(data) }))
-        });
+        let mine = self
+            .slice
+            .files
+            .iter()
+            .filter_map(|(path, data)| Some((path.as_str().strip_prefix(&prefix)?, data)));
+        let live = mine
+            .filter(|(rest, _)| *rest != "secrets.yaml")
+            .filter_map(|(rest, data)| {
+                let path = RelativePath::try_from(format!("{}/{rest}", self.name)).ok()?;
+                Some((
+                    path,
+                    LiveFile {
+                        data: Arc::from(data.as_slice()),
+                        digest: digest(data),
+                    },
+                ))
+            });
         live.collect()
     }
 
-    fn text<'f>(&self, files: &'f BTreeMap<RelativePath, LiveFile>, name: &str) -> Result<&'f str, String> {
-        let file = files.get(format!("{}/{name}", self.name).as_str()).ok_or_else(|| format!("{name} is missing"))?;
+    fn text<'f>(
+        &self,
+        files: &'f BTreeMap<RelativePath, LiveFile>,
+        name: &str,
+    ) -> Result<&'f str, String> {
+        let file = files
+            .get(format!("{}/{name}", self.name).as_str())
+            .ok_or_else(|| format!("{name} is missing"))?;
         std::str::from_utf8(&file.data).map_err(|_| format!("{name} is not text"))
     }
 
@@ -170,15 +233,30 @@ impl Builder<'_> {
         values: &BTreeMap<String, Secret>,
     ) -> Result<spec::Instance, String> {
         let text = self.text(files, "compose.yaml")?;
-        let plain = env_file::parse(self.text(files, ".env")?).ok_or(".env is not as the hub writes it")?;
-        let lookup = |name: &str| values.get(name).map(|value| value.expose().clone()).or_else(|| plain.get(name).cloned());
+        let plain =
+            env_file::parse(self.text(files, ".env")?).ok_or(".env is not as the hub writes it")?;
+        let lookup = |name: &str| {
+            values
+                .get(name)
+                .map(|value| value.expose().clone())
+                .or_else(|| plain.get(name).cloned())
+        };
         let project = Project::load(text, &lookup).map_err(|problems| {
             let index = tenantry_yaml::LineIndex::new(text);
-            let line = |problem: &tenantry_compose::Problem| index.position(problem.span.start).line;
-            let all: Vec<_> = problems.iter().map(|problem| format!("compose.yaml:{}: {problem}", line(problem))).collect();
+            let line =
+                |problem: &tenantry_compose::Problem| index.position(problem.span.start).line;
+            let all: Vec<_> = problems
+                .iter()
+                .map(|problem| format!("compose.yaml:{}: {problem}", line(problem)))
+                .collect();
             all.join("; ")
         })?;
-        let digests = files.iter().map(|(path, file)| (self.surroundings.live.join(path.as_str()), file.digest.clone()));
+        let digests = files.iter().map(|(path, file)| {
+            (
+                self.surroundings.live.join(path.as_str()),
+                file.digest.clone(),
+            )
+        });
         let secrets = self.surroundings.secrets.join(self.name.as_str());
         let place = Place {
             instance: self.name.as_str(),
@@ -199,14 +277,36 @@ impl Builder<'_> {
 
     /// A file that containers mount, as a secret file.
     fn mounted(&self, file: MountedFile) -> Result<(RelativePath, SecretFile), String> {
-        let inside = |path: &Path| RelativePath::try_from(path.strip_prefix(&self.surroundings.secrets).ok()?.to_str()?).ok();
-        let path = inside(&file.path).ok_or_else(|| format!("{} is not where secret files are", file.path.display()))?;
-        let access = Access { mode: file.mode, uid: file.uid, gid: file.gid };
-        Ok((path, SecretFile { value: file.content, access }))
+        let inside = |path: &Path| {
+            RelativePath::try_from(
+                path.strip_prefix(&self.surroundings.secrets)
+                    .ok()?
+                    .to_str()?,
+            )
+            .ok()
+        };
+        let path = inside(&file.path)
+            .ok_or_else(|| format!("{} is not where secret files are", file.path.display()))?;
+        let access = Access {
+            mode: file.mode,
+            uid: file.uid,
+            gid: file.gid,
+        };
+        Ok((
+            path,
+            SecretFile {
+                value: file.content,
+                access,
+            },
+        ))
     }
 
     /// Changes whenever anything that the instance is made from does.
-    fn digest(&self, files: &BTreeMap<RelativePath, LiveFile>, values: &BTreeMap<String, Secret>) -> String {
+    fn digest(
+        &self,
+        files: &BTreeMap<RelativePath, LiveFile>,
+        values: &BTreeMap<String, Secret>,
+    ) -> String {
         let mut all = serde_json::to_vec(self.spec).unwrap_or_default();
         let mut add = |part: &str| {
             all.extend((part.len() as u64).to_be_bytes());

@@ -33,10 +33,25 @@ pub fn diff(look: &Look) -> Diff {
         Lane::Web => "web".to_owned(),
     };
     let steps = look.plan.all_steps().filter(|(_, step)| step.is_news());
-    let steps = steps.map(|(of, step)| DiffStep { lane: lane(of), step: step.to_string(), repair: step.is_repair() });
-    let instances = look.plan.verdicts.iter().filter_map(|(name, verdict)| Some((name.to_string(), verdict.message.clone()?)));
-    let sites = look.plan.sites.iter().filter_map(|(host, verdict)| Some((host.to_string(), verdict.message.clone()?)));
-    Diff { steps: steps.collect(), waiting: instances.chain(sites).collect() }
+    let steps = steps.map(|(of, step)| DiffStep {
+        lane: lane(of),
+        step: step.to_string(),
+        repair: step.is_repair(),
+    });
+    let instances = look
+        .plan
+        .verdicts
+        .iter()
+        .filter_map(|(name, verdict)| Some((name.to_string(), verdict.message.clone()?)));
+    let sites = look
+        .plan
+        .sites
+        .iter()
+        .filter_map(|(host, verdict)| Some((host.to_string(), verdict.message.clone()?)));
+    Diff {
+        steps: steps.collect(),
+        waiting: instances.chain(sites).collect(),
+    }
 }
 
 impl fmt::Display for Diff {

@@ -101,7 +101,11 @@ pub enum EnrolError {
 impl HubFacts {
     /// Reads `--hub-file`.
     pub fn read(path: &Path) -> Result<Self, EnrolError> {
-        let wrong = |line, problem| EnrolError::HubFile { path: path.to_owned(), line, problem };
+        let wrong = |line, problem| EnrolError::HubFile {
+            path: path.to_owned(),
+            line,
+            problem,
+        };
         let text = std::fs::read_to_string(path).map_err(|error| wrong(0, error.to_string()))?;
         config::from_yaml(&text).map_err(|(line, problem)| wrong(line, problem))
     }
@@ -122,14 +126,20 @@ impl HubFacts {
     /// The configuration that they make, with `places` where they differ from the defaults.
     pub fn config(self, places: Places) -> Result<Config, EnrolError> {
         let server = needed(self.server, "--server")?;
-        let server = config::parse_server(&server).map_err(|why| EnrolError::Wrong { option: "--server", why })?;
+        let server = config::parse_server(&server).map_err(|why| EnrolError::Wrong {
+            option: "--server",
+            why,
+        })?;
         let defaults = Nginx::default();
         let control = match places.nginx_control.as_deref() {
             None | Some("systemd") => config::Control::Systemd,
             Some("direct") => config::Control::Direct,
             Some(other) => {
                 let why = format!("`{other}` is neither `systemd` nor `direct`");
-                return Err(EnrolError::Wrong { option: "--nginx-control", why });
+                return Err(EnrolError::Wrong {
+                    option: "--nginx-control",
+                    why,
+                });
             }
         };
         let mut config = Config {
@@ -155,9 +165,11 @@ impl HubFacts {
                 program: places.nginx_program.unwrap_or(defaults.program),
             },
         };
-        for (place, given) in
-            [(&mut config.state, places.state), (&mut config.secrets, places.secrets), (&mut config.docker, places.docker)]
-        {
+        for (place, given) in [
+            (&mut config.state, places.state),
+            (&mut config.secrets, places.secrets),
+            (&mut config.docker, places.docker),
+        ] {
             if let Some(given) = given {
                 *place = given;
             }
@@ -175,7 +187,10 @@ fn parse<T, E: ToString>(
     option: &'static str,
     read: impl Fn(String) -> Result<T, E>,
 ) -> Result<T, EnrolError> {
-    read(needed(value, option)?).map_err(|error| EnrolError::Wrong { option, why: error.to_string() })
+    read(needed(value, option)?).map_err(|error| EnrolError::Wrong {
+        option,
+        why: error.to_string(),
+    })
 }
 
 /// Writes the configuration and makes the keys, unless they are there, and returns the public keys.
@@ -186,9 +201,16 @@ pub fn enrol(config: &Config, path: &Path) -> Result<PublicKeys, EnrolError> {
     let keys = keys::ensure(&config.keys_folder())?;
     if !path.exists() {
         let text = serde_yaml::to_string(config).expect("a configuration is plain text");
-        let (folder, name) = (path.parent().filter(|folder| !folder.as_os_str().is_empty()), path.file_name());
+        let (folder, name) = (
+            path.parent()
+                .filter(|folder| !folder.as_os_str().is_empty()),
+            path.file_name(),
+        );
         let name = name.and_then(|name| RelativePath::try_from(name.to_str()?).ok());
-        let name = name.ok_or_else(|| EnrolError::Wrong { option: "--config", why: "not a file".to_owned() })?;
+        let name = name.ok_or_else(|| EnrolError::Wrong {
+            option: "--config",
+            why: "not a file".to_owned(),
+        })?;
         Root::public(folder.unwrap_or(Path::new(".")))?.write(&name, text.as_bytes())?;
         Config::load(path)?;
     }
@@ -224,7 +246,10 @@ mod tests {
     fn done_twice_is_done_once_and_nothing_is_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("etc/agent.yaml");
-        let places = Places { state: Some(folder.path().join("state")), ..Places::default() };
+        let places = Places {
+            state: Some(folder.path().join("state")),
+            ..Places::default()
+        };
         let config = facts().config(places.clone()).unwrap();
         let keys = enrol(&config, &path).unwrap();
         assert_eq!(enrol(&config, &path).unwrap(), keys);
@@ -238,8 +263,11 @@ mod tests {
     fn the_snippet_is_what_a_server_document_holds() {
         let folder = tempfile::tempdir().unwrap();
         let keys = keys::ensure(folder.path()).unwrap();
-        let server: Server =
-            serde_yaml::from_str(&format!("provider: static\naddress: 192.0.2.1\n{}", snippet(&keys.public))).unwrap();
+        let server: Server = serde_yaml::from_str(&format!(
+            "provider: static\naddress: 192.0.2.1\n{}",
+            snippet(&keys.public)
+        ))
+        .unwrap();
         assert_eq!(server.agent, Some(keys.public));
     }
 
@@ -248,12 +276,36 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hub.yaml");
         std::fs::write(&path, "hub_url: https://file.example\nfleet_id: filed\n").unwrap();
-        let read = HubFacts { server: None, hub_url: None, ..facts() }.or(HubFacts::read(&path).unwrap());
-        assert_eq!((read.hub_url.as_deref(), read.fleet_id.as_deref()), (Some("https://file.example"), Some("example")));
-        assert!(matches!(read.config(Places::default()), Err(EnrolError::Missing("--server"))));
+        let read = HubFacts {
+            server: None,
+            hub_url: None,
+            ..facts()
+        }
+        .or(HubFacts::read(&path).unwrap());
+        assert_eq!(
+            (read.hub_url.as_deref(), read.fleet_id.as_deref()),
+            (Some("https://file.example"), Some("example"))
+        );
+        assert!(matches!(
+            read.config(Places::default()),
+            Err(EnrolError::Missing("--server"))
+        ));
         std::fs::write(&path, "hub_url: x\nhub: y\n").unwrap();
-        assert!(matches!(HubFacts::read(&path), Err(EnrolError::HubFile { line: 2, .. })));
-        let wrong = HubFacts { hub_key: Some("ssh-rsa AAAA".into()), ..facts() }.config(Places::default());
-        assert!(matches!(wrong, Err(EnrolError::Wrong { option: "--hub-key", .. })));
+        assert!(matches!(
+            HubFacts::read(&path),
+            Err(EnrolError::HubFile { line: 2, .. })
+        ));
+        let wrong = HubFacts {
+            hub_key: Some("ssh-rsa AAAA".into()),
+            ..facts()
+        }
+        .config(Places::default());
+        assert!(matches!(
+            wrong,
+            Err(EnrolError::Wrong {
+                option: "--hub-key",
+                ..
+            })
+        ));
     }
 }

@@ -65,13 +65,20 @@ pub enum Done {
 }
 
 /// Takes one step.
-pub async fn execute<W: WebServer>(hands: &Hands<W>, step: &Step, now: Timestamp) -> Result<Done, StepError> {
+pub async fn execute<W: WebServer>(
+    hands: &Hands<W>,
+    step: &Step,
+    now: Timestamp,
+) -> Result<Done, StepError> {
     match step {
         Step::WriteSecret { path, file } => changed(hands.secrets.write(path, file)),
         Step::RemoveSecret { path } => removed(hands.secrets.remove(path)),
-        Step::OwnFiles { paths } => {
-            changed(hands.ledger.borrow_mut().update(|ledger| ledger.files.extend(paths.iter().cloned())))
-        }
+        Step::OwnFiles { paths } => changed(
+            hands
+                .ledger
+                .borrow_mut()
+                .update(|ledger| ledger.files.extend(paths.iter().cloned())),
+        ),
         Step::WriteFile { path, data, .. } => changed(hands.live.write(path, data)),
         Step::RemoveFile { path } => {
             hands.live.remove(path)?;
@@ -86,7 +93,9 @@ pub async fn execute<W: WebServer>(hands: &Hands<W>, step: &Step, now: Timestamp
         }),
         Step::Smoke(step) => check(hands, step).await,
         Step::Certificate { host } => {
-            hands.web.put_certificate(host, &certificates::self_signed(host, now)?)?;
+            hands
+                .web
+                .put_certificate(host, &certificates::self_signed(host, now)?)?;
             Ok(Done::Changed)
         }
         Step::Publish { sites, .. } => publish(hands, sites).await,
@@ -102,27 +111,42 @@ fn changed(result: Result<(), FilesError>) -> Result<Done, StepError> {
 }
 
 fn removed(result: Result<bool, FilesError>) -> Result<Done, StepError> {
-    Ok(if result? { Done::Changed } else { Done::Unchanged })
+    Ok(if result? {
+        Done::Changed
+    } else {
+        Done::Unchanged
+    })
 }
 
 async fn check<W>(hands: &Hands<W>, step: &SmokeStep) -> Result<Done, StepError> {
     let result = smoke::check(&hands.http, &step.host, step.port, &step.smoke).await;
-    let record = SmokeRecord { of: step.of.clone(), result: result.clone() };
-    hands.ledger.borrow_mut().update(|ledger| drop(ledger.smoke.insert(step.instance.clone(), record)))?;
+    let record = SmokeRecord {
+        of: step.of.clone(),
+        result: result.clone(),
+    };
+    hands
+        .ledger
+        .borrow_mut()
+        .update(|ledger| drop(ledger.smoke.insert(step.instance.clone(), record)))?;
     match result {
         SmokeResult::Failed { reason } => Err(StepError::Smoke(reason)),
         SmokeResult::Passed | SmokeResult::NotRun => Ok(Done::Changed),
     }
 }
 
-async fn publish<W: WebServer>(hands: &Hands<W>, sites: &BTreeMap<DomainName, Target>) -> Result<Done, StepError> {
+async fn publish<W: WebServer>(
+    hands: &Hands<W>,
+    sites: &BTreeMap<DomainName, Target>,
+) -> Result<Done, StepError> {
     let complaints = hands.web.publish(sites).await?;
     hands.ledger.borrow_mut().update(|ledger| {
         ledger.published.retain(|host, _| sites.contains_key(host));
         for (host, target) in sites {
             match target {
                 Target::Text(text) if !complaints.contains_key(host) => {
-                    ledger.published.insert(host.clone(), digest(text.as_bytes()));
+                    ledger
+                        .published
+                        .insert(host.clone(), digest(text.as_bytes()));
                 }
                 Target::Text(_) | Target::Keep => {}
             }

@@ -1,8 +1,11 @@
 //! Files beneath one folder: written atomically and durably, never through a link. What is in them is for others to know.
 
+mod digests;
+
+pub use digests::{DigestCache, digest};
+
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -41,7 +44,10 @@ pub enum FilesError {
 impl FilesError {
     /// From an error of the standard library.
     pub fn io(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
-        Self::Io { path: path.into(), error: Errno::from_io_error(error).unwrap_or(Errno::IO) }
+        Self::Io {
+            path: path.into(),
+            error: Errno::from_io_error(error).unwrap_or(Errno::IO),
+        }
     }
 }
 
@@ -78,20 +84,33 @@ pub struct Access {
 impl Access {
     /// For these permission bits, owned by whoever writes it.
     pub const fn mode(mode: u32) -> Self {
-        Self { mode, uid: None, gid: None }
+        Self {
+            mode,
+            uid: None,
+            gid: None,
+        }
     }
 }
 
 impl Stamp {
     fn of(stat: &fs::Stat) -> Self {
-        let changed = (stat.st_ctime as i64, stat.st_ctime_nsec as i64);
+        let changed = (stat.st_ctime, stat.st_ctime_nsec as i64);
         let owner = (stat.st_uid, stat.st_gid);
-        Self { inode: stat.st_ino, size: stat.st_size as u64, mode: stat.st_mode, owner, changed }
+        Self {
+            inode: stat.st_ino,
+            size: stat.st_size as u64,
+            mode: stat.st_mode,
+            owner,
+            changed,
+        }
     }
 
     /// Whether it is a plain file with this access.
     pub fn has(&self, access: &Access) -> bool {
-        let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let own = (
+            rustix::process::geteuid().as_raw(),
+            rustix::process::getegid().as_raw(),
+        );
         FileType::from_raw_mode(self.mode) == FileType::RegularFile
             && self.mode & 0o7777 == access.mode
             && self.owner == (access.uid.unwrap_or(own.0), access.gid.unwrap_or(own.1))
@@ -110,11 +129,20 @@ impl Root {
     }
 
     fn open(path: &Path, file_mode: Mode, folder_mode: Mode) -> Result<Self, FilesError> {
-        let failed = |error| FilesError::Io { path: path.to_owned(), error };
+        let failed = |error| FilesError::Io {
+            path: path.to_owned(),
+            error,
+        };
         make_folders(path, folder_mode).map_err(failed)?;
         // Links on the way to the root are the administrator's own.
-        let folder = fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-        Ok(Self { folder, path: path.to_owned(), file_mode, folder_mode })
+        let folder =
+            fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+        Ok(Self {
+            folder,
+            path: path.to_owned(),
+            file_mode,
+            folder_mode,
+        })
     }
 
     /// The folder itself.
@@ -129,8 +157,15 @@ impl Root {
     }
 
     /// The same with an access of its own.
-    pub fn write_as(&self, path: &RelativePath, data: &[u8], access: &Access) -> Result<(), FilesError> {
-        let (folder, name) = self.parent(path, true)?.ok_or_else(|| self.fail(path, Errno::NOENT))?;
+    pub fn write_as(
+        &self,
+        path: &RelativePath,
+        data: &[u8],
+        access: &Access,
+    ) -> Result<(), FilesError> {
+        let (folder, name) = self
+            .parent(path, true)?
+            .ok_or_else(|| self.fail(path, Errno::NOENT))?;
         let temporary = temporary_name(name);
         let written = write_temporary(&folder, &temporary, data, access).and_then(|()| {
             match fs::renameat(&folder, temporary.as_str(), &folder, name) {
@@ -152,12 +187,18 @@ impl Root {
     /// The access that [`Root::write`] gives to such content.
     pub fn usual_access(&self, data: &[u8]) -> Access {
         let public = self.file_mode.contains(Mode::ROTH);
-        Access::mode(if public && data.starts_with(b"#!") { 0o755 } else { self.file_mode.as_raw_mode() })
+        Access::mode(if public && data.starts_with(b"#!") {
+            0o755
+        } else {
+            self.file_mode.as_raw_mode()
+        })
     }
 
     /// The content of `path`, at most `limit` bytes; `None` if there is no such file.
     pub fn read(&self, path: &RelativePath, limit: u64) -> Result<Option<Vec<u8>>, FilesError> {
-        let Some((folder, name)) = self.parent(path, false)? else { return Ok(None) };
+        let Some((folder, name)) = self.parent(path, false)? else {
+            return Ok(None);
+        };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match fs::openat(&folder, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
@@ -172,12 +213,21 @@ impl Root {
         file.take(limit + 1)
             .read_to_end(&mut data)
             .map_err(|error| self.fail(path, Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
-        if data.len() as u64 > limit { Err(FilesError::TooLarge { path: self.at(path), limit }) } else { Ok(Some(data)) }
+        if data.len() as u64 > limit {
+            Err(FilesError::TooLarge {
+                path: self.at(path),
+                limit,
+            })
+        } else {
+            Ok(Some(data))
+        }
     }
 
     /// Makes sure that there is no file `path`, nor folders above it that would be left empty. Returns whether there was one.
     pub fn remove(&self, path: &RelativePath) -> Result<bool, FilesError> {
-        let Some((folder, name)) = self.parent(path, false)? else { return Ok(false) };
+        let Some((folder, name)) = self.parent(path, false)? else {
+            return Ok(false);
+        };
         match fs::unlinkat(&folder, name, AtFlags::empty()) {
             Ok(()) => {}
             Err(Errno::NOENT) => return Ok(false),
@@ -191,8 +241,12 @@ impl Root {
     fn remove_empty_folders(&self, path: &RelativePath) {
         let mut path = path.as_str();
         while let Some((above, _)) = path.rsplit_once('/') {
-            let Ok(relative) = RelativePath::try_from(above) else { return };
-            let Ok(Some((folder, name))) = self.parent(&relative, false) else { return };
+            let Ok(relative) = RelativePath::try_from(above) else {
+                return;
+            };
+            let Ok(Some((folder, name))) = self.parent(&relative, false) else {
+                return;
+            };
             // Fails for a folder that is not empty, which is the point.
             if fs::unlinkat(&folder, name, AtFlags::REMOVEDIR).is_err() {
                 return;
@@ -219,19 +273,35 @@ impl Root {
     /// slice can hold are left out.
     pub fn list(&self) -> Result<BTreeMap<RelativePath, Stamp>, FilesError> {
         let mut found = BTreeMap::new();
-        let top = Dir::read_from(&self.folder).map_err(|error| FilesError::Io { path: self.path.clone(), error })?;
+        let top = Dir::read_from(&self.folder).map_err(|error| FilesError::Io {
+            path: self.path.clone(),
+            error,
+        })?;
         self.list_into(top, "", &mut found)?;
         Ok(found)
     }
 
-    fn list_into(&self, mut dir: Dir, prefix: &str, found: &mut BTreeMap<RelativePath, Stamp>) -> Result<(), FilesError> {
-        let failed = |error| FilesError::Io { path: self.path.join(prefix), error };
+    fn list_into(
+        &self,
+        mut dir: Dir,
+        prefix: &str,
+        found: &mut BTreeMap<RelativePath, Stamp>,
+    ) -> Result<(), FilesError> {
+        let failed = |error| FilesError::Io {
+            path: self.path.join(prefix),
+            error,
+        };
         let mut folders = Vec::new();
         while let Some(entry) = dir.read() {
             let entry = entry.map_err(failed)?;
-            let Ok(name) = entry.file_name().to_str() else { continue };
-            let Ok(path) = RelativePath::try_from(format!("{prefix}{name}")) else { continue };
-            let stat = match fs::statat(dir.fd().map_err(failed)?, name, AtFlags::SYMLINK_NOFOLLOW) {
+            let Ok(name) = entry.file_name().to_str() else {
+                continue;
+            };
+            let Ok(path) = RelativePath::try_from(format!("{prefix}{name}")) else {
+                continue;
+            };
+            let stat = match fs::statat(dir.fd().map_err(failed)?, name, AtFlags::SYMLINK_NOFOLLOW)
+            {
                 Ok(stat) => stat,
                 Err(Errno::NOENT) => continue,
                 Err(error) => return Err(failed(error)),
@@ -244,7 +314,14 @@ impl Root {
         }
         for (path, name) in folders {
             let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            match fs::openat(dir.fd().map_err(failed)?, name.as_str(), flags, Mode::empty()).and_then(Dir::new) {
+            match fs::openat(
+                dir.fd().map_err(failed)?,
+                name.as_str(),
+                flags,
+                Mode::empty(),
+            )
+            .and_then(Dir::new)
+            {
                 Ok(inner) => self.list_into(inner, &format!("{path}/"), found)?,
                 Err(Errno::NOENT) => {}
                 Err(error) => return Err(failed(error)),
@@ -257,15 +334,28 @@ impl Root {
     pub fn point(&self, name: &RelativePath, target: &RelativePath) -> Result<(), FilesError> {
         let temporary = temporary_name(name.as_str());
         let result = fs::symlinkat(target.as_str(), &self.folder, temporary.as_str())
-            .and_then(|()| match fs::renameat(&self.folder, temporary.as_str(), &self.folder, name.as_str()) {
-                // A folder that somebody made in its place changes places with the link, and goes.
-                Err(Errno::ISDIR) => {
-                    let exchange = RenameFlags::EXCHANGE;
-                    fs::renameat_with(&self.folder, temporary.as_str(), &self.folder, name.as_str(), exchange)?;
-                    std::fs::remove_dir_all(self.path.join(&temporary))
-                        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+            .and_then(|()| {
+                match fs::renameat(
+                    &self.folder,
+                    temporary.as_str(),
+                    &self.folder,
+                    name.as_str(),
+                ) {
+                    // A folder that somebody made in its place changes places with the link, and goes.
+                    Err(Errno::ISDIR) => {
+                        let exchange = RenameFlags::EXCHANGE;
+                        fs::renameat_with(
+                            &self.folder,
+                            temporary.as_str(),
+                            &self.folder,
+                            name.as_str(),
+                            exchange,
+                        )?;
+                        std::fs::remove_dir_all(self.path.join(&temporary))
+                            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+                    }
+                    result => result,
                 }
-                result => result,
             })
             .and_then(|()| fs::fsync(&self.folder));
         result.map_err(|error| {
@@ -275,15 +365,29 @@ impl Root {
     }
 
     /// The folder that `path` is in, each step taken without following links, and the last part of the name.
-    fn parent<'p>(&self, path: &'p RelativePath, make: bool) -> Result<Option<(OwnedFd, &'p str)>, FilesError> {
-        let (folders, name) = path.as_str().rsplit_once('/').map_or(("", path.as_str()), |(folders, name)| (folders, name));
-        let mut current = self.folder.try_clone().map_err(|_| self.fail(path, Errno::MFILE))?;
+    fn parent<'p>(
+        &self,
+        path: &'p RelativePath,
+        make: bool,
+    ) -> Result<Option<(OwnedFd, &'p str)>, FilesError> {
+        let (folders, name) = path
+            .as_str()
+            .rsplit_once('/')
+            .map_or(("", path.as_str()), |(folders, name)| (folders, name));
+        let mut current = self
+            .folder
+            .try_clone()
+            .map_err(|_| self.fail(path, Errno::MFILE))?;
         for part in folders.split('/').filter(|part| !part.is_empty()) {
             current = match step(current.as_fd(), part) {
                 Ok(next) => next,
-                Err(Errno::NOENT) if make => self.make_step(&current, part).map_err(|error| self.fail(path, error))?,
+                Err(Errno::NOENT) if make => self
+                    .make_step(&current, part)
+                    .map_err(|error| self.fail(path, error))?,
                 Err(Errno::NOENT) => return Ok(None),
-                Err(Errno::LOOP | Errno::NOTDIR) => return Err(FilesError::NotAFolder(self.at(path))),
+                Err(Errno::LOOP | Errno::NOTDIR) => {
+                    return Err(FilesError::NotAFolder(self.at(path)));
+                }
                 Err(error) => return Err(self.fail(path, error)),
             };
         }
@@ -306,21 +410,37 @@ impl Root {
     }
 
     fn fail(&self, path: &RelativePath, error: Errno) -> FilesError {
-        FilesError::Io { path: self.at(path), error }
+        FilesError::Io {
+            path: self.at(path),
+            error,
+        }
     }
 }
 
 fn step(folder: rustix::fd::BorrowedFd<'_>, part: &str) -> Result<OwnedFd, Errno> {
-    fs::openat(folder, part, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    fs::openat(
+        folder,
+        part,
+        OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
-fn write_temporary(folder: &OwnedFd, name: &str, data: &[u8], access: &Access) -> Result<(), Errno> {
+fn write_temporary(
+    folder: &OwnedFd,
+    name: &str,
+    data: &[u8],
+    access: &Access,
+) -> Result<(), Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = File::from(fs::openat(folder, name, flags, Mode::from_raw_mode(0o600))?);
     let io = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
     file.write_all(data).map_err(io)?;
     if access.uid.is_some() || access.gid.is_some() {
-        let (uid, gid) = (access.uid.map(fs::Uid::from_raw), access.gid.map(fs::Gid::from_raw));
+        let (uid, gid) = (
+            access.uid.map(fs::Uid::from_raw),
+            access.gid.map(fs::Gid::from_raw),
+        );
         fs::fchown(&file, uid, gid)?;
     }
     // Set apart from creation, so that the umask has no say.
@@ -331,7 +451,9 @@ fn write_temporary(folder: &OwnedFd, name: &str, data: &[u8], access: &Access) -
 fn make_folders(path: &Path, mode: Mode) -> Result<(), Errno> {
     match fs::mkdir(path, mode) {
         Err(Errno::NOENT) => {
-            path.parent().map_or(Err(Errno::NOENT), |above| make_folders(above, Mode::from_raw_mode(0o755)))?;
+            path.parent().map_or(Err(Errno::NOENT), |above| {
+                make_folders(above, Mode::from_raw_mode(0o755))
+            })?;
             fs::mkdir(path, mode)
         }
         Err(Errno::EXIST) => Ok(()),
@@ -343,7 +465,11 @@ fn make_folders(path: &Path, mode: Mode) -> Result<(), Errno> {
 fn temporary_name(name: &str) -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let name: String = name.chars().take(60).collect();
-    format!(".{name}.{}-{}.tmp", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
+    format!(
+        ".{name}.{}-{}.tmp",
+        std::process::id(),
+        COUNTER.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 /// Whether the last part of a path is the name of a file that was never finished.
@@ -352,183 +478,5 @@ pub fn is_temporary(path: &RelativePath) -> bool {
     name.starts_with('.') && name.ends_with(".tmp")
 }
 
-/// SHA-256 in hexadecimal: how contents are compared.
-pub fn digest(data: &[u8]) -> String {
-    hex::encode(Sha256::digest(data))
-}
-
-/// Remembers digests of files by their stamps, so that nothing is read that did not change.
-#[derive(Debug, Default)]
-pub struct DigestCache(BTreeMap<PathBuf, (Stamp, Option<String>)>);
-
-impl DigestCache {
-    /// Digests of all files in `root`, `None` for what is no plain file, cannot be read, or has wrong permissions.
-    pub fn digests(&mut self, root: &Root, limit: u64) -> Result<BTreeMap<RelativePath, Option<String>>, FilesError> {
-        let listed = root.list()?;
-        Ok(self.look_up(root, listed, limit))
-    }
-
-    /// The same for these files alone; those that are missing are left out.
-    pub fn digests_of<'p>(
-        &mut self,
-        root: &Root,
-        paths: impl IntoIterator<Item = &'p RelativePath>,
-        limit: u64,
-    ) -> Result<BTreeMap<RelativePath, Option<String>>, FilesError> {
-        let mut listed = BTreeMap::new();
-        for path in paths {
-            if let Some(stamp) = root.stamp(path)? {
-                listed.insert(path.clone(), stamp);
-            }
-        }
-        Ok(self.look_up(root, listed, limit))
-    }
-
-    fn look_up(
-        &mut self,
-        root: &Root,
-        listed: BTreeMap<RelativePath, Stamp>,
-        limit: u64,
-    ) -> BTreeMap<RelativePath, Option<String>> {
-        let inside = |path: &Path| path.strip_prefix(root.path()).ok().and_then(Path::to_str).map(str::to_owned);
-        self.0.retain(|path, _| inside(path).is_none_or(|inside| listed.contains_key(inside.as_str())));
-        let mut digests = BTreeMap::new();
-        for (path, stamp) in listed {
-            let full = root.at(&path);
-            let known = self.0.get(&full).filter(|(known, _)| *known == stamp);
-            let found = match known {
-                Some((_, digest)) => digest.clone(),
-                None => {
-                    let data = root.read(&path, limit).ok().flatten();
-                    let right = |data: &Vec<u8>| stamp.has(&root.usual_access(data));
-                    let fresh = data.filter(right).map(|data| digest(&data));
-                    self.0.insert(full, (stamp, fresh.clone()));
-                    fresh
-                }
-            };
-            digests.insert(path, found);
-        }
-        digests
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-
-    fn path(text: &str) -> RelativePath {
-        text.try_into().unwrap()
-    }
-
-    fn root() -> (tempfile::TempDir, Root) {
-        let folder = tempfile::tempdir().unwrap();
-        let root = Root::public(&folder.path().join("a/b")).unwrap();
-        (folder, root)
-    }
-
-    #[test]
-    fn written_files_are_read_listed_and_removed_with_their_folders() {
-        let (_folder, root) = root();
-        root.write(&path("x/y/z.txt"), b"one").unwrap();
-        root.write(&path("x/y/z.txt"), b"two").unwrap();
-        root.write(&path("x/run"), b"#!/bin/true").unwrap();
-        assert_eq!(root.read(&path("x/y/z.txt"), 3).unwrap().unwrap(), b"two");
-        assert!(matches!(root.read(&path("x/y/z.txt"), 2), Err(FilesError::TooLarge { .. })));
-        let listed = root.list().unwrap();
-        assert_eq!(listed.keys().map(RelativePath::as_str).collect::<Vec<_>>(), ["x/run", "x/y/z.txt"]);
-        assert!(listed["x/run"].has(&Access::mode(0o755)));
-        assert!(listed["x/y/z.txt"].has(&Access::mode(0o644)));
-        assert!(root.remove(&path("x/y/z.txt")).unwrap());
-        assert!(!root.remove(&path("x/y/z.txt")).unwrap());
-        assert!(!root.path().join("x/y").exists() && root.path().join("x").exists());
-        assert_eq!(root.read(&path("gone/x"), 9).unwrap(), None);
-    }
-
-    #[test]
-    fn links_out_are_never_followed() {
-        let (folder, root) = root();
-        let outside = folder.path().join("outside");
-        std::fs::create_dir(&outside).unwrap();
-        std::fs::write(outside.join("file"), "theirs").unwrap();
-        symlink(&outside, root.path().join("link")).unwrap();
-        symlink(outside.join("file"), root.path().join("leaf")).unwrap();
-
-        assert!(matches!(root.write(&path("link/file"), b"x"), Err(FilesError::NotAFolder(_))));
-        assert!(matches!(root.write(&path("link/new/file"), b"x"), Err(FilesError::NotAFolder(_))));
-        assert!(matches!(root.read(&path("link/file"), 99), Err(FilesError::NotAFolder(_))));
-        assert!(matches!(root.read(&path("leaf"), 99), Err(FilesError::NotAFile(_))));
-        assert!(matches!(root.remove(&path("link/file")), Err(FilesError::NotAFolder(_))));
-        // A link in the place of a managed file is itself replaced.
-        root.write(&path("leaf"), b"ours").unwrap();
-        assert_eq!(root.read(&path("leaf"), 99).unwrap().unwrap(), b"ours");
-        assert_eq!(std::fs::read_to_string(outside.join("file")).unwrap(), "theirs");
-        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
-        assert!(root.list().unwrap().keys().all(|path| !path.as_str().starts_with("link/")));
-    }
-
-    #[test]
-    fn private_files_are_for_their_owner() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = Root::private(&folder.path().join("keys")).unwrap();
-        root.write(&path("in/secret"), b"#!x").unwrap();
-        let mode = |name: &str| std::fs::metadata(root.path().join(name)).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(""), mode("in"), mode("in/secret")), (0o700, 0o700, 0o600));
-    }
-
-    #[test]
-    fn access_is_as_asked_for() {
-        let (_folder, root) = root();
-        let own = rustix::process::geteuid().as_raw();
-        let access = Access { mode: 0o440, uid: Some(own), gid: None };
-        root.write_as(&path("a"), b"1", &access).unwrap();
-        let stamp = root.stamp(&path("a")).unwrap().unwrap();
-        assert!(stamp.has(&access) && stamp.has(&Access::mode(0o440)));
-        assert!(!stamp.has(&Access { mode: 0o440, uid: Some(own + 1), gid: None }) && !stamp.has(&Access::mode(0o444)));
-        assert_eq!(root.stamp(&path("b/c")).unwrap(), None);
-    }
-
-    #[test]
-    fn digests_follow_content_permissions_and_kind() {
-        let (_folder, root) = root();
-        let mut cache = DigestCache::default();
-        root.write(&path("a"), b"1").unwrap();
-        root.write(&path("b"), b"2").unwrap();
-        let first = cache.digests(&root, 100).unwrap();
-        assert_eq!(first["a"], Some(digest(b"1")));
-        std::fs::write(root.path().join("a"), "3").unwrap();
-        std::fs::set_permissions(root.path().join("b"), std::fs::Permissions::from_mode(0o666)).unwrap();
-        let second = cache.digests(&root, 100).unwrap();
-        assert_eq!((second["a"].clone(), second["b"].clone()), (Some(digest(b"3")), None));
-        root.remove(&path("a")).unwrap();
-        assert_eq!(cache.digests(&root, 100).unwrap().len(), 1);
-        assert_eq!(cache.0.len(), 1);
-    }
-
-    #[test]
-    fn a_pointer_is_moved_in_one_step() {
-        let (_folder, root) = root();
-        root.write(&path("one/x"), b"1").unwrap();
-        root.write(&path("two/x"), b"2").unwrap();
-        root.point(&path("current"), &path("one")).unwrap();
-        root.point(&path("current"), &path("two")).unwrap();
-        assert_eq!(std::fs::read_to_string(root.path().join("current/x")).unwrap(), "2");
-        root.write(&path("folder/y"), b"3").unwrap();
-        root.point(&path("folder"), &path("one")).unwrap();
-        assert_eq!(std::fs::read_to_string(root.path().join("folder/x")).unwrap(), "1");
-        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 4);
-    }
-
-    proptest! {
-        #[test]
-        fn any_path_stays_inside(text in "[a./-]{1,20}", data in any::<Vec<u8>>()) {
-            let (folder, root) = root();
-            if let Ok(path) = RelativePath::try_from(text) {
-                root.write(&path, &data).unwrap();
-                prop_assert_eq!(root.read(&path, 1 << 20).unwrap().unwrap(), data);
-            }
-            prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-        }
-    }
-}
+mod tests;

@@ -38,10 +38,20 @@ pub struct Failure {
 
 impl Failure {
     fn after(before: Option<&Self>, of: &str, message: String, now: Timestamp) -> Self {
-        let attempts = before.filter(|before| before.of == of).map_or(0, |before| before.attempts) + 1;
+        let attempts = before
+            .filter(|before| before.of == of)
+            .map_or(0, |before| before.attempts)
+            + 1;
         let pause = PAUSES[(attempts as usize - 1).min(PAUSES.len() - 1)];
-        let retry = now.checked_add(SignedDuration::from_secs(pause)).unwrap_or(now);
-        Self { of: of.to_owned(), attempts, retry, message }
+        let retry = now
+            .checked_add(SignedDuration::from_secs(pause))
+            .unwrap_or(now);
+        Self {
+            of: of.to_owned(),
+            attempts,
+            retry,
+            message,
+        }
     }
 }
 
@@ -73,7 +83,8 @@ impl History {
             match complaints.get(host) {
                 None => drop(self.refused.remove(host)),
                 Some(complaint) => {
-                    let failure = Failure::after(self.refused.get(host), digest, complaint.clone(), now);
+                    let failure =
+                        Failure::after(self.refused.get(host), digest, complaint.clone(), now);
                     self.refused.insert(host.clone(), failure);
                 }
             }
@@ -82,7 +93,9 @@ impl History {
 
     /// The web server's complaint about this configuration of a site.
     pub fn refused(&self, host: &DomainName, digest: &str) -> Option<&Failure> {
-        self.refused.get(host).filter(|failure| failure.of == digest)
+        self.refused
+            .get(host)
+            .filter(|failure| failure.of == digest)
     }
 }
 
@@ -97,7 +110,14 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..5 {
             history.failed(lane.clone(), "one", "no".into(), now);
-            pauses.push(history.failure(&lane, "one").unwrap().retry.duration_since(now).as_secs());
+            pauses.push(
+                history
+                    .failure(&lane, "one")
+                    .unwrap()
+                    .retry
+                    .duration_since(now)
+                    .as_secs(),
+            );
         }
         assert_eq!(pauses, [1, 5, 30, 60, 60]);
         assert_eq!(history.failure(&lane, "two"), None);
@@ -114,7 +134,10 @@ mod tests {
         let host: DomainName = "a.example".try_into().unwrap();
         let complaints = Complaints::from([(host.clone(), "unknown directive".to_owned())]);
         history.published([(&host, "bad")], &complaints, now);
-        assert_eq!(history.refused(&host, "bad").unwrap().message, "unknown directive");
+        assert_eq!(
+            history.refused(&host, "bad").unwrap().message,
+            "unknown directive"
+        );
         assert_eq!(history.refused(&host, "good"), None);
         history.published([(&host, "good")], &Complaints::new(), now);
         assert_eq!(history.refused(&host, "bad"), None);

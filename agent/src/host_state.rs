@@ -5,7 +5,7 @@ use crate::desired::Desired;
 use crate::execute::Hands;
 use crate::files::DigestCache;
 use crate::ledger::Ledger;
-use crate::secrets::Seen;
+use crate::secrets::{Seen, Wanted};
 use crate::web_server::{WebServer, WebState};
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::name::RelativePath;
@@ -37,17 +37,40 @@ pub struct Eyes {
 impl Eyes {
     /// Has seen nothing yet.
     pub fn new(engine: Observer) -> Self {
-        Self { engine, files: DigestCache::default() }
+        Self {
+            engine,
+            files: DigestCache::default(),
+        }
     }
 
     /// Everything that is there now.
-    pub async fn observe<W: WebServer>(&mut self, hands: &Hands<W>, desired: &Desired, ledger: &Ledger) -> HostState {
-        let paths: BTreeSet<_> = desired.live_files().map(|(path, _)| path).chain(ledger.files.iter()).collect();
+    pub async fn observe<W: WebServer>(
+        &mut self,
+        hands: &Hands<W>,
+        desired: Option<&Desired>,
+        ledger: &Ledger,
+    ) -> HostState {
+        let wanted = desired
+            .into_iter()
+            .flat_map(Desired::live_files)
+            .map(|(path, _)| path);
+        let paths: BTreeSet<_> = wanted.chain(ledger.files.iter()).collect();
+        let (none, secrets) = (Wanted::new(), desired.map(|desired| &desired.secrets));
         HostState {
-            files: self.files.digests_of(&hands.live, paths, LIMIT).map_err(|error| error.to_string()),
-            secrets: hands.secrets.observe(&desired.secrets).map_err(|error| error.to_string()),
+            files: self
+                .files
+                .digests_of(&hands.live, paths, LIMIT)
+                .map_err(|error| error.to_string()),
+            secrets: hands
+                .secrets
+                .observe(secrets.unwrap_or(&none))
+                .map_err(|error| error.to_string()),
             web: hands.web.observe().map_err(|error| error.to_string()),
-            engine: self.engine.observe().await.map_err(|error| error.to_string()),
+            engine: self
+                .engine
+                .observe()
+                .await
+                .map_err(|error| error.to_string()),
         }
     }
 }

@@ -20,24 +20,48 @@ pub struct Installed {
 }
 
 /// Makes the files below `root` (`/` on a real server) what they should be. `program`: where the agent is; `path`: its configuration.
-pub fn install(root: &Path, program: &Path, path: &Path, config: &Config) -> Result<Vec<Installed>, FilesError> {
+pub fn install(
+    root: &Path,
+    program: &Path,
+    path: &Path,
+    config: &Config,
+) -> Result<Vec<Installed>, FilesError> {
     let mut files = vec![
-        (format!("etc/systemd/system/{AGENT_UNIT}"), agent_unit(program, path)),
-        (format!("etc/systemd/system/{SECRETS_UNIT}"), secrets_unit(program, path)),
+        (
+            format!("etc/systemd/system/{AGENT_UNIT}"),
+            agent_unit(program, path),
+        ),
+        (
+            format!("etc/systemd/system/{SECRETS_UNIT}"),
+            secrets_unit(program, path),
+        ),
     ];
-    if let Some(folder) = config.nginx.configuration.parent().and_then(|folder| folder.strip_prefix("/").ok()) {
+    if let Some(folder) = config
+        .nginx
+        .configuration
+        .parent()
+        .and_then(|folder| folder.strip_prefix("/").ok())
+    {
         let text = "# Written by `tenantry-agent install`. Relative on purpose: configurations are tested beside the live ones.\ninclude tenantry/sites/*.conf;\n";
-        files.push((format!("{}/conf.d/tenantry.conf", folder.display()), text.to_owned()));
+        files.push((
+            format!("{}/conf.d/tenantry.conf", folder.display()),
+            text.to_owned(),
+        ));
     }
     let root = Root::public(root)?;
     let mut done = Vec::new();
     for (name, text) in files {
-        let Ok(name) = RelativePath::try_from(name) else { continue };
+        let Ok(name) = RelativePath::try_from(name) else {
+            continue;
+        };
         let changed = root.read(&name, 1 << 20)?.as_deref() != Some(text.as_bytes());
         if changed {
             root.write(&name, text.as_bytes())?;
         }
-        done.push(Installed { path: format!("/{name}"), changed });
+        done.push(Installed {
+            path: format!("/{name}"),
+            changed,
+        });
     }
     Ok(done)
 }
@@ -95,7 +119,9 @@ mod tests {
     #[test]
     fn written_once_and_in_the_right_order() {
         let folder = tempfile::tempdir().unwrap();
-        let key = tenantry_wire::SigningKey::generate(&mut rand::rng()).public().to_string();
+        let key = tenantry_wire::SigningKey::generate(&mut rand::rng())
+            .public()
+            .to_string();
         let age = format!("age1{}", "q".repeat(58));
         let facts = crate::enrol::HubFacts {
             hub_url: Some("https://hub.example".into()),
@@ -107,15 +133,29 @@ mod tests {
             recovery_age: Some(age),
         };
         let config = facts.config(crate::enrol::Places::default()).unwrap();
-        let run = || install(folder.path(), Path::new("/usr/local/bin/tenantry-agent"), Path::new("/etc/tenantry/agent.yaml"), &config);
+        let run = || {
+            install(
+                folder.path(),
+                Path::new("/usr/local/bin/tenantry-agent"),
+                Path::new("/etc/tenantry/agent.yaml"),
+                &config,
+            )
+        };
         let first = run().unwrap();
         assert_eq!(first.len(), 3);
         assert!(first.iter().all(|file| file.changed));
         assert!(run().unwrap().iter().all(|file| !file.changed));
-        let read = |name: &str| std::fs::read_to_string(folder.path().join("etc").join(name)).unwrap();
+        let read =
+            |name: &str| std::fs::read_to_string(folder.path().join("etc").join(name)).unwrap();
         let secrets = read(&format!("systemd/system/{SECRETS_UNIT}"));
-        assert!(secrets.contains("Before=docker.service") && secrets.contains("agent.yaml restore-secrets\n"));
-        assert!(read(&format!("systemd/system/{AGENT_UNIT}")).contains("tenantry-agent --config /etc/tenantry/agent.yaml run\n"));
+        assert!(
+            secrets.contains("Before=docker.service")
+                && secrets.contains("agent.yaml restore-secrets\n")
+        );
+        assert!(
+            read(&format!("systemd/system/{AGENT_UNIT}"))
+                .contains("tenantry-agent --config /etc/tenantry/agent.yaml run\n")
+        );
         assert!(read("nginx/conf.d/tenantry.conf").contains("include tenantry/sites/*.conf;"));
     }
 }

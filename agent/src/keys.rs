@@ -45,8 +45,16 @@ pub fn load(folder: &Path) -> Result<Keys, KeysError> {
     let sign = SigningKey::from_openssh(&read(&root, SIGN)?.ok_or_else(|| missing(folder, SIGN))?)?;
     let text = read(&root, AGE)?.ok_or_else(|| missing(folder, AGE))?;
     let age = Identities::parse(&text).map_err(|_| KeysError::Age)?;
-    let recipient = age.recipients().next().ok_or(KeysError::Age)?.as_str().to_owned();
-    let public = PublicKeys { sign: sign.public(), age: AgeRecipient::try_from(recipient).map_err(|_| KeysError::Age)? };
+    let recipient = age
+        .recipients()
+        .next()
+        .ok_or(KeysError::Age)?
+        .as_str()
+        .to_owned();
+    let public = PublicKeys {
+        sign: sign.public(),
+        age: AgeRecipient::try_from(recipient).map_err(|_| KeysError::Age)?,
+    };
     Ok(Keys { sign, age, public })
 }
 
@@ -55,11 +63,18 @@ pub fn ensure(folder: &Path) -> Result<Keys, KeysError> {
     let root = Root::private(folder)?;
     if read(&root, SIGN)?.is_none() {
         let key = SigningKey::generate(&mut rand::rng());
-        root.write(&name(SIGN), key.to_openssh("tenantry agent").expose().as_bytes())?;
+        root.write(
+            &name(SIGN),
+            key.to_openssh("tenantry agent").expose().as_bytes(),
+        )?;
     }
     if read(&root, AGE)?.is_none() {
         let identity = age::x25519::Identity::generate();
-        let text = format!("# public key: {}\n{}\n", identity.to_public(), identity.to_string().expose_secret());
+        let text = format!(
+            "# public key: {}\n{}\n",
+            identity.to_public(),
+            identity.to_string().expose_secret()
+        );
         root.write(&name(AGE), text.as_bytes())?;
     }
     load(folder)
@@ -92,7 +107,10 @@ mod tests {
         let second = ensure(&folder).unwrap();
         assert_eq!(first.public, second.public);
         for file in [SIGN, AGE] {
-            let mode = std::fs::metadata(folder.join(file)).unwrap().permissions().mode();
+            let mode = std::fs::metadata(folder.join(file))
+                .unwrap()
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600, "{file}");
         }
         std::fs::write(folder.join(AGE), "nonsense").unwrap();

@@ -27,7 +27,12 @@ pub struct LaneResult {
 }
 
 /// Takes `steps`. The first that fails, or that expects something else, ends the lane; the next pass plans anew.
-pub async fn run<W: WebServer>(hands: Rc<Hands<W>>, lane: Lane, of: String, steps: Vec<Step>) -> LaneResult {
+pub async fn run<W: WebServer>(
+    hands: Rc<Hands<W>>,
+    lane: Lane,
+    of: String,
+    steps: Vec<Step>,
+) -> LaneResult {
     let mut result = LaneResult {
         lane,
         of,
@@ -56,7 +61,9 @@ pub async fn run<W: WebServer>(hands: Rc<Hands<W>>, lane: Lane, of: String, step
 }
 
 fn tried(step: &Step) -> BTreeMap<DomainName, String> {
-    let Step::Publish { sites, .. } = step else { return BTreeMap::new() };
+    let Step::Publish { sites, .. } = step else {
+        return BTreeMap::new();
+    };
     let text = |(host, target): (&DomainName, &Target)| match target {
         Target::Text(text) => Some((host.clone(), digest(text.as_bytes()))),
         Target::Keep => None,

@@ -68,7 +68,10 @@ impl Ledger {
     /// For [`tenantry_wire::ledger::judge`].
     pub fn judged_by(&self) -> Option<Accepted> {
         let accepted = self.accepted.as_ref()?;
-        Some(Accepted { generation: accepted.generation, content: accepted.content.clone() })
+        Some(Accepted {
+            generation: accepted.generation,
+            content: accepted.content.clone(),
+        })
     }
 }
 
@@ -127,7 +130,14 @@ impl LedgerFile {
 
 fn parse(bytes: &[u8]) -> Result<Ledger, String> {
     let ledger: Ledger = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if ledger.format == FORMAT { Ok(ledger) } else { Err(format!("format {} is not known to this release", ledger.format)) }
+    if ledger.format == FORMAT {
+        Ok(ledger)
+    } else {
+        Err(format!(
+            "format {} is not known to this release",
+            ledger.format
+        ))
+    }
 }
 
 fn name(file: &str) -> RelativePath {
@@ -151,15 +161,23 @@ mod tests {
         let id = file.get().id.clone();
         file.update(|ledger| ledger.sequence = 7).unwrap();
         let (again, origin) = open(&folder);
-        assert_eq!((origin, again.get().sequence, &again.get().id), (Origin::Read, 7, &id));
+        assert_eq!(
+            (origin, again.get().sequence, &again.get().id),
+            (Origin::Read, 7, &id)
+        );
     }
 
     #[test]
     fn a_damaged_ledger_is_set_aside_and_counts_as_none() {
         let folder = tempfile::tempdir().unwrap();
-        open(&folder).0.update(|ledger| ledger.sequence = 7).unwrap();
+        open(&folder)
+            .0
+            .update(|ledger| ledger.sequence = 7)
+            .unwrap();
         let whole = std::fs::read(folder.path().join(FILE)).unwrap();
-        let newer = String::from_utf8(whole.clone()).unwrap().replace("\"format\": 1", "\"format\": 2");
+        let newer = String::from_utf8(whole.clone())
+            .unwrap()
+            .replace("\"format\": 1", "\"format\": 2");
         for damaged in [&whole[..whole.len() / 2], b"", b"{}", newer.as_bytes()] {
             std::fs::write(folder.path().join(FILE), damaged).unwrap();
             let (file, origin) = open(&folder);

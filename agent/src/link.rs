@@ -51,7 +51,9 @@ impl LinkError {
                 HttpError::WrongServer => RefusalKind::WrongServer,
                 HttpError::UnknownKey => RefusalKind::WrongSigner,
                 HttpError::BadSignature | HttpError::BadDigest => RefusalKind::BadSignature,
-                HttpError::Missing(_) | HttpError::Repeated(_) | HttpError::Malformed(_) => RefusalKind::Malformed,
+                HttpError::Missing(_) | HttpError::Repeated(_) | HttpError::Malformed(_) => {
+                    RefusalKind::Malformed
+                }
             }),
             Self::TooLarge => Some(RefusalKind::TooLarge),
             Self::Unreachable(_) | Self::Status(_) | Self::Malformed => None,
@@ -80,7 +82,12 @@ pub struct Link {
 
 impl Link {
     /// The hub at `base` (`https://…`).
-    pub fn new(base: &str, server: ServerKey, trusted: Vec<VerifyingKey>, keys: Arc<Keys>) -> Result<Self, LinkError> {
+    pub fn new(
+        base: &str,
+        server: ServerKey,
+        trusted: Vec<VerifyingKey>,
+        keys: Arc<Keys>,
+    ) -> Result<Self, LinkError> {
         let client = Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .redirect(Policy::none())
@@ -90,16 +97,28 @@ impl Link {
             .build()
             .map_err(LinkError::Unreachable)?;
         let base = Url::parse(base).map_err(|_| LinkError::Malformed)?;
-        Ok(Self { client, base, server, trusted: trusted.into(), keys })
+        Ok(Self {
+            client,
+            base,
+            server,
+            trusted: trusted.into(),
+            keys,
+        })
     }
 
     /// Asks for a slice other than `have`; the answer may take `wait` seconds.
     pub async fn next(&self, have: Option<&SliceRef>, wait: u64) -> Result<Next, LinkError> {
         let mut url = self.url("agent/v1/next")?;
-        let (generation, content) = have.map_or((0, "none"), |have| (have.generation, have.content.as_str()));
-        url.set_query(Some(&format!("generation={generation}&content={content}&wait={wait}")));
+        let (generation, content) =
+            have.map_or((0, "none"), |have| (have.generation, have.content.as_str()));
+        url.set_query(Some(&format!(
+            "generation={generation}&content={content}&wait={wait}"
+        )));
         let limit = Limits::default().compressed;
-        match self.ask(Method::GET, url, None, Duration::from_secs(wait), limit).await? {
+        match self
+            .ask(Method::GET, url, None, Duration::from_secs(wait), limit)
+            .await?
+        {
             (StatusCode::NO_CONTENT, _) => Ok(Next::Unchanged),
             (_, bytes) => Ok(Next::Bundle(bytes)),
         }
@@ -109,7 +128,15 @@ impl Link {
     pub async fn deliver(&self, batch: &ReportBatch) -> Result<Receipt, LinkError> {
         let body = serde_json::to_vec(batch).map_err(|_| LinkError::Malformed)?;
         let url = self.url("agent/v1/reports")?;
-        let (_, bytes) = self.ask(Method::POST, url, Some(body), Duration::ZERO, LARGEST_RECEIPT).await?;
+        let (_, bytes) = self
+            .ask(
+                Method::POST,
+                url,
+                Some(body),
+                Duration::ZERO,
+                LARGEST_RECEIPT,
+            )
+            .await?;
         serde_json::from_slice(&bytes).map_err(|_| LinkError::Malformed)
     }
 
@@ -131,14 +158,29 @@ impl Link {
         limit: usize,
     ) -> Result<(StatusCode, Vec<u8>), LinkError> {
         let nonce = Nonce::generate(&mut rand::rng());
-        let signed = Request { method: method.as_str(), path: url.path(), query: url.query(), body: body.as_deref() };
-        let headers = sign_request(&signed, &nonce, jiff::Timestamp::now().as_second(), &self.keys.sign)?;
-        let mut request = self.client.request(method, url.clone()).timeout(wait + PATIENCE);
+        let signed = Request {
+            method: method.as_str(),
+            path: url.path(),
+            query: url.query(),
+            body: body.as_deref(),
+        };
+        let headers = sign_request(
+            &signed,
+            &nonce,
+            jiff::Timestamp::now().as_second(),
+            &self.keys.sign,
+        )?;
+        let mut request = self
+            .client
+            .request(method, url.clone())
+            .timeout(wait + PATIENCE);
         for (name, value) in headers {
             request = request.header(name, value);
         }
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body);
+            request = request
+                .header("content-type", "application/json")
+                .body(body);
         }
         let answer = request.send().await.map_err(LinkError::Unreachable)?;
         let status = answer.status();
@@ -147,9 +189,15 @@ impl Link {
         }
         let headers = answer.headers().clone();
         let body = read(answer, limit).await?;
-        let pairs: Vec<_> =
-            headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
-        let expect = ExpectAnswer { server: &self.server, nonce: &nonce, trusted: &self.trusted };
+        let pairs: Vec<_> = headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+            .collect();
+        let expect = ExpectAnswer {
+            server: &self.server,
+            nonce: &nonce,
+            trusted: &self.trusted,
+        };
         verify_answer(status.as_u16(), &pairs, &body, &expect)?;
         Ok((status, body))
     }

@@ -38,16 +38,21 @@ const REPORT_PAUSE: Duration = Duration::from_millis(200);
 const STALE: Duration = Duration::from_hours(24);
 
 /// Runs until `stop` completes. Must be called inside a `LocalSet`.
-pub async fn run<W: WebServer + 'static>(agent: Agent<W>, stop: impl Future<Output = ()>) -> Result<(), AgentError> {
+pub async fn run<W: WebServer + 'static>(
+    agent: Agent<W>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), AgentError> {
     let mut looping = Loop::start(agent)?;
     tokio::pin!(stop);
     loop {
         tokio::select! {
             biased;
-            () = &mut stop => return Ok(()),
+            () = &mut stop => break,
             () = looping.turn() => {}
         }
     }
+    looping.finish_up();
+    Ok(())
 }
 
 struct Loop<W> {
@@ -99,20 +104,31 @@ impl<W: WebServer + 'static> Loop<W> {
         })
     }
 
+    /// What happened since the last report is kept for the next run to deliver.
+    fn finish_up(&mut self) {
+        let last = self.reported.take().map(|(report, _)| report);
+        if let Some(report) = last.filter(|_| !self.agent.news.is_empty()) {
+            let posted = self
+                .agent
+                .post(report, &mut self.outbox.borrow_mut(), Timestamp::now());
+            if let Err(error) = posted {
+                tracing::error!(error = sentence(&error), "the last report cannot be kept");
+            }
+        }
+    }
+
     /// Waits for something to happen, and deals with it.
     async fn turn(&mut self) {
         self.wait().await;
         self.drain();
         let look = self.agent.look(Timestamp::now()).await;
-        if let Some(look) = &look {
-            self.start_lanes(look);
-            if let Err(error) = self.agent.note_converged(&look.plan) {
-                tracing::warn!(error = sentence(&error), "the ledger cannot be written");
-            }
-            self.watch_files();
+        self.start_lanes(&look);
+        if let Err(error) = self.agent.note_converged(&look.plan) {
+            tracing::warn!(error = sentence(&error), "the ledger cannot be written");
         }
-        let due = self.report(look.as_ref());
-        self.next = self.next_look(look.as_ref()).min(due);
+        self.watch_files();
+        let due = self.report(&look);
+        self.next = next_look(&look).min(due);
     }
 
     async fn wait(&mut self) {
@@ -166,7 +182,11 @@ impl<W: WebServer + 'static> Loop<W> {
             FromHub::Trouble(error) => {
                 tracing::debug!(error = sentence(&error), "no news from the hub");
                 if let Some(kind) = error.refusal() {
-                    self.agent.news.refusal(Refusal { at: now, kind, detail: sentence(&error) });
+                    self.agent.news.refusal(Refusal {
+                        at: now,
+                        kind,
+                        detail: sentence(&error),
+                    });
                 }
             }
         }
@@ -177,12 +197,18 @@ impl<W: WebServer + 'static> Loop<W> {
         let wanted = |lane: &Lane, of: &str| match lane {
             Lane::Instance(name) => {
                 let desired = self.agent.desired();
-                desired.and_then(|desired| desired.instances.get(name)).is_some_and(|instance| instance.digest == of)
+                desired
+                    .and_then(|desired| desired.instances.get(name))
+                    .is_some_and(|instance| instance.digest == of)
             }
             Lane::Leftovers | Lane::Web => true,
         };
-        let outdated: Vec<_> =
-            self.lanes.iter().filter(|(lane, (of, _))| !wanted(lane, of)).map(|(lane, _)| lane.clone()).collect();
+        let outdated: Vec<_> = self
+            .lanes
+            .iter()
+            .filter(|(lane, (of, _))| !wanted(lane, of))
+            .map(|(lane, _)| lane.clone())
+            .collect();
         for lane in outdated {
             if let Some((_, task)) = self.lanes.remove(&lane) {
                 task.abort();
@@ -197,15 +223,28 @@ impl<W: WebServer + 'static> Loop<W> {
             Wake::Lost | Wake::Other => {}
             Wake::Container(event) => {
                 self.agent.observer().forget(&event.id);
-                let instance = event.project.as_ref().and_then(|project| InstanceName::try_from(project.clone()).ok());
+                let instance = event
+                    .project
+                    .as_ref()
+                    .and_then(|project| InstanceName::try_from(project.clone()).ok());
                 let ours = |name: &InstanceName| {
-                    let known = self.agent.desired().is_some_and(|desired| desired.instances.contains_key(name));
+                    let known = self
+                        .agent
+                        .desired()
+                        .is_some_and(|desired| desired.instances.contains_key(name));
                     known && !self.lanes.contains_key(&Lane::Instance(name.clone()))
                 };
                 if let Some(name) = instance.filter(|name| event.is_death() && ours(name)) {
-                    let code = event.exit_code.map_or(String::new(), |code| format!(" with exit code {code}"));
+                    let code = event
+                        .exit_code
+                        .map_or(String::new(), |code| format!(" with exit code {code}"));
                     let message = format!("container {} ended{code}", event.name);
-                    self.agent.event(EventKind::ContainerDied, Some(name), message, Timestamp::now());
+                    self.agent.event(
+                        EventKind::ContainerDied,
+                        Some(name),
+                        message,
+                        Timestamp::now(),
+                    );
                 }
             }
         }
@@ -222,7 +261,12 @@ impl<W: WebServer + 'static> Loop<W> {
                 continue;
             }
             let of = look.plan.of.get(lane).cloned().unwrap_or_default();
-            let work = lanes::run(self.agent.hands().clone(), lane.clone(), of.clone(), steps.clone());
+            let work = lanes::run(
+                self.agent.hands().clone(),
+                lane.clone(),
+                of.clone(),
+                steps.clone(),
+            );
             let done = self.done.0.clone();
             let task = spawn_local(async move {
                 // Nobody listens only when everything ends.
@@ -234,11 +278,17 @@ impl<W: WebServer + 'static> Loop<W> {
     }
 
     fn watch_files(&mut self) {
-        let (Some(files), Some(desired)) = (&mut self.files, self.agent.desired()) else { return };
+        let (Some(files), Some(desired)) = (&mut self.files, self.agent.desired()) else {
+            return;
+        };
         let hands = self.agent.hands();
         let live = hands.live.path();
         let mut watched = Watched::default();
-        watched.files.extend(desired.live_files().map(|(path, _)| live.join(path.as_str())));
+        watched.files.extend(
+            desired
+                .live_files()
+                .map(|(path, _)| live.join(path.as_str())),
+        );
         watched.folders.extend(hands.web.folders());
         for instance in desired.instances.keys() {
             watched.folders.insert(hands.secrets.folder(instance));
@@ -246,17 +296,8 @@ impl<W: WebServer + 'static> Loop<W> {
         files.watch(watched);
     }
 
-    fn next_look(&self, look: Option<&Look>) -> Instant {
-        let patrol = Instant::now() + PATROL;
-        let Some(at) = look.and_then(|look| look.plan.next) else { return patrol };
-        let wait = at.duration_since(Timestamp::now()).max(jiff::SignedDuration::ZERO);
-        // A little later, so that what is due then is due for certain.
-        let wait = Duration::try_from(wait).unwrap_or(PATROL) + Duration::from_millis(5);
-        patrol.min(Instant::now() + wait)
-    }
-
     /// Reports what changed, or that nothing did. Returns when the next report is due.
-    fn report(&mut self, look: Option<&Look>) -> Instant {
+    fn report(&mut self, look: &Look) -> Instant {
         let mut report = self.agent.report(look);
         if self.heard.0.elapsed() > STALE {
             report.stale_since = Some(self.heard.1);
@@ -275,7 +316,11 @@ impl<W: WebServer + 'static> Loop<W> {
                 return *at + pause;
             }
         }
-        let posted = self.agent.post(report.clone(), &mut self.outbox.borrow_mut(), Timestamp::now());
+        let posted = self.agent.post(
+            report.clone(),
+            &mut self.outbox.borrow_mut(),
+            Timestamp::now(),
+        );
         match posted {
             Ok(()) => self.posted.notify_one(),
             Err(error) => tracing::error!(error = sentence(&error), "a report cannot be kept"),
@@ -283,4 +328,18 @@ impl<W: WebServer + 'static> Loop<W> {
         self.reported = Some((report, now));
         now + HEARTBEAT
     }
+}
+
+/// When to look again although nothing happens.
+fn next_look(look: &Look) -> Instant {
+    let patrol = Instant::now() + PATROL;
+    let Some(at) = look.plan.next else {
+        return patrol;
+    };
+    let wait = at
+        .duration_since(Timestamp::now())
+        .max(jiff::SignedDuration::ZERO);
+    // A little later, so that what is due then is due for certain.
+    let wait = Duration::try_from(wait).unwrap_or(PATROL) + Duration::from_millis(5);
+    patrol.min(Instant::now() + wait)
 }

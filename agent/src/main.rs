@@ -92,7 +92,11 @@ fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::new(config::log_filter())
         // Whole answers of the engine, with environments, are logged at `debug`.
         .add_directive("bollard=info".parse().unwrap_or_default());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
     match run(arguments) {
         Ok(code) => code,
         Err(error) => {
@@ -105,7 +109,11 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let path = &arguments.config;
     match arguments.command {
-        Command::Enrol { hub_file, facts, places } => {
+        Command::Enrol {
+            hub_file,
+            facts,
+            places,
+        } => {
             let facts = match hub_file {
                 Some(file) => facts.or(enrol::HubFacts::read(&file)?),
                 None => *facts,
@@ -124,9 +132,21 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Install { root, program } => {
             let installed = install::install(&root, &program, path, &Config::load(path)?)?;
             for file in &installed {
-                say(&format!("{} {}\n", if file.changed { "wrote    " } else { "unchanged" }, file.path))?;
+                say(&format!(
+                    "{} {}\n",
+                    if file.changed {
+                        "wrote    "
+                    } else {
+                        "unchanged"
+                    },
+                    file.path
+                ))?;
             }
-            say(&format!("next: systemctl daemon-reload && systemctl enable --now {} {}\n", install::SECRETS_UNIT, install::AGENT_UNIT))?;
+            say(&format!(
+                "next: systemctl daemon-reload && systemctl enable --now {} {}\n",
+                install::SECRETS_UNIT,
+                install::AGENT_UNIT
+            ))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Run => on_runtime(async {
@@ -134,54 +154,91 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             looping::run(agent, stop()?).await?;
             Ok(ExitCode::SUCCESS)
         }),
-        Command::Converge { offline, patience, .. } => on_runtime(async {
+        Command::Converge {
+            offline, patience, ..
+        } => on_runtime(async {
             let agent = Agent::open(Config::load(path)?, true)?;
             converge_once(agent, offline, Duration::from_secs(patience)).await
         }),
         Command::Status { json } => on_runtime(async {
             let mut agent = Agent::open(Config::load(path)?, false)?;
             let look = agent.look(Timestamp::now()).await;
-            let report = agent.report(look.as_ref());
-            let running = matches!(Agent::open(Config::load(path)?, true), Err(AgentError::Busy));
+            let report = agent.report(&look);
+            let running = matches!(
+                Agent::open(Config::load(path)?, true),
+                Err(AgentError::Busy)
+            );
             let text = if json {
                 serde_json::to_string_pretty(&report)? + "\n"
             } else {
-                status::words(&agent.config().server.to_string(), &report, agent.outbox()?.len(), running)
+                status::words(
+                    &agent.config().server.to_string(),
+                    &report,
+                    agent.outbox()?.len(),
+                    running,
+                )
             };
             say(&text)?;
-            Ok(if report::all_well(&report) { ExitCode::SUCCESS } else { ExitCode::from(2) })
+            Ok(if report::all_well(&report) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(2)
+            })
         }),
         Command::Diff { json } => on_runtime(async {
             let mut agent = Agent::open(Config::load(path)?, false)?;
-            let look = agent.look(Timestamp::now()).await.context("no slice has been accepted yet")?;
+            agent.have().context(NO_SLICE)?;
+            let look = agent.look(Timestamp::now()).await;
             let diff = diff::diff(&look);
-            let text = if json { serde_json::to_string_pretty(&diff)? + "\n" } else { diff.to_string() };
+            let text = if json {
+                serde_json::to_string_pretty(&diff)? + "\n"
+            } else {
+                diff.to_string()
+            };
             say(&text)?;
-            Ok(if diff.steps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+            Ok(if diff.steps.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(2)
+            })
         }),
         Command::RestoreSecrets => {
             let agent = Agent::open(Config::load(path)?, false)?;
-            let desired = agent.desired().context("no slice has been accepted yet: there are no secrets to restore")?;
+            let desired = agent.desired().context(NO_SLICE)?;
             let restored = agent.hands().secrets.restore(&desired.secrets)?;
-            tracing::info!(written = restored.write.len(), removed = restored.remove.len(), "secret files restored");
+            tracing::info!(
+                written = restored.write.len(),
+                removed = restored.remove.len(),
+                "secret files restored"
+            );
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
+const NO_SLICE: &str = "no slice has been accepted yet";
+
 fn say(text: &str) -> anyhow::Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("cannot write to standard output")
 }
 
 /// One thread is enough for one server, and keeps memory small.
 fn on_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(2)
+        .build()?;
     tokio::task::LocalSet::new().block_on(&runtime, work)
 }
 
 /// Completes when the process is asked to end.
 fn stop() -> anyhow::Result<impl Future<Output = ()>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -190,18 +247,26 @@ fn stop() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-async fn converge_once(mut agent: Agent<NginxServer>, offline: bool, patience: Duration) -> anyhow::Result<ExitCode> {
+async fn converge_once(
+    mut agent: Agent<NginxServer>,
+    offline: bool,
+    patience: Duration,
+) -> anyhow::Result<ExitCode> {
     if !offline {
         match agent.link()?.next(agent.have().as_ref(), 0).await {
             Ok(Next::Bundle(bytes)) => drop(agent.offer(&bytes, true, Timestamp::now())),
             Ok(Next::Unchanged) => {}
-            Err(error) => tracing::warn!(error = sentence(&error), "going on with the slice that was accepted last"),
+            Err(error) => tracing::warn!(
+                error = sentence(&error),
+                "going on with the slice that was accepted last"
+            ),
         }
     }
+    agent.have().context(NO_SLICE)?;
     let started = tokio::time::Instant::now();
     let mut changed = false;
     let last = loop {
-        let look = agent.look(Timestamp::now()).await.context("no slice has been accepted yet")?;
+        let look = agent.look(Timestamp::now()).await;
         agent.note_converged(&look.plan)?;
         if look.plan.converged || !look.plan.would.is_empty() || started.elapsed() > patience {
             break look;
@@ -213,10 +278,16 @@ async fn converge_once(mut agent: Agent<NginxServer>, offline: bool, patience: D
         }
     };
     let mut outbox = agent.outbox()?;
-    agent.post(agent.report(Some(&last)), &mut outbox, Timestamp::now())?;
+    agent.post(agent.report(&last), &mut outbox, Timestamp::now())?;
     if !offline {
-        let (ledger, outbox) = (agent.hands().ledger.borrow().get().id.clone(), std::cell::RefCell::new(outbox));
-        while tenantry_agent::link::deliver::deliver_batch(&agent.link()?, &ledger, &outbox).await.unwrap_or_default() {}
+        let (ledger, outbox) = (
+            agent.hands().ledger.borrow().get().id.clone(),
+            std::cell::RefCell::new(outbox),
+        );
+        while tenantry_agent::link::deliver::deliver_batch(&agent.link()?, &ledger, &outbox)
+            .await
+            .unwrap_or_default()
+        {}
     }
     say(&diff::diff(&last).to_string())?;
     anyhow::ensure!(
@@ -224,5 +295,9 @@ async fn converge_once(mut agent: Agent<NginxServer>, offline: bool, patience: D
         "the server is not as it should be after {} seconds",
         patience.as_secs()
     );
-    Ok(if changed || !last.plan.would.is_empty() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+    Ok(if changed || !last.plan.would.is_empty() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    })
 }

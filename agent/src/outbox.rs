@@ -35,7 +35,11 @@ impl Outbox {
                 waiting.insert(sequence);
             }
         }
-        Ok(Self { root, waiting, capacity })
+        Ok(Self {
+            root,
+            waiting,
+            capacity,
+        })
     }
 
     /// How many wait.
@@ -68,10 +72,17 @@ impl Outbox {
     /// The oldest without events and refusals among the older half, else the oldest.
     fn least_missed(&self) -> u64 {
         let news = |sequence: &&u64| {
-            self.read(**sequence).is_ok_and(|report| report.is_some_and(|report| !report.events.is_empty() || !report.refusals.is_empty()))
+            self.read(**sequence).is_ok_and(|report| {
+                report
+                    .is_some_and(|report| !report.events.is_empty() || !report.refusals.is_empty())
+            })
         };
         let older = || self.waiting.iter().take(self.waiting.len() / 2 + 1);
-        older().find(|sequence| !news(sequence)).or_else(|| older().next()).copied().unwrap_or_default()
+        older()
+            .find(|sequence| !news(sequence))
+            .or_else(|| older().next())
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The oldest reports, at most [`BATCH`]. Files that cannot be understood are dropped.
@@ -128,7 +139,12 @@ mod tests {
     }
 
     fn numbers(outbox: &mut Outbox) -> Vec<u64> {
-        outbox.batch().unwrap().iter().map(|report| report.sequence).collect()
+        outbox
+            .batch()
+            .unwrap()
+            .iter()
+            .map(|report| report.sequence)
+            .collect()
     }
 
     #[test]
@@ -151,7 +167,14 @@ mod tests {
     fn full_it_forgets_what_is_missed_least() {
         let folder = tempfile::tempdir().unwrap();
         let mut outbox = open(&folder, 4);
-        for (sequence, news) in [(1, true), (2, false), (3, true), (4, true), (5, true), (6, true)] {
+        for (sequence, news) in [
+            (1, true),
+            (2, false),
+            (3, true),
+            (4, true),
+            (5, true),
+            (6, true),
+        ] {
             outbox.push(&test_report(sequence, news)).unwrap();
         }
         assert_eq!(numbers(&mut outbox), [3, 4, 5, 6]);
@@ -166,7 +189,11 @@ mod tests {
             outbox.push(&test_report(sequence, false)).unwrap();
         }
         std::fs::write(folder.path().join("1.json"), "{").unwrap();
-        std::fs::write(folder.path().join("2.json"), serde_json::to_vec(&test_report(7, false)).unwrap()).unwrap();
+        std::fs::write(
+            folder.path().join("2.json"),
+            serde_json::to_vec(&test_report(7, false)).unwrap(),
+        )
+        .unwrap();
         std::fs::write(folder.path().join(".9.json.1.tmp"), "{").unwrap();
         std::fs::write(folder.path().join("notes"), "?").unwrap();
         let mut outbox = open(&folder, 9);

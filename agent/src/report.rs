@@ -1,6 +1,6 @@
 //! What the hub is told: state, and what happened. Built from what was seen and decided; keeping and sending it is done elsewhere.
 
-use crate::converge::Plan;
+use crate::agent::Look;
 use crate::desired::Desired;
 use crate::host_state::HostState;
 use crate::ledger::Ledger;
@@ -46,7 +46,8 @@ impl News {
 }
 
 /// The state of the server in the hub's words, without number, time and news.
-pub fn report(desired: Option<&Desired>, state: Option<&HostState>, plan: Option<&Plan>, ledger: &Ledger, facts: HostFacts) -> Report {
+pub fn report(desired: Option<&Desired>, look: &Look, ledger: &Ledger) -> Report {
+    let (state, plan) = (&look.state, &look.plan);
     let mut report = Report {
         sequence: 0,
         taken_at: Timestamp::UNIX_EPOCH,
@@ -59,9 +60,11 @@ pub fn report(desired: Option<&Desired>, state: Option<&HostState>, plan: Option
         unmanaged: Vec::new(),
         refusals: Vec::new(),
         events: Vec::new(),
-        host: facts,
+        host: host_facts(state),
     };
-    let (Some(desired), Some(state), Some(plan)) = (desired, state, plan) else { return report };
+    let Some(desired) = desired else {
+        return report;
+    };
     for (name, instance) in &desired.instances {
         let verdict = plan.verdicts.get(name).cloned().unwrap_or_default();
         let services = instance.containers.as_ref().map(|input| &input.services);
@@ -70,12 +73,21 @@ pub fn report(desired: Option<&Desired>, state: Option<&HostState>, plan: Option
                 .iter()
                 .map(|(service, spec)| {
                     let container = &spec.container;
-                    engine.report(&desired.keeper, name.as_str(), service, &container.name, &container.image)
+                    engine.report(
+                        &desired.keeper,
+                        name.as_str(),
+                        service,
+                        &container.name,
+                        &container.image,
+                    )
                 })
                 .collect(),
             _ => Vec::new(),
         };
-        let smoke = ledger.smoke.get(name).filter(|record| verdict.smoke_of.as_deref() == Some(&record.of));
+        let smoke = ledger
+            .smoke
+            .get(name)
+            .filter(|record| verdict.smoke_of.as_deref() == Some(&record.of));
         report.instances.insert(
             name.clone(),
             InstanceReport {
@@ -95,13 +107,18 @@ pub fn report(desired: Option<&Desired>, state: Option<&HostState>, plan: Option
     for (host, site) in &desired.sites {
         let web = state.web.as_ref().ok();
         let certificate = web.and_then(|web| web.certificates.get(host));
-        let stopped = desired.instances.get(&site.instance).is_some_and(|instance| instance.spec.state == State::Stopped);
+        let stopped = desired
+            .instances
+            .get(&site.instance)
+            .is_some_and(|instance| instance.spec.state == State::Stopped);
         let verdict = plan.sites.get(host).cloned().unwrap_or_default();
         report.sites.insert(
             host.clone(),
             SiteReport {
                 live: verdict.live,
-                message: verdict.message.or_else(|| stopped.then(|| "stopped, as wanted".to_owned())),
+                message: verdict
+                    .message
+                    .or_else(|| stopped.then(|| "stopped, as wanted".to_owned())),
                 certificate_expires: certificate.map(|certificate| certificate.until),
                 self_signed: certificate.is_some_and(|certificate| certificate.self_signed),
             },
@@ -111,26 +128,32 @@ pub fn report(desired: Option<&Desired>, state: Option<&HostState>, plan: Option
 }
 
 /// Facts about the machine that hold whatever there is to do.
-pub fn host_facts(state: Option<&HostState>) -> HostFacts {
-    let engine = state.and_then(|state| state.engine.as_ref().ok());
+fn host_facts(state: &HostState) -> HostFacts {
+    let engine = state.engine.as_ref().ok();
     HostFacts {
         memory: memory(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default()),
         engine: engine.map(|engine| engine.version.clone()),
         engine_reachable: engine.is_some(),
-        web_server_running: state.and_then(|state| state.web.as_ref().ok()).is_some_and(|web| web.running),
+        web_server_running: state.web.as_ref().is_ok_and(|web| web.running),
     }
 }
 
 /// Bytes of memory, from `/proc/meminfo`.
 fn memory(text: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    let kibibytes =
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
     kibibytes.map_or(0, |kibibytes| kibibytes * 1024)
 }
 
 /// Whether all tools are in the state that they should be.
 pub fn all_well(report: &Report) -> bool {
-    report.instances.values().all(|instance| matches!(instance.phase, InstancePhase::Healthy | InstancePhase::Stopped))
+    report.instances.values().all(|instance| {
+        matches!(
+            instance.phase,
+            InstancePhase::Healthy | InstancePhase::Stopped
+        )
+    })
 }
 
 /// For tests: a report with or without an event.
@@ -140,11 +163,29 @@ pub(crate) fn test_report(sequence: u64, news: bool) -> Report {
         r#"{"format":1,"id":"x","sequence":0,"accepted":null,"converged":null,"files":[],"published":{},"smoke":{}}"#,
     )
     .unwrap();
-    let mut report = report(None, None, None, &ledger, HostFacts::default());
+    let state = HostState {
+        engine: Err(String::new()),
+        files: Err(String::new()),
+        secrets: Err(String::new()),
+        web: Err(String::new()),
+    };
+    let mut report = report(
+        None,
+        &Look {
+            state,
+            plan: crate::converge::Plan::default(),
+        },
+        &ledger,
+    );
     report.sequence = sequence;
     if news {
         let kind = tenantry_schema::wire::EventKind::Started;
-        report.events.push(Event { at: Timestamp::UNIX_EPOCH, kind, instance: None, message: String::new() });
+        report.events.push(Event {
+            at: Timestamp::UNIX_EPOCH,
+            kind,
+            instance: None,
+            message: String::new(),
+        });
     }
     report
 }
@@ -155,7 +196,10 @@ mod tests {
 
     #[test]
     fn memory_is_in_bytes() {
-        assert_eq!(memory("MemTotal:       24682352 kB\nMemFree: 1 kB\n"), 24_682_352 * 1024);
+        assert_eq!(
+            memory("MemTotal:       24682352 kB\nMemFree: 1 kB\n"),
+            24_682_352 * 1024
+        );
         assert_eq!(memory(""), 0);
     }
 

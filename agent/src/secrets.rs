@@ -44,14 +44,17 @@ pub struct Difference {
 impl SecretFiles {
     /// The files in `folder`, which is made where it is missing.
     pub fn open(folder: &Path) -> Result<Self, FilesError> {
-        Ok(Self { root: Root::private(folder)? })
+        Ok(Self {
+            root: Root::private(folder)?,
+        })
     }
 
     /// Whether the folder is in memory, as it must be.
     pub fn in_memory(&self) -> bool {
         const TMPFS: u64 = 0x0102_1994;
         const RAMFS: u64 = 0x8584_58f6;
-        rustix::fs::statfs(self.root.path()).is_ok_and(|stat| matches!(stat.f_type as u64, TMPFS | RAMFS))
+        rustix::fs::statfs(self.root.path())
+            .is_ok_and(|stat| matches!(stat.f_type as u64, TMPFS | RAMFS))
     }
 
     /// The folder of an instance's files.
@@ -65,7 +68,9 @@ impl SecretFiles {
         for (path, stamp) in self.root.list()? {
             let right = wanted.get(&path).is_some_and(|file| {
                 let data = self.root.read(&path, LIMIT).ok().flatten();
-                stamp.has(&file.access) && data.is_some_and(|data| digest(&data) == digest(file.value.expose().as_bytes()))
+                stamp.has(&file.access)
+                    && data
+                        .is_some_and(|data| digest(&data) == digest(file.value.expose().as_bytes()))
             });
             seen.insert(path, right);
         }
@@ -74,7 +79,8 @@ impl SecretFiles {
 
     /// Writes one file.
     pub fn write(&self, path: &RelativePath, file: &SecretFile) -> Result<(), FilesError> {
-        self.root.write_as(path, file.value.expose().as_bytes(), &file.access)
+        self.root
+            .write_as(path, file.value.expose().as_bytes(), &file.access)
     }
 
     /// Removes one file.
@@ -100,8 +106,16 @@ impl SecretFiles {
 /// What is wanted against what is there. Pure.
 pub fn compare(wanted: &Wanted, seen: &Seen) -> Difference {
     Difference {
-        write: wanted.keys().filter(|path| seen.get(*path) != Some(&true)).cloned().collect(),
-        remove: seen.keys().filter(|path| !wanted.contains_key(*path)).cloned().collect(),
+        write: wanted
+            .keys()
+            .filter(|path| seen.get(*path) != Some(&true))
+            .cloned()
+            .collect(),
+        remove: seen
+            .keys()
+            .filter(|path| !wanted.contains_key(*path))
+            .cloned()
+            .collect(),
     }
 }
 
@@ -111,29 +125,63 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     fn wanted(entries: &[(&str, &str, u32)]) -> Wanted {
-        let file = |value: &str, mode| SecretFile { value: Secret::new(value.to_owned()), access: Access::mode(mode) };
-        entries.iter().map(|(path, value, mode)| ((*path).try_into().unwrap(), file(value, *mode))).collect()
+        let file = |value: &str, mode| SecretFile {
+            value: Secret::new(value.to_owned()),
+            access: Access::mode(mode),
+        };
+        entries
+            .iter()
+            .map(|(path, value, mode)| ((*path).try_into().unwrap(), file(value, *mode)))
+            .collect()
     }
 
     #[test]
     fn restored_once_with_the_right_access() {
         let folder = tempfile::tempdir().unwrap();
         let files = SecretFiles::open(&folder.path().join("secrets")).unwrap();
-        let first = wanted(&[("web-umami/DB", "one", 0o600), ("web-umami/APP", "two", 0o444), ("web-html/X", "three", 0o600)]);
+        let first = wanted(&[
+            ("web-umami/DB", "one", 0o600),
+            ("web-umami/APP", "two", 0o444),
+            ("web-html/X", "three", 0o600),
+        ]);
         assert_eq!(files.restore(&first).unwrap().write.len(), 3);
         assert_eq!(files.restore(&first).unwrap(), Difference::default());
         let place = |name: &str| folder.path().join("secrets").join(name);
-        let mode = |name: &str| std::fs::metadata(place(name)).unwrap().permissions().mode() & 0o777;
-        assert_eq!(std::fs::read_to_string(place("web-umami/DB")).unwrap(), "one");
-        assert_eq!([mode(""), mode("web-umami"), mode("web-umami/DB"), mode("web-umami/APP")], [0o700, 0o700, 0o600, 0o444]);
+        let mode =
+            |name: &str| std::fs::metadata(place(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(
+            std::fs::read_to_string(place("web-umami/DB")).unwrap(),
+            "one"
+        );
+        assert_eq!(
+            [
+                mode(""),
+                mode("web-umami"),
+                mode("web-umami/DB"),
+                mode("web-umami/APP")
+            ],
+            [0o700, 0o700, 0o600, 0o444]
+        );
 
         // Edited, opened to others, not wanted any more, somebody else's.
         std::fs::write(place("web-umami/DB"), "edited").unwrap();
-        std::fs::set_permissions(place("web-umami/APP"), std::fs::Permissions::from_mode(0o666)).unwrap();
+        std::fs::set_permissions(
+            place("web-umami/APP"),
+            std::fs::Permissions::from_mode(0o666),
+        )
+        .unwrap();
         std::fs::write(place("stray"), "").unwrap();
-        let second = wanted(&[("web-umami/DB", "one", 0o600), ("web-umami/APP", "two", 0o444)]);
+        let second = wanted(&[
+            ("web-umami/DB", "one", 0o600),
+            ("web-umami/APP", "two", 0o444),
+        ]);
         let difference = files.restore(&second).unwrap();
-        let names = |paths: &[RelativePath]| paths.iter().map(|path| path.as_str().to_owned()).collect::<Vec<_>>();
+        let names = |paths: &[RelativePath]| {
+            paths
+                .iter()
+                .map(|path| path.as_str().to_owned())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(names(&difference.write), ["web-umami/APP", "web-umami/DB"]);
         assert_eq!(names(&difference.remove), ["stray", "web-html/X"]);
         assert_eq!(files.restore(&second).unwrap(), Difference::default());

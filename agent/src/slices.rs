@@ -25,7 +25,8 @@ impl Slices {
 
     /// The bundle of a slice, if it is there.
     pub fn load(&self, slice: &SliceRef) -> Result<Option<Vec<u8>>, FilesError> {
-        self.0.read(&file_name(slice), Limits::default().compressed as u64)
+        self.0
+            .read(&file_name(slice), Limits::default().compressed as u64)
     }
 
     /// Removes all but the newest bundles. `current` stays in any case.
@@ -48,12 +49,22 @@ impl Slices {
 }
 
 fn file_name(slice: &SliceRef) -> RelativePath {
-    let content: String = slice.content.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    let content: String = slice
+        .content
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(12)
+        .collect();
     RelativePath::try_from(format!("{}-{content}.tar.gz", slice.generation)).expect("a plain name")
 }
 
 fn generation_of(path: &RelativePath) -> Option<u64> {
-    path.as_str().strip_suffix(".tar.gz")?.split_once('-')?.0.parse().ok()
+    path.as_str()
+        .strip_suffix(".tar.gz")?
+        .split_once('-')?
+        .0
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -61,7 +72,11 @@ mod tests {
     use super::*;
 
     fn slice(generation: u64) -> SliceRef {
-        SliceRef { generation, content: format!("{generation:064x}/../"), commit: String::new() }
+        SliceRef {
+            generation,
+            content: format!("{generation:064x}/../"),
+            commit: String::new(),
+        }
     }
 
     #[test]
@@ -72,7 +87,9 @@ mod tests {
             slices.store(&slice(generation), &[7]).unwrap();
         }
         slices.prune(&slice(3)).unwrap();
-        let kept: Vec<_> = (1..=30).filter(|generation| slices.load(&slice(*generation)).unwrap().is_some()).collect();
+        let kept: Vec<_> = (1..=30)
+            .filter(|generation| slices.load(&slice(*generation)).unwrap().is_some())
+            .collect();
         assert_eq!(kept, [3].into_iter().chain(12..=30).collect::<Vec<_>>());
     }
 }

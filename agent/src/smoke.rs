@@ -36,14 +36,29 @@ async fn ask(client: &Client, host: &DomainName, port: u16, smoke: &Smoke) -> Re
         .timeout(PATIENCE)
         .send()
         .await
-        .map_err(|error| if error.is_timeout() { "no answer in time" } else { "no answer" }.to_owned())?;
+        .map_err(|error| {
+            if error.is_timeout() {
+                "no answer in time"
+            } else {
+                "no answer"
+            }
+            .to_owned()
+        })?;
     let status = answer.status().as_u16();
-    if status < 400 { Ok(()) } else { Err(format!("GET {} answers {status}", smoke.path)) }
+    if status < 400 {
+        Ok(())
+    } else {
+        Err(format!("GET {} answers {status}", smoke.path))
+    }
 }
 
 /// A client for checks: it follows no redirects and uses no proxy.
 pub fn client() -> Result<Client, reqwest::Error> {
-    Client::builder().redirect(Policy::none()).no_proxy().pool_max_idle_per_host(0).build()
+    Client::builder()
+        .redirect(Policy::none())
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .build()
 }
 
 #[cfg(test)]
@@ -60,7 +75,9 @@ mod tests {
             let mut buffer = [0; 1024];
             let length = stream.read(&mut buffer).await.unwrap();
             requests.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
-            let answer = format!("HTTP/1.1 {status} x\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let answer = format!(
+                "HTTP/1.1 {status} x\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            );
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
         requests
@@ -71,7 +88,13 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let server = tokio::spawn(serve(listener, statuses));
         let smoke = Smoke::try_from("GET /health?x=1".to_owned()).unwrap();
-        let result = check(&client().unwrap(), &"umami.acme.example".try_into().unwrap(), port, &smoke).await;
+        let result = check(
+            &client().unwrap(),
+            &"umami.acme.example".try_into().unwrap(),
+            port,
+            &smoke,
+        )
+        .await;
         (result, server.await.unwrap())
     }
 
@@ -80,12 +103,21 @@ mod tests {
         let (result, requests) = run(vec![503, 302]).await;
         assert_eq!(result, SmokeResult::Passed);
         assert!(requests[1].starts_with("GET /health?x=1 HTTP/1.1\r\n"));
-        assert!(requests[1].to_lowercase().contains("host: umami.acme.example\r\n"));
+        assert!(
+            requests[1]
+                .to_lowercase()
+                .contains("host: umami.acme.example\r\n")
+        );
     }
 
     #[tokio::test]
     async fn the_last_reason_is_told() {
         let (result, _) = run(vec![404; TRIES as usize]).await;
-        assert_eq!(result, SmokeResult::Failed { reason: "GET /health?x=1 answers 404".into() });
+        assert_eq!(
+            result,
+            SmokeResult::Failed {
+                reason: "GET /health?x=1 answers 404".into()
+            }
+        );
     }
 }

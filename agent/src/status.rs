@@ -10,33 +10,74 @@ pub fn words(server: &str, report: &Report, waiting: usize, running: bool) -> St
     let mut line = |words: String| {
         let _ = writeln!(text, "{words}");
     };
-    line(format!("{server}: tenantry-agent {} {}", report.release, if running { "is running" } else { "is not running" }));
+    line(format!(
+        "{server}: tenantry-agent {} {}",
+        report.release,
+        if running {
+            "is running"
+        } else {
+            "is not running"
+        }
+    ));
     match &report.slice {
-        Some(slice) => line(format!("slice: generation {}, commit {}, content {:.12}", slice.generation, slice.commit, slice.content)),
+        Some(slice) => line(format!(
+            "slice: generation {}, commit {}, content {:.12}",
+            slice.generation, slice.commit, slice.content
+        )),
         None => line("slice: none accepted yet".to_owned()),
     }
-    let engine = report.host.engine.as_deref().map_or("does not answer".to_owned(), |version| format!("{version} answers"));
-    line(format!("container engine: {engine}; web server: {}", if report.host.web_server_running { "runs" } else { "does not run" }));
+    let engine = report
+        .host
+        .engine
+        .as_deref()
+        .map_or("does not answer".to_owned(), |version| {
+            format!("{version} answers")
+        });
+    line(format!(
+        "container engine: {engine}; web server: {}",
+        if report.host.web_server_running {
+            "runs"
+        } else {
+            "does not run"
+        }
+    ));
     if waiting > 0 {
         line(format!("{waiting} reports wait for the hub"));
     }
     for (name, instance) in &report.instances {
-        let because = instance.message.as_ref().map_or(String::new(), |message| format!(": {message}"));
-        let until = instance.waiting.as_ref().map_or(String::new(), |wait| format!(" ({})", sentence(wait)));
-        line(format!("  {name:<30} {}{until}{because}", phase(instance.phase)));
+        let because = instance
+            .message
+            .as_ref()
+            .map_or(String::new(), |message| format!(": {message}"));
+        let until = instance
+            .waiting
+            .as_ref()
+            .map_or(String::new(), |wait| format!(" ({})", sentence(wait)));
+        line(format!(
+            "  {name:<30} {}{until}{because}",
+            phase(instance.phase)
+        ));
         for container in &instance.containers {
-            line(format!("    {:<28} {:?}, health {:?}", container.name, container.state, container.health));
+            line(format!(
+                "    {:<28} {:?}, health {:?}",
+                container.name, container.state, container.health
+            ));
         }
     }
     for (host, site) in &report.sites {
         let state = if site.live { "live" } else { "not live" };
-        let because = site.message.as_ref().map_or(String::new(), |message| format!(": {message}"));
+        let because = site
+            .message
+            .as_ref()
+            .map_or(String::new(), |message| format!(": {message}"));
         let certificate = match (&site.certificate_expires, site.self_signed) {
             (Some(until), true) => format!(", self-signed until {until}"),
             (Some(until), false) => format!(", certificate until {until}"),
             (None, _) => String::new(),
         };
-        line(format!("  https://{host:<22} {state}{certificate}{because}"));
+        line(format!(
+            "  https://{host:<22} {state}{certificate}{because}"
+        ));
     }
     text
 }

@@ -111,16 +111,30 @@ impl fmt::Display for Step {
             Self::WriteSecret { path, .. } => write!(f, "write secret file {path}"),
             Self::RemoveSecret { path } => write!(f, "remove secret file {path}"),
             Self::OwnFiles { paths } => write!(f, "note {} files as ours", paths.len()),
-            Self::WriteFile { path, repair: false, .. } => write!(f, "write file {path}"),
-            Self::WriteFile { path, repair: true, .. } => write!(f, "put file {path} back"),
+            Self::WriteFile {
+                path,
+                repair: false,
+                ..
+            } => write!(f, "write file {path}"),
+            Self::WriteFile {
+                path, repair: true, ..
+            } => write!(f, "put file {path} back"),
             Self::RemoveFile { path } => write!(f, "remove file {path}"),
             Self::Container(step) => step.fmt(f),
             Self::Smoke(step) => write!(f, "check http://{}{}", step.host, step.smoke.path),
             Self::Certificate { host } => write!(f, "make a certificate for {host}"),
             Self::Publish { sites, repair } => {
                 let hosts: Vec<_> = sites.keys().map(DomainName::as_str).collect();
-                let verb = if *repair { "put back the sites" } else { "serve" };
-                if hosts.is_empty() { f.write_str("serve no sites") } else { write!(f, "{verb} {}", hosts.join(", ")) }
+                let verb = if *repair {
+                    "put back the sites"
+                } else {
+                    "serve"
+                };
+                if hosts.is_empty() {
+                    f.write_str("serve no sites")
+                } else {
+                    write!(f, "{verb} {}", hosts.join(", "))
+                }
             }
             Self::ReloadWebServer => f.write_str("start or reload the web server"),
         }

@@ -19,15 +19,28 @@ pub struct Watched {
 
 impl Watched {
     fn all_folders(&self) -> BTreeSet<PathBuf> {
-        let of_files = self.files.iter().filter_map(|file| file.parent()).map(Path::to_owned);
+        let of_files = self
+            .files
+            .iter()
+            .filter_map(|file| file.parent())
+            .map(Path::to_owned);
         self.folders.iter().cloned().chain(of_files).collect()
     }
 
     fn concerns(&self, path: &Path) -> bool {
-        let temporary = path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(b".tmp"));
-        let inside = path.parent().is_some_and(|folder| self.folders.contains(folder));
+        let temporary = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().ends_with(b".tmp"));
+        let inside = path
+            .parent()
+            .is_some_and(|folder| self.folders.contains(folder));
         // A folder on the way that is gone takes files with it.
-        let above = || self.files.iter().chain(&self.folders).any(|ours| ours.starts_with(path));
+        let above = || {
+            self.files
+                .iter()
+                .chain(&self.folders)
+                .any(|ours| ours.starts_with(path))
+        };
         !temporary && (inside || above())
     }
 }
@@ -53,14 +66,24 @@ impl FileWatch {
     pub fn new() -> Result<Self, notify::Error> {
         let shared = Arc::new(Shared::default());
         let theirs = shared.clone();
-        let watcher = notify::recommended_watcher(move |event: Result<Event, notify::Error>| theirs.hear(event))?;
-        Ok(Self { watcher, shared, now: BTreeSet::new() })
+        let watcher = notify::recommended_watcher(move |event: Result<Event, notify::Error>| {
+            theirs.hear(event);
+        })?;
+        Ok(Self {
+            watcher,
+            shared,
+            now: BTreeSet::new(),
+        })
     }
 
     /// Watches these from now on. Folders that do not exist are left out until they do.
     pub fn watch(&mut self, watched: Watched) {
         let stale = self.shared.stale.swap(false, Ordering::Relaxed);
-        let mut shared = self.shared.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self
+            .shared
+            .watched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if *shared == watched && !stale && self.now == watched.all_folders() {
             return;
         }
@@ -76,7 +99,12 @@ impl FileWatch {
             }
         }
         for folder in folders {
-            if !self.now.contains(&folder) && self.watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
+            if !self.now.contains(&folder)
+                && self
+                    .watcher
+                    .watch(&folder, RecursiveMode::NonRecursive)
+                    .is_ok()
+            {
                 self.now.insert(folder);
             }
         }
@@ -100,7 +128,12 @@ impl Shared {
             Err(_) => true,
         };
         let moved = event.is_ok_and(|event| {
-            matches!(event.kind, EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)))
+            matches!(
+                event.kind,
+                EventKind::Create(_)
+                    | EventKind::Remove(_)
+                    | EventKind::Modify(ModifyKind::Name(_))
+            )
         });
         if concerns {
             if moved {
@@ -117,7 +150,9 @@ mod tests {
     use std::time::Duration;
 
     async fn heard(watch: &FileWatch) -> bool {
-        tokio::time::timeout(Duration::from_millis(500), watch.touched()).await.is_ok()
+        tokio::time::timeout(Duration::from_millis(500), watch.touched())
+            .await
+            .is_ok()
     }
 
     #[tokio::test]
@@ -127,7 +162,10 @@ mod tests {
         std::fs::create_dir_all(path("mixed/deep")).unwrap();
         std::fs::create_dir(path("ours")).unwrap();
         std::fs::write(path("mixed/deep/file"), "1").unwrap();
-        let watched = Watched { folders: [path("ours")].into(), files: [path("mixed/deep/file")].into() };
+        let watched = Watched {
+            folders: [path("ours")].into(),
+            files: [path("mixed/deep/file")].into(),
+        };
         let mut watch = FileWatch::new().unwrap();
         watch.watch(watched.clone());
 

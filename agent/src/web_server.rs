@@ -69,10 +69,14 @@ pub trait WebServer {
     fn folders(&self) -> Vec<PathBuf>;
 
     /// Puts a certificate in place. It is used from the next reload on.
-    fn put_certificate(&self, host: &DomainName, certificate: &Certificate) -> Result<(), WebError>;
+    fn put_certificate(&self, host: &DomainName, certificate: &Certificate)
+    -> Result<(), WebError>;
 
     /// Makes `sites` live, all that are not refused, in one step and with one reload. What is not named goes.
-    fn publish(&self, sites: &BTreeMap<DomainName, Target>) -> impl Future<Output = Result<Complaints, WebError>>;
+    fn publish(
+        &self,
+        sites: &BTreeMap<DomainName, Target>,
+    ) -> impl Future<Output = Result<Complaints, WebError>>;
 
     /// Makes sure that it runs, and reads certificates and sites anew if it does.
     fn reload_or_start(&self) -> impl Future<Output = Result<(), WebError>>;

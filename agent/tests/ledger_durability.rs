@@ -24,10 +24,21 @@ fn writer() {
 
 fn start(folder: &Path, before: &[&str]) -> Child {
     let own = std::env::current_exe().unwrap();
-    let mut words = before.iter().map(ToString::to_string).chain([own.display().to_string()]);
+    let mut words = before
+        .iter()
+        .map(ToString::to_string)
+        .chain([own.display().to_string()]);
     let mut command = Command::new(words.next().unwrap());
-    command.args(words).args(["--exact", "writer", "--ignored"]).current_dir(folder);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    command
+        .args(words)
+        .args(["--exact", "writer", "--ignored"])
+        .current_dir(folder);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 #[test]
@@ -41,13 +52,19 @@ fn killed_at_random_instants_it_can_always_be_read_and_never_goes_back() {
         child.kill().unwrap();
         child.wait().unwrap();
         let (file, origin) = LedgerFile::open(Root::private(folder.path()).unwrap()).unwrap();
-        let said: u64 = std::fs::read_to_string(folder.path().join("said")).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let said: u64 = std::fs::read_to_string(folder.path().join("said"))
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
         match origin {
             Origin::Read => {}
             Origin::New => assert_eq!(last, 0, "the ledger is gone in round {round}"),
             Origin::Damaged(why) => panic!("round {round}: {why}"),
         }
-        assert!(file.get().sequence >= last.max(said), "what was said to be written is written");
+        assert!(
+            file.get().sequence >= last.max(said),
+            "what was said to be written is written"
+        );
         last = file.get().sequence;
         if last > 0 {
             let known = id.get_or_insert_with(|| file.get().id.clone());
@@ -65,7 +82,18 @@ fn content_is_synced_before_the_rename_and_the_folder_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("strace.log");
     let calls = "trace=openat,write,fsync,fdatasync,rename,renameat,renameat2";
-    let mut child = start(folder.path(), &["strace", "-f", "-y", "-o", log.to_str().unwrap(), "-e", calls]);
+    let mut child = start(
+        folder.path(),
+        &[
+            "strace",
+            "-f",
+            "-y",
+            "-o",
+            log.to_str().unwrap(),
+            "-e",
+            calls,
+        ],
+    );
     let said = folder.path().join("said");
     for _ in 0..500 {
         std::thread::sleep(Duration::from_millis(20));
@@ -77,16 +105,29 @@ fn content_is_synced_before_the_rename_and_the_folder_after_it() {
     child.kill().unwrap();
     child.wait().unwrap();
     let text = std::fs::read_to_string(&log).unwrap();
-    let lines: Vec<_> = text.lines().filter(|line| line.contains("ledger.json") || line.contains("fsync(")).collect();
-    let renames: Vec<_> =
-        lines.iter().enumerate().filter(|(_, line)| line.contains("rename") && line.contains(", \"ledger.json\"")).collect();
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("ledger.json") || line.contains("fsync("))
+        .collect();
+    let renames: Vec<_> = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line.contains("rename") && line.contains(", \"ledger.json\""))
+        .collect();
     assert!(renames.len() > 10, "{text}");
     for (at, rename) in renames.iter().take(renames.len() - 1) {
         let temporary = rename.split('"').nth(1).unwrap();
-        let synced = lines[..*at].iter().rev().take_while(|line| !line.contains("openat")).any(|line| line.contains("fsync(") && line.contains(temporary));
+        let synced = lines[..*at]
+            .iter()
+            .rev()
+            .take_while(|line| !line.contains("openat"))
+            .any(|line| line.contains("fsync(") && line.contains(temporary));
         assert!(synced, "no fsync of {temporary} before {rename}");
         let after = lines.get(at + 1).copied().unwrap_or_default();
         let root = folder.path().display().to_string();
-        assert!(after.contains("fsync(") && after.contains(&format!("<{root}>")), "no fsync of the folder after {rename}: {after}");
+        assert!(
+            after.contains("fsync(") && after.contains(&format!("<{root}>")),
+            "no fsync of the folder after {rename}: {after}"
+        );
     }
 }

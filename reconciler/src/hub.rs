@@ -30,7 +30,7 @@ use tokio::sync::watch;
 
 pub use inventory::ReportDoor;
 pub use mode::mode_of;
-pub use run::{Options, apply_once, serve};
+pub use run::{Options, apply_once, open, serve};
 
 /// How often a commit is tried on top of a branch that moves before the loop takes a breath.
 const ROUNDS: usize = 8;

@@ -162,7 +162,8 @@ impl Loader {
 
 fn same_domains(old: &CustomerDesired, new: &CustomerDesired) -> bool {
     let domains = |customer: &CustomerDesired| -> Vec<_> {
-        customer.orders.iter().map(|(id, order)| (id.clone(), order.document.domain.clone(), order.claim.clone())).collect()
+        let parts = customer.orders.iter().map(|(id, order)| (id.clone(), &order.document, order.claim.clone()));
+        parts.map(|(id, order, claim)| (id, order.domain.clone(), order.automation, claim)).collect()
     };
     domains(old) == domains(new)
 }

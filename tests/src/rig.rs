@@ -1,13 +1,19 @@
 //! A whole Tenantry on one machine, made of the real programs: a fleet repository, a hub, servers with agents and web servers. For tests, benchmarks
 //! and the demo; nothing here looks inside the programs.
 
+pub mod fake_agent;
 mod fleet;
 mod hub;
+mod middleman;
 mod server;
+mod world;
 
-pub use fleet::Fleet;
+pub use fake_agent::{Answered, FakeAgent, Received};
+pub use fleet::{Decisions, Fleet};
 pub use hub::{Hub, Place};
+pub use middleman::{Forgery, Middleman};
 pub use server::{Ports, Server};
+pub use world::{HubBox, World, page_until};
 
 use crate::lab::LabError;
 use std::path::{Path, PathBuf};
@@ -36,6 +42,11 @@ pub fn run(command: &mut Command) -> Result<String, LabError> {
 /// Runs a command to its end, whatever that is.
 pub fn output(command: &mut Command) -> Result<Output, LabError> {
     command.output().map_err(|error| failed(command, error.to_string()))
+}
+
+/// Something that went wrong, in the words of whatever it was.
+pub fn trouble(what: &str, problem: impl ToString) -> LabError {
+    LabError::Program { program: what.to_owned(), problem: problem.to_string() }
 }
 
 fn failed(command: &Command, problem: String) -> LabError {

@@ -34,15 +34,26 @@ pub(super) fn plan(input: &Input<'_>, name: &InstanceName, instance: &Instance) 
             Err(problem) => return failed(format!("files cannot be seen: {problem}")),
         }
     }
-    steps.extend(pass.steps.iter().cloned().map(|step| Step::Container(Box::new(step))));
+    steps.extend(
+        pass.steps
+            .iter()
+            .cloned()
+            .map(|step| Step::Container(Box::new(step))),
+    );
     if steps.is_empty() && !held {
         steps.extend(remove_steps(input, name, instance));
     }
     let settled = steps.is_empty() && pass.is_converged();
     let running = instance.spec.state == State::Running;
     let smoke_of = running.then(|| smoke_of(input, name, instance, engine));
-    let smoke = smoke_of.clone().filter(|_| settled).and_then(|of| smoke_step(input, name, instance, of));
-    let mut plan = InstancePlan { ready: settled && running, ..InstancePlan::default() };
+    let smoke = smoke_of
+        .clone()
+        .filter(|_| settled)
+        .and_then(|of| smoke_step(input, name, instance, of));
+    let mut plan = InstancePlan {
+        ready: settled && running,
+        ..InstancePlan::default()
+    };
     plan.verdict = verdict(input, name, instance, &pass, &steps, smoke.is_some());
     plan.verdict.smoke_of = smoke_of;
     steps.extend(smoke.map(Step::Smoke));
@@ -53,8 +64,15 @@ pub(super) fn plan(input: &Input<'_>, name: &InstanceName, instance: &Instance) 
 }
 
 fn failed(message: String) -> InstancePlan {
-    let verdict = Verdict { phase: InstancePhase::Failed, message: Some(message), ..Verdict::default() };
-    InstancePlan { verdict, ..InstancePlan::default() }
+    let verdict = Verdict {
+        phase: InstancePhase::Failed,
+        message: Some(message),
+        ..Verdict::default()
+    };
+    InstancePlan {
+        verdict,
+        ..InstancePlan::default()
+    }
 }
 
 /// The engine does not answer: files are still put right, nothing is said about containers.
@@ -66,18 +84,38 @@ fn without_engine(
     problem: &str,
 ) -> InstancePlan {
     steps.extend(write_steps(input, instance).unwrap_or_default());
-    let verdict =
-        Verdict { phase: InstancePhase::Degraded, message: Some(problem.to_owned()), ..Verdict::default() };
-    let mut plan = InstancePlan { steps, verdict, ..InstancePlan::default() };
+    let verdict = Verdict {
+        phase: InstancePhase::Degraded,
+        message: Some(problem.to_owned()),
+        ..Verdict::default()
+    };
+    let mut plan = InstancePlan {
+        steps,
+        verdict,
+        ..InstancePlan::default()
+    };
     hold_after_failure(input, name, instance, &mut plan);
     plan
 }
 
 /// What the engine needs, and whether disruptive steps are held back until the window opens.
-fn containers_pass(input: &Input<'_>, wanted: &InstanceInput, engine: &EngineState) -> (Pass, bool) {
-    let facts = |hold_disruptive| Facts { now: input.now, hold_disruptive, pace: &input.history.pace, key: input.key };
+fn containers_pass(
+    input: &Input<'_>,
+    wanted: &InstanceInput,
+    engine: &EngineState,
+) -> (Pass, bool) {
+    let facts = |hold_disruptive| Facts {
+        now: input.now,
+        hold_disruptive,
+        pace: &input.history.pace,
+        key: input.key,
+    };
     let pass = containers::converge(wanted, engine, &facts(false));
-    let shut = input.desired.host.window.is_some_and(|window| !window.is_open(input.now));
+    let shut = input
+        .desired
+        .host
+        .window
+        .is_some_and(|window| !window.is_open(input.now));
     if shut && pass.steps.iter().any(|step| step.disruptive) {
         (containers::converge(wanted, engine, &facts(true)), true)
     } else {
@@ -92,9 +130,16 @@ fn secret_steps(input: &Input<'_>, name: &InstanceName) -> Result<Vec<Step>, Str
     let mine = |path: &&_| is_below(&prefix, path);
     let writes = difference.write.iter().filter(mine).filter_map(|path| {
         let file = input.desired.secrets.get(path)?.clone();
-        Some(Step::WriteSecret { path: path.clone(), file })
+        Some(Step::WriteSecret {
+            path: path.clone(),
+            file,
+        })
     });
-    let removes = difference.remove.iter().filter(mine).map(|path| Step::RemoveSecret { path: path.clone() });
+    let removes = difference
+        .remove
+        .iter()
+        .filter(mine)
+        .map(|path| Step::RemoveSecret { path: path.clone() });
     Ok(writes.chain(removes).collect())
 }
 
@@ -105,45 +150,107 @@ fn is_below(prefix: &str, path: &tenantry_schema::name::RelativePath) -> bool {
 fn write_steps(input: &Input<'_>, instance: &Instance) -> Result<Vec<Step>, String> {
     let found = input.state.files.as_ref().map_err(Clone::clone)?;
     let repair = input.ledger.converged.as_deref() == Some(&input.desired.reference.content);
-    let wrong: Vec<_> =
-        instance.files.iter().filter(|(path, file)| found.get(*path) != Some(&Some(file.digest.clone()))).collect();
-    let new: BTreeSet<_> = wrong.iter().map(|(path, _)| (*path).clone()).filter(|path| !input.ledger.files.contains(path)).collect();
+    let wrong: Vec<_> = instance
+        .files
+        .iter()
+        .filter(|(path, file)| found.get(*path) != Some(&Some(file.digest.clone())))
+        .collect();
+    let new: BTreeSet<_> = wrong
+        .iter()
+        .map(|(path, _)| (*path).clone())
+        .filter(|path| !input.ledger.files.contains(path))
+        .collect();
     let own = (!new.is_empty()).then_some(Step::OwnFiles { paths: new });
-    let writes = wrong.into_iter().map(|(path, file)| Step::WriteFile { path: path.clone(), data: file.data.clone(), repair });
+    let writes = wrong.into_iter().map(|(path, file)| Step::WriteFile {
+        path: path.clone(),
+        data: file.data.clone(),
+        repair,
+    });
     Ok(own.into_iter().chain(writes).collect())
 }
 
 /// Files of ours that are not wanted any more. Last, so that no container that runs loses them.
 fn remove_steps(input: &Input<'_>, name: &InstanceName, instance: &Instance) -> Vec<Step> {
     let prefix = format!("{name}/");
-    let old = input.ledger.files.iter().filter(|path| is_below(&prefix, path) && !instance.files.contains_key(*path));
-    old.map(|path| Step::RemoveFile { path: path.clone() }).collect()
+    let old = input
+        .ledger
+        .files
+        .iter()
+        .filter(|path| is_below(&prefix, path) && !instance.files.contains_key(*path));
+    old.map(|path| Step::RemoveFile { path: path.clone() })
+        .collect()
 }
 
 /// Changes with the instance and with each of its containers.
-fn smoke_of(input: &Input<'_>, name: &InstanceName, instance: &Instance, engine: &EngineState) -> String {
-    let mine = |container: &&containers::state::Container| container.owner.project.as_deref() == Some(name.as_str());
-    let mut ids: Vec<_> = engine.containers.iter().filter(mine).map(|container| container.id.as_str()).collect();
+fn smoke_of(
+    input: &Input<'_>,
+    name: &InstanceName,
+    instance: &Instance,
+    engine: &EngineState,
+) -> String {
+    let mine = |container: &&containers::state::Container| {
+        container.owner.project.as_deref() == Some(name.as_str())
+    };
+    let mut ids: Vec<_> = engine
+        .containers
+        .iter()
+        .filter(mine)
+        .map(|container| container.id.as_str())
+        .collect();
     ids.sort_unstable();
-    input.key.file(format!("{} {}", instance.digest, ids.join(" ")).as_bytes())
+    input
+        .key
+        .file(format!("{} {}", instance.digest, ids.join(" ")).as_bytes())
 }
 
-fn smoke_step(input: &Input<'_>, name: &InstanceName, instance: &Instance, of: String) -> Option<SmokeStep> {
+fn smoke_step(
+    input: &Input<'_>,
+    name: &InstanceName,
+    instance: &Instance,
+    of: String,
+) -> Option<SmokeStep> {
     let smoke = instance.spec.smoke.clone()?;
     let site = instance.spec.sites.values().next()?;
-    let passed = input.ledger.smoke.get(name).is_some_and(|record| record.of == of && record.result == SmokeResult::Passed);
-    (!passed).then(|| SmokeStep { instance: name.clone(), of, host: site.host.clone(), port: site.port, smoke })
+    let passed = input
+        .ledger
+        .smoke
+        .get(name)
+        .is_some_and(|record| record.of == of && record.result == SmokeResult::Passed);
+    (!passed).then(|| SmokeStep {
+        instance: name.clone(),
+        of,
+        host: site.host.clone(),
+        port: site.port,
+        smoke,
+    })
 }
 
 /// After a failure the steps wait, longer each time, unless something else is wanted now.
-fn hold_after_failure(input: &Input<'_>, name: &InstanceName, instance: &Instance, plan: &mut InstancePlan) {
-    let Some(failure) = input.history.failure(&Lane::Instance(name.clone()), &instance.digest) else { return };
+fn hold_after_failure(
+    input: &Input<'_>,
+    name: &InstanceName,
+    instance: &Instance,
+    plan: &mut InstancePlan,
+) {
+    let Some(failure) = input
+        .history
+        .failure(&Lane::Instance(name.clone()), &instance.digest)
+    else {
+        return;
+    };
     if plan.steps.is_empty() {
         return;
     }
-    plan.verdict.phase = if failure.attempts < 3 { InstancePhase::Degraded } else { InstancePhase::Failed };
+    plan.verdict.phase = if failure.attempts < 3 {
+        InstancePhase::Degraded
+    } else {
+        InstancePhase::Failed
+    };
     plan.verdict.message = Some(failure.message.clone());
-    plan.verdict.waiting = Some(AgentWait::Retry { at: failure.retry, attempts: failure.attempts });
+    plan.verdict.waiting = Some(AgentWait::Retry {
+        at: failure.retry,
+        attempts: failure.attempts,
+    });
     if input.now < failure.retry {
         plan.steps.clear();
         plan.next = [plan.next, Some(failure.retry)].into_iter().flatten().min();
@@ -153,7 +260,11 @@ fn hold_after_failure(input: &Input<'_>, name: &InstanceName, instance: &Instanc
 fn next(input: &Input<'_>, pass: &Pass) -> Option<Timestamp> {
     let times = pass.waiting.iter().filter_map(|waiting| match &waiting.on {
         WaitingOn::Pace { at, .. } => Some(*at),
-        WaitingOn::Window => input.desired.host.window.map(|window| window.next_open(input.now)),
+        WaitingOn::Window => input
+            .desired
+            .host
+            .window
+            .map(|window| window.next_open(input.now)),
         _ => None,
     });
     times.min()
@@ -169,30 +280,62 @@ fn verdict(
 ) -> Verdict {
     if !steps.is_empty() {
         let repair = steps.iter().any(Step::is_repair);
-        let phase = if repair { InstancePhase::Degraded } else { InstancePhase::Progressing };
-        let waiting = pass.waiting.first().and_then(|waiting| wait(input, waiting));
-        return Verdict { phase, waiting, ..Verdict::default() };
+        let phase = if repair {
+            InstancePhase::Degraded
+        } else {
+            InstancePhase::Progressing
+        };
+        let waiting = pass
+            .waiting
+            .first()
+            .and_then(|waiting| wait(input, waiting));
+        return Verdict {
+            phase,
+            waiting,
+            ..Verdict::default()
+        };
     }
     // The worst of what is waited for says how the instance stands.
-    if let Some(worst) = pass.waiting.iter().max_by_key(|waiting| severity(&waiting.on)) {
+    if let Some(worst) = pass
+        .waiting
+        .iter()
+        .max_by_key(|waiting| severity(&waiting.on))
+    {
         let phase = match severity(&worst.on) {
             0 => InstancePhase::Progressing,
             1 => InstancePhase::Waiting,
             2 => InstancePhase::Degraded,
             _ => InstancePhase::Failed,
         };
-        return Verdict { phase, waiting: wait(input, worst), message: Some(worst.to_string()), smoke_of: None };
+        return Verdict {
+            phase,
+            waiting: wait(input, worst),
+            message: Some(worst.to_string()),
+            smoke_of: None,
+        };
     }
     if instance.spec.state == State::Stopped {
-        return Verdict { phase: InstancePhase::Stopped, ..Verdict::default() };
+        return Verdict {
+            phase: InstancePhase::Stopped,
+            ..Verdict::default()
+        };
     }
-    let phase = if smoke_due { InstancePhase::Progressing } else { InstancePhase::Healthy };
+    let phase = if smoke_due {
+        InstancePhase::Progressing
+    } else {
+        InstancePhase::Healthy
+    };
     let last = input.ledger.smoke.get(name).filter(|_| smoke_due);
     match last.map(|record| &record.result) {
-        Some(SmokeResult::Failed { reason }) => {
-            Verdict { phase: InstancePhase::Degraded, message: Some(reason.clone()), ..Verdict::default() }
-        }
-        _ => Verdict { phase, ..Verdict::default() },
+        Some(SmokeResult::Failed { reason }) => Verdict {
+            phase: InstancePhase::Degraded,
+            message: Some(reason.clone()),
+            ..Verdict::default()
+        },
+        _ => Verdict {
+            phase,
+            ..Verdict::default()
+        },
     }
 }
 
@@ -207,10 +350,19 @@ fn severity(on: &WaitingOn) -> u8 {
 
 fn wait(input: &Input<'_>, waiting: &Waiting) -> Option<AgentWait> {
     match &waiting.on {
-        WaitingOn::Dependency { service, .. } => Some(AgentWait::Healthy { service: service.clone() }),
-        WaitingOn::Healthy | WaitingOn::Unhealthy => Some(AgentWait::Healthy { service: waiting.service.clone() }),
-        WaitingOn::Window => input.desired.host.window.map(|window| AgentWait::Window { opens: window.next_open(input.now) }),
-        WaitingOn::Pace { at, attempts } => Some(AgentWait::Retry { at: *at, attempts: *attempts }),
+        WaitingOn::Dependency { service, .. } => Some(AgentWait::Healthy {
+            service: service.clone(),
+        }),
+        WaitingOn::Healthy | WaitingOn::Unhealthy => Some(AgentWait::Healthy {
+            service: waiting.service.clone(),
+        }),
+        WaitingOn::Window => input.desired.host.window.map(|window| AgentWait::Window {
+            opens: window.next_open(input.now),
+        }),
+        WaitingOn::Pace { at, attempts } => Some(AgentWait::Retry {
+            at: *at,
+            attempts: *attempts,
+        }),
         _ => None,
     }
 }

@@ -30,7 +30,13 @@ pub(super) fn plan(input: &Input<'_>, ready: &BTreeMap<&InstanceName, bool>) -> 
     let mut plan = WebPlan::default();
     let mut target = BTreeMap::new();
     for (host, site) in &input.desired.sites {
-        let wish = Wish::of(input, host, site, web, ready.get(&site.instance).copied().unwrap_or_default());
+        let wish = Wish::of(
+            input,
+            host,
+            site,
+            web,
+            ready.get(&site.instance).copied().unwrap_or_default(),
+        );
         plan.next = [plan.next, wish.next].into_iter().flatten().min();
         plan.sites.insert(host.clone(), wish.verdict);
         if let Some(wanted) = wish.target {
@@ -39,10 +45,17 @@ pub(super) fn plan(input: &Input<'_>, ready: &BTreeMap<&InstanceName, bool>) -> 
     }
     plan.of = digest(format!("{target:?}").as_bytes());
     certificates(input, web, &target, &mut plan);
-    let differs = web.strays || web.sites.len() != target.len() || target.iter().any(|(host, wanted)| differs(web, host, wanted));
+    let differs = web.strays
+        || web.sites.len() != target.len()
+        || target
+            .iter()
+            .any(|(host, wanted)| differs(web, host, wanted));
     if differs {
         let repair = input.ledger.converged.as_deref() == Some(&input.desired.reference.content);
-        plan.steps.push(Step::Publish { sites: target.clone(), repair });
+        plan.steps.push(Step::Publish {
+            sites: target.clone(),
+            repair,
+        });
     } else if !plan.steps.is_empty() || (!web.running && !target.is_empty()) {
         plan.steps.push(Step::ReloadWebServer);
     }
@@ -52,9 +65,20 @@ pub(super) fn plan(input: &Input<'_>, ready: &BTreeMap<&InstanceName, bool>) -> 
 
 /// Law 7: nothing is planned for what cannot be seen.
 fn unseen(input: &Input<'_>, problem: &str) -> WebPlan {
-    let verdict = SiteVerdict { message: Some(problem.to_owned()), ..SiteVerdict::default() };
-    let sites = input.desired.sites.keys().map(|host| (host.clone(), verdict.clone())).collect();
-    WebPlan { sites, ..WebPlan::default() }
+    let verdict = SiteVerdict {
+        message: Some(problem.to_owned()),
+        ..SiteVerdict::default()
+    };
+    let sites = input
+        .desired
+        .sites
+        .keys()
+        .map(|host| (host.clone(), verdict.clone()))
+        .collect();
+    WebPlan {
+        sites,
+        ..WebPlan::default()
+    }
 }
 
 /// What should be live of one site.
@@ -66,15 +90,30 @@ struct Wish {
 
 impl Wish {
     fn of(input: &Input<'_>, host: &DomainName, site: &Site, web: &WebState, ready: bool) -> Self {
-        let stopped = input.desired.instances.get(&site.instance).is_some_and(|instance| instance.spec.state == State::Stopped);
+        let stopped = input
+            .desired
+            .instances
+            .get(&site.instance)
+            .is_some_and(|instance| instance.spec.state == State::Stopped);
         if stopped {
-            return Self { target: None, verdict: SiteVerdict { unwanted: true, ..SiteVerdict::default() }, next: None };
+            return Self {
+                target: None,
+                verdict: SiteVerdict {
+                    unwanted: true,
+                    ..SiteVerdict::default()
+                },
+                next: None,
+            };
         }
         let live = web.running && web.sites.get(host) == Some(&site.digest);
         let kept = web.sites.contains_key(host).then_some(Target::Keep);
         let wait = |message: String, next| Self {
             target: kept.clone(),
-            verdict: SiteVerdict { live: false, message: Some(message), unwanted: false },
+            verdict: SiteVerdict {
+                live: false,
+                message: Some(message),
+                unwanted: false,
+            },
             next,
         };
         if site.text.is_empty() {
@@ -85,10 +124,16 @@ impl Wish {
             return wait(format!("goes live when {} is healthy", site.instance), None);
         }
         match input.history.refused(host, &site.digest) {
-            Some(failure) if input.now < failure.retry => wait(failure.message.clone(), Some(failure.retry)),
+            Some(failure) if input.now < failure.retry => {
+                wait(failure.message.clone(), Some(failure.retry))
+            }
             refused => Self {
                 target: Some(Target::Text(site.text.clone())),
-                verdict: SiteVerdict { live, message: refused.map(|failure| failure.message.clone()), unwanted: false },
+                verdict: SiteVerdict {
+                    live,
+                    message: refused.map(|failure| failure.message.clone()),
+                    unwanted: false,
+                },
                 next: None,
             },
         }
@@ -103,13 +148,26 @@ fn differs(web: &WebState, host: &DomainName, wanted: &Target) -> bool {
 }
 
 /// A certificate for each site that is live or goes live; nginx would refuse the site without one.
-fn certificates(input: &Input<'_>, web: &WebState, target: &BTreeMap<DomainName, Target>, plan: &mut WebPlan) {
+fn certificates(
+    input: &Input<'_>,
+    web: &WebState,
+    target: &BTreeMap<DomainName, Target>,
+    plan: &mut WebPlan,
+) {
     for host in target.keys() {
-        match web.certificates.get(host).filter(|facts| !facts.due(input.now)) {
+        match web
+            .certificates
+            .get(host)
+            .filter(|facts| !facts.due(input.now))
+        {
             None => plan.steps.push(Step::Certificate { host: host.clone() }),
             Some(facts) => {
                 let life = facts.until.duration_since(facts.from);
-                let due = facts.until.checked_sub(life / 3).ok().and_then(|due| due.checked_add(SignedDuration::from_secs(1)).ok());
+                let due = facts
+                    .until
+                    .checked_sub(life / 3)
+                    .ok()
+                    .and_then(|due| due.checked_add(SignedDuration::from_secs(1)).ok());
                 plan.next = [plan.next, due].into_iter().flatten().min();
             }
         }
@@ -117,9 +175,17 @@ fn certificates(input: &Input<'_>, web: &WebState, target: &BTreeMap<DomainName,
 }
 
 fn hold_after_failure(input: &Input<'_>, plan: &mut WebPlan) {
-    let Some(failure) = input.history.failure(&Lane::Web, &plan.of) else { return };
-    for verdict in plan.sites.values_mut().filter(|verdict| !verdict.unwanted && !verdict.live) {
-        verdict.message.get_or_insert_with(|| failure.message.clone());
+    let Some(failure) = input.history.failure(&Lane::Web, &plan.of) else {
+        return;
+    };
+    for verdict in plan
+        .sites
+        .values_mut()
+        .filter(|verdict| !verdict.unwanted && !verdict.live)
+    {
+        verdict
+            .message
+            .get_or_insert_with(|| failure.message.clone());
     }
     if !plan.steps.is_empty() && input.now < failure.retry {
         plan.steps.clear();

@@ -28,7 +28,11 @@ pub async fn deliver(link: Link, ledger: String, outbox: Rc<RefCell<Outbox>>, ne
 }
 
 /// Delivers the oldest reports. Whether there were any.
-pub async fn deliver_batch(link: &Link, ledger: &str, outbox: &RefCell<Outbox>) -> Result<bool, LinkError> {
+pub async fn deliver_batch(
+    link: &Link,
+    ledger: &str,
+    outbox: &RefCell<Outbox>,
+) -> Result<bool, LinkError> {
     let reports = match outbox.borrow_mut().batch() {
         Ok(reports) => reports,
         Err(error) => {
@@ -36,13 +40,24 @@ pub async fn deliver_batch(link: &Link, ledger: &str, outbox: &RefCell<Outbox>) 
             return Err(LinkError::Malformed);
         }
     };
-    let Some(last) = reports.last().map(|report| report.sequence) else { return Ok(false) };
-    let receipt = link.deliver(&ReportBatch { ledger: ledger.to_owned(), reports }).await?;
+    let Some(last) = reports.last().map(|report| report.sequence) else {
+        return Ok(false);
+    };
+    let receipt = link
+        .deliver(&ReportBatch {
+            ledger: ledger.to_owned(),
+            reports,
+        })
+        .await?;
     // A hub that claims to have what was never sent is not believed that far.
     let delivered = receipt.accepted.min(last);
     if let Err(error) = outbox.borrow_mut().acknowledge(delivered) {
         tracing::warn!(%error, "a delivered report cannot be removed");
         return Err(LinkError::Malformed);
     }
-    if delivered < last { Err(LinkError::Malformed) } else { Ok(true) }
+    if delivered < last {
+        Err(LinkError::Malformed)
+    } else {
+        Ok(true)
+    }
 }

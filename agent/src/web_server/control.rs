@@ -25,23 +25,34 @@ impl Controller {
 
     /// Whether it runs, by its own process id file.
     pub(super) fn running(&self) -> bool {
-        self.recorded_pid().is_some_and(|pid| Process::read(pid).is_some_and(|process| process.is_live_nginx()))
+        self.recorded_pid()
+            .is_some_and(|pid| Process::read(pid).is_some_and(|process| process.is_live_nginx()))
     }
 
     fn recorded_pid(&self) -> Option<i32> {
-        std::fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok().filter(|pid| *pid > 1)
+        std::fs::read_to_string(self.pid_file())
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+            .filter(|pid| *pid > 1)
     }
 
     /// Ends workers whose master was killed: they would go on serving what was, and hold the ports.
     fn end_orphans(&self) {
-        let Some(master) = self.recorded_pid() else { return };
+        let Some(master) = self.recorded_pid() else {
+            return;
+        };
         let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         for pid in all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
-            let Some(process) = Process::read(pid) else { continue };
-            if pid != master && process.is_live_nginx() && (process.group == master || process.session == master) {
-                if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-                }
+            let Some(process) = Process::read(pid) else {
+                continue;
+            };
+            let its = process.group == master || process.session == master;
+            let orphan = rustix::process::Pid::from_raw(pid)
+                .filter(|_| pid != master && its && process.is_live_nginx());
+            if let Some(pid) = orphan {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         }
     }
@@ -50,9 +61,13 @@ impl Controller {
         let text = std::fs::read_to_string(&self.nginx.configuration).unwrap_or_default();
         let named = text.lines().find_map(|line| {
             let words = line.trim().strip_suffix(';')?.strip_prefix("pid")?;
-            words.starts_with(char::is_whitespace).then(|| PathBuf::from(words.trim().trim_matches(['"', '\''])))
+            words
+                .starts_with(char::is_whitespace)
+                .then(|| PathBuf::from(words.trim().trim_matches(['"', '\''])))
         });
-        named.filter(|path| path.is_absolute()).unwrap_or_else(|| DEFAULT_PID_FILE.into())
+        named
+            .filter(|path| path.is_absolute())
+            .unwrap_or_else(|| DEFAULT_PID_FILE.into())
     }
 
     /// Tests the configuration at `path`. The complaint is nginx's own, without the lines that repeat it.
@@ -67,7 +82,10 @@ impl Controller {
             Control::Direct => self.direct(&["-s", "reload"]),
             Control::Systemd => systemctl("reload"),
         };
-        run(command).await.map_err(|why| WebError::Control { what: "reload", why })
+        run(command).await.map_err(|why| WebError::Control {
+            what: "reload",
+            why,
+        })
     }
 
     pub(super) async fn start(&self) -> Result<(), WebError> {
@@ -78,12 +96,17 @@ impl Controller {
             }
             Control::Systemd => systemctl("start"),
         };
-        run(command).await.map_err(|why| WebError::Control { what: "start", why })
+        run(command)
+            .await
+            .map_err(|why| WebError::Control { what: "start", why })
     }
 
     fn direct(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.nginx.program);
-        command.arg("-c").arg(&self.nginx.configuration).args(arguments);
+        command
+            .arg("-c")
+            .arg(&self.nginx.configuration)
+            .args(arguments);
         command
     }
 }
@@ -127,24 +150,41 @@ fn systemctl(verb: &str) -> Command {
 
 /// Runs a program to its end; what it says on standard error is the reason of its failure.
 async fn run(mut command: Command) -> Result<(), String> {
-    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    let program = command
+        .as_std()
+        .get_program()
+        .to_string_lossy()
+        .into_owned();
     // Standard error goes to a file: a daemon keeps a pipe open, and waiting for its end would wait for the daemon.
-    let said = rustix::fs::memfd_create("stderr", rustix::fs::MemfdFlags::CLOEXEC).map_err(|error| error.to_string())?;
+    let said = rustix::fs::memfd_create("stderr", rustix::fs::MemfdFlags::CLOEXEC)
+        .map_err(|error| error.to_string())?;
     let said = std::fs::File::from(said);
     let writer = said.try_clone().map_err(|error| error.to_string())?;
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer).kill_on_drop(true);
-    let mut child = command.spawn().map_err(|error| format!("{program}: {error}"))?;
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(writer)
+        .kill_on_drop(true);
+    let mut child = command
+        .spawn()
+        .map_err(|error| format!("{program}: {error}"))?;
     let status = tokio::time::timeout(PATIENCE, child.wait())
         .await
         .map_err(|_| format!("{program} does not end"))?
         .map_err(|error| format!("{program}: {error}"))?;
-    if status.success() { Ok(()) } else { Err(complaint(&read_back(said), &program)) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(complaint(&read_back(said), &program))
+    }
 }
 
 fn read_back(mut file: std::fs::File) -> String {
     use std::io::{Read as _, Seek as _};
     let mut bytes = Vec::new();
-    let _ = file.rewind().and_then(|()| file.take(64 << 10).read_to_end(&mut bytes));
+    let _ = file
+        .rewind()
+        .and_then(|()| file.take(64 << 10).read_to_end(&mut bytes));
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -154,14 +194,27 @@ fn complaint(said: &str, program: &str) -> String {
     let mut lines: Vec<_> = said
         .lines()
         .filter_map(|line| grave.iter().find_map(|level| line.split_once(level)))
-        .map(|(_, rest)| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '#' || c == ':' || c == ' ').trim())
+        .map(|(_, rest)| {
+            rest.trim_start_matches(|c: char| {
+                c.is_ascii_digit() || c == '#' || c == ':' || c == ' '
+            })
+            .trim()
+        })
         .collect();
     if lines.is_empty() {
-        lines = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        lines = said
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
     }
     lines.dedup();
     let text = lines.join("; ");
-    if text.is_empty() { format!("{program} failed and says nothing") } else { text.chars().take(1000).collect() }
+    if text.is_empty() {
+        format!("{program} failed and says nothing")
+    } else {
+        text.chars().take(1000).collect()
+    }
 }
 
 #[cfg(test)]
@@ -171,9 +224,15 @@ mod tests {
     #[test]
     fn complaints_say_what_is_wrong_and_no_more() {
         let said = "2026/11/21 10:00:00 [emerg] 123#123: unknown directive \"serverr\" in /x/a.conf:1\nnginx: configuration file /x/nginx.conf test failed\n";
-        assert_eq!(complaint(said, "nginx"), "unknown directive \"serverr\" in /x/a.conf:1");
+        assert_eq!(
+            complaint(said, "nginx"),
+            "unknown directive \"serverr\" in /x/a.conf:1"
+        );
         let said = "nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)\nnginx: [emerg] still could not bind()\n";
-        assert_eq!(complaint(said, "nginx"), "bind() to 0.0.0.0:80 failed (98: Address already in use); still could not bind()");
+        assert_eq!(
+            complaint(said, "nginx"),
+            "bind() to 0.0.0.0:80 failed (98: Address already in use); still could not bind()"
+        );
         assert_eq!(complaint("Job failed.\n", "systemctl"), "Job failed.");
         assert_eq!(complaint("", "nginx"), "nginx failed and says nothing");
     }
@@ -181,15 +240,31 @@ mod tests {
     #[test]
     fn processes_are_told_apart() {
         let process = Process::parse("12 (nginx) S 1 34 56 0 -1").unwrap();
-        assert_eq!((process.group, process.session, process.is_live_nginx()), (34, 56, true));
-        assert!(!Process::parse("12 (nginx) Z 1 34 56 0 -1").unwrap().is_live_nginx());
-        assert!(!Process::parse("12 (my (nginx) S) S 1 34 56 0").unwrap().is_live_nginx());
+        assert_eq!(
+            (process.group, process.session, process.is_live_nginx()),
+            (34, 56, true)
+        );
+        assert!(
+            !Process::parse("12 (nginx) Z 1 34 56 0 -1")
+                .unwrap()
+                .is_live_nginx()
+        );
+        assert!(
+            !Process::parse("12 (my (nginx) S) S 1 34 56 0")
+                .unwrap()
+                .is_live_nginx()
+        );
         assert!(Process::parse("12 (nginx").is_none());
     }
 
     #[tokio::test]
     async fn failures_carry_what_the_program_said() {
-        assert!(run(Command::new("/does/not/exist")).await.unwrap_err().contains("/does/not/exist"));
+        assert!(
+            run(Command::new("/does/not/exist"))
+                .await
+                .unwrap_err()
+                .contains("/does/not/exist")
+        );
         assert!(run(Command::new("true")).await.is_ok());
         let mut ls = Command::new("ls");
         ls.arg("/does/not/exist");

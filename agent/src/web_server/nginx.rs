@@ -16,6 +16,7 @@ use crate::config::{Control, Nginx};
 use crate::files::{DigestCache, Root, digest};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use tenantry_schema::name::{DomainName, RelativePath};
 
@@ -40,7 +41,12 @@ type Sites = BTreeMap<DomainName, String>;
 impl NginxServer {
     /// The nginx with this configuration.
     pub fn new(nginx: Nginx) -> Self {
-        Self { controller: Controller::new(nginx.clone()), nginx, cache: RefCell::default(), known: RefCell::default() }
+        Self {
+            controller: Controller::new(nginx.clone()),
+            nginx,
+            cache: RefCell::default(),
+            known: RefCell::default(),
+        }
     }
 
     /// Where relative names in the configuration lead.
@@ -57,14 +63,32 @@ impl NginxServer {
         let path = &self.nginx.configuration;
         if !path.exists() && self.nginx.control == Control::Direct {
             let root = Root::public(self.folder())?;
-            let name = path.file_name().and_then(|name| RelativePath::try_from(name.to_str()?).ok());
+            let name = path
+                .file_name()
+                .and_then(|name| RelativePath::try_from(name.to_str()?).ok());
             let text = MINIMAL.replace("{folder}", &self.folder().display().to_string());
-            return Ok(root.write(&name.ok_or_else(|| WebError::NotIncluded(path.clone()))?, text.as_bytes())?);
+            return Ok(root.write(
+                &name.ok_or_else(|| WebError::NotIncluded(path.clone()))?,
+                text.as_bytes(),
+            )?);
         }
         let mut files = vec![path.clone()];
-        files.extend(std::fs::read_dir(self.folder().join("conf.d")).into_iter().flatten().flatten().map(|entry| entry.path()));
-        let included = |file: &PathBuf| std::fs::read_to_string(file).is_ok_and(|text| text.lines().any(|line| line.trim().starts_with(INCLUDE)));
-        if files.iter().any(included) { Ok(()) } else { Err(WebError::NotIncluded(path.clone())) }
+        files.extend(
+            std::fs::read_dir(self.folder().join("conf.d"))
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path()),
+        );
+        let included = |file: &PathBuf| {
+            std::fs::read_to_string(file)
+                .is_ok_and(|text| text.lines().any(|line| line.trim().starts_with(INCLUDE)))
+        };
+        if files.iter().any(included) {
+            Ok(())
+        } else {
+            Err(WebError::NotIncluded(path.clone()))
+        }
     }
 
     fn live(&self) -> Result<Sites, WebError> {
@@ -101,23 +125,47 @@ impl NginxServer {
             }
         }
         let prefix = root.path().join("test");
-        let configuration = test_prefix::make(&prefix, self.folder(), &self.nginx.configuration, folder.path())?;
-        let real = |text: String| text.replace(&format!("{}/", prefix.display()), "").replace(&folder.path().display().to_string(), "tenantry/sites");
-        Ok(self.controller.test(&configuration).await.map(|()| set).map_err(real))
+        let configuration = test_prefix::make(
+            &prefix,
+            self.folder(),
+            &self.nginx.configuration,
+            folder.path(),
+        )?;
+        let real = |text: String| {
+            text.replace(&format!("{}/", prefix.display()), "")
+                .replace(&folder.path().display().to_string(), "tenantry/sites")
+        };
+        Ok(self
+            .controller
+            .test(&configuration)
+            .await
+            .map(|()| set)
+            .map_err(real))
     }
 
     /// The target as far as nginx takes it, staged, and the complaints about the rest.
-    async fn acceptable(&self, target: &BTreeMap<DomainName, Target>, live: &Sites) -> Result<(RelativePath, Complaints), WebError> {
+    async fn acceptable(
+        &self,
+        target: &BTreeMap<DomainName, Target>,
+        live: &Sites,
+    ) -> Result<(RelativePath, Complaints), WebError> {
         let text = |host: &DomainName, target: &Target| match target {
             Target::Text(text) => Some(text.clone()),
             Target::Keep => live.get(host).cloned(),
         };
-        let wanted: Sites = target.iter().filter_map(|(host, target)| Some((host.clone(), text(host, target)?))).collect();
+        let wanted: Sites = target
+            .iter()
+            .filter_map(|(host, target)| Some((host.clone(), text(host, target)?)))
+            .collect();
         let Err(complaint) = self.stage(&wanted).await? else {
             return Ok((set_of(&wanted), Complaints::new()));
         };
         // One at a time, onto what is live of those that stay.
-        let mut sites: Sites = live.iter().filter(|(host, _)| target.contains_key(*host)).map(|(host, text)| (host.clone(), text.clone())).collect();
+        let mut sites: Sites = live
+            .iter()
+            .filter(|(host, _)| target.contains_key(*host))
+            .map(|(host, text)| (host.clone(), text.clone()))
+            .collect();
         if self.stage(&sites).await?.is_err() {
             sites.clear();
             if self.stage(&sites).await?.is_err() {
@@ -138,32 +186,39 @@ impl NginxServer {
                 };
             }
         }
-        self.stage(&sites).await?.map(|set| (set, complaints)).map_err(WebError::Refused)
-    }
-
-    fn remove_old_sets(&self, root: &Root, keep: [Option<&RelativePath>; 2]) -> Result<(), WebError> {
-        for path in root.list()?.into_keys() {
-            let Some((set, _)) = path.as_str().strip_prefix("sets/").and_then(|rest| rest.split_once('/')) else { continue };
-            let set = format!("sets/{set}");
-            if !keep.iter().flatten().any(|kept| kept.as_str() == set) {
-                root.remove(&path)?;
-            }
-        }
-        Ok(())
+        self.stage(&sites)
+            .await?
+            .map(|set| (set, complaints))
+            .map_err(WebError::Refused)
     }
 
     fn pointer(&self) -> Option<RelativePath> {
-        std::fs::read_link(self.ours().join("sites")).ok()?.to_str().and_then(|target| target.try_into().ok())
+        std::fs::read_link(self.ours().join("sites"))
+            .ok()?
+            .to_str()
+            .and_then(|target| target.try_into().ok())
     }
 
     fn certificate_facts(&self) -> Result<BTreeMap<DomainName, CertificateFacts>, WebError> {
         let folder = self.ours().join("certificates");
         let mut found = BTreeMap::new();
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let Some(host) = entry.file_name().to_str().and_then(|name| DomainName::try_from(name).ok()) else { continue };
+            let Some(host) = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| DomainName::try_from(name).ok())
+            else {
+                continue;
+            };
             let root = Root::private(&entry.path())?;
-            let read = |name: &str| root.read(&RelativePath::try_from(name).ok()?, LIMIT).ok().flatten();
-            let (Some(chain), Some(key)) = (read(CHAIN), read(KEY)) else { continue };
+            let read = |name: &str| {
+                root.read(&RelativePath::try_from(name).ok()?, LIMIT)
+                    .ok()
+                    .flatten()
+            };
+            let (Some(chain), Some(key)) = (read(CHAIN), read(KEY)) else {
+                continue;
+            };
             let stamp = digest(&[chain.as_slice(), &key].concat());
             let mut known = self.known.borrow_mut();
             let facts = match known.get(&host).filter(|(known, _)| *known == stamp) {
@@ -182,7 +237,10 @@ const KEY: &str = "privkey.pem";
 
 impl WebServer for NginxServer {
     fn observe(&self) -> Result<WebState, WebError> {
-        let mut state = WebState { running: self.controller.running(), ..WebState::default() };
+        let mut state = WebState {
+            running: self.controller.running(),
+            ..WebState::default()
+        };
         let folder = self.ours().join("sites");
         if folder.is_dir() {
             let root = Root::public(&folder)?;
@@ -200,22 +258,48 @@ impl WebServer for NginxServer {
     fn folders(&self) -> Vec<PathBuf> {
         let ours = self.ours();
         let certificates = ours.join("certificates");
-        let hosts = std::fs::read_dir(&certificates).into_iter().flatten().flatten().map(|entry| entry.path());
-        let linked = hosts.chain([ours.join("sites")]).filter_map(|link| link.canonicalize().ok());
-        linked.chain([ours.clone(), certificates.clone()]).filter(|folder| folder.is_dir()).collect()
+        let hosts = std::fs::read_dir(&certificates)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
+        let linked = hosts
+            .chain([ours.join("sites")])
+            .filter_map(|link| link.canonicalize().ok());
+        linked
+            .chain([ours.clone(), certificates.clone()])
+            .filter(|folder| folder.is_dir())
+            .collect()
     }
 
-    fn put_certificate(&self, host: &DomainName, certificate: &Certificate) -> Result<(), WebError> {
+    fn put_certificate(
+        &self,
+        host: &DomainName,
+        certificate: &Certificate,
+    ) -> Result<(), WebError> {
         let root = Root::private(&self.ours().join("certificates"))?;
         let id = digest(certificate.chain.as_bytes());
         let set = format!(".sets/{host}-{}", &id[..16]);
-        let path = |name: &str| RelativePath::try_from(name.to_owned()).map_err(|_| WebError::Refused(format!("no file can be named {name}")));
-        root.write(&path(&format!("{set}/{CHAIN}"))?, certificate.chain.as_bytes())?;
-        root.write(&path(&format!("{set}/{KEY}"))?, certificate.key.expose().as_bytes())?;
+        let path = |name: &str| {
+            RelativePath::try_from(name.to_owned())
+                .map_err(|_| WebError::Refused(format!("no file can be named {name}")))
+        };
+        root.write(
+            &path(&format!("{set}/{CHAIN}"))?,
+            certificate.chain.as_bytes(),
+        )?;
+        root.write(
+            &path(&format!("{set}/{KEY}"))?,
+            certificate.key.expose().as_bytes(),
+        )?;
         root.point(&path(host.as_str())?, &path(&set)?)?;
-        let old = |path: &RelativePath| path.as_str().strip_prefix(".sets/").is_some_and(|rest| {
-            rest.rsplit_once('-').is_some_and(|(name, _)| name == host.as_str()) && !path.as_str().starts_with(&set)
-        });
+        let old = |path: &RelativePath| {
+            path.as_str().strip_prefix(".sets/").is_some_and(|rest| {
+                rest.rsplit_once('-')
+                    .is_some_and(|(name, _)| name == host.as_str())
+                    && !path.as_str().starts_with(&set)
+            })
+        };
         for path in root.list()?.into_keys().filter(old) {
             root.remove(&path)?;
         }
@@ -236,20 +320,42 @@ impl WebServer for NginxServer {
             }
             return Err(error);
         }
-        self.remove_old_sets(&root, [Some(&set), before.as_ref()])?;
+        remove_old_sets(&root, [Some(&set), before.as_ref()])?;
         Ok(complaints)
     }
 
     async fn reload_or_start(&self) -> Result<(), WebError> {
-        if self.controller.running() { self.controller.reload().await } else { self.controller.start().await }
+        if self.controller.running() {
+            self.controller.reload().await
+        } else {
+            self.controller.start().await
+        }
     }
+}
+
+/// Removes all sets of sites but these.
+fn remove_old_sets(root: &Root, keep: [Option<&RelativePath>; 2]) -> Result<(), WebError> {
+    for path in root.list()?.into_keys() {
+        let Some((set, _)) = path
+            .as_str()
+            .strip_prefix("sets/")
+            .and_then(|rest| rest.split_once('/'))
+        else {
+            continue;
+        };
+        let set = format!("sets/{set}");
+        if !keep.iter().flatten().any(|kept| kept.as_str() == set) {
+            root.remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The name of a set of sites: the same for the same sites.
 fn set_of(sites: &Sites) -> RelativePath {
     let mut all = String::new();
     for (host, text) in sites {
-        all.push_str(&format!("{host} {}\n", digest(text.as_bytes())));
+        let _ = writeln!(all, "{host} {}", digest(text.as_bytes()));
     }
     RelativePath::try_from(format!("sets/{}", &digest(all.as_bytes())[..16])).expect("a plain name")
 }

@@ -10,10 +10,13 @@ use std::path::{Path, PathBuf};
 ///
 /// nginx resolves relative names against the folder of the configuration file that it is given, so `include tenantry/sites/*.conf`
 /// and `ssl_certificate tenantry/certificates/…` lead here.
-pub(super) fn make(prefix: &Path, folder: &Path, configuration: &Path, sites: &Path) -> Result<PathBuf, WebError> {
-    let failed = |error: io::Error| {
-        WebError::Files(FilesError::io(prefix, &error))
-    };
+pub(super) fn make(
+    prefix: &Path,
+    folder: &Path,
+    configuration: &Path,
+    sites: &Path,
+) -> Result<PathBuf, WebError> {
+    let failed = |error: io::Error| WebError::Files(FilesError::io(prefix, &error));
     build(prefix, folder, sites).map_err(failed)?;
     Ok(prefix.join(configuration.file_name().unwrap_or_default()))
 }
@@ -33,7 +36,10 @@ fn build(prefix: &Path, folder: &Path, sites: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(folder.join("tenantry"))? {
         let entry = entry?;
         if entry.file_name() != "sites" && entry.file_name() != "test" {
-            symlink(entry.path(), prefix.join("tenantry").join(entry.file_name()))?;
+            symlink(
+                entry.path(),
+                prefix.join("tenantry").join(entry.file_name()),
+            )?;
         }
     }
     symlink(sites, prefix.join("tenantry/sites"))

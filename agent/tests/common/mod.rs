@@ -1,8 +1,11 @@
 //! A hub's half of the world: keys, slices, and a server that is enrolled. For tests only.
 
+#![allow(clippy::unused_self, reason = "reads better as a method")]
 #![allow(unreachable_pub, reason = "shared by several test programs")]
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+pub mod hub;
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -39,13 +42,21 @@ impl World {
         let (hub, recovery) = (key(), key());
         let public = |key: &SigningKey| PublicKeys {
             sign: key.public(),
-            age: age::x25519::Identity::generate().to_public().to_string().as_str().try_into().unwrap(),
+            age: age::x25519::Identity::generate()
+                .to_public()
+                .to_string()
+                .as_str()
+                .try_into()
+                .unwrap(),
         };
         let mut config = Config {
             server: server("acme-1"),
             fleet_id: "example".try_into().unwrap(),
             hub: "http://127.0.0.1:1".into(),
-            keys: HubKeys { hub: public(&hub), recovery: public(&recovery) },
+            keys: HubKeys {
+                hub: public(&hub),
+                recovery: public(&recovery),
+            },
             state: folder.path().join("state"),
             secrets: memory.path().join("secrets"),
             docker: folder.path().join("no-docker.sock"),
@@ -57,7 +68,14 @@ impl World {
         };
         change(&mut config);
         let agent = keys::ensure(&config.keys_folder()).unwrap().public;
-        Self { folder, memory, hub, recovery, config, agent }
+        Self {
+            folder,
+            memory,
+            hub,
+            recovery,
+            config,
+            agent,
+        }
     }
 
     /// The bundle of a slice with these files.
@@ -76,19 +94,23 @@ impl World {
             generation,
             commit: format!("{generation:040x}"),
             issued: Timestamp::now(),
-            content: slice::content_digest(&slice::content_key(&self.hub, &self.config.server), &files),
+            content: slice::content_digest(
+                &slice::content_key(&self.hub, &self.config.server),
+                &files,
+            ),
             files,
         }
     }
 
     /// A slice with one instance `web-html` and these files besides.
     pub fn html(&self, more: &[(&str, &str)]) -> Files {
-        let host = format!(
-            "server: {{customer: acme, server: acme-1}}\nmanage: full\nweb: {{http: 80, https: 443}}\ninstances:\n  web-html:\n    order: web\n    tool: html\n    state: running\n    has_data: false\n    sites: {{}}\n"
-        );
+        let host = "server: {customer: acme, server: acme-1}\nmanage: full\nweb: {http: 80, https: 443}\ninstances:\n  web-html:\n    order: web\n    tool: html\n    state: running\n    has_data: false\n    sites: {}\n";
         let mut files = files(&[
-            ("host.yaml", &host),
-            ("stacks/web-html/compose.yaml", "services:\n  web:\n    image: busybox:1\n    command: sleep 1d\n    restart: always\n"),
+            ("host.yaml", host),
+            (
+                "stacks/web-html/compose.yaml",
+                "services:\n  web:\n    image: busybox:1\n    command: sleep 1d\n    restart: always\n",
+            ),
             ("stacks/web-html/.env", "TITLE='Hello'\n"),
         ]);
         files.extend(self::files(more));
@@ -103,7 +125,9 @@ impl World {
             mac_only_encrypted: true,
             last_modified: tenantry_sops::Timestamp::parse_rfc3339("2026-11-21T10:00:00Z").unwrap(),
         };
-        let map = values.iter().fold(Map::new(), |map, (name, value)| map.with(*name, *value));
+        let map = values
+            .iter()
+            .fold(Map::new(), |map, (name, value)| map.with(*name, *value));
         tenantry_sops::encrypt(&map, &options, &mut rand::rng()).unwrap()
     }
 
@@ -117,11 +141,17 @@ pub fn key() -> SigningKey {
 }
 
 pub fn server(name: &str) -> ServerKey {
-    ServerKey { customer: "acme".try_into().unwrap(), server: name.try_into().unwrap() }
+    ServerKey {
+        customer: "acme".try_into().unwrap(),
+        server: name.try_into().unwrap(),
+    }
 }
 
 pub fn files(entries: &[(&str, &str)]) -> Files {
-    entries.iter().map(|(path, text)| ((*path).try_into().unwrap(), text.as_bytes().to_vec())).collect()
+    entries
+        .iter()
+        .map(|(path, text)| ((*path).try_into().unwrap(), text.as_bytes().to_vec()))
+        .collect()
 }
 
 /// Every file below `folder` with its content.
@@ -133,7 +163,10 @@ pub fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
             } else {
-                found.insert(entry.path(), std::fs::read(entry.path()).unwrap_or_default());
+                found.insert(
+                    entry.path(),
+                    std::fs::read(entry.path()).unwrap_or_default(),
+                );
             }
         }
     }
@@ -141,14 +174,59 @@ pub fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// Whether a test that needs `program` must be skipped: only where nobody said that all peers are there.
-#[allow(clippy::disallowed_methods, reason = "how tests are told what must be there")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "how tests are told what must be there"
+)]
 pub fn skip_without(program: &str) -> bool {
     let paths = std::env::var("PATH").unwrap_or_default();
     let mut places = paths.split(':').chain(["/usr/sbin"]);
     if places.any(|place| Path::new(place).join(program).exists()) {
         return false;
     }
-    assert!(std::env::var("TENANTRY_REQUIRE_PEERS").is_err(), "{program} is missing");
+    assert!(
+        std::env::var("TENANTRY_REQUIRE_PEERS").is_err(),
+        "{program} is missing"
+    );
     println!("skipped: {program} is missing");
     true
+}
+
+/// An agent that runs on a thread of its own until it is dropped.
+pub struct Running {
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    pub fn start(world: &World) -> Self {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let config = world.config.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let agent = tenantry_agent::agent::Agent::open(config, true).unwrap();
+            let work = tenantry_agent::looping::run(agent, async {
+                let _ = stopped.await;
+            });
+            tokio::task::LocalSet::new()
+                .block_on(&runtime, work)
+                .unwrap();
+        });
+        Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }

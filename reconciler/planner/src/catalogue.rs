@@ -1,6 +1,7 @@
 //! The catalogue: stacks and web server templates, compiled and proven. A stack is identified by its Git tree, so compiling is done once a tree.
 
 mod compile;
+mod samples;
 mod templates;
 
 use crate::object::ObjectId;
@@ -63,12 +64,22 @@ pub struct CompiledStack {
 impl CompiledStack {
     /// Variables that an order may set: those that the Compose file uses and nothing else provides.
     pub fn settable(&self) -> Vec<String> {
-        let taken = |name: &str| self.is_builtin(name) || self.document.secrets.contains_key(name) || self.document.parameters.contains_key(name);
-        self.variables.iter().filter(|name| !taken(name)).cloned().collect()
+        let taken = |name: &str| {
+            self.is_builtin(name)
+                || self.document.secrets.contains_key(name)
+                || self.document.parameters.contains_key(name)
+        };
+        self.variables
+            .iter()
+            .filter(|name| !taken(name))
+            .cloned()
+            .collect()
     }
 
     /// Whether the hub sets this variable itself.
     pub fn is_builtin(&self, variable: &str) -> bool {
-        builtin_names(self.sites.keys()).iter().any(|name| name == variable)
+        builtin_names(self.sites.keys())
+            .iter()
+            .any(|name| name == variable)
     }
 }

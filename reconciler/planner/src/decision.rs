@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tenantry_schema::document::{DomainClaim, Fulfilled, SecretSpec, ServerAssignment, ToolDecision};
+use tenantry_schema::document::{
+    DomainClaim, Fulfilled, SecretSpec, ServerAssignment, ToolDecision,
+};
 use tenantry_schema::id::{OrderKey, ToolName};
 use tenantry_schema::name::VariableName;
 
@@ -59,14 +61,26 @@ impl Decision {
     pub fn summary(&self) -> String {
         let order = &self.order;
         match &self.choice {
-            Choice::Server(document) => format!("{order}: server {} ({})", document.server, document.because),
+            Choice::Server(document) => {
+                format!("{order}: server {} ({})", document.server, document.because)
+            }
             Choice::Domain(document) => format!("{order}: domain {}", document.domain),
             Choice::Tool(tool, document) => {
-                let ports: Vec<String> = document.ports.iter().map(|(site, port)| format!("{site}={port}")).collect();
+                let ports: Vec<String> = document
+                    .ports
+                    .iter()
+                    .map(|(site, port)| format!("{site}={port}"))
+                    .collect();
                 let pin = document.pin.tree.get(..12).unwrap_or(&document.pin.tree);
-                format!("{order}: {tool} at {pin}{}{}", if ports.is_empty() { "" } else { ", ports " }, ports.join(" "))
+                format!(
+                    "{order}: {tool} at {pin}{}{}",
+                    if ports.is_empty() { "" } else { ", ports " },
+                    ports.join(" ")
+                )
             }
-            Choice::Secrets(tool, names) => format!("{order}: {tool} secrets generated: {}", join(names.keys())),
+            Choice::Secrets(tool, names) => {
+                format!("{order}: {tool} secrets generated: {}", join(names.keys()))
+            }
             Choice::Fulfilled(record) => match record.order {
                 Some(_) => format!("{order}: fulfilled ({})", join(record.tools.keys())),
                 None => format!("{order}: first run of {}", join(record.tools.keys())),
@@ -76,7 +90,10 @@ impl Decision {
 }
 
 fn join<T: ToString>(items: impl Iterator<Item = T>) -> String {
-    items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+    items
+        .map(|item| item.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn yaml<T: Serialize>(document: &T) -> String {

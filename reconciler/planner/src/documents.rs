@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::{
-    Activation, Customer, DomainClaim, Fulfilled, Hub, Kind, Order, Server, ServerAssignment, Staff, ToolDecision, classify,
+    Activation, Customer, DomainClaim, Fulfilled, Hub, Kind, Order, Server, ServerAssignment,
+    Staff, ToolDecision, classify,
 };
 use tenantry_schema::id::{CustomerId, OrderId, ServerId, ToolName};
 use tenantry_yaml::{Limits, Problem, ProblemKind};
@@ -88,12 +89,22 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
     }
     if !files.files.iter().any(|file| file.path == "fleet/hub.yaml") {
         found.push(
-            Diagnostic::error(codes::MISSING_FILE, Place::file("fleet/hub.yaml"), "the fleet has no `fleet/hub.yaml`")
-                .note("`tenantry init DIR` makes a fleet"),
+            Diagnostic::error(
+                codes::MISSING_FILE,
+                Place::file("fleet/hub.yaml"),
+                "the fleet has no `fleet/hub.yaml`",
+            )
+            .note("`tenantry init DIR` makes a fleet"),
         );
     }
     let documents = match (hub, found.iter().any(Diagnostic::is_error)) {
-        (Some(hub), false) => Some(HeadDocuments { hub, staff: staff.unwrap_or_default(), activation, hub_key, secrets }),
+        (Some(hub), false) => Some(HeadDocuments {
+            hub,
+            staff: staff.unwrap_or_default(),
+            activation,
+            hub_key,
+            secrets,
+        }),
         _ => None,
     };
     (documents, found)
@@ -126,12 +137,24 @@ fn take(documents: &mut CustomerDocuments, file: &SourceFile, found: &mut Vec<Di
         Kind::CustomerSecrets(_) => documents.secrets = read_secrets(file, found),
         // Personal data is read by the key of its customer alone, where it is needed.
         Kind::PersonalData(_) => drop(read_secrets(file, found)),
-        Kind::ServerAssignment(_, order) => decided.entry(order).or_default().server = read(file, found),
+        Kind::ServerAssignment(_, order) => {
+            decided.entry(order).or_default().server = read(file, found);
+        }
         Kind::DomainClaim(_, order) => decided.entry(order).or_default().domain = read(file, found),
-        Kind::Fulfilled(_, order) => decided.entry(order).or_default().fulfilled = read(file, found),
-        Kind::ToolDecision(_, order, tool) => insert(&mut decided.entry(order).or_default().tools, tool, read(file, found)),
+        Kind::Fulfilled(_, order) => {
+            decided.entry(order).or_default().fulfilled = read(file, found);
+        }
+        Kind::ToolDecision(_, order, tool) => insert(
+            &mut decided.entry(order).or_default().tools,
+            tool,
+            read(file, found),
+        ),
         Kind::ToolSecrets(_, order, tool) => {
-            insert(&mut decided.entry(order).or_default().secrets, tool, read_secrets(file, found));
+            insert(
+                &mut decided.entry(order).or_default().secrets,
+                tool,
+                read_secrets(file, found),
+            );
         }
         Kind::Misplaced(expected) => found.push(misplaced(file, expected)),
         _ => {}
@@ -145,7 +168,12 @@ fn insert<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
 }
 
 fn misplaced(file: &SourceFile, expected: &str) -> Diagnostic {
-    Diagnostic::error(codes::MISPLACED, Place::file(&file.path), "this file is not a document of the fleet").note(expected)
+    Diagnostic::error(
+        codes::MISPLACED,
+        Place::file(&file.path),
+        "this file is not a document of the fleet",
+    )
+    .note(expected)
 }
 
 /// Reads one document.
@@ -154,7 +182,11 @@ pub fn read<T: DeserializeOwned>(file: &SourceFile, found: &mut Vec<Diagnostic>)
     match tenantry_yaml::from_str(text, &Limits::default()) {
         Ok(document) => Some(document),
         Err(problems) => {
-            found.extend(problems.iter().map(|problem| diagnose(&file.path, text, code_of(problem), problem)));
+            found.extend(
+                problems
+                    .iter()
+                    .map(|problem| diagnose(&file.path, text, code_of(problem), problem)),
+            );
             None
         }
     }
@@ -164,7 +196,11 @@ fn text<'f>(file: &'f SourceFile, found: &mut Vec<Diagnostic>) -> Option<&'f str
     match &file.text {
         Ok(text) => Some(text),
         Err(why) => {
-            found.push(Diagnostic::error(codes::UNREADABLE, Place::file(&file.path), format!("the file cannot be read: {why}")));
+            found.push(Diagnostic::error(
+                codes::UNREADABLE,
+                Place::file(&file.path),
+                format!("the file cannot be read: {why}"),
+            ));
             None
         }
     }
@@ -173,7 +209,10 @@ fn text<'f>(file: &'f SourceFile, found: &mut Vec<Diagnostic>) -> Option<&'f str
 fn read_secrets(file: &SourceFile, found: &mut Vec<Diagnostic>) -> Option<SecretsFile> {
     let text = text(file, found)?;
     match tenantry_sops::top_level_keys(text) {
-        Ok(names) => Some(SecretsFile { blob: file.id, names: names.into_iter().map(Cow::into_owned).collect() }),
+        Ok(names) => Some(SecretsFile {
+            blob: file.id,
+            names: names.into_iter().map(Cow::into_owned).collect(),
+        }),
         Err(why) => {
             found.push(
                 Diagnostic::error(codes::NOT_ENCRYPTED, Place::file(&file.path), format!("not a SOPS-encrypted file: {why}"))
@@ -190,7 +229,9 @@ pub fn code_of(problem: &Problem) -> u16 {
     match problem.kind {
         ProblemKind::UnknownField { .. } => codes::UNKNOWN_KEY,
         ProblemKind::MissingField { .. } => codes::MISSING_KEY,
-        ProblemKind::WrongType { .. } | ProblemKind::InvalidValue { .. } | ProblemKind::UnknownVariant { .. } => codes::BAD_VALUE,
+        ProblemKind::WrongType { .. }
+        | ProblemKind::InvalidValue { .. }
+        | ProblemKind::UnknownVariant { .. } => codes::BAD_VALUE,
         _ => codes::SYNTAX,
     }
 }

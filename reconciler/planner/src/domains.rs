@@ -54,26 +54,49 @@ impl DomainIndex {
     ) -> Self {
         let mut index = Self::default();
         for (order, domain) in kept {
-            index.holders.entry(reversed(domain.as_str())).or_insert(Holder { order, claimed: true });
+            index
+                .holders
+                .entry(reversed(domain.as_str()))
+                .or_insert(Holder {
+                    order,
+                    claimed: true,
+                });
         }
         let mut asking = Vec::new();
         for customer in customers {
             for (id, order) in &customer.orders {
                 let wanted = &order.document.domain;
-                let key = OrderKey { customer: customer.id.clone(), order: id.clone() };
+                let key = OrderKey {
+                    customer: customer.id.clone(),
+                    order: id.clone(),
+                };
                 // Nothing new is decided for a paused order, so it keeps nobody waiting.
-                if order.claim.as_ref() != Some(wanted) && order.document.automation != Automation::Paused {
+                if order.claim.as_ref() != Some(wanted)
+                    && order.document.automation != Automation::Paused
+                {
                     asking.push((key.clone(), wanted));
                 }
                 if let Some(claim) = &order.claim {
-                    index.holders.entry(reversed(claim.as_str())).or_insert(Holder { order: key, claimed: true });
+                    index
+                        .holders
+                        .entry(reversed(claim.as_str()))
+                        .or_insert(Holder {
+                            order: key,
+                            claimed: true,
+                        });
                 }
             }
         }
         asking.sort_unstable();
         for (order, domain) in asking {
             if index.in_the_way(&order, domain).is_none() {
-                index.holders.entry(reversed(domain.as_str())).or_insert(Holder { order, claimed: false });
+                index
+                    .holders
+                    .entry(reversed(domain.as_str()))
+                    .or_insert(Holder {
+                        order,
+                        claimed: false,
+                    });
             }
         }
         index
@@ -82,11 +105,20 @@ impl DomainIndex {
     /// Whether `order` may have `domain`.
     pub fn verdict(&self, order: &OrderKey, domain: &DomainName) -> Verdict {
         match self.holders.get(&reversed(domain.as_str())) {
-            Some(holder) if holder.order == *order => return if holder.claimed { Verdict::Holds } else { Verdict::Free },
+            Some(holder) if holder.order == *order => {
+                return if holder.claimed {
+                    Verdict::Holds
+                } else {
+                    Verdict::Free
+                };
+            }
             _ => {}
         }
         match self.in_the_way(order, domain) {
-            Some((domain, holder)) => Verdict::Taken { domain, holder: holder.order.clone() },
+            Some((domain, holder)) => Verdict::Taken {
+                domain,
+                holder: holder.order.clone(),
+            },
             None => Verdict::Free,
         }
     }
@@ -94,7 +126,11 @@ impl DomainIndex {
     /// The name that keeps `order` from having `domain`: the very one where anybody else holds it, one above or below where another customer does.
     fn in_the_way(&self, order: &OrderKey, domain: &DomainName) -> Option<(String, &Holder)> {
         let from = reversed(domain.as_str());
-        if let Some(holder) = self.holders.get(&from).filter(|holder| holder.order != *order) {
+        if let Some(holder) = self
+            .holders
+            .get(&from)
+            .filter(|holder| holder.order != *order)
+        {
             return Some((domain.to_string(), holder));
         }
         let foreign = |holder: &&Holder| holder.order.customer != order.customer;
@@ -103,9 +139,13 @@ impl DomainIndex {
                 return Some((above.to_owned(), holder));
             }
         }
-        let below = self.holders.range::<str, _>((Bound::Excluded(from.as_str()), Bound::Unbounded));
+        let below = self
+            .holders
+            .range::<str, _>((Bound::Excluded(from.as_str()), Bound::Unbounded));
         let mut below = below.take_while(|(name, _)| name.starts_with(&from));
-        below.find(|(_, holder)| foreign(holder)).map(|(name, holder)| (straight(name), holder))
+        below
+            .find(|(_, holder)| foreign(holder))
+            .map(|(name, holder)| (straight(name), holder))
     }
 }
 

@@ -73,20 +73,34 @@ impl Finder {
             let root = tenantry_yaml::parse(&text, &tenantry_yaml::Limits::default()).ok()?;
             Some((text, root))
         };
-        Self { path: path.to_owned(), parsed: text_of(path).and_then(parse) }
+        Self {
+            path: path.to_owned(),
+            parsed: text_of(path).and_then(parse),
+        }
     }
 
     /// The place of `keys`: the last key itself where `at_key`, else its value. What is not there is shown at what is above it.
     pub fn place(&self, keys: &[&str], at_key: bool) -> Place {
-        let Some((text, root)) = &self.parsed else { return Place::file(&self.path) };
+        let Some((text, root)) = &self.parsed else {
+            return Place::file(&self.path);
+        };
         let mut keys = keys;
         loop {
-            let Some((last, above)) = keys.split_last() else { return Place::file(&self.path) };
-            let span = if at_key { root.key_span_at(keys) } else { root.at(keys).map(|node| node.span) };
+            let Some((last, above)) = keys.split_last() else {
+                return Place::file(&self.path);
+            };
+            let span = if at_key {
+                root.key_span_at(keys)
+            } else {
+                root.at(keys).map(|node| node.span)
+            };
             // In a list (`tools: [html]`) the last key is an item.
             let item = || {
                 let items = root.at(above)?.as_sequence()?;
-                items.iter().find(|item| item.as_str() == Some(last)).map(|item| item.span)
+                items
+                    .iter()
+                    .find(|item| item.as_str() == Some(last))
+                    .map(|item| item.span)
             };
             if let Some(span) = span.or_else(item) {
                 return Place::of(&self.path, text, span.start, span.end);
@@ -104,7 +118,8 @@ pub fn locate(text_of: &TextOf<'_>, path: &str, keys: &[&str], at_key: bool) -> 
 /// Turns a reader's problem into a diagnostic of `path`.
 pub fn diagnose(path: &str, text: &str, code: u16, problem: &tenantry_yaml::Problem) -> Diagnostic {
     let place = Place::of(path, text, problem.span.start, problem.span.end);
-    let mut diagnostic = Diagnostic::error(code, place, problem.message.clone()).label(problem.label.clone());
+    let mut diagnostic =
+        Diagnostic::error(code, place, problem.message.clone()).label(problem.label.clone());
     if let Some(help) = &problem.help {
         diagnostic = diagnostic.note(help.clone());
     }

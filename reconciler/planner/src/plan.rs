@@ -4,6 +4,7 @@
 //! as long as nothing it was made from has changed and the time has not reached its `valid_until`.
 
 mod allocate;
+mod choose;
 mod customer;
 mod health;
 mod order;
@@ -87,7 +88,10 @@ impl Plan {
 
     fn insert(&mut self, id: &CustomerId, plan: Arc<CustomerPlan>) {
         let until = plan.valid_until;
-        let before = self.customers.insert(id.clone(), plan).and_then(|plan| plan.valid_until);
+        let before = self
+            .customers
+            .insert(id.clone(), plan)
+            .and_then(|plan| plan.valid_until);
         if before != until {
             if let Some(at) = before {
                 self.wakes.remove(&(at, id.clone()));
@@ -138,16 +142,34 @@ struct Seen {
 
 /// Plans the whole fleet.
 pub fn plan(desired: &Desired, observed: Observed<'_>, cache: &mut PlanCache) -> Plan {
-    cache.entries.retain(|id, _| desired.customers.contains_key(id));
-    let customers: BTreeMap<_, _> =
-        desired.customers.iter().map(|(id, customer)| (id.clone(), cache.plan(desired, customer, observed))).collect();
-    let wakes = customers.iter().filter_map(|(id, plan)| Some((plan.valid_until?, id.clone()))).collect();
+    cache
+        .entries
+        .retain(|id, _| desired.customers.contains_key(id));
+    let customers: BTreeMap<_, _> = desired
+        .customers
+        .iter()
+        .map(|(id, customer)| (id.clone(), cache.plan(desired, customer, observed)))
+        .collect();
+    let wakes = customers
+        .iter()
+        .filter_map(|(id, plan)| Some((plan.valid_until?, id.clone())))
+        .collect();
     Plan { customers, wakes }
 }
 
 /// Plans again for `customers`, and for those whose plans no longer hold at this time, and replaces their part of `plan`: what a report costs.
-pub fn replan(plan: &mut Plan, desired: &Desired, observed: Observed<'_>, customers: &[CustomerId], cache: &mut PlanCache) {
-    let expired = plan.wakes.iter().take_while(|(at, _)| *at <= observed.now).map(|(_, id)| id.clone());
+pub fn replan(
+    plan: &mut Plan,
+    desired: &Desired,
+    observed: Observed<'_>,
+    customers: &[CustomerId],
+    cache: &mut PlanCache,
+) {
+    let expired = plan
+        .wakes
+        .iter()
+        .take_while(|(at, _)| *at <= observed.now)
+        .map(|(_, id)| id.clone());
     let due: BTreeSet<CustomerId> = customers.iter().cloned().chain(expired).collect();
     for id in &due {
         if let Some(customer) = desired.customers.get(id) {
@@ -157,7 +179,12 @@ pub fn replan(plan: &mut Plan, desired: &Desired, observed: Observed<'_>, custom
 }
 
 impl PlanCache {
-    fn plan(&mut self, desired: &Desired, customer: &Arc<CustomerDesired>, observed: Observed<'_>) -> Arc<CustomerPlan> {
+    fn plan(
+        &mut self,
+        desired: &Desired,
+        customer: &Arc<CustomerDesired>,
+        observed: Observed<'_>,
+    ) -> Arc<CustomerPlan> {
         if let Some(entry) = self.entries.get_mut(&customer.id)
             && entry.holds(desired, customer, observed)
         {
@@ -171,20 +198,38 @@ impl PlanCache {
             verdicts: verdicts(desired, customer).collect(),
             observations: observations(customer, observed),
             attempts_revision: observed.attempts_revision,
-            attempts: plan.attempt_keys.iter().map(|key| observed.attempts.get(key).cloned()).collect(),
+            attempts: plan
+                .attempt_keys
+                .iter()
+                .map(|key| observed.attempts.get(key).cloned())
+                .collect(),
         };
-        self.entries.insert(customer.id.clone(), Entry { made_from, plan: plan.clone() });
+        self.entries.insert(
+            customer.id.clone(),
+            Entry {
+                made_from,
+                plan: plan.clone(),
+            },
+        );
         plan
     }
 }
 
 impl Entry {
     /// Whether the plan would come out the same. What was compared and does not matter to it is taken over.
-    fn holds(&mut self, desired: &Desired, customer: &Arc<CustomerDesired>, observed: Observed<'_>) -> bool {
+    fn holds(
+        &mut self,
+        desired: &Desired,
+        customer: &Arc<CustomerDesired>,
+        observed: Observed<'_>,
+    ) -> bool {
         let from = &mut self.made_from;
         let same = Arc::ptr_eq(&from.customer, customer)
             && Arc::ptr_eq(&from.head, &desired.head)
-            && self.plan.valid_until.is_none_or(|until| observed.now < until)
+            && self
+                .plan
+                .valid_until
+                .is_none_or(|until| observed.now < until)
             && from.observations.iter().all(|seen| seen.holds(observed));
         if !same {
             return false;
@@ -196,7 +241,11 @@ impl Entry {
             from.domains = desired.domains.clone();
         }
         if from.attempts_revision != observed.attempts_revision {
-            let now = self.plan.attempt_keys.iter().map(|key| observed.attempts.get(key));
+            let now = self
+                .plan
+                .attempt_keys
+                .iter()
+                .map(|key| observed.attempts.get(key));
             if !now.eq(from.attempts.iter().map(Option::as_ref)) {
                 return false;
             }
@@ -209,22 +258,46 @@ impl Entry {
 impl Seen {
     fn holds(&self, observed: Observed<'_>) -> bool {
         let inventory = observed.inventory;
-        inventory.servers.get(&self.server).map(|seen| seen.revision) == self.revision
+        inventory
+            .servers
+            .get(&self.server)
+            .map(|seen| seen.revision)
+            == self.revision
             && inventory.published.get(&self.server) == self.published.as_ref()
     }
 }
 
-fn verdicts<'d>(desired: &'d Desired, customer: &'d CustomerDesired) -> impl Iterator<Item = Verdict> + 'd {
-    let key = |order: &OrderId| OrderKey { customer: customer.id.clone(), order: order.clone() };
-    customer.orders.iter().map(move |(id, order)| desired.domains.verdict(&key(id), &order.document.domain))
+fn verdicts<'d>(
+    desired: &'d Desired,
+    customer: &'d CustomerDesired,
+) -> impl Iterator<Item = Verdict> + 'd {
+    let key = |order: &OrderId| OrderKey {
+        customer: customer.id.clone(),
+        order: order.clone(),
+    };
+    customer
+        .orders
+        .iter()
+        .map(move |(id, order)| desired.domains.verdict(&key(id), &order.document.domain))
 }
 
 fn observations(customer: &CustomerDesired, observed: Observed<'_>) -> Vec<Seen> {
     let look = |id: &ServerId| {
-        let server = ServerKey { customer: customer.id.clone(), server: id.clone() };
-        let revision = observed.inventory.servers.get(&server).map(|seen| seen.revision);
+        let server = ServerKey {
+            customer: customer.id.clone(),
+            server: id.clone(),
+        };
+        let revision = observed
+            .inventory
+            .servers
+            .get(&server)
+            .map(|seen| seen.revision);
         let published = observed.inventory.published.get(&server).cloned();
-        Seen { server, revision, published }
+        Seen {
+            server,
+            revision,
+            published,
+        }
     };
     customer.servers.keys().map(look).collect()
 }

@@ -80,12 +80,17 @@ pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, Ren
         instances: BTreeMap::new(),
     };
     for (name, instance) in &input.instances {
-        let instance = Instance { name, input: instance, web: input.web };
+        let instance = Instance {
+            name,
+            input: instance,
+            web: input.web,
+        };
         instance.render(plaintext, &mut rendered)?;
         host.instances.insert(name.clone(), instance.spec());
     }
     let yaml = serde_yaml::to_string(&host).map_err(|why| RenderError::Host(why.to_string()))?;
-    let path = RelativePath::try_from("host.yaml").map_err(|why| RenderError::Host(why.to_string()))?;
+    let path =
+        RelativePath::try_from("host.yaml").map_err(|why| RenderError::Host(why.to_string()))?;
     rendered.files.insert(path, yaml.into_bytes());
     Ok(rendered)
 }
@@ -100,9 +105,17 @@ impl Instance<'_> {
     fn render(&self, plaintext: &Plaintext, out: &mut Rendered) -> Result<(), RenderError> {
         let (plain, secret) = variables::gather(self.name, self.input, self.web, plaintext)?;
         let folder = format!("stacks/{}", self.name);
-        self.put(out, format!("{folder}/compose.yaml"), self.input.stack.compose.as_bytes().to_vec())?;
-        self.put(out, format!("{folder}/.env"), env_file::write(&plain).into_bytes())?;
-        for (path, content) in self.input.stack.files.iter() {
+        self.put(
+            out,
+            format!("{folder}/compose.yaml"),
+            self.input.stack.compose.as_bytes().to_vec(),
+        )?;
+        self.put(
+            out,
+            format!("{folder}/.env"),
+            env_file::write(&plain).into_bytes(),
+        )?;
+        for (path, content) in &self.input.stack.files {
             match path.strip_suffix(".j2") {
                 Some(target) => {
                     let text = self.template(path, &plain)?;
@@ -126,7 +139,13 @@ impl Instance<'_> {
     fn spec(&self) -> InstanceSpec {
         let sites = self.input.hosts.iter().filter_map(|(site, host)| {
             let port = *self.input.ports.get(site)?;
-            Some((site.clone(), SiteSpec { host: host.clone(), port }))
+            Some((
+                site.clone(),
+                SiteSpec {
+                    host: host.clone(),
+                    port,
+                },
+            ))
         });
         InstanceSpec {
             order: self.input.order.clone(),
@@ -139,22 +158,45 @@ impl Instance<'_> {
     }
 
     fn put(&self, out: &mut Rendered, path: String, content: Vec<u8>) -> Result<(), RenderError> {
-        let path = RelativePath::try_from(path).map_err(|source| RenderError::Path { instance: self.name.clone(), source })?;
+        let path = RelativePath::try_from(path).map_err(|source| RenderError::Path {
+            instance: self.name.clone(),
+            source,
+        })?;
         out.files.insert(path, content);
         Ok(())
     }
 
-    fn template(&self, file: &str, variables: &BTreeMap<VariableName, String>) -> Result<String, RenderError> {
-        let values = Value::from_pairs(variables.iter().map(|(name, value)| (name.to_string(), value.clone())));
-        self.input.stack.templates.render(file, values).map_err(|why| self.failed(file, &why))
+    fn template(
+        &self,
+        file: &str,
+        variables: &BTreeMap<VariableName, String>,
+    ) -> Result<String, RenderError> {
+        let values = Value::from_pairs(
+            variables
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.clone())),
+        );
+        self.input
+            .stack
+            .templates
+            .render(file, values)
+            .map_err(|why| self.failed(file, &why))
     }
 
     fn site(&self, site: &SiteName, host: &DomainName) -> Result<String, RenderError> {
         let input = self.input;
-        let Some(spec) = input.stack.sites.get(site) else { return Ok(String::new()) };
+        let Some(spec) = input.stack.sites.get(site) else {
+            return Ok(String::new());
+        };
         let file = format!("nginx/{}.conf", spec.template);
         let port = input.ports.get(site).copied().unwrap_or_default();
-        let headers = Value::from_pairs(input.document.headers.iter().map(|(name, value)| (name.to_string(), value.to_string())));
+        let headers = Value::from_pairs(
+            input
+                .document
+                .headers
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string())),
+        );
         let values = context! {
             host => host.as_str(),
             upstream => format!("127.0.0.1:{port}"),
@@ -165,11 +207,18 @@ impl Instance<'_> {
             stack => self.name.as_str(),
             max_body => spec.max_body.0,
         };
-        input.templates.render(&spec.template, values).map_err(|why| self.failed(&file, &why))
+        input
+            .templates
+            .render(&spec.template, values)
+            .map_err(|why| self.failed(&file, &why))
     }
 
     fn failed(&self, file: &str, why: &minijinja::Error) -> RenderError {
-        RenderError::Template { instance: self.name.clone(), file: file.to_owned(), reason: why.to_string() }
+        RenderError::Template {
+            instance: self.name.clone(),
+            file: file.to_owned(),
+            reason: why.to_string(),
+        }
     }
 }
 

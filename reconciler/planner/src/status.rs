@@ -7,7 +7,9 @@ use std::sync::Arc;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::document::{Manage, State};
 use tenantry_schema::id::{CustomerId, InstanceName, OrderId, ServerId, ToolName};
-use tenantry_schema::wire::{AgentWait, ContainerReport, Event, InstancePhase, Refusal, SmokeResult};
+use tenantry_schema::wire::{
+    AgentWait, ContainerReport, Event, InstancePhase, Refusal, SmokeResult,
+};
 
 /// The state of the whole fleet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

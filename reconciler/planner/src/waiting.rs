@@ -138,29 +138,87 @@ impl fmt::Display for WaitingOn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Paused => write!(f, "the order is paused (`automation: paused`)"),
-            Self::DomainTaken { domain, holder } => write!(f, "the domain {domain} belongs to order {holder}; the first keeps it"),
-            Self::ServerGone { server } => write!(f, "server {server} is no longer in the fleet; restore its document, or remove the order"),
-            Self::Move { from, to } => write!(f, "the order runs on {from}; its data is not moved to {to} by an edit (set `server: {from}`)"),
-            Self::Server { needs: 0 } => write!(f, "the customer has no server; add one under servers/"),
-            Self::Server { needs } => write!(f, "no server of the customer has {} MiB of memory free", needs >> 20),
+            Self::DomainTaken { domain, holder } => write!(
+                f,
+                "the domain {domain} belongs to order {holder}; the first keeps it"
+            ),
+            Self::ServerGone { server } => write!(
+                f,
+                "server {server} is no longer in the fleet; restore its document, or remove the order"
+            ),
+            Self::Move { from, to } => write!(
+                f,
+                "the order runs on {from}; its data is not moved to {to} by an edit (set `server: {from}`)"
+            ),
+            Self::Server { needs: 0 } => {
+                write!(f, "the customer has no server; add one under servers/")
+            }
+            Self::Server { needs } => write!(
+                f,
+                "no server of the customer has {} MiB of memory free",
+                needs >> 20
+            ),
             Self::AgentKeys { server } => {
-                write!(f, "server {server} has no agent keys; run `tenantry-agent enrol` there and add what it prints to its document")
+                write!(
+                    f,
+                    "server {server} has no agent keys; run `tenantry-agent enrol` there and add what it prints to its document"
+                )
             }
-            Self::FirstContact { server } => write!(f, "the agent on {server} has never reported; start `tenantry-agent run` there"),
-            Self::AgentSilent { server, since } => write!(f, "the agent on {server} has been silent since {since:.0}"),
-            Self::SliceHeld { server, because } => write!(f, "the slice of {server} stays as it is until this is solved: {because}"),
-            Self::SliceDelivery { server } => write!(f, "the agent on {server} has not taken the newest slice yet"),
-            Self::SliceRefused { server, reason, detail } => {
-                let reason = serde_json::to_value(reason).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-                write!(f, "the agent on {server} refused the slice ({reason}): {detail}")
+            Self::FirstContact { server } => write!(
+                f,
+                "the agent on {server} has never reported; start `tenantry-agent run` there"
+            ),
+            Self::AgentSilent { server, since } => {
+                write!(f, "the agent on {server} has been silent since {since:.0}")
             }
-            Self::Convergence { instance, message: Some(message) } => write!(f, "{instance} is being set up: {message}"),
-            Self::Convergence { instance, message: None } => write!(f, "{instance} is being set up"),
-            Self::AgentFailure { instance, message } => write!(f, "{instance} failed and is tried again: {message}"),
-            Self::Window { opens } => write!(f, "disruptive steps wait for the maintenance window, which opens at {opens:.0}"),
-            Self::ObserveOnly { server } => write!(f, "server {server} is managed by `observe`: nothing is changed there"),
-            Self::AgentPaused { until } => write!(f, "the agent is paused by hand until {until:.0}"),
-            Self::StackBroken { tool } => write!(f, "the stack {tool} cannot be used as it is; see the diagnostics"),
+            Self::SliceHeld { server, because } => write!(
+                f,
+                "the slice of {server} stays as it is until this is solved: {because}"
+            ),
+            Self::SliceDelivery { server } => write!(
+                f,
+                "the agent on {server} has not taken the newest slice yet"
+            ),
+            Self::SliceRefused {
+                server,
+                reason,
+                detail,
+            } => {
+                let reason = serde_json::to_value(reason)
+                    .ok()
+                    .and_then(|v| v.as_str().map(str::to_owned))
+                    .unwrap_or_default();
+                write!(
+                    f,
+                    "the agent on {server} refused the slice ({reason}): {detail}"
+                )
+            }
+            Self::Convergence {
+                instance,
+                message: Some(message),
+            } => write!(f, "{instance} is being set up: {message}"),
+            Self::Convergence {
+                instance,
+                message: None,
+            } => write!(f, "{instance} is being set up"),
+            Self::AgentFailure { instance, message } => {
+                write!(f, "{instance} failed and is tried again: {message}")
+            }
+            Self::Window { opens } => write!(
+                f,
+                "disruptive steps wait for the maintenance window, which opens at {opens:.0}"
+            ),
+            Self::ObserveOnly { server } => write!(
+                f,
+                "server {server} is managed by `observe`: nothing is changed there"
+            ),
+            Self::AgentPaused { until } => {
+                write!(f, "the agent is paused by hand until {until:.0}")
+            }
+            Self::StackBroken { tool } => write!(
+                f,
+                "the stack {tool} cannot be used as it is; see the diagnostics"
+            ),
             Self::Documents => write!(f, "its documents have errors; see the diagnostics"),
             Self::Decision { what } => write!(f, "the hub has to decide first: {what}"),
             Self::Retry { at, error } => write!(f, "tried again at {at:.0}; last time: {error}"),

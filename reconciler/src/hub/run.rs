@@ -47,8 +47,8 @@ pub struct Options {
     pub poll: Duration,
 }
 
-/// Opens everything and makes the first look at the branch.
-async fn open(options: &Options) -> Result<Hub, HubError> {
+/// Opens everything and reads the diary. Nothing of the fleet is known until the first [`Hub::pass`].
+pub async fn open(options: &Options) -> Result<Hub, HubError> {
     std::fs::create_dir_all(&options.data).map_err(|error| HubError::Data(options.data.clone(), error))?;
     let fleet = Arc::new(Fleet::open(options.location.clone(), &options.branch, &options.data)?);
     let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(&options.data.join("hub.db"))?);

@@ -65,10 +65,16 @@ impl Kind {
     pub fn scope(&self) -> Scope {
         match self {
             Self::Hub | Self::Staff | Self::Activation | Self::HubSecrets | Self::HubKey => Scope::Fleet,
-            Self::Customer(id) | Self::PersonalData(id) | Self::CustomerSecrets(id) => Scope::Customer(id.clone()),
-            Self::Order(id, _) | Self::Server(id, _) => Scope::Customer(id.clone()),
-            Self::ServerAssignment(id, _) | Self::DomainClaim(id, _) | Self::Fulfilled(id, _) => Scope::Customer(id.clone()),
-            Self::ToolDecision(id, ..) | Self::ToolSecrets(id, ..) => Scope::Customer(id.clone()),
+            Self::Customer(id)
+            | Self::PersonalData(id)
+            | Self::CustomerSecrets(id)
+            | Self::Order(id, _)
+            | Self::Server(id, _)
+            | Self::ServerAssignment(id, _)
+            | Self::DomainClaim(id, _)
+            | Self::Fulfilled(id, _)
+            | Self::ToolDecision(id, ..)
+            | Self::ToolSecrets(id, ..) => Scope::Customer(id.clone()),
             Self::StackFile(tool) => Scope::Stack(tool.clone()),
             Self::NginxTemplate(_) => Scope::Nginx,
             Self::Other | Self::Misplaced(_) => Scope::Nothing,

@@ -48,9 +48,14 @@ pub enum BenchError {
     },
 }
 
-impl BenchError {
-    fn other<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str) -> impl FnOnce(E) -> Self {
-        move |error| Self::Other { doing, source: error.into() }
+/// Says what was being done when something underneath went wrong.
+trait Doing<T> {
+    fn doing(self, doing: &'static str) -> Result<T, BenchError>;
+}
+
+impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> Doing<T> for Result<T, E> {
+    fn doing(self, doing: &'static str) -> Result<T, BenchError> {
+        self.map_err(|error| BenchError::Other { doing, source: error.into() })
     }
 }
 

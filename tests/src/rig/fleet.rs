@@ -1,30 +1,125 @@
 //! A fleet repository with a person's clone of it.
 
-use super::{program, run, write};
+use super::fake_agent::decrypt;
+use super::{output, program, run, trouble, write};
 use crate::lab::LabError;
+use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tenantry_schema::key::SshPublicKey;
+use tenantry_sops::Identities;
+use tenantry_wire::{SigningKey, VerifyingKey};
+
+/// Files below `fleet/decisions/` by path.
+pub type Decisions = BTreeMap<String, String>;
 
 /// A bare repository (where hub and people meet) and a clone in which a person works.
 pub struct Fleet {
     bare: PathBuf,
     work: PathBuf,
     keys: PathBuf,
+    id: String,
+    /// As it was at first: tests break it.
+    hub_yaml: String,
 }
 
 impl Fleet {
     /// `tenantry init` in `dir`: `fleet.git`, a clone `work`, and `keys`. Agents will reach the hub at `url`. The fleet's `id` is on everything that is
     /// made on the container engine.
     pub fn init(dir: &Path, url: &str, id: &str) -> Result<Self, LabError> {
-        let fleet = Self { bare: dir.join("fleet.git"), work: dir.join("work"), keys: dir.join("keys") };
+        let mut fleet =
+            Self { bare: dir.join("fleet.git"), work: dir.join("work"), keys: dir.join("keys"), id: id.to_owned(), hub_yaml: String::new() };
         let mut init = Command::new(program("tenantry")?);
         init.arg("init").arg(&fleet.bare).arg("--bare").args(["--url", url, "--fleet-id", id]).arg("--keys").arg(&fleet.keys);
         run(&mut init)?;
-        run(Command::new("git").args(["clone", "--quiet"]).arg(&fleet.bare).arg(&fleet.work))?;
-        for (key, value) in [("user.name", "Jo Operator"), ("user.email", "jo@example.com"), ("commit.gpgsign", "false")] {
-            fleet.git(&["config", key, value])?;
-        }
+        fleet.clone_work()?;
+        fleet.hub_yaml = fleet.read("fleet/hub.yaml")?;
         Ok(fleet)
+    }
+
+    fn clone_work(&self) -> Result<(), LabError> {
+        run(Command::new("git").args(["clone", "--quiet"]).arg(&self.bare).arg(&self.work))?;
+        for (key, value) in [("user.name", "Jo Operator"), ("user.email", "jo@example.com"), ("commit.gpgsign", "false")] {
+            self.git(&["config", key, value])?;
+        }
+        Ok(())
+    }
+
+    /// The same fleet as it is now, with the same keys, in a repository of its own below `dir`.
+    pub fn duplicate(&self, dir: &Path) -> Result<Self, LabError> {
+        let copy = Self { bare: dir.join("fleet.git"), work: dir.join("work"), keys: self.keys.clone(), id: self.id.clone(), hub_yaml: self.hub_yaml.clone() };
+        run(Command::new("git").args(["clone", "--quiet", "--bare", "--no-hardlinks"]).arg(&self.bare).arg(&copy.bare))?;
+        copy.clone_work()?;
+        Ok(copy)
+    }
+
+    /// Another clone of the same repository: a second person.
+    pub fn colleague(&self, dir: &Path) -> Result<Self, LabError> {
+        let copy = Self { bare: self.bare.clone(), work: dir.join("colleague"), keys: self.keys.clone(), id: self.id.clone(), hub_yaml: self.hub_yaml.clone() };
+        copy.clone_work()?;
+        Ok(copy)
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The key that its hub signs with, public half.
+    pub fn hub_verifying_key(&self) -> Result<VerifyingKey, LabError> {
+        let hub: serde_yaml::Value = serde_yaml::from_str(&self.hub_yaml).map_err(|error| trouble("fleet/hub.yaml", error))?;
+        let key = hub["keys"]["hub"]["sign"].as_str().unwrap_or_default();
+        let key = SshPublicKey::try_from(key.to_owned()).map_err(|error| trouble("fleet/hub.yaml", error))?;
+        VerifyingKey::try_from(&key).map_err(|error| trouble("fleet/hub.yaml", error))
+    }
+
+    /// The key that its hub signs with, as somebody who has stolen it would use it.
+    pub fn hub_signing_key(&self) -> Result<SigningKey, LabError> {
+        let values = decrypt(&self.read("fleet/hub-key.yaml")?, &self.hub_identities()?)?;
+        let pem = values.get("signing_key").map(String::as_str).unwrap_or_default();
+        SigningKey::from_openssh(pem).map_err(|error| trouble("fleet/hub-key.yaml", error))
+    }
+
+    /// The hub's key for secrets.
+    pub fn hub_identities(&self) -> Result<Identities, LabError> {
+        let text = std::fs::read_to_string(self.hub_key()).map_err(LabError::io("cannot read the hub's key"))?;
+        Identities::parse(&text).map_err(|error| trouble("hub.agekey", error))
+    }
+
+    /// What the hub has decided, as it stands on the branch.
+    pub fn decisions(&self) -> Result<Decisions, LabError> {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&self.bare).args(["archive", "--format=tar", "main", "fleet/decisions"]);
+        let archive = output(&mut command)?;
+        let mut found = Decisions::new();
+        if !archive.status.success() {
+            return Ok(found);
+        }
+        let mut archive = tar::Archive::new(archive.stdout.as_slice());
+        let broken = || LabError::io("cannot read what git archive wrote");
+        for entry in archive.entries().map_err(broken())? {
+            let mut entry = entry.map_err(broken())?;
+            if entry.header().entry_type().is_file() {
+                let path = entry.path().map_err(broken())?.display().to_string();
+                let mut text = String::new();
+                entry.read_to_string(&mut text).map_err(broken())?;
+                found.insert(path, text);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Decisions that were changed or removed after they were made, a line each. Records of first fulfilment grow and are left out.
+    pub fn rewritten_decisions(&self) -> Result<Vec<String>, LabError> {
+        let mut log = Command::new("git");
+        log.arg("-C").arg(&self.bare).args(["log", "--format=", "--name-status", "--no-renames", "--diff-filter=a", "main", "--", "fleet/decisions"]);
+        Ok(run(&mut log)?.lines().filter(|line| !line.is_empty() && !line.ends_with("/fulfilled.yaml")).map(str::to_owned).collect())
+    }
+
+    /// Puts the branch of the repository at `commit`, whatever it was.
+    pub fn force_branch(&self, commit: &str) -> Result<(), LabError> {
+        run(Command::new("git").arg("-C").arg(&self.bare).args(["update-ref", "refs/heads/main", commit])).map(drop)
     }
 
     /// The repository that the hub follows.

@@ -31,15 +31,24 @@ impl Hub {
         Self::start_at(fleet.repository(), Some(&fleet.hub_key()), place, more).await
     }
 
-    /// Starts a hub on any repository, with or without a key.
-    pub async fn start_at(repository: &Path, key: Option<&Path>, place: &Place, more: &[&str]) -> Result<Self, LabError> {
+    /// Starts a hub on `fleet` and does not wait for anything.
+    pub fn spawn(fleet: &Fleet, place: &Place, more: &[&str]) -> Result<Process, LabError> {
+        Self::spawn_at(fleet.repository(), Some(&fleet.hub_key()), place, more)
+    }
+
+    fn spawn_at(repository: &Path, key: Option<&Path>, place: &Place, more: &[&str]) -> Result<Process, LabError> {
         let mut command = Command::new(program("tenantry")?);
         command.arg("serve").arg(repository).arg("--data").arg(&place.data);
         command.args(["--poll", "1"]).arg("--listen").arg(format!("127.0.0.1:{}", place.port)).args(more);
         if let Some(key) = key {
             command.arg("--key").arg(key);
         }
-        let mut process = Process::spawn("tenantry", command, Some(&place.log))?;
+        Process::spawn("tenantry", command, Some(&place.log))
+    }
+
+    /// Starts a hub on any repository, with or without a key.
+    pub async fn start_at(repository: &Path, key: Option<&Path>, place: &Place, more: &[&str]) -> Result<Self, LabError> {
+        let mut process = Self::spawn_at(repository, key, place, more)?;
         let url = format!("http://127.0.0.1:{}", place.port);
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().map_err(|error| http(&error))?;
         let probe = format!("{url}/healthz");

@@ -1,5 +1,6 @@
 //! Proving that a stack fits together: every variable has a source, every secret is used, every site points at a real service and port.
 
+use super::samples::{sample_port, with_samples};
 use super::templates::{FileTemplates, Templates, target};
 use super::{CompiledStack, SiteName};
 use crate::codes;
@@ -15,8 +16,16 @@ use tenantry_schema::document::{Site, Stack};
 use tenantry_schema::name::{DomainName, RelativePath};
 
 /// Reads a stack and proves that it fits together. `templates` are those it will be served with.
-pub fn compile_stack(stack: &StackFiles, templates: Option<&Templates>) -> (Option<CompiledStack>, Vec<Diagnostic>) {
-    let mut compiler = Compiler { stack, templates, manifest: "".into(), found: Vec::new() };
+pub fn compile_stack(
+    stack: &StackFiles,
+    templates: Option<&Templates>,
+) -> (Option<CompiledStack>, Vec<Diagnostic>) {
+    let mut compiler = Compiler {
+        stack,
+        templates,
+        manifest: "".into(),
+        found: Vec::new(),
+    };
     let compiled = compiler.compile();
     let good = !compiler.found.iter().any(Diagnostic::is_error);
     (compiled.filter(|_| good), compiler.found)
@@ -38,7 +47,11 @@ const SECRET_LENGTHS: std::ops::RangeInclusive<u16> = 8..=512;
 impl Compiler<'_> {
     fn compile(&mut self) -> Option<CompiledStack> {
         for (path, why) in &self.stack.refused {
-            self.found.push(Diagnostic::error(codes::UNREADABLE, Place::file(self.path(path)), format!("the file cannot be taken: {why}")));
+            self.found.push(Diagnostic::error(
+                codes::UNREADABLE,
+                Place::file(self.path(path)),
+                format!("the file cannot be taken: {why}"),
+            ));
         }
         let manifest = self.file(MANIFEST);
         let compose = self.file(COMPOSE);
@@ -54,27 +67,52 @@ impl Compiler<'_> {
         let known = |name: &str| plain(name) || document.secrets.contains_key(name);
         let path = self.path(COMPOSE);
         let (outline, problems) = tenantry_compose::outline(&compose, &known);
+        let sound = problems.is_empty();
         for problem in problems {
-            let code = if problem.message.contains("variable") { codes::UNSET_VARIABLE } else { codes::COMPOSE };
+            let code = if problem.message.contains("variable") {
+                codes::UNSET_VARIABLE
+            } else {
+                codes::COMPOSE
+            };
             self.found.push(diagnose(&path, &compose, code, &problem));
         }
         let (source, _) = Project::parse(&compose);
         let used = source.map(|source| source.variables()).unwrap_or_default();
         let variables: BTreeSet<String> = used.into_iter().map(|used| used.name).collect();
-        for secret in document.secrets.keys().filter(|secret| !variables.contains(secret.as_str())) {
-            let note = format!("use it in {COMPOSE} as `${{{secret}}}` or `secrets: {{ name: {{ environment: {secret} }} }}`, or remove it");
-            self.error(codes::UNUSED_SECRET, &["secrets", secret.as_str()], format!("the secret `{secret}` is declared and nothing uses it"), Some(note));
+        for secret in document
+            .secrets
+            .keys()
+            .filter(|secret| !variables.contains(secret.as_str()))
+        {
+            let note = format!(
+                "use it in {COMPOSE} as `${{{secret}}}` or `secrets: {{ name: {{ environment: {secret} }} }}`, or remove it"
+            );
+            self.error(
+                codes::UNUSED_SECRET,
+                &["secrets", secret.as_str()],
+                format!("the secret `{secret}` is declared and nothing uses it"),
+                Some(note),
+            );
         }
         let project = with_samples(&compose, &document, &sites, &known);
         let exact = project.is_some();
         let project = project.or(outline)?;
-        self.check_targets(&document, &sites, &project, exact);
-        let files = self.stack.files.iter().filter(|(path, _)| path.starts_with("files/"));
+        // What is left of a file with mistakes lacks things that were written.
+        if exact || sound {
+            self.check_targets(&document, &sites, &project, exact);
+        }
+        let files = self
+            .stack
+            .files
+            .iter()
+            .filter(|(path, _)| path.starts_with("files/"));
         Some(CompiledStack {
             tool: self.stack.tool.clone(),
             tree: self.stack.tree,
             has_data: !project.volumes.is_empty(),
-            files: files.map(|(path, content)| (path.clone(), content.clone())).collect(),
+            files: files
+                .map(|(path, content)| (path.clone(), content.clone()))
+                .collect(),
             templates,
             sites,
             compose,
@@ -101,17 +139,27 @@ impl Compiler<'_> {
         let Some(content) = self.stack.files.get(name) else {
             if !self.stack.refused.contains_key(name) {
                 let message = format!("the stack {} has no `{name}`", self.stack.tool);
-                self.found.push(Diagnostic::error(codes::MISSING_FILE, Place::file(path), message));
+                self.found.push(Diagnostic::error(
+                    codes::MISSING_FILE,
+                    Place::file(path),
+                    message,
+                ));
             }
             return None;
         };
-        match std::str::from_utf8(content) {
-            Ok(text) => Some(SourceFile { path, id: self.stack.tree, text: Ok(text.into()) }),
-            Err(_) => {
-                self.found.push(Diagnostic::error(codes::UNREADABLE, Place::file(path), "the file is not UTF-8"));
-                None
-            }
-        }
+        let Ok(text) = std::str::from_utf8(content) else {
+            self.found.push(Diagnostic::error(
+                codes::UNREADABLE,
+                Place::file(path),
+                "the file is not UTF-8",
+            ));
+            return None;
+        };
+        Some(SourceFile {
+            path,
+            id: self.stack.tree,
+            text: Ok(text.into()),
+        })
     }
 
     fn sites(&mut self, document: &Stack) -> BTreeMap<SiteName, Site> {
@@ -119,7 +167,12 @@ impl Compiler<'_> {
         if let Some(site) = &document.site {
             if !sites.is_empty() {
                 let note = "`site:` is short for one entry of `sites:`".to_owned();
-                self.error(codes::SITE_TWICE, &["site"], "`site:` and `sites:` together".into(), Some(note));
+                self.error(
+                    codes::SITE_TWICE,
+                    &["site"],
+                    "`site:` and `sites:` together".into(),
+                    Some(note),
+                );
             }
             if let Ok(name) = SiteName::try_from("site") {
                 sites.insert(name, site.clone());
@@ -130,18 +183,36 @@ impl Compiler<'_> {
 
     /// One name, one source.
     fn check_names(&mut self, document: &Stack, builtins: &BTreeSet<String>) {
-        for (part, name) in document.parameters.keys().map(|name| ("parameters", name)).chain(document.secrets.keys().map(|name| ("secrets", name))) {
+        for (part, name) in document
+            .parameters
+            .keys()
+            .map(|name| ("parameters", name))
+            .chain(document.secrets.keys().map(|name| ("secrets", name)))
+        {
             if builtins.contains(name.as_str()) {
-                self.error(codes::NAME_TWICE, &[part, name.as_str()], format!("`{name}` is set by the hub"), Some("choose another name".into()));
+                self.error(
+                    codes::NAME_TWICE,
+                    &[part, name.as_str()],
+                    format!("`{name}` is set by the hub"),
+                    Some("choose another name".into()),
+                );
             }
         }
         for (name, spec) in &document.secrets {
             if document.parameters.contains_key(name) {
                 let message = format!("`{name}` is a parameter and a secret");
-                self.error(codes::NAME_TWICE, &["secrets", name.as_str()], message, Some("choose another name for one of them".into()));
+                self.error(
+                    codes::NAME_TWICE,
+                    &["secrets", name.as_str()],
+                    message,
+                    Some("choose another name for one of them".into()),
+                );
             }
             if !SECRET_LENGTHS.contains(&spec.length) {
-                let message = format!("the secret `{name}` has a length of {}; 8 to 512 characters are possible", spec.length);
+                let message = format!(
+                    "the secret `{name}` has a length of {}; 8 to 512 characters are possible",
+                    spec.length
+                );
                 self.error(codes::BAD_VALUE, &["secrets", name.as_str()], message, None);
             }
         }
@@ -151,11 +222,19 @@ impl Compiler<'_> {
     fn file_templates(&mut self, known: &dyn Fn(&str) -> bool) -> FileTemplates {
         let mut templates = FileTemplates::default();
         let stack = self.stack;
-        for (path, content) in stack.files.iter().filter(|(path, _)| path.starts_with("files/")) {
+        for (path, content) in stack
+            .files
+            .iter()
+            .filter(|(path, _)| path.starts_with("files/"))
+        {
             let shown = self.path(path);
             let target = target(path);
             if let Err(why) = RelativePath::try_from(format!("stacks/x/{target}")) {
-                self.found.push(Diagnostic::error(codes::STACK_FILE, Place::file(shown), format!("the file cannot be part of a slice: {why}")));
+                self.found.push(Diagnostic::error(
+                    codes::STACK_FILE,
+                    Place::file(shown),
+                    format!("the file cannot be part of a slice: {why}"),
+                ));
                 continue;
             }
             if target == path {
@@ -163,94 +242,160 @@ impl Compiler<'_> {
             }
             if stack.files.contains_key(target) {
                 let message = format!("both this template and `{target}` would become {target}");
-                self.found.push(Diagnostic::error(codes::STACK_FILE, Place::file(shown), message).note("remove one of them"));
+                self.found.push(
+                    Diagnostic::error(codes::STACK_FILE, Place::file(shown), message)
+                        .note("remove one of them"),
+                );
                 continue;
             }
             match std::str::from_utf8(content) {
-                Ok(text) => self.found.extend(templates.add(path, &shown, text, known).err().into_iter().flatten()),
-                Err(_) => self.found.push(Diagnostic::error(codes::UNREADABLE, Place::file(shown), "the template is not UTF-8")),
+                Ok(text) => self.found.extend(
+                    templates
+                        .add(path, &shown, text, known)
+                        .err()
+                        .into_iter()
+                        .flatten(),
+                ),
+                Err(_) => self.found.push(Diagnostic::error(
+                    codes::UNREADABLE,
+                    Place::file(shown),
+                    "the template is not UTF-8",
+                )),
             }
         }
         templates
     }
 
     /// `exact`: the ports of `project` are those that samples were given for.
-    fn check_targets(&mut self, document: &Stack, sites: &BTreeMap<SiteName, Site>, project: &Project, exact: bool) {
+    fn check_targets(
+        &mut self,
+        document: &Stack,
+        sites: &BTreeMap<SiteName, Site>,
+        project: &Project,
+        exact: bool,
+    ) {
         for (index, (name, site)) in sites.iter().enumerate() {
-            let keys: &[&str] = if document.site.is_some() { &["site"] } else { &["sites", name.as_str()] };
+            let keys: &[&str] = if document.site.is_some() {
+                &["site"]
+            } else {
+                &["sites", name.as_str()]
+            };
             self.check_template(keys, site);
             self.check_host(keys, name, site, sites);
             let Some(service) = project.services.get(site.service.as_str()) else {
-                let message = format!("the site points at the service `{}`, which {COMPOSE} does not have", site.service);
-                let services: Vec<String> = project.services.keys().map(ToString::to_string).collect();
-                let note = tenantry_yaml::suggest(&site.service, &services).map(|near| format!("did you mean `{near}`?"));
+                let message = format!(
+                    "the site points at the service `{}`, which {COMPOSE} does not have",
+                    site.service
+                );
+                let services: Vec<String> =
+                    project.services.keys().map(ToString::to_string).collect();
+                let note = tenantry_yaml::suggest(&site.service, &services)
+                    .map(|near| format!("did you mean `{near}`?"));
                 self.error(codes::SITE_TARGET, keys, message, note);
                 continue;
             };
             let published = |port: &Port| {
                 port.target == site.port
-                    && port.published.is_some_and(|published| !exact || published == sample_port(index))
-                    && port.host_ip.is_some_and(|address| address == std::net::Ipv4Addr::LOCALHOST)
+                    && port
+                        .published
+                        .is_some_and(|published| !exact || published == sample_port(index))
+                    && port
+                        .host_ip
+                        .is_some_and(|address| address == std::net::Ipv4Addr::LOCALHOST)
             };
             if !service.ports.iter().any(published) {
-                let message = format!("the service `{}` does not publish port {} for the site", site.service, site.port);
-                let note = format!("add to it in {COMPOSE}: ports: [\"127.0.0.1:${{{}_PORT}}:{}\"]", site_prefix(name), site.port);
+                let message = format!(
+                    "the service `{}` does not publish port {} for the site",
+                    site.service, site.port
+                );
+                let note = format!(
+                    "add to it in {COMPOSE}: ports: [\"127.0.0.1:${{{}_PORT}}:{}\"]",
+                    site_prefix(name),
+                    site.port
+                );
                 self.error(codes::SITE_TARGET, keys, message, Some(note));
             }
         }
         if document.smoke.is_some() && sites.is_empty() {
-            let note = "the check is a request to the first site; add a site, or remove the check".to_owned();
-            self.error(codes::SMOKE_WITHOUT_SITE, &["smoke"], "a smoke check without a site".into(), Some(note));
+            let note = "the check is a request to the first site; add a site, or remove the check"
+                .to_owned();
+            self.error(
+                codes::SMOKE_WITHOUT_SITE,
+                &["smoke"],
+                "a smoke check without a site".into(),
+                Some(note),
+            );
         }
-        let Some(backup) = &document.backup else { return };
-        if let Some(service) = backup.postgres.as_ref().filter(|service| !project.services.contains_key(service.as_str())) {
-            let message = format!("the backup names the service `{service}`, which {COMPOSE} does not have");
+        let Some(backup) = &document.backup else {
+            return;
+        };
+        if let Some(service) = backup
+            .postgres
+            .as_ref()
+            .filter(|service| !project.services.contains_key(service.as_str()))
+        {
+            let message =
+                format!("the backup names the service `{service}`, which {COMPOSE} does not have");
             self.error(codes::BACKUP_TARGET, &["backup", "postgres"], message, None);
         }
-        for volume in backup.volumes.iter().filter(|volume| !project.volumes.contains_key(volume.as_str())) {
-            let message = format!("the backup names the volume `{volume}`, which {COMPOSE} does not have");
+        for volume in backup
+            .volumes
+            .iter()
+            .filter(|volume| !project.volumes.contains_key(volume.as_str()))
+        {
+            let message =
+                format!("the backup names the volume `{volume}`, which {COMPOSE} does not have");
             self.error(codes::BACKUP_TARGET, &["backup", "volumes"], message, None);
         }
     }
 
     fn check_template(&mut self, keys: &[&str], site: &Site) {
-        if let Some(templates) = self.templates.filter(|templates| !templates.names().contains(&site.template)) {
+        if let Some(templates) = self
+            .templates
+            .filter(|templates| !templates.names().contains(&site.template))
+        {
             let known: Vec<&str> = templates.names().iter().map(String::as_str).collect();
             let note = format!("nginx/ has: {}", known.join(", "));
-            self.error(codes::UNKNOWN_TEMPLATE, keys, format!("unknown template `{}`", site.template), Some(note));
+            self.error(
+                codes::UNKNOWN_TEMPLATE,
+                keys,
+                format!("unknown template `{}`", site.template),
+                Some(note),
+            );
         }
     }
 
-    fn check_host(&mut self, keys: &[&str], name: &SiteName, site: &Site, sites: &BTreeMap<SiteName, Site>) {
+    fn check_host(
+        &mut self,
+        keys: &[&str],
+        name: &SiteName,
+        site: &Site,
+        sites: &BTreeMap<SiteName, Site>,
+    ) {
         let label = site.host.as_deref().filter(|host| *host != "@");
         let example = DomainName::try_from("example.com");
         if let (Some(label), Ok(example)) = (label, example)
             && let Err(why) = example.child(label)
         {
-            self.error(codes::BAD_SITE_HOST, keys, format!("the site `{name}` has no valid name: {why}"), None);
+            self.error(
+                codes::BAD_SITE_HOST,
+                keys,
+                format!("the site `{name}` has no valid name: {why}"),
+                None,
+            );
         }
-        if let Some((other, _)) = sites.iter().take_while(|(other, _)| *other != name).find(|(_, other)| other.host == site.host) {
+        if let Some((other, _)) = sites
+            .iter()
+            .take_while(|(other, _)| *other != name)
+            .find(|(_, other)| other.host == site.host)
+        {
             let note = "give one of them another `host:`".to_owned();
-            self.error(codes::SAME_HOST, keys, format!("the sites `{other}` and `{name}` have the same name"), Some(note));
+            self.error(
+                codes::SAME_HOST,
+                keys,
+                format!("the sites `{other}` and `{name}` have the same name"),
+                Some(note),
+            );
         }
     }
-}
-
-fn sample_port(index: usize) -> u16 {
-    20_000_u16.saturating_add(index as u16)
-}
-
-/// The project with a port of its own for each site, the defaults of parameters, and for everything else that has a source the first of some
-/// values that fits wherever it stands. None where none does: then only the outline is known.
-fn with_samples(compose: &str, document: &Stack, sites: &BTreeMap<SiteName, Site>, known: &dyn Fn(&str) -> bool) -> Option<Project> {
-    let ports: BTreeMap<String, u16> =
-        sites.keys().enumerate().map(|(index, site)| (format!("{}_PORT", site_prefix(site)), sample_port(index))).collect();
-    ["x", "1", "1s", "1m", "true", "127.0.0.1"].into_iter().find_map(|filler| {
-        let value = |name: &str| {
-            let default = || document.parameters.get(name).and_then(|parameter| parameter.default.clone());
-            let filler = || known(name).then(|| filler.to_owned());
-            ports.get(name).map(ToString::to_string).or_else(default).or_else(filler)
-        };
-        Project::load(compose, &value).ok()
-    })
 }

@@ -14,7 +14,16 @@ use tenantry_schema::diagnostic::Place;
 pub const TEMPLATE_FUEL: u64 = 200_000;
 
 /// What a template of `nginx/` is given.
-const SITE_VALUES: [&str; 8] = ["host", "upstream", "listen", "https_port_suffix", "certificate", "headers", "stack", "max_body"];
+const SITE_VALUES: [&str; 8] = [
+    "host",
+    "upstream",
+    "listen",
+    "https_port_suffix",
+    "certificate",
+    "headers",
+    "stack",
+    "max_body",
+];
 
 /// Web server templates, parsed.
 pub struct Templates {
@@ -26,7 +35,10 @@ pub struct Templates {
 
 impl fmt::Debug for Templates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Templates").field("tree", &self.tree).field("names", &self.names).finish_non_exhaustive()
+        f.debug_struct("Templates")
+            .field("tree", &self.tree)
+            .field("names", &self.names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,7 +61,9 @@ pub struct FileTemplates {
 
 impl Default for FileTemplates {
     fn default() -> Self {
-        Self { environment: environment() }
+        Self {
+            environment: environment(),
+        }
     }
 }
 
@@ -61,7 +75,13 @@ impl fmt::Debug for FileTemplates {
 
 impl FileTemplates {
     /// Parses the template `path` (with `.j2`), which may use the variables `known`. `shown` is its path in the repository.
-    pub(super) fn add(&mut self, path: &str, shown: &str, text: &str, known: &dyn Fn(&str) -> bool) -> Result<(), Vec<Diagnostic>> {
+    pub(super) fn add(
+        &mut self,
+        path: &str,
+        shown: &str,
+        text: &str,
+        known: &dyn Fn(&str) -> bool,
+    ) -> Result<(), Vec<Diagnostic>> {
         // The name's ending decides the escaping: values are escaped in HTML files.
         let name = target(path);
         parse(&mut self.environment, name, shown, text, known)
@@ -95,13 +115,26 @@ pub fn compile_templates(files: &NginxFiles) -> (Option<Templates>, Vec<Diagnost
     let mut environment = environment();
     for (name, text) in &files.templates {
         let known = |name: &str| SITE_VALUES.contains(&name);
-        if let Err(why) = parse(&mut environment, name, &format!("nginx/{name}.conf"), text, &known) {
+        if let Err(why) = parse(
+            &mut environment,
+            name,
+            &format!("nginx/{name}.conf"),
+            text,
+            &known,
+        ) {
             found.extend(why);
         }
     }
     let good = found.is_empty();
     let names = files.templates.keys().cloned().collect();
-    (good.then_some(Templates { tree: files.tree, environment, names }), found)
+    (
+        good.then_some(Templates {
+            tree: files.tree,
+            environment,
+            names,
+        }),
+        found,
+    )
 }
 
 fn parse(
@@ -115,23 +148,51 @@ fn parse(
         let range = why.range().unwrap_or(0..0);
         let reason = why.detail().unwrap_or("it does not parse");
         let place = Place::of(path, text, range.start, range.end);
-        return Err(vec![Diagnostic::error(codes::TEMPLATE, place, format!("the template has an error: {reason}"))]);
+        return Err(vec![Diagnostic::error(
+            codes::TEMPLATE,
+            place,
+            format!("the template has an error: {reason}"),
+        )]);
     }
-    let Ok(template) = environment.get_template(name) else { return Ok(()) };
+    let Ok(template) = environment.get_template(name) else {
+        return Ok(());
+    };
     let mut used: Vec<String> = template.undeclared_variables(false).into_iter().collect();
     used.sort_unstable();
     let globals: BTreeSet<&str> = environment.globals().map(|(name, _)| name).collect();
-    let unknown = used.iter().filter(|name| !known(name) && !globals.contains(name.as_str()));
-    let found: Vec<Diagnostic> = unknown.map(|name| unknown_variable(path, text, name)).collect();
+    let unknown = used
+        .iter()
+        .filter(|name| !known(name) && !globals.contains(name.as_str()));
+    let found: Vec<Diagnostic> = unknown
+        .map(|name| unknown_variable(path, text, name))
+        .collect();
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
 fn unknown_variable(path: &str, text: &str, name: &str) -> Diagnostic {
     let word = |c: char| c.is_alphanumeric() || c == '_';
-    let whole = |at: &usize| !text[..*at].ends_with(word) && !text[at + name.len()..].starts_with(word);
+    let whole =
+        |at: &usize| !text[..*at].ends_with(word) && !text[at + name.len()..].starts_with(word);
     // A mention before the first `{{` or `{%` is text, not the variable.
-    let code = text.find("{{").into_iter().chain(text.find("{%")).min().unwrap_or(0);
-    let at = text.match_indices(name).map(|(at, _)| at).filter(|at| *at >= code).find(whole);
-    let place = at.map_or_else(|| Place::file(path), |at| Place::of(path, text, at, at + name.len()));
-    Diagnostic::error(codes::TEMPLATE, place, format!("the template uses `{name}`, which nothing sets")).label("unknown variable")
+    let code = text
+        .find("{{")
+        .into_iter()
+        .chain(text.find("{%"))
+        .min()
+        .unwrap_or(0);
+    let at = text
+        .match_indices(name)
+        .map(|(at, _)| at)
+        .filter(|at| *at >= code)
+        .find(whole);
+    let place = at.map_or_else(
+        || Place::file(path),
+        |at| Place::of(path, text, at, at + name.len()),
+    );
+    Diagnostic::error(
+        codes::TEMPLATE,
+        place,
+        format!("the template uses `{name}`, which nothing sets"),
+    )
+    .label("unknown variable")
 }

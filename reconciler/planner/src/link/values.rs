@@ -9,14 +9,33 @@ use tenantry_schema::name::VariableName;
 
 impl Linker<'_, '_> {
     /// Parameters, variables and secrets of one tool.
-    pub(super) fn check_values(&mut self, name: &ToolName, document: &Tool, stack: &CompiledStack, templates: Option<&Templates>) {
+    pub(super) fn check_values(
+        &mut self,
+        name: &ToolName,
+        document: &Tool,
+        stack: &CompiledStack,
+        templates: Option<&Templates>,
+    ) {
         self.check_parameters(name, document, stack);
         self.check_env(name, document, stack);
         for (site, spec) in &stack.sites {
             if templates.is_some_and(|templates| !templates.names().contains(&spec.template)) {
-                let message = format!("the site `{site}` of {name} needs the template `{}`", spec.template);
-                let note = format!("add nginx/{}.conf, or choose another revision", spec.template);
-                self.error(codes::UNKNOWN_TEMPLATE, &["tools", name.as_str()], true, message, "template missing", note);
+                let message = format!(
+                    "the site `{site}` of {name} needs the template `{}`",
+                    spec.template
+                );
+                let note = format!(
+                    "add nginx/{}.conf, or choose another revision",
+                    spec.template
+                );
+                self.error(
+                    codes::UNKNOWN_TEMPLATE,
+                    &["tools", name.as_str()],
+                    true,
+                    message,
+                    "template missing",
+                    note,
+                );
             }
         }
     }
@@ -29,16 +48,37 @@ impl Linker<'_, '_> {
             }
             let keys = ["tools", name.as_str(), "parameters", parameter.as_str()];
             if !declared.contains_key(parameter) {
-                let hint = hint(parameter.as_str(), declared.keys().map(ToString::to_string), "the stack has no parameters");
-                self.error(codes::UNKNOWN_PARAMETER, &keys, true, format!("{name} has no parameter `{parameter}`"), "unknown parameter", hint);
+                let hint = hint(
+                    parameter.as_str(),
+                    declared.keys().map(ToString::to_string),
+                    "the stack has no parameters",
+                );
+                self.error(
+                    codes::UNKNOWN_PARAMETER,
+                    &keys,
+                    true,
+                    format!("{name} has no parameter `{parameter}`"),
+                    "unknown parameter",
+                    hint,
+                );
             }
             self.check_text(&keys, parameter, value);
         }
         for (parameter, spec) in declared {
             if spec.default.is_none() && !document.parameters.contains_key(parameter) {
-                let note = spec.description.clone().unwrap_or_else(|| format!("add `parameters: {{ {parameter}: ... }}`"));
+                let note = spec
+                    .description
+                    .clone()
+                    .unwrap_or_else(|| format!("add `parameters: {{ {parameter}: ... }}`"));
                 let message = format!("{name} needs the parameter `{parameter}`");
-                self.error(codes::MISSING_PARAMETER, &["tools", name.as_str()], true, message, "parameter missing", note);
+                self.error(
+                    codes::MISSING_PARAMETER,
+                    &["tools", name.as_str()],
+                    true,
+                    message,
+                    "parameter missing",
+                    note,
+                );
             }
         }
     }
@@ -49,18 +89,46 @@ impl Linker<'_, '_> {
                 return;
             }
             let keys = ["tools", name.as_str(), "env", variable.as_str()];
-            if stack.document.secrets.contains_key(variable) || stack.is_builtin(variable.as_str()) {
+            if stack.document.secrets.contains_key(variable) || stack.is_builtin(variable.as_str())
+            {
                 let message = format!("`{variable}` is set by the stack itself");
-                self.error(codes::RESERVED_VARIABLE, &keys, true, message, "cannot be set here", "remove it".into());
+                self.error(
+                    codes::RESERVED_VARIABLE,
+                    &keys,
+                    true,
+                    message,
+                    "cannot be set here",
+                    "remove it".into(),
+                );
             } else if stack.document.parameters.contains_key(variable) {
                 let message = format!("`{variable}` is a parameter of {name}");
-                self.error(codes::RESERVED_VARIABLE, &keys, true, message, "cannot be set here", "write it under `parameters:`".into());
+                self.error(
+                    codes::RESERVED_VARIABLE,
+                    &keys,
+                    true,
+                    message,
+                    "cannot be set here",
+                    "write it under `parameters:`".into(),
+                );
             } else if !stack.variables.contains(variable.as_str()) {
                 let message = format!("the stack {name} does not use the variable `{variable}`");
                 let settable = stack.settable();
-                let uses = if settable.is_empty() { "none".to_owned() } else { settable.join(", ") };
-                let note = format!("its compose.yaml has to refer to it, such as `${{{variable}:-default}}`; an order may set: {uses}");
-                self.error(codes::UNKNOWN_VARIABLE, &keys, true, message, "would have no effect", note);
+                let uses = if settable.is_empty() {
+                    "none".to_owned()
+                } else {
+                    settable.join(", ")
+                };
+                let note = format!(
+                    "its compose.yaml has to refer to it, such as `${{{variable}:-default}}`; an order may set: {uses}"
+                );
+                self.error(
+                    codes::UNKNOWN_VARIABLE,
+                    &keys,
+                    true,
+                    message,
+                    "would have no effect",
+                    note,
+                );
             }
             match value {
                 EnvValue::Secret { secret } => self.check_secret(&keys, secret),
@@ -73,16 +141,37 @@ impl Linker<'_, '_> {
         let names = self.documents.secrets.as_ref().map(|file| &file.names);
         if !names.is_some_and(|names| names.contains(secret)) {
             let path = format!("fleet/customers/{}/secrets.yaml", self.documents.id);
-            let hint = hint(secret, names.into_iter().flatten().cloned(), &format!("add it: `sops {path}`"));
-            self.error(codes::UNKNOWN_SECRET, keys, false, format!("unknown secret `{secret}`"), "not in the customer's secrets.yaml", hint);
+            let hint = hint(
+                secret,
+                names.into_iter().flatten().cloned(),
+                &format!("add it: `sops {path}`"),
+            );
+            self.error(
+                codes::UNKNOWN_SECRET,
+                keys,
+                false,
+                format!("unknown secret `{secret}`"),
+                "not in the customer's secrets.yaml",
+                hint,
+            );
         }
     }
 
     /// A control character has no place in a variable, and a NUL cannot be in one at all.
     fn check_text(&mut self, keys: &[&str], name: &VariableName, text: &str) {
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        if text
+            .chars()
+            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+        {
             let message = format!("the value of `{name}` holds control characters");
-            self.error(codes::BAD_VALUE, keys, false, message, "not a text", "remove them; line ends and tabs are possible".into());
+            self.error(
+                codes::BAD_VALUE,
+                keys,
+                false,
+                message,
+                "not a text",
+                "remove them; line ends and tabs are possible".into(),
+            );
         }
     }
 }

@@ -13,26 +13,44 @@ const PORTS: u16 = 10_000;
 const LOWEST: u16 = 1024;
 
 /// The server for an order that asks for `needs` bytes of memory; none where nothing fits.
-pub(super) fn choose_server(customer: &Customer<'_>, order: &OrderId, needs: u64) -> Option<ServerAssignment> {
+pub(super) fn choose_server(
+    customer: &Customer<'_>,
+    order: &OrderId,
+    needs: u64,
+) -> Option<ServerAssignment> {
     let desired = customer.desired;
-    if let Some(named) = desired.orders.get(order).and_then(|order| order.document.server.clone()) {
-        return Some(ServerAssignment { server: named, because: "named by the order".into() });
+    if let Some(named) = desired
+        .orders
+        .get(order)
+        .and_then(|order| order.document.server.clone())
+    {
+        return Some(ServerAssignment {
+            server: named,
+            because: "named by the order".into(),
+        });
     }
     let mut candidates: Vec<(Option<u64>, &ServerId)> = Vec::new();
     for id in desired.servers.keys() {
-        let free = customer.memory_of(id).map(|capacity| capacity.saturating_sub(customer.memory_taken(id)));
+        let free = customer
+            .memory_of(id)
+            .map(|capacity| capacity.saturating_sub(customer.memory_taken(id)));
         if free.is_none_or(|free| free >= needs) {
             candidates.push((free, id));
         }
     }
     // Most free memory first; a server whose memory is not known comes last; ties go to the first by name.
-    let (free, server) = candidates.into_iter().reduce(|best, next| if next.0 > best.0 { next } else { best })?;
+    let (free, server) = candidates
+        .into_iter()
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })?;
     let because = match (desired.servers.len(), free) {
         (1, _) => "only server of the customer".to_owned(),
         (_, Some(free)) => format!("most memory free ({})", ByteSize(free >> 20 << 20)),
         (_, None) => "no server of the customer reports its memory".to_owned(),
     };
-    Some(ServerAssignment { server: server.clone(), because })
+    Some(ServerAssignment {
+        server: server.clone(),
+        because,
+    })
 }
 
 /// Adds the lowest free port for each of `sites` that has none yet. False where the range is used up.
@@ -46,7 +64,11 @@ pub(super) fn add_ports<'s>(
         if ports.contains_key(site) {
             continue;
         }
-        let Some(port) = (first.max(LOWEST)..=first.saturating_add(PORTS - 1)).find(|port| !taken.contains(port)) else { return false };
+        let Some(port) = (first.max(LOWEST)..=first.saturating_add(PORTS - 1))
+            .find(|port| !taken.contains(port))
+        else {
+            return false;
+        };
         taken.insert(port);
         ports.insert(site.clone(), port);
     }

@@ -46,7 +46,11 @@ impl Placed {
 
     /// Puts an instance there. False where another one answers at one of its names already.
     pub(super) fn put(&mut self, name: InstanceName, instance: InstanceInput) -> bool {
-        if instance.hosts.values().any(|host| self.hosts.contains(host)) {
+        if instance
+            .hosts
+            .values()
+            .any(|host| self.hosts.contains(host))
+        {
             return false;
         }
         self.hosts.extend(instance.hosts.values().cloned());
@@ -64,19 +68,33 @@ pub(super) struct Slice {
 }
 
 /// Plans one customer.
-pub fn plan_customer(fleet: &Desired, desired: &CustomerDesired, observed: Observed<'_>) -> CustomerPlan {
+pub fn plan_customer(
+    fleet: &Desired,
+    desired: &CustomerDesired,
+    observed: Observed<'_>,
+) -> CustomerPlan {
     let customer = Customer::new(fleet, desired, observed);
     let mut plan = CustomerPlan::default();
-    let mut placed: BTreeMap<ServerId, Placed> = desired.servers.keys().map(|id| (id.clone(), Placed::default())).collect();
+    let mut placed: BTreeMap<ServerId, Placed> = desired
+        .servers
+        .keys()
+        .map(|id| (id.clone(), Placed::default()))
+        .collect();
     let mut drafts = Vec::new();
     for (id, order) in &desired.orders {
-        drafts.push((id, order, plan_order(&customer, id, order, &mut placed, &mut plan.decisions)));
+        drafts.push((
+            id,
+            order,
+            plan_order(&customer, id, order, &mut placed, &mut plan.decisions),
+        ));
     }
     let mut slices = BTreeMap::new();
     for (id, document) in &desired.servers {
         let placed = placed.remove(id).unwrap_or_default();
         let held = placed.held.clone();
-        let input = customer.slice_input(id, placed).map(|input| (input.digest(), Arc::new(input)));
+        let input = customer
+            .slice_input(id, placed)
+            .map(|input| (input.digest(), Arc::new(input)));
         let (status, task, slice) = plan_server(&customer, id, document, input.as_ref(), held);
         plan.servers.push(Arc::new(status));
         plan.slices.extend(task);
@@ -104,36 +122,65 @@ impl<'a> Customer<'a> {
                 let asked = memory.entry(server.clone()).or_default();
                 *asked = asked.saturating_add(memory_needed(order));
                 let taken = ports.entry(server.clone()).or_default();
-                taken.extend(order.tools.values().flat_map(|tool| tool.ports.values().copied()));
+                taken.extend(
+                    order
+                        .tools
+                        .values()
+                        .flat_map(|tool| tool.ports.values().copied()),
+                );
                 taken.extend(order.retired_ports.iter().copied());
             }
         }
-        Self { fleet, desired, observed, ports: RefCell::new(ports), memory: RefCell::new(memory), valid_until: Cell::new(None) }
+        Self {
+            fleet,
+            desired,
+            observed,
+            ports: RefCell::new(ports),
+            memory: RefCell::new(memory),
+            valid_until: Cell::new(None),
+        }
     }
 
     pub(super) fn order_key(&self, order: &OrderId) -> OrderKey {
-        OrderKey { customer: self.desired.id.clone(), order: order.clone() }
+        OrderKey {
+            customer: self.desired.id.clone(),
+            order: order.clone(),
+        }
     }
 
     pub(super) fn server_key(&self, server: &ServerId) -> ServerKey {
-        ServerKey { customer: self.desired.id.clone(), server: server.clone() }
+        ServerKey {
+            customer: self.desired.id.clone(),
+            server: server.clone(),
+        }
     }
 
     pub(super) fn verdict(&self, id: &OrderId, order: &OrderDesired) -> Verdict {
-        self.fleet.domains.verdict(&self.order_key(id), &order.document.domain)
+        self.fleet
+            .domains
+            .verdict(&self.order_key(id), &order.document.domain)
     }
 
     pub(super) fn seen(&self, server: &ServerId) -> Option<&'a ServerObservation> {
-        self.observed.inventory.servers.get(&self.server_key(server))
+        self.observed
+            .inventory
+            .servers
+            .get(&self.server_key(server))
     }
 
     pub(super) fn published(&self, server: &ServerId) -> Option<&'a Published> {
-        self.observed.inventory.published.get(&self.server_key(server))
+        self.observed
+            .inventory
+            .published
+            .get(&self.server_key(server))
     }
 
     /// Since when the agent is silent, if it is. Looks again when it would be.
     pub(super) fn silent_since(&self, seen: &ServerObservation) -> Option<Timestamp> {
-        let deadline = seen.received_at.checked_add(SILENCE).unwrap_or(Timestamp::MAX);
+        let deadline = seen
+            .received_at
+            .checked_add(SILENCE)
+            .unwrap_or(Timestamp::MAX);
         if self.observed.now >= deadline {
             return Some(seen.received_at);
         }
@@ -144,19 +191,29 @@ impl<'a> Customer<'a> {
     /// The plan holds until `at` at most.
     pub(super) fn wake_at(&self, at: Timestamp) {
         if at > self.observed.now {
-            self.valid_until.set(Some(self.valid_until.get().map_or(at, |until| until.min(at))));
+            self.valid_until.set(Some(
+                self.valid_until.get().map_or(at, |until| until.min(at)),
+            ));
         }
     }
 
     /// Memory of a server: as its document says, else as its agent reports.
     pub(super) fn memory_of(&self, server: &ServerId) -> Option<u64> {
         let written = self.desired.servers.get(server)?.memory.map(|size| size.0);
-        written.or_else(|| self.seen(server).map(|seen| seen.report.host.memory).filter(|memory| *memory > 0))
+        written.or_else(|| {
+            self.seen(server)
+                .map(|seen| seen.report.host.memory)
+                .filter(|memory| *memory > 0)
+        })
     }
 
     /// Memory that the orders on a server ask for.
     pub(super) fn memory_taken(&self, server: &ServerId) -> u64 {
-        self.memory.borrow().get(server).copied().unwrap_or_default()
+        self.memory
+            .borrow()
+            .get(server)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Counts an order that is assigned in this pass.
@@ -172,8 +229,18 @@ impl<'a> Customer<'a> {
             return None;
         }
         // A file that nothing refers to is not opened, so it cannot hold up a slice either.
-        let refers = |instance: &InstanceInput| instance.document.env.values().any(|value| matches!(value, EnvValue::Secret { .. }));
-        let secrets = self.desired.secrets.as_ref().filter(|_| placed.instances.values().any(refers));
+        let refers = |instance: &InstanceInput| {
+            instance
+                .document
+                .env
+                .values()
+                .any(|value| matches!(value, EnvValue::Secret { .. }))
+        };
+        let secrets = self
+            .desired
+            .secrets
+            .as_ref()
+            .filter(|_| placed.instances.values().any(refers));
         Some(SliceInput {
             renderer: RENDERER,
             fleet_id: self.fleet.head.hub.fleet_id.clone(),
@@ -190,19 +257,37 @@ impl<'a> Customer<'a> {
 
 /// Memory that the tools of an order ask for.
 pub(super) fn memory_needed(order: &OrderDesired) -> u64 {
-    let sizes = order.tools.values().filter_map(|tool| tool.stack.as_ref()?.document.memory);
+    let sizes = order
+        .tools
+        .values()
+        .filter_map(|tool| tool.stack.as_ref()?.document.memory);
     sizes.fold(0, |sum, size| sum.saturating_add(size.0))
 }
 
 fn totals(plan: &CustomerPlan) -> Totals {
-    let tools = || plan.orders.iter().flat_map(|order| &order.tools).filter(|tool| tool.wanted == tenantry_schema::document::State::Running);
+    let tools = || {
+        plan.orders
+            .iter()
+            .flat_map(|order| &order.tools)
+            .filter(|tool| tool.wanted == tenantry_schema::document::State::Running)
+    };
     Totals {
         customers: 1,
         orders: plan.orders.len(),
-        fulfilled: plan.orders.iter().filter(|order| order.fulfilled_at.is_some()).count(),
+        fulfilled: plan
+            .orders
+            .iter()
+            .filter(|order| order.fulfilled_at.is_some())
+            .count(),
         servers: plan.servers.len(),
-        healthy_servers: plan.servers.iter().filter(|server| server.health == Health::Healthy).count(),
+        healthy_servers: plan
+            .servers
+            .iter()
+            .filter(|server| server.health == Health::Healthy)
+            .count(),
         instances: tools().count(),
-        healthy_instances: tools().filter(|tool| tool.health == Health::Healthy).count(),
+        healthy_instances: tools()
+            .filter(|tool| tool.health == Health::Healthy)
+            .count(),
     }
 }

@@ -22,7 +22,12 @@ pub(super) struct ToolView {
 
 impl ToolView {
     fn unknown(waiting: WaitingOn) -> Self {
-        Self { health: Health::Unknown, waiting: vec![waiting], delivered: false, proven: None }
+        Self {
+            health: Health::Unknown,
+            waiting: vec![waiting],
+            delivered: false,
+            proven: None,
+        }
     }
 }
 
@@ -34,22 +39,43 @@ pub(super) fn view_tool(
     tool: &ToolDesired,
     slice: Option<&Slice>,
 ) -> ToolView {
-    let nothing = ToolView { health: Health::Unknown, waiting: Vec::new(), delivered: false, proven: None };
+    let nothing = ToolView {
+        health: Health::Unknown,
+        waiting: Vec::new(),
+        delivered: false,
+        proven: None,
+    };
     let Some(server) = server else { return nothing };
-    let Some(document) = customer.desired.servers.get(server) else { return nothing };
+    let Some(document) = customer.desired.servers.get(server) else {
+        return nothing;
+    };
     if document.agent.is_none() {
-        return ToolView::unknown(WaitingOn::AgentKeys { server: server.clone() });
+        return ToolView::unknown(WaitingOn::AgentKeys {
+            server: server.clone(),
+        });
     }
     let Some(seen) = customer.seen(server) else {
-        return ToolView::unknown(WaitingOn::FirstContact { server: server.clone() });
+        return ToolView::unknown(WaitingOn::FirstContact {
+            server: server.clone(),
+        });
     };
     if let Some(since) = customer.silent_since(seen) {
-        return ToolView::unknown(WaitingOn::AgentSilent { server: server.clone(), since });
+        return ToolView::unknown(WaitingOn::AgentSilent {
+            server: server.clone(),
+            since,
+        });
     }
     let published = customer.published(server);
-    let current = published.filter(|published| slice.is_some_and(|slice| slice.inputs.as_ref() == Some(&published.inputs)));
+    let current = published.filter(|published| {
+        slice.is_some_and(|slice| slice.inputs.as_ref() == Some(&published.inputs))
+    });
     let report = seen.report.as_ref();
-    let delivered = current.is_some_and(|published| report.slice.as_ref().is_some_and(|slice| slice.content == published.content));
+    let delivered = current.is_some_and(|published| {
+        report
+            .slice
+            .as_ref()
+            .is_some_and(|slice| slice.content == published.content)
+    });
     let wanted = tool.document.wanted_state();
     let health = |report: &InstanceReport| match (wanted, report.phase) {
         (State::Running, InstancePhase::Stopped) => Health::Progressing,
@@ -57,61 +83,126 @@ pub(super) fn view_tool(
     };
     if !delivered {
         let waiting = undelivered(server, seen, published, slice);
-        let health = report.instances.get(instance).map_or(Health::Progressing, health);
-        return ToolView { health, waiting: vec![waiting], delivered, proven: None };
+        let health = report
+            .instances
+            .get(instance)
+            .map_or(Health::Progressing, health);
+        return ToolView {
+            health,
+            waiting: vec![waiting],
+            delivered,
+            proven: None,
+        };
     }
     let Some(report_of_tool) = report.instances.get(instance) else {
-        let waiting = WaitingOn::Convergence { instance: instance.clone(), message: None };
-        return ToolView { health: Health::Progressing, waiting: vec![waiting], delivered, proven: None };
+        let waiting = WaitingOn::Convergence {
+            instance: instance.clone(),
+            message: None,
+        };
+        return ToolView {
+            health: Health::Progressing,
+            waiting: vec![waiting],
+            delivered,
+            proven: None,
+        };
     };
-    let sites_live = tool.hosts.values().all(|host| report.sites.get(host).is_some_and(|site| site.live));
+    let sites_live = tool
+        .hosts
+        .values()
+        .all(|host| report.sites.get(host).is_some_and(|site| site.live));
     let proven = wanted == State::Running
         && report_of_tool.phase == InstancePhase::Healthy
         && sites_live
         && match report_of_tool.smoke {
             SmokeResult::Passed => true,
-            SmokeResult::NotRun => tool.stack.as_ref().is_some_and(|stack| stack.document.smoke.is_none()),
+            SmokeResult::NotRun => tool
+                .stack
+                .as_ref()
+                .is_some_and(|stack| stack.document.smoke.is_none()),
             SmokeResult::Failed { .. } => false,
         };
     let waiting = waiting_of(customer, server, instance, report_of_tool);
     let proven = proven.then_some(seen.received_at);
-    ToolView { health: health(report_of_tool), waiting: waiting.into_iter().collect(), delivered, proven }
+    ToolView {
+        health: health(report_of_tool),
+        waiting: waiting.into_iter().collect(),
+        delivered,
+        proven,
+    }
 }
 
 /// How far an agent's clock may be behind the hub's.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(300);
 
 /// Why the newest slice is not on its server.
-fn undelivered(server: &ServerId, seen: &ServerObservation, published: Option<&Published>, slice: Option<&Slice>) -> WaitingOn {
+fn undelivered(
+    server: &ServerId,
+    seen: &ServerObservation,
+    published: Option<&Published>,
+    slice: Option<&Slice>,
+) -> WaitingOn {
     if let Some(blocked) = slice.and_then(|slice| slice.blocked.clone()) {
         return blocked;
     }
-    let current = published.filter(|published| slice.is_some_and(|slice| slice.inputs.as_ref() == Some(&published.inputs)));
-    let since = current.map(|published| published.at.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN));
-    match seen.refusals.last().filter(|refusal| since.is_some_and(|since| refusal.at >= since)) {
-        Some(refusal) => WaitingOn::SliceRefused { server: server.clone(), reason: refusal.kind, detail: refusal.detail.clone() },
-        None => WaitingOn::SliceDelivery { server: server.clone() },
+    let current = published.filter(|published| {
+        slice.is_some_and(|slice| slice.inputs.as_ref() == Some(&published.inputs))
+    });
+    let since = current.map(|published| {
+        published
+            .at
+            .checked_sub(CLOCK_SKEW)
+            .unwrap_or(Timestamp::MIN)
+    });
+    match seen
+        .refusals
+        .last()
+        .filter(|refusal| since.is_some_and(|since| refusal.at >= since))
+    {
+        Some(refusal) => WaitingOn::SliceRefused {
+            server: server.clone(),
+            reason: refusal.kind,
+            detail: refusal.detail.clone(),
+        },
+        None => WaitingOn::SliceDelivery {
+            server: server.clone(),
+        },
     }
 }
 
-fn waiting_of(customer: &Customer<'_>, server: &ServerId, instance: &InstanceName, report: &InstanceReport) -> Option<WaitingOn> {
+fn waiting_of(
+    customer: &Customer<'_>,
+    server: &ServerId,
+    instance: &InstanceName,
+    report: &InstanceReport,
+) -> Option<WaitingOn> {
     let message = || report.message.clone();
     Some(match (&report.waiting, report.phase) {
         (Some(AgentWait::Window { opens }), _) => {
             customer.wake_at(*opens);
             WaitingOn::Window { opens: *opens }
         }
-        (Some(AgentWait::ObserveOnly), _) => WaitingOn::ObserveOnly { server: server.clone() },
+        (Some(AgentWait::ObserveOnly), _) => WaitingOn::ObserveOnly {
+            server: server.clone(),
+        },
         (Some(AgentWait::Paused { until }), _) => WaitingOn::AgentPaused { until: *until },
         (Some(AgentWait::Retry { .. }), _) | (_, InstancePhase::Failed) => {
-            WaitingOn::AgentFailure { instance: instance.clone(), message: message().unwrap_or_else(|| "no reason given".into()) }
+            WaitingOn::AgentFailure {
+                instance: instance.clone(),
+                message: message().unwrap_or_else(|| "no reason given".into()),
+            }
         }
         (Some(AgentWait::Healthy { service }), _) => {
             let message = message().unwrap_or_else(|| format!("{service} is not healthy yet"));
-            WaitingOn::Convergence { instance: instance.clone(), message: Some(message) }
+            WaitingOn::Convergence {
+                instance: instance.clone(),
+                message: Some(message),
+            }
         }
         (None, InstancePhase::Progressing | InstancePhase::Degraded | InstancePhase::Waiting) => {
-            WaitingOn::Convergence { instance: instance.clone(), message: message() }
+            WaitingOn::Convergence {
+                instance: instance.clone(),
+                message: message(),
+            }
         }
         (None, InstancePhase::Healthy | InstancePhase::Stopped) => return None,
     })

@@ -1,19 +1,18 @@
 //! One order: which decisions it needs, what of it is ready to run, how far it is and why not further.
 
-use super::allocate::{add_ports, choose_server};
+use super::allocate::choose_server;
+use super::choose::{choose, ready};
 use super::customer::{Customer, Placed, Slice, memory_needed};
 use super::health::{ToolView, view_tool};
 use crate::decision::{Choice, Decision};
-use crate::desired::{OrderDesired, Pinned, ToolDesired};
+use crate::desired::{OrderDesired, ToolDesired};
 use crate::domains::Verdict;
-use crate::slice_input::InstanceInput;
 use crate::status::{Health, OrderStatus, Phase, ToolStatus};
 use crate::waiting::WaitingOn;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use tenantry_schema::document::{Automation, DomainClaim, Fulfilled, Pin, SecretSpec, State, Tool, ToolDecision, WebPorts};
+use tenantry_schema::document::{Automation, DomainClaim, Fulfilled, State};
 use tenantry_schema::id::{InstanceName, OrderId, ServerId, ToolName};
-use tenantry_schema::name::VariableName;
 
 /// An order between its decisions and the state of its server.
 pub(super) struct Draft {
@@ -33,8 +32,17 @@ pub(super) fn plan_order(
     placed: &mut BTreeMap<ServerId, Placed>,
     decisions: &mut Vec<Decision>,
 ) -> Draft {
-    let mut draft = Draft { phase: Phase::PaymentConfirmed, waiting: Vec::new(), server: order.server.clone() };
-    let mut decide = |choice| decisions.push(Decision { order: customer.order_key(id), choice });
+    let mut draft = Draft {
+        phase: Phase::PaymentConfirmed,
+        waiting: Vec::new(),
+        server: order.server.clone(),
+    };
+    let mut decide = |choice| {
+        decisions.push(Decision {
+            order: customer.order_key(id),
+            choice,
+        });
+    };
     let paused = order.document.automation == Automation::Paused;
     if paused {
         draft.waiting.push(WaitingOn::Paused);
@@ -43,10 +51,14 @@ pub(super) fn plan_order(
     match customer.verdict(id, order) {
         Verdict::Holds => {}
         Verdict::Free if paused => {}
-        Verdict::Free => decide(Choice::Domain(DomainClaim { domain: wanted.clone() })),
+        Verdict::Free => decide(Choice::Domain(DomainClaim {
+            domain: wanted.clone(),
+        })),
         Verdict::Taken { domain, holder } => {
             draft.phase = Phase::NeedsAttention;
-            draft.waiting.push(WaitingOn::DomainTaken { domain, holder });
+            draft
+                .waiting
+                .push(WaitingOn::DomainTaken { domain, holder });
             // It holds another one, under which it goes on. Where its very claim is contested it does not.
             if order.claim.as_ref().is_none_or(|claim| claim == wanted) {
                 return draft.hold(order, placed, "the domain belongs to another order");
@@ -56,12 +68,20 @@ pub(super) fn plan_order(
     if paused && (order.claim.is_none() || order.server.is_none()) {
         return draft.hold(order, placed, "the order is paused");
     }
-    let Some(server) = place(customer, id, order, &mut draft, &mut decide) else { return draft };
+    let Some(server) = place(customer, id, order, &mut draft, &mut decide) else {
+        return draft;
+    };
     // Decided in this pass, committed before it counts: nothing of it may run yet.
     let settled = order.claim.is_some() && order.server.is_some();
-    let mut incomplete = order.claim.as_ref() != Some(wanted) && !paused && draft.phase != Phase::NeedsAttention || order.server.is_none();
+    let mut incomplete =
+        order.claim.as_ref() != Some(wanted) && !paused && draft.phase != Phase::NeedsAttention
+            || order.server.is_none();
     for (name, tool) in &order.tools {
-        let chosen = if paused { Vec::new() } else { choose(customer, &server, name, tool, &mut draft) };
+        let chosen = if paused {
+            Vec::new()
+        } else {
+            choose(customer, &server, name, tool, &mut draft.waiting)
+        };
         let undecided = !chosen.is_empty();
         chosen.into_iter().for_each(&mut decide);
         incomplete |= undecided;
@@ -74,7 +94,9 @@ pub(super) fn plan_order(
         }
     }
     if incomplete {
-        draft.waiting.push(WaitingOn::Decision { what: "server, versions, ports and secrets".into() });
+        draft.waiting.push(WaitingOn::Decision {
+            what: "server, versions, ports and secrets".into(),
+        });
     }
     draft
 }
@@ -101,11 +123,16 @@ fn place(
     if let Some(server) = &order.server {
         if !customer.desired.servers.contains_key(server) {
             draft.phase = Phase::NeedsAttention;
-            draft.waiting.push(WaitingOn::ServerGone { server: server.clone() });
+            draft.waiting.push(WaitingOn::ServerGone {
+                server: server.clone(),
+            });
             return None;
         }
         if let Some(to) = order.document.server.clone().filter(|to| to != server) {
-            draft.waiting.push(WaitingOn::Move { from: server.clone(), to });
+            draft.waiting.push(WaitingOn::Move {
+                from: server.clone(),
+                to,
+            });
         }
         return Some(server.clone());
     }
@@ -114,7 +141,11 @@ fn place(
         if draft.phase == Phase::PaymentConfirmed {
             draft.phase = Phase::AwaitingServer;
         }
-        let needs = if customer.desired.servers.is_empty() { 0 } else { needs };
+        let needs = if customer.desired.servers.is_empty() {
+            0
+        } else {
+            needs
+        };
         draft.waiting.push(WaitingOn::Server { needs });
         return None;
     };
@@ -125,69 +156,21 @@ fn place(
     Some(server)
 }
 
-/// Decisions that a tool still needs. Empty where there are none, or none can be made.
-fn choose(customer: &Customer<'_>, server: &ServerId, name: &ToolName, tool: &ToolDesired, draft: &mut Draft) -> Vec<Choice> {
-    let (Some(stack), Some(templates)) = (&tool.stack, &tool.templates) else {
-        draft.waiting.push(WaitingOn::StackBroken { tool: name.clone() });
-        return Vec::new();
-    };
-    let mut choices = Vec::new();
-    let mut ports = tool.ports.clone();
-    let first = first_port(customer, server);
-    let fits = add_ports(&mut ports, stack.sites.keys(), first, customer.ports.borrow_mut().entry(server.clone()).or_default());
-    if !fits {
-        draft.waiting.push(WaitingOn::Decision { what: format!("ports for {name}: none is free on {server}") });
-        return Vec::new();
-    }
-    if tool.pin != Some(Pinned { stack: stack.tree, nginx: templates.tree }) || ports != tool.ports {
-        let pin = Pin { tree: stack.tree.to_string(), nginx: templates.tree.to_string() };
-        choices.push(Choice::Tool(name.clone(), ToolDecision { pin, ports }));
-    }
-    let missing: BTreeMap<VariableName, SecretSpec> = missing_secrets(tool);
-    if !missing.is_empty() {
-        choices.push(Choice::Secrets(name.clone(), missing));
-    }
-    choices
-}
-
-fn first_port(customer: &Customer<'_>, server: &ServerId) -> u16 {
-    customer.desired.servers.get(server).map_or_else(|| WebPorts::default().sites, |server| server.web.sites)
-}
-
-fn missing_secrets(tool: &ToolDesired) -> BTreeMap<VariableName, SecretSpec> {
-    let Some(stack) = &tool.stack else { return BTreeMap::new() };
-    let have = tool.secrets.as_ref().map(|file| &file.names);
-    let missing = stack.document.secrets.iter().filter(|(name, _)| !have.is_some_and(|have| have.contains(name.as_str())));
-    missing.map(|(name, spec)| (name.clone(), spec.clone())).collect()
-}
-
-/// The tool as it goes into a slice; none while anything about it is undecided or unknown.
-fn ready(order_id: &OrderId, name: &ToolName, order: &OrderDesired, tool: &ToolDesired) -> Option<InstanceInput> {
-    let (stack, templates) = (tool.stack.clone()?, tool.templates.clone()?);
-    let domain = order.claim.clone()?;
-    let pinned = tool.pin == Some(Pinned { stack: stack.tree, nginx: templates.tree });
-    let complete = pinned && missing_secrets(tool).is_empty() && stack.sites.keys().all(|site| tool.ports.contains_key(site));
-    complete.then(|| InstanceInput {
-        order: order_id.clone(),
-        tool: name.clone(),
-        state: tool.document.wanted_state(),
-        domain,
-        document: Tool { revision: None, enabled: None, state: tool.document.wanted_state(), ..tool.document.clone() },
-        tree: stack.tree,
-        nginx: templates.tree,
-        ports: tool.ports.clone(),
-        hosts: tool.hosts.clone(),
-        secrets: tool.secrets.as_ref().map(|file| file.blob),
-        stack,
-        templates,
-    })
-}
-
 impl Draft {
     /// Ends here. What runs of it already must not vanish from its server's slice because of that.
-    fn hold(self, order: &OrderDesired, placed: &mut BTreeMap<ServerId, Placed>, because: &str) -> Self {
+    fn hold(
+        self,
+        order: &OrderDesired,
+        placed: &mut BTreeMap<ServerId, Placed>,
+        because: &str,
+    ) -> Self {
         let runs = order.tools.values().any(|tool| tool.pin.is_some());
-        if let Some(placed) = self.server.as_ref().filter(|_| runs).and_then(|server| placed.get_mut(server)) {
+        if let Some(placed) = self
+            .server
+            .as_ref()
+            .filter(|_| runs)
+            .and_then(|server| placed.get_mut(server))
+        {
             placed.hold(|| format!("{}: {because}", order.document.domain));
         }
         self
@@ -206,15 +189,33 @@ impl Draft {
         let views: BTreeMap<&ToolName, ToolView> = order
             .tools
             .iter()
-            .map(|(name, tool)| (name, view_tool(customer, self.server.as_ref(), &InstanceName::new(id, name), tool, slice)))
+            .map(|(name, tool)| {
+                (
+                    name,
+                    view_tool(
+                        customer,
+                        self.server.as_ref(),
+                        &InstanceName::new(id, name),
+                        tool,
+                        slice,
+                    ),
+                )
+            })
             .collect();
         let record = record(order, &views);
         if let Some(record) = &record {
-            decisions.push(Decision { order: customer.order_key(id), choice: Choice::Fulfilled(record.clone()) });
+            decisions.push(Decision {
+                order: customer.order_key(id),
+                choice: Choice::Fulfilled(record.clone()),
+            });
         }
         let fulfilled = order.fulfilled.as_ref();
         self.settle_phase(customer, order, &views);
-        let health = views.values().map(|view| view.health).max_by_key(|health| severity(*health)).unwrap_or(Health::Unknown);
+        let health = views
+            .values()
+            .map(|view| view.health)
+            .max_by_key(|health| severity(*health))
+            .unwrap_or(Health::Unknown);
         for view in views.values() {
             for reason in &view.waiting {
                 if !self.waiting.contains(reason) {
@@ -222,8 +223,14 @@ impl Draft {
                 }
             }
         }
-        let web = self.server.as_ref().and_then(|server| customer.desired.servers.get(server)).map(|server| server.web);
-        let suffix = web.filter(|web| web.https != 443).map_or(String::new(), |web| format!(":{}", web.https));
+        let web = self
+            .server
+            .as_ref()
+            .and_then(|server| customer.desired.servers.get(server))
+            .map(|server| server.web);
+        let suffix = web
+            .filter(|web| web.https != 443)
+            .map_or(String::new(), |web| format!(":{}", web.https));
         OrderStatus {
             customer: customer.desired.id.clone(),
             order: id.clone(),
@@ -238,11 +245,22 @@ impl Draft {
                 .iter()
                 .map(|(name, tool)| ToolStatus {
                     tool: name.clone(),
-                    title: tool.stack.as_ref().map_or_else(|| name.to_string(), |stack| stack.document.title.clone()),
+                    title: tool
+                        .stack
+                        .as_ref()
+                        .map_or_else(|| name.to_string(), |stack| stack.document.title.clone()),
                     wanted: tool.document.wanted_state(),
                     health: views.get(name).map_or(Health::Unknown, |view| view.health),
-                    urls: tool.hosts.values().map(|host| format!("https://{host}{suffix}")).collect(),
-                    pin: tool.stack.as_ref().filter(|_| tool.pin.is_some()).map(|stack| stack.tree.short()),
+                    urls: tool
+                        .hosts
+                        .values()
+                        .map(|host| format!("https://{host}{suffix}"))
+                        .collect(),
+                    pin: tool
+                        .stack
+                        .as_ref()
+                        .filter(|_| tool.pin.is_some())
+                        .map(|stack| stack.tree.short()),
                     newer_available: tool.newer_available,
                     fulfilled_at: fulfilled.and_then(|record| record.tools.get(name).copied()),
                 })
@@ -251,24 +269,42 @@ impl Draft {
         }
     }
 
-    fn settle_phase(&mut self, customer: &Customer<'_>, order: &OrderDesired, views: &BTreeMap<&ToolName, ToolView>) {
-        if order.fulfilled.as_ref().is_some_and(|record| record.order.is_some()) {
+    fn settle_phase(
+        &mut self,
+        customer: &Customer<'_>,
+        order: &OrderDesired,
+        views: &BTreeMap<&ToolName, ToolView>,
+    ) {
+        if order
+            .fulfilled
+            .as_ref()
+            .is_some_and(|record| record.order.is_some())
+        {
             self.phase = Phase::Fulfilled;
             return;
         }
         if self.phase != Phase::PaymentConfirmed {
             return;
         }
-        let Some(server) = self.server.as_ref().filter(|_| order.server.is_some()) else { return };
+        let Some(server) = self.server.as_ref().filter(|_| order.server.is_some()) else {
+            return;
+        };
         let begun = customer.seen(server).is_some() || views.values().any(|view| view.delivered);
-        self.phase = if begun { Phase::Provisioning } else { Phase::ServerReady };
+        self.phase = if begun {
+            Phase::Provisioning
+        } else {
+            Phase::ServerReady
+        };
     }
 }
 
 /// The record of first fulfilment, if it has something new to say. Its times are those of the reports that prove it, so that the same
 /// observations give the same record at any time.
 fn record(order: &OrderDesired, views: &BTreeMap<&ToolName, ToolView>) -> Option<Fulfilled> {
-    let mut record = order.fulfilled.clone().unwrap_or(Fulfilled { order: None, tools: BTreeMap::new() });
+    let mut record = order.fulfilled.clone().unwrap_or(Fulfilled {
+        order: None,
+        tools: BTreeMap::new(),
+    });
     let before = record.clone();
     for (name, view) in views {
         if let Some(at) = view.proven.filter(|_| !record.tools.contains_key(*name)) {
@@ -276,8 +312,13 @@ fn record(order: &OrderDesired, views: &BTreeMap<&ToolName, ToolView>) -> Option
         }
     }
     if record.order.is_none() {
-        let wanted = order.tools.iter().filter(|(_, tool)| tool.document.wanted_state() == State::Running);
-        let times: Option<Vec<Timestamp>> = wanted.map(|(name, _)| record.tools.get(name).copied()).collect();
+        let wanted = order
+            .tools
+            .iter()
+            .filter(|(_, tool)| tool.document.wanted_state() == State::Running);
+        let times: Option<Vec<Timestamp>> = wanted
+            .map(|(name, _)| record.tools.get(name).copied())
+            .collect();
         record.order = times.and_then(|times| times.into_iter().max());
     }
     (record != before).then_some(record)

@@ -23,18 +23,34 @@ pub(super) fn plan_server(
     let published = customer.published(id);
     let mut waiting = Vec::new();
     let mut task = None;
-    let mut slice = Slice { inputs: input.map(|(inputs, _)| inputs.clone()), blocked: None };
+    let mut slice = Slice {
+        inputs: input.map(|(inputs, _)| inputs.clone()),
+        blocked: None,
+    };
     if document.agent.is_none() {
         slice.blocked = Some(WaitingOn::AgentKeys { server: id.clone() });
     } else if let Some(because) = held {
-        slice.blocked = Some(WaitingOn::SliceHeld { server: id.clone(), because });
+        slice.blocked = Some(WaitingOn::SliceHeld {
+            server: id.clone(),
+            because,
+        });
     }
-    let current = published.is_some_and(|published| slice.inputs.as_ref() == Some(&published.inputs));
+    let current =
+        published.is_some_and(|published| slice.inputs.as_ref() == Some(&published.inputs));
     if let Some((inputs, input)) = input.filter(|_| !current) {
         slice.blocked = blocked(customer, id, inputs);
         if slice.blocked.is_none() {
-            let because = if published.is_none() { "none was published yet" } else { "what it is made from changed" };
-            task = Some(SliceTask { server: customer.server_key(id), input: input.clone(), inputs: inputs.clone(), because });
+            let because = if published.is_none() {
+                "none was published yet"
+            } else {
+                "what it is made from changed"
+            };
+            task = Some(SliceTask {
+                server: customer.server_key(id),
+                input: input.clone(),
+                inputs: inputs.clone(),
+                because,
+            });
         }
     }
     waiting.extend(slice.blocked.clone());
@@ -42,15 +58,23 @@ pub(super) fn plan_server(
     let report = seen.map(|seen| seen.report.as_ref());
     let silent = seen.and_then(|seen| customer.silent_since(seen));
     match (seen, silent) {
-        (None, _) if document.agent.is_some() => waiting.push(WaitingOn::FirstContact { server: id.clone() }),
-        (_, Some(since)) => waiting.push(WaitingOn::AgentSilent { server: id.clone(), since }),
+        (None, _) if document.agent.is_some() => {
+            waiting.push(WaitingOn::FirstContact { server: id.clone() });
+        }
+        (_, Some(since)) => waiting.push(WaitingOn::AgentSilent {
+            server: id.clone(),
+            since,
+        }),
         _ => {}
     }
     if document.manage == Manage::Observe {
         waiting.push(WaitingOn::ObserveOnly { server: id.clone() });
     }
     let accepted = report.and_then(|report| report.slice.as_ref());
-    let in_sync = current && published.is_some_and(|published| report.is_some_and(|report| report.converged.as_ref() == Some(&published.content)));
+    let in_sync = current
+        && published.is_some_and(|published| {
+            report.is_some_and(|report| report.converged.as_ref() == Some(&published.content))
+        });
     let health = match (report, silent) {
         (None, _) | (_, Some(_)) => Health::Unknown,
         (Some(report), None) => overall(report),
@@ -70,14 +94,19 @@ pub(super) fn plan_server(
         waiting,
         refusals: seen.map(|seen| seen.refusals.clone()).unwrap_or_default(),
         events: seen.map(|seen| seen.events.clone()).unwrap_or_default(),
-        unmanaged: report.map(|report| report.unmanaged.clone()).unwrap_or_default(),
+        unmanaged: report
+            .map(|report| report.unmanaged.clone())
+            .unwrap_or_default(),
     };
     (status, task, slice)
 }
 
 /// Why publishing has to wait after failures, if it has.
 fn blocked(customer: &Customer<'_>, id: &ServerId, inputs: &str) -> Option<WaitingOn> {
-    let Attempt { error, next, .. } = customer.observed.attempts.get(&slice_key(&customer.server_key(id), inputs))?;
+    let Attempt { error, next, .. } = customer
+        .observed
+        .attempts
+        .get(&slice_key(&customer.server_key(id), inputs))?;
     let error = error.clone();
     match next {
         None => Some(WaitingOn::Dead { error }),
@@ -100,8 +129,16 @@ fn overall(report: &Report) -> Health {
         _ => Health::Healthy,
     };
     let sites = report.sites.values().any(|site| !site.live);
-    let start = if sites { Health::Progressing } else { Health::Healthy };
-    report.instances.values().map(|instance| health_of(instance.phase)).fold(start, worst)
+    let start = if sites {
+        Health::Progressing
+    } else {
+        Health::Healthy
+    };
+    report
+        .instances
+        .values()
+        .map(|instance| health_of(instance.phase))
+        .fold(start, worst)
 }
 
 fn instances(report: &Report) -> Vec<InstanceStatus> {
@@ -112,7 +149,10 @@ fn instances(report: &Report) -> Vec<InstanceStatus> {
             name: name.clone(),
             phase: instance.phase,
             waiting: instance.waiting.clone(),
-            message: instance.message.clone().filter(|_| instance.phase != InstancePhase::Healthy),
+            message: instance
+                .message
+                .clone()
+                .filter(|_| instance.phase != InstancePhase::Healthy),
             smoke: instance.smoke.clone(),
             containers: instance.containers.clone(),
         })

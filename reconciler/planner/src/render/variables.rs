@@ -28,14 +28,26 @@ pub fn prefix(site: &SiteName) -> String {
     }
 }
 
-type Variables = (BTreeMap<VariableName, String>, BTreeMap<VariableName, Secret>);
+type Variables = (
+    BTreeMap<VariableName, String>,
+    BTreeMap<VariableName, Secret>,
+);
 
 /// All variables of one instance: plain ones and secret ones.
-pub(super) fn gather(name: &InstanceName, input: &InstanceInput, web: WebPorts, plaintext: &Plaintext) -> Result<Variables, RenderError> {
+pub(super) fn gather(
+    name: &InstanceName,
+    input: &InstanceInput,
+    web: WebPorts,
+    plaintext: &Plaintext,
+) -> Result<Variables, RenderError> {
     let mut plain = BTreeMap::new();
     let mut secret = BTreeMap::new();
     for (parameter, spec) in &input.stack.document.parameters {
-        let value = input.document.parameters.get(parameter).or(spec.default.as_ref());
+        let value = input
+            .document
+            .parameters
+            .get(parameter)
+            .or(spec.default.as_ref());
         plain.insert(parameter.clone(), value.cloned().unwrap_or_default());
     }
     for (variable, value) in &input.document.env {
@@ -44,16 +56,31 @@ pub(super) fn gather(name: &InstanceName, input: &InstanceInput, web: WebPorts, 
                 plain.insert(variable.clone(), text.clone());
             }
             EnvValue::Secret { secret: key } => {
-                let value = plaintext.customer.get(key).ok_or_else(|| missing(name, key))?;
+                let value = plaintext
+                    .customer
+                    .get(key)
+                    .ok_or_else(|| missing(name, key))?;
                 secret.insert(variable.clone(), value.clone());
             }
         }
     }
     for variable in input.stack.document.secrets.keys() {
-        let generated = plaintext.generated.get(name).and_then(|secrets| secrets.get(variable.as_str()));
-        secret.insert(variable.clone(), generated.ok_or_else(|| missing(name, variable.as_str()))?.clone());
+        let generated = plaintext
+            .generated
+            .get(name)
+            .and_then(|secrets| secrets.get(variable.as_str()));
+        secret.insert(
+            variable.clone(),
+            generated
+                .ok_or_else(|| missing(name, variable.as_str()))?
+                .clone(),
+        );
     }
-    let suffix = if web.https == 443 { String::new() } else { format!(":{}", web.https) };
+    let suffix = if web.https == 443 {
+        String::new()
+    } else {
+        format!(":{}", web.https)
+    };
     let mut builtin = vec![("DOMAIN".to_owned(), input.domain.to_string())];
     for (site, host) in &input.hosts {
         let prefix = prefix(site);
@@ -64,12 +91,18 @@ pub(super) fn gather(name: &InstanceName, input: &InstanceInput, web: WebPorts, 
         }
     }
     for (variable, value) in builtin {
-        let variable = VariableName::try_from(variable).map_err(|source| RenderError::Path { instance: name.clone(), source })?;
+        let variable = VariableName::try_from(variable).map_err(|source| RenderError::Path {
+            instance: name.clone(),
+            source,
+        })?;
         plain.insert(variable, value);
     }
     Ok((plain, secret))
 }
 
 fn missing(instance: &InstanceName, name: &str) -> RenderError {
-    RenderError::MissingSecret { instance: instance.clone(), name: name.to_owned() }
+    RenderError::MissingSecret {
+        instance: instance.clone(),
+        name: name.to_owned(),
+    }
 }

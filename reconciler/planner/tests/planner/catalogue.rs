@@ -15,7 +15,10 @@ pub(crate) fn repository() -> PathBuf {
 /// The shipped templates.
 pub(crate) fn templates() -> Templates {
     let text = std::fs::read_to_string(repository().join("nginx/default.conf")).unwrap();
-    let (templates, found) = compile_templates(&NginxFiles { tree: id("nginx"), templates: [("default".to_owned(), text.into())].into() });
+    let (templates, found) = compile_templates(&NginxFiles {
+        tree: id("nginx"),
+        templates: [("default".to_owned(), text.into())].into(),
+    });
     assert_eq!(found, []);
     templates.unwrap()
 }
@@ -35,15 +38,26 @@ pub(crate) fn shipped(tool: &str) -> Arc<CompiledStack> {
     }
     let mut files = BTreeMap::new();
     walk(&repository().join("stacks").join(tool), "", &mut files);
-    let files = StackFiles { tool: tool.try_into().unwrap(), tree: id(tool), files, refused: BTreeMap::new() };
+    let files = StackFiles {
+        tool: tool.try_into().unwrap(),
+        tree: id(tool),
+        files,
+        refused: BTreeMap::new(),
+    };
     let (stack, found) = compile_stack(&files, Some(&templates()));
     assert_eq!(found, []);
     Arc::new(stack.unwrap())
 }
 
 fn small(manifest: &str, compose: &str) -> (Option<CompiledStack>, Vec<u16>) {
-    let files = [("stack.yaml", manifest), ("compose.yaml", compose)].map(|(name, text)| (name.to_owned(), text.as_bytes().into()));
-    let files = StackFiles { tool: "small".try_into().unwrap(), tree: id("small"), files: files.into(), refused: BTreeMap::new() };
+    let files = [("stack.yaml", manifest), ("compose.yaml", compose)]
+        .map(|(name, text)| (name.to_owned(), text.as_bytes().into()));
+    let files = StackFiles {
+        tool: "small".try_into().unwrap(),
+        tree: id("small"),
+        files: files.into(),
+        refused: BTreeMap::new(),
+    };
     let (stack, found) = compile_stack(&files, None);
     (stack, found.iter().map(|found| found.code.0).collect())
 }
@@ -52,17 +66,26 @@ fn small(manifest: &str, compose: &str) -> (Option<CompiledStack>, Vec<u16>) {
 fn the_shipped_stacks_compile() {
     let (html, guestbook) = (shipped("html"), shipped("guestbook"));
     assert!(!html.has_data && guestbook.has_data);
-    assert!(guestbook.variables.contains("DB_PASSWORD"), "used by a top-level secret alone");
+    assert!(
+        guestbook.variables.contains("DB_PASSWORD"),
+        "used by a top-level secret alone"
+    );
 }
 
 #[test]
 fn a_variable_of_a_top_level_secret_or_config_is_used_and_known() {
     for part in ["secrets", "configs"] {
-        let compose = format!("services: {{ a: {{ image: a, {part}: [x] }} }}\n{part}: {{ x: {{ environment: KEY }} }}\n");
+        let compose = format!(
+            "services: {{ a: {{ image: a, {part}: [x] }} }}\n{part}: {{ x: {{ environment: KEY }} }}\n"
+        );
         let (stack, found) = small("title: S\nsecrets: { KEY: {} }\n", &compose);
         assert_eq!(found, [0_u16; 0]);
         assert!(stack.unwrap().variables.contains("KEY"));
-        assert_eq!(small("title: S\n", &compose).1, [202], "without a source it is unset");
+        assert_eq!(
+            small("title: S\n", &compose).1,
+            [202],
+            "without a source it is unset"
+        );
     }
 }
 
@@ -80,15 +103,29 @@ fn values_that_only_fit_one_field_do_not_keep_a_stack_from_compiling() {
 #[test]
 fn the_port_of_a_site_is_its_own() {
     let manifest = "title: S\nsites: { a: { service: web, port: 80 }, b: { service: web, port: 81, host: b } }\n";
-    let compose = |a: &str, b: &str| format!("services: {{ web: {{ image: a, ports: [\"127.0.0.1:${{{a}}}:80\", \"127.0.0.1:${{{b}}}:81\"] }} }}\n");
-    assert_eq!(small(manifest, &compose("SITE_A_PORT", "SITE_B_PORT")).1, [0_u16; 0]);
-    assert_eq!(small(manifest, &compose("SITE_B_PORT", "SITE_A_PORT")).1, [204, 204], "crossed");
+    let compose = |a: &str, b: &str| {
+        format!(
+            "services: {{ web: {{ image: a, ports: [\"127.0.0.1:${{{a}}}:80\", \"127.0.0.1:${{{b}}}:81\"] }} }}\n"
+        )
+    };
+    assert_eq!(
+        small(manifest, &compose("SITE_A_PORT", "SITE_B_PORT")).1,
+        [0_u16; 0]
+    );
+    assert_eq!(
+        small(manifest, &compose("SITE_B_PORT", "SITE_A_PORT")).1,
+        [204, 204],
+        "crossed"
+    );
 }
 
 #[test]
 fn what_an_order_may_set() {
     let compose = "services: { a: { image: a, environment: { A: \"${A:-1}\", P: \"${P}\", S: \"${S}\", D: \"${DOMAIN}\" } } }\n";
-    let (stack, _) = small("title: S\nparameters: { P: { default: x } }\nsecrets: { S: {} }\n", compose);
+    let (stack, _) = small(
+        "title: S\nparameters: { P: { default: x } }\nsecrets: { S: {} }\n",
+        compose,
+    );
     let stack = stack.unwrap();
     assert_eq!(stack.settable(), ["A"]);
     assert!(stack.is_builtin("DOMAIN") && !stack.is_builtin("A"));

@@ -7,14 +7,20 @@ use tenantry_planner::decision::{Choice, Decision};
 use tenantry_planner::inventory::Published;
 use tenantry_planner::plan::CustomerPlan;
 use tenantry_planner::slice_input::SliceInput;
-use tenantry_schema::document::{DomainClaim, Fulfilled, Pin, ServerAssignment, ToolDecision};
+use tenantry_schema::document::{
+    DomainClaim, Fulfilled, Pin, SecretSpec, ServerAssignment, ToolDecision,
+};
 
 const ORDER: &str = "fleet/customers/acme/orders/web.yaml";
 
 /// A running fleet, in which a slice of acme is due.
 fn due() -> (Fleet, Pass) {
     let mut fleet = Fleet::running();
-    fleet.edit(ORDER, "[page, notes]", "{ page: { parameters: { TITLE: New } }, notes: }");
+    fleet.edit(
+        ORDER,
+        "[page, notes]",
+        "{ page: { parameters: { TITLE: New } }, notes: }",
+    );
     let pass = fleet.plan();
     (fleet, pass)
 }
@@ -28,7 +34,10 @@ fn complaints(break_it: impl FnOnce(&mut CustomerPlan)) -> String {
 }
 
 fn decide(part: &mut CustomerPlan, choice: Choice) {
-    let order = tenantry_schema::id::OrderKey { customer: "acme".try_into().unwrap(), order: "web".try_into().unwrap() };
+    let order = tenantry_schema::id::OrderKey {
+        customer: "acme".try_into().unwrap(),
+        order: "web".try_into().unwrap(),
+    };
     part.decisions.push(Decision { order, choice });
 }
 
@@ -45,19 +54,57 @@ fn a_good_plan_is_not_complained_about() {
 
 #[test]
 fn choosing_again() {
-    let server = ServerAssignment { server: "acme-1".try_into().unwrap(), because: "x".into() };
-    assert!(complaints(|part| decide(part, Choice::Server(server))).contains("its server would be chosen again"));
-    let pin = Pin { tree: "0".repeat(40), nginx: "0".repeat(40) };
-    let moved = ToolDecision { pin: pin.clone(), ports: [("site".try_into().unwrap(), 20_009)].into() };
-    assert!(complaints(|part| decide(part, Choice::Tool("page".try_into().unwrap(), moved))).contains("the port of page/site would move"));
-    let taken = ToolDecision { pin, ports: [("site".try_into().unwrap(), 20_000)].into() };
-    assert!(complaints(|part| decide(part, Choice::Tool("jobs".try_into().unwrap(), taken))).contains("port 20000 of acme-1 belongs to"));
-    let again = Choice::Secrets("notes".try_into().unwrap(), [("DB_PASSWORD".try_into().unwrap(), Default::default())].into());
-    assert!(complaints(|part| decide(part, again)).contains("the secret DB_PASSWORD of notes would be generated again"));
-    let empty = Choice::Fulfilled(Fulfilled { order: None, tools: [].into() });
+    let server = ServerAssignment {
+        server: "acme-1".try_into().unwrap(),
+        because: "x".into(),
+    };
+    assert!(
+        complaints(|part| decide(part, Choice::Server(server)))
+            .contains("its server would be chosen again")
+    );
+    let pin = Pin {
+        tree: "0".repeat(40),
+        nginx: "0".repeat(40),
+    };
+    let moved = ToolDecision {
+        pin: pin.clone(),
+        ports: [("site".try_into().unwrap(), 20_009)].into(),
+    };
+    assert!(
+        complaints(|part| decide(part, Choice::Tool("page".try_into().unwrap(), moved)))
+            .contains("the port of page/site would move")
+    );
+    let taken = ToolDecision {
+        pin,
+        ports: [("site".try_into().unwrap(), 20_000)].into(),
+    };
+    assert!(
+        complaints(|part| decide(part, Choice::Tool("jobs".try_into().unwrap(), taken)))
+            .contains("port 20000 of acme-1 belongs to")
+    );
+    let again = Choice::Secrets(
+        "notes".try_into().unwrap(),
+        [("DB_PASSWORD".try_into().unwrap(), SecretSpec::default())].into(),
+    );
+    assert!(
+        complaints(|part| decide(part, again))
+            .contains("the secret DB_PASSWORD of notes would be generated again")
+    );
+    let empty = Choice::Fulfilled(Fulfilled {
+        order: None,
+        tools: [].into(),
+    });
     let said = complaints(|part| decide(part, empty));
-    assert!(said.contains("the record of page would be rewritten") && said.contains("first fulfilment would be rewritten"), "{said}");
-    let domain = || Choice::Domain(DomainClaim { domain: "new.example".try_into().unwrap() });
+    assert!(
+        said.contains("the record of page would be rewritten")
+            && said.contains("first fulfilment would be rewritten"),
+        "{said}"
+    );
+    let domain = || {
+        Choice::Domain(DomainClaim {
+            domain: "new.example".try_into().unwrap(),
+        })
+    };
     let twice = |part: &mut CustomerPlan| {
         decide(part, domain());
         decide(part, domain());
@@ -69,44 +116,110 @@ fn choosing_again() {
 fn domains_of_others() {
     for domain in ["bob.example", "www.bob.example", "b.example"] {
         let mut fleet = Fleet::running();
-        let held = if domain == "b.example" { "x.b.example" } else { "bob.example" };
-        fleet.write("fleet/customers/bob/orders/o.yaml", &format!("plan: pro\ndomain: {held}\n"));
+        let held = if domain == "b.example" {
+            "x.b.example"
+        } else {
+            "bob.example"
+        };
+        fleet.write(
+            "fleet/customers/bob/orders/o.yaml",
+            &format!("plan: pro\ndomain: {held}\n"),
+        );
         fleet.settle();
         let mut pass = fleet.plan();
         let part = Arc::make_mut(pass.plan.customers.get_mut("acme").unwrap());
-        decide(part, Choice::Domain(DomainClaim { domain: domain.try_into().unwrap() }));
+        decide(
+            part,
+            Choice::Domain(DomainClaim {
+                domain: domain.try_into().unwrap(),
+            }),
+        );
         let wrong = check_by_customer(&pass.plan, &pass.desired, &fleet.inventory);
         assert_eq!(wrong.len(), 1, "only the part of acme is wrong");
-        assert_eq!(wrong["acme"], [format!("{domain} would go to acme/web, against bob/o")]);
+        assert_eq!(
+            wrong["acme"],
+            [format!("{domain} would go to acme/web, against bob/o")]
+        );
     }
 }
 
 #[test]
 fn slices_of_others() {
-    let instances = |input: &mut SliceInput, change: &dyn Fn(&mut tenantry_planner::slice_input::InstanceInput)| {
-        input.instances.values_mut().for_each(change);
-    };
+    let instances =
+        |input: &mut SliceInput,
+         change: &dyn Fn(&mut tenantry_planner::slice_input::InstanceInput)| {
+            input.instances.values_mut().for_each(change);
+        };
     let said = complaints(|part| with_input(part, |input| input.server = server_key("bob/s")));
-    assert!(said.contains("a slice for bob/s, planned for customer acme"), "{said}");
+    assert!(
+        said.contains("a slice for bob/s, planned for customer acme"),
+        "{said}"
+    );
     let other: tenantry_schema::key::PublicKeys = {
         let text = files::keys('z');
-        let age = text.split("age: ").nth(1).unwrap().trim_end_matches(" }").to_owned();
-        tenantry_schema::key::PublicKeys { sign: format!("ssh-ed25519 {}", "z".repeat(68)).try_into().unwrap(), age: age.try_into().unwrap() }
+        let age = text
+            .split("age: ")
+            .nth(1)
+            .unwrap()
+            .trim_end_matches(" }")
+            .to_owned();
+        tenantry_schema::key::PublicKeys {
+            sign: format!("ssh-ed25519 {}", "z".repeat(68))
+                .try_into()
+                .unwrap(),
+            age: age.try_into().unwrap(),
+        }
     };
     let said = complaints(|part| with_input(part, |input| input.agent = other.clone()));
-    assert!(said.contains("would be encrypted to another agent"), "{said}");
-    let said = complaints(|part| with_input(part, |input| input.customer_secrets = Some(files::id("of bob"))));
-    assert!(said.contains("would open secrets that are not the customer's"), "{said}");
-    let said = complaints(|part| with_input(part, |input| instances(input, &|one| one.domain = "bob.example".try_into().unwrap())));
-    assert!(said.contains("runs under bob.example, which its order does not hold"), "{said}");
+    assert!(
+        said.contains("would be encrypted to another agent"),
+        "{said}"
+    );
+    let said = complaints(|part| {
+        with_input(part, |input| {
+            input.customer_secrets = Some(files::id("of bob"));
+        });
+    });
+    assert!(
+        said.contains("would open secrets that are not the customer's"),
+        "{said}"
+    );
+    let said = complaints(|part| {
+        with_input(part, |input| {
+            instances(input, &|one| one.domain = "bob.example".try_into().unwrap());
+        });
+    });
+    assert!(
+        said.contains("runs under bob.example, which its order does not hold"),
+        "{said}"
+    );
     let rename = |one: &mut tenantry_planner::slice_input::InstanceInput| {
-        one.hosts.values_mut().for_each(|host| *host = "notacme.example".try_into().unwrap());
+        one.hosts
+            .values_mut()
+            .for_each(|host| *host = "notacme.example".try_into().unwrap());
     };
     let said = complaints(|part| with_input(part, |input| instances(input, &rename)));
-    assert!(said.contains("notacme.example, which is not below acme.example") && said.contains("stands twice"), "{said}");
-    let said = complaints(|part| with_input(part, |input| instances(input, &|one| one.tree = files::id("other"))));
-    assert!(said.contains("would run a version that was not decided"), "{said}");
-    let said = complaints(|part| with_input(part, |input| instances(input, &|one| one.ports.values_mut().for_each(|port| *port = 20_000))));
+    assert!(
+        said.contains("notacme.example, which is not below acme.example")
+            && said.contains("stands twice"),
+        "{said}"
+    );
+    let said = complaints(|part| {
+        with_input(part, |input| {
+            instances(input, &|one| one.tree = files::id("other"));
+        });
+    });
+    assert!(
+        said.contains("would run a version that was not decided"),
+        "{said}"
+    );
+    let said = complaints(|part| {
+        with_input(part, |input| {
+            instances(input, &|one| {
+                one.ports.values_mut().for_each(|port| *port = 20_000);
+            });
+        });
+    });
     assert!(said.contains("port 20000 stands twice"), "{said}");
 }
 
@@ -120,7 +233,18 @@ fn something_that_runs_would_vanish() {
 fn publishing_again() {
     let (mut fleet, pass) = due();
     let task = pass.plan.slices().next().unwrap();
-    let published = Published { inputs: task.inputs.clone(), generation: 1, content: String::new(), at: fleet.now };
-    fleet.inventory.published.insert(task.server.clone(), published);
-    assert_eq!(check(&pass.plan, &pass.desired, &fleet.inventory), ["the slice of acme/acme-1 would be published again"]);
+    let published = Published {
+        inputs: task.inputs.clone(),
+        generation: 1,
+        content: String::new(),
+        at: fleet.now,
+    };
+    fleet
+        .inventory
+        .published
+        .insert(task.server.clone(), published);
+    assert_eq!(
+        check(&pass.plan, &pass.desired, &fleet.inventory),
+        ["the slice of acme/acme-1 would be published again"]
+    );
 }

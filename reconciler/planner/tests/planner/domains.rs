@@ -3,6 +3,7 @@
 use crate::support::Fleet;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use tenantry_planner::decision::Decision;
 use tenantry_planner::domains::{DomainIndex, Verdict};
 use tenantry_schema::id::OrderKey;
 use tenantry_schema::name::DomainName;
@@ -12,9 +13,15 @@ fn fleet(orders: &[(&str, &str, Option<&str>)]) -> Fleet {
     let mut fleet = Fleet::new();
     for (key, wants, holds) in orders {
         let (customer, order) = key.split_once('/').unwrap();
-        fleet.write(&format!("fleet/customers/{customer}/orders/{order}.yaml"), &format!("plan: pro\ndomain: {wants}\n"));
+        fleet.write(
+            &format!("fleet/customers/{customer}/orders/{order}.yaml"),
+            &format!("plan: pro\ndomain: {wants}\n"),
+        );
         if let Some(held) = holds {
-            fleet.write(&format!("fleet/decisions/{customer}/{order}/domain.yaml"), &format!("domain: {held}\n"));
+            fleet.write(
+                &format!("fleet/decisions/{customer}/{order}/domain.yaml"),
+                &format!("domain: {held}\n"),
+            );
         }
     }
     fleet
@@ -22,12 +29,18 @@ fn fleet(orders: &[(&str, &str, Option<&str>)]) -> Fleet {
 
 fn key(text: &str) -> OrderKey {
     let (customer, order) = text.split_once('/').unwrap();
-    OrderKey { customer: customer.try_into().unwrap(), order: order.try_into().unwrap() }
+    OrderKey {
+        customer: customer.try_into().unwrap(),
+        order: order.try_into().unwrap(),
+    }
 }
 
 fn verdicts(orders: &[(&str, &str, Option<&str>)]) -> Vec<String> {
     let desired = fleet(orders).compile();
-    let say = |(order, wants, _): &(&str, &str, Option<&str>)| match desired.domains.verdict(&key(order), &(*wants).try_into().unwrap()) {
+    let say = |(order, wants, _): &(&str, &str, Option<&str>)| match desired
+        .domains
+        .verdict(&key(order), &(*wants).try_into().unwrap())
+    {
         Verdict::Holds => "holds".to_owned(),
         Verdict::Free => "free".to_owned(),
         Verdict::Taken { domain, holder } => format!("{domain} of {holder}"),
@@ -37,42 +50,88 @@ fn verdicts(orders: &[(&str, &str, Option<&str>)]) -> Vec<String> {
 
 #[test]
 fn the_holder_keeps_it() {
-    assert_eq!(verdicts(&[("a/o", "x.example", None), ("b/o", "x.example", Some("x.example"))]), ["x.example of b/o", "holds"]);
+    assert_eq!(
+        verdicts(&[
+            ("a/o", "x.example", None),
+            ("b/o", "x.example", Some("x.example"))
+        ]),
+        ["x.example of b/o", "holds"]
+    );
 }
 
 #[test]
 fn of_two_who_ask_at_once_one_gets_it() {
-    assert_eq!(verdicts(&[("b/o", "x.example", None), ("a/o", "x.example", None)]), ["x.example of a/o", "free"]);
-    assert_eq!(verdicts(&[("a/o", "x.example", None), ("a/p", "x.example", None)]), ["free", "x.example of a/o"]);
+    assert_eq!(
+        verdicts(&[("b/o", "x.example", None), ("a/o", "x.example", None)]),
+        ["x.example of a/o", "free"]
+    );
+    assert_eq!(
+        verdicts(&[("a/o", "x.example", None), ("a/p", "x.example", None)]),
+        ["free", "x.example of a/o"]
+    );
 }
 
 #[test]
 fn nobody_gets_above_or_below_another_customer() {
     let held = ("a/o", "shop.x.example", Some("shop.x.example"));
-    assert_eq!(verdicts(&[held, ("b/o", "x.example", None)])[1], "shop.x.example of a/o");
-    assert_eq!(verdicts(&[held, ("b/o", "a.shop.x.example", None)])[1], "shop.x.example of a/o");
-    assert_eq!(verdicts(&[held, ("b/o", "workshop.x.example", None)])[1], "free", "a neighbour is neither");
-    assert_eq!(verdicts(&[held, ("a/p", "x.example", None)])[1], "free", "one's own");
+    assert_eq!(
+        verdicts(&[held, ("b/o", "x.example", None)])[1],
+        "shop.x.example of a/o"
+    );
+    assert_eq!(
+        verdicts(&[held, ("b/o", "a.shop.x.example", None)])[1],
+        "shop.x.example of a/o"
+    );
+    assert_eq!(
+        verdicts(&[held, ("b/o", "workshop.x.example", None)])[1],
+        "free",
+        "a neighbour is neither"
+    );
+    assert_eq!(
+        verdicts(&[held, ("a/p", "x.example", None)])[1],
+        "free",
+        "one's own"
+    );
 }
 
 #[test]
 fn above_and_below_count_among_those_who_ask_at_once_too() {
-    let asks = [("a/o", "shop.x.example", None), ("b/o", "x.example", None), ("c/o", "blog.x.example", None)];
-    assert_eq!(verdicts(&asks), ["free", "blog.x.example of c/o", "free"], "who is turned away stands in nobody's way");
+    let asks = [
+        ("a/o", "shop.x.example", None),
+        ("b/o", "x.example", None),
+        ("c/o", "blog.x.example", None),
+    ];
+    assert_eq!(
+        verdicts(&asks),
+        ["free", "blog.x.example of c/o", "free"],
+        "who is turned away stands in nobody's way"
+    );
 }
 
 #[test]
 fn an_old_domain_is_kept_until_the_new_one_is_had() {
-    let orders = [("a/o", "new.example", Some("old.example")), ("b/o", "old.example", None)];
+    let orders = [
+        ("a/o", "new.example", Some("old.example")),
+        ("b/o", "old.example", None),
+    ];
     assert_eq!(verdicts(&orders), ["free", "old.example of a/o"]);
 }
 
 #[test]
 fn a_paused_order_keeps_nobody_waiting() {
     let mut fleet = fleet(&[("a/o", "x.example", None), ("b/o", "x.example", None)]);
-    fleet.edit("fleet/customers/a/orders/o.yaml", "plan: pro", "plan: pro\nautomation: paused");
+    fleet.edit(
+        "fleet/customers/a/orders/o.yaml",
+        "plan: pro",
+        "plan: pro\nautomation: paused",
+    );
     let desired = fleet.compile();
-    assert_eq!(desired.domains.verdict(&key("b/o"), &"x.example".try_into().unwrap()), Verdict::Free);
+    assert_eq!(
+        desired
+            .domains
+            .verdict(&key("b/o"), &"x.example".try_into().unwrap()),
+        Verdict::Free
+    );
 }
 
 #[test]
@@ -81,14 +140,24 @@ fn claims_of_customers_who_cannot_be_compiled_are_kept() {
     let kept = [(key("a/o"), "www.x.example".try_into().unwrap())];
     let index = DomainIndex::build_with(desired.customers.values().map(AsRef::as_ref), kept);
     let verdict = index.verdict(&key("b/o"), &"x.example".try_into().unwrap());
-    assert_eq!(verdict, Verdict::Taken { domain: "www.x.example".into(), holder: key("a/o") });
+    assert_eq!(
+        verdict,
+        Verdict::Taken {
+            domain: "www.x.example".into(),
+            holder: key("a/o")
+        }
+    );
 }
 
 #[test]
 fn only_one_of_two_orders_of_one_commit_is_decided() {
-    let mut fleet = fleet(&[("a/o", "x.example", None), ("b/o", "x.example", None), ("c/o", "a.x.example", None)]);
+    let mut fleet = fleet(&[
+        ("a/o", "x.example", None),
+        ("b/o", "x.example", None),
+        ("c/o", "a.x.example", None),
+    ]);
     let plan = fleet.plan().plan;
-    let decided: Vec<String> = plan.decisions().map(|decision| decision.summary()).collect();
+    let decided: Vec<String> = plan.decisions().map(Decision::summary).collect();
     assert_eq!(decided, ["a/o: domain x.example"]);
 }
 

@@ -1,5 +1,10 @@
 //! The pure core from outside: files in, decisions, slices and sentences out. What these tests share is in `support`.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "tests are read more than run"
+)]
 
 mod catalogue;
 mod checker;
@@ -9,3 +14,4 @@ mod properties;
 mod rendering;
 mod scenarios;
 mod support;
+mod versions;

@@ -20,9 +20,17 @@ static HTML: LazyLock<Arc<CompiledStack>> = LazyLock::new(|| shipped("html"));
 static GUESTBOOK: LazyLock<Arc<CompiledStack>> = LazyLock::new(|| shipped("guestbook"));
 static TEMPLATES: LazyLock<Arc<Templates>> = LazyLock::new(|| Arc::new(templates()));
 
-fn instance(stack: &Arc<CompiledStack>, port: u16, document: Tool) -> (InstanceName, InstanceInput) {
+fn instance(
+    stack: &Arc<CompiledStack>,
+    port: u16,
+    document: Tool,
+) -> (InstanceName, InstanceInput) {
     let (order, tool) = ("website".try_into().unwrap(), stack.tool.clone());
-    let host = if tool.as_str() == "html" { "acme.example" } else { "guestbook.acme.example" };
+    let host = if tool.as_str() == "html" {
+        "acme.example"
+    } else {
+        "guestbook.acme.example"
+    };
     let input = InstanceInput {
         state: document.state,
         domain: "acme.example".try_into().unwrap(),
@@ -47,7 +55,10 @@ fn slice(instances: impl IntoIterator<Item = (InstanceName, InstanceInput)>) -> 
         renderer: RENDERER,
         fleet_id: "fleet".try_into().unwrap(),
         server: crate::support::server_key("acme/acme-1"),
-        agent: tenantry_schema::key::PublicKeys { sign: sign.try_into().unwrap(), age: age.try_into().unwrap() },
+        agent: tenantry_schema::key::PublicKeys {
+            sign: sign.try_into().unwrap(),
+            age: age.try_into().unwrap(),
+        },
         manage: tenantry_schema::document::Manage::Full,
         window: Some("Sun 02:00-05:00".to_owned().try_into().unwrap()),
         web: WebPorts::default(),
@@ -57,13 +68,22 @@ fn slice(instances: impl IntoIterator<Item = (InstanceName, InstanceInput)>) -> 
 }
 
 fn with_title(title: &str) -> Tool {
-    Tool { parameters: [("TITLE".try_into().unwrap(), title.to_owned())].into(), ..Tool::default() }
+    Tool {
+        parameters: [("TITLE".try_into().unwrap(), title.to_owned())].into(),
+        ..Tool::default()
+    }
 }
 
 fn generated() -> Plaintext {
-    let name = InstanceName::new(&"website".try_into().unwrap(), &"guestbook".try_into().unwrap());
+    let name = InstanceName::new(
+        &"website".try_into().unwrap(),
+        &"guestbook".try_into().unwrap(),
+    );
     let secrets = [("DB_PASSWORD".to_owned(), Secret::new("hidden".to_owned()))].into();
-    Plaintext { customer: BTreeMap::new(), generated: [(name, secrets)].into() }
+    Plaintext {
+        customer: BTreeMap::new(),
+        generated: [(name, secrets)].into(),
+    }
 }
 
 fn text(rendered: &Rendered, path: &str) -> String {
@@ -72,16 +92,29 @@ fn text(rendered: &Rendered, path: &str) -> String {
 
 #[test]
 fn a_slice_of_the_shipped_stacks() {
-    let headers = [(HeaderName::try_from("X-Robots-Tag").unwrap(), HeaderValue::try_from("noindex").unwrap())];
-    let html = Tool { headers: headers.into(), ..with_title("Acme & Sons") };
-    let input = slice([instance(&HTML, 20_000, html), instance(&GUESTBOOK, 20_001, Tool::default())]);
+    let headers = [(
+        HeaderName::try_from("X-Robots-Tag").unwrap(),
+        HeaderValue::try_from("noindex").unwrap(),
+    )];
+    let html = Tool {
+        headers: headers.into(),
+        ..with_title("Acme & Sons")
+    };
+    let input = slice([
+        instance(&HTML, 20_000, html),
+        instance(&GUESTBOOK, 20_001, Tool::default()),
+    ]);
     let rendered = render(&input, &generated()).unwrap();
     let mut out = String::new();
     for (path, content) in &rendered.files {
         let _ = writeln!(out, "==> {path}\n{}", String::from_utf8_lossy(content));
     }
     for (instance, secrets) in &rendered.secrets {
-        let _ = writeln!(out, "==> secrets of {instance}: {:?}", secrets.keys().map(ToString::to_string).collect::<Vec<_>>());
+        let _ = writeln!(
+            out,
+            "==> secrets of {instance}: {:?}",
+            secrets.keys().map(ToString::to_string).collect::<Vec<_>>()
+        );
     }
     assert!(!out.contains("hidden"));
     assert_snapshot!(out);
@@ -89,30 +122,72 @@ fn a_slice_of_the_shipped_stacks() {
 
 #[test]
 fn other_ports_and_addresses() {
-    let web: WebPorts = serde_json::from_str(r#"{"address":"::1","http":8080,"https":8443}"#).unwrap();
-    let input = SliceInput { web, ..slice([instance(&HTML, 20_000, Tool::default())]) };
+    let web: WebPorts =
+        serde_json::from_str(r#"{"address":"::1","http":8080,"https":8443}"#).unwrap();
+    let input = SliceInput {
+        web,
+        ..slice([instance(&HTML, 20_000, Tool::default())])
+    };
     let rendered = render(&input, &Plaintext::default()).unwrap();
     let site = text(&rendered, "sites/acme.example.conf");
-    assert!(site.contains("listen [::1]:8080;") && site.contains("listen [::1]:8443 ssl"), "{site}");
-    assert!(text(&rendered, "stacks/website-html/.env").contains("SITE_URL='https://acme.example:8443'"));
+    assert!(
+        site.contains("listen [::1]:8080;") && site.contains("listen [::1]:8443 ssl"),
+        "{site}"
+    );
+    assert!(
+        text(&rendered, "stacks/website-html/.env")
+            .contains("SITE_URL='https://acme.example:8443'")
+    );
 }
 
 #[test]
 fn a_stopped_tool_has_no_site_and_keeps_its_files() {
-    let stopped = Tool { state: State::Stopped, ..Tool::default() };
-    let rendered = render(&slice([instance(&HTML, 20_000, stopped)]), &Plaintext::default()).unwrap();
+    let stopped = Tool {
+        state: State::Stopped,
+        ..Tool::default()
+    };
+    let rendered = render(
+        &slice([instance(&HTML, 20_000, stopped)]),
+        &Plaintext::default(),
+    )
+    .unwrap();
     assert!(!rendered.files.contains_key("sites/acme.example.conf"));
-    assert!(rendered.files.contains_key("stacks/website-html/compose.yaml"));
+    assert!(
+        rendered
+            .files
+            .contains_key("stacks/website-html/compose.yaml")
+    );
 }
 
 #[test]
 fn a_missing_secret_is_an_error_that_names_it() {
-    let error = render(&slice([instance(&GUESTBOOK, 20_000, Tool::default())]), &Plaintext::default()).unwrap_err();
+    let error = render(
+        &slice([instance(&GUESTBOOK, 20_000, Tool::default())]),
+        &Plaintext::default(),
+    )
+    .unwrap_err();
     assert!(matches!(error, RenderError::MissingSecret { .. }));
-    assert_eq!(error.to_string(), "website-guestbook: the secret `DB_PASSWORD` has no value");
-    let env = [("LOG".try_into().unwrap(), EnvValue::Secret { secret: "smtp".into() })];
-    let tool = Tool { env: env.into(), ..Tool::default() };
-    assert!(render(&slice([instance(&HTML, 20_000, tool)]), &Plaintext::default()).is_err());
+    assert_eq!(
+        error.to_string(),
+        "website-guestbook: the secret `DB_PASSWORD` has no value"
+    );
+    let env = [(
+        "LOG".try_into().unwrap(),
+        EnvValue::Secret {
+            secret: "smtp".into(),
+        },
+    )];
+    let tool = Tool {
+        env: env.into(),
+        ..Tool::default()
+    };
+    assert!(
+        render(
+            &slice([instance(&HTML, 20_000, tool)]),
+            &Plaintext::default()
+        )
+        .is_err()
+    );
 }
 
 #[test]
@@ -120,7 +195,11 @@ fn the_secrets_file_is_opened_only_where_something_refers_to_it() {
     let mut fleet = Fleet::running();
     fleet.write_secrets("fleet/customers/acme/secrets.yaml", &[("smtp", "s3cret")]);
     assert!(fleet.plan().plan.is_empty());
-    fleet.edit("fleet/customers/acme/orders/web.yaml", "[page, notes]", "{ page: { env: { PASSWORD: { secret: smtp } } }, notes: }");
+    fleet.edit(
+        "fleet/customers/acme/orders/web.yaml",
+        "[page, notes]",
+        "{ page: { env: { PASSWORD: { secret: smtp } } }, notes: }",
+    );
     fleet.settle();
     let rendered = fleet.render("acme/acme-1");
     let secrets = &rendered.secrets[&"web-page".to_owned().try_into().unwrap()];
@@ -143,14 +222,20 @@ fn directives(text: &str) -> Vec<Vec<String>> {
             '"' | '\'' => {
                 let mut word = String::new();
                 while let Some(inside) = chars.next().filter(|inside| *inside != c) {
-                    word.push(if inside == '\\' { chars.next().unwrap_or('\\') } else { inside });
+                    word.push(if inside == '\\' {
+                        chars.next().unwrap_or('\\')
+                    } else {
+                        inside
+                    });
                 }
                 words.push(word);
             }
             c if c.is_whitespace() => {}
             c => {
                 let mut word = String::from(c);
-                while let Some(next) = chars.next_if(|next| !next.is_whitespace() && !";{}".contains(*next)) {
+                while let Some(next) =
+                    chars.next_if(|next| !next.is_whitespace() && !";{}".contains(*next))
+                {
                     word.push(next);
                 }
                 words.push(word);
@@ -162,8 +247,32 @@ fn directives(text: &str) -> Vec<Vec<String>> {
 
 fn hostile() -> impl Strategy<Value = String> {
     let parts = prop::sample::select(vec![
-        "\"", "'", "\\", "\n", "\r", "$", "${HOME}", "$(id)", "{{ 7*7 }}", "{% raw %}", ";", "}", "{", "#", "<script>", "</h1>", "&", "`", " ", "a",
-        "A='x'", "\n#", "\u{2028}", "é", "=", "return 302 http://evil.example;",
+        "\"",
+        "'",
+        "\\",
+        "\n",
+        "\r",
+        "$",
+        "${HOME}",
+        "$(id)",
+        "{{ 7*7 }}",
+        "{% raw %}",
+        ";",
+        "}",
+        "{",
+        "#",
+        "<script>",
+        "</h1>",
+        "&",
+        "`",
+        " ",
+        "a",
+        "A='x'",
+        "\n#",
+        "\u{2028}",
+        "é",
+        "=",
+        "return 302 http://evil.example;",
     ]);
     prop::collection::vec(parts, 0..8).prop_map(|parts| parts.concat())
 }
@@ -213,6 +322,7 @@ proptest! {
 
 #[test]
 fn servers_are_read_with_defaults() {
-    let server: Server = serde_json::from_str(r#"{"provider":"static","address":"192.0.2.1"}"#).unwrap();
+    let server: Server =
+        serde_json::from_str(r#"{"provider":"static","address":"192.0.2.1"}"#).unwrap();
     assert_eq!(server.web, WebPorts::default());
 }

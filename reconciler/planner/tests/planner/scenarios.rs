@@ -1,6 +1,5 @@
 //! Stories of fleets, told in golden files: what is decided, published and waited for, step by step.
 
-use crate::support::compile::tree_of;
 use crate::support::files::{self, keys};
 use crate::support::{Fleet, server_key, show};
 use insta::assert_snapshot;
@@ -14,7 +13,7 @@ use tenantry_schema::wire::{AgentWait, InstancePhase, RefusalKind, SmokeResult};
 const ORDER: &str = "fleet/customers/acme/orders/web.yaml";
 const SERVER: &str = "fleet/customers/acme/servers/acme-1.yaml";
 
-fn story(fleet: &mut Fleet) -> String {
+pub(crate) fn story(fleet: &mut Fleet) -> String {
     let mut out = String::new();
     for (round, plan) in fleet.settle().iter().enumerate() {
         let _ = writeln!(out, "-- round {}\n{}", round + 1, show::both(plan));
@@ -30,7 +29,10 @@ fn phase(plan: &Plan) -> Phase {
 #[test]
 fn a_new_order_becomes_fulfilled() {
     let mut fleet = Fleet::with_acme();
-    fleet.write(ORDER, "plan: pro\ndomain: acme.example\ntools: [page, notes]\n");
+    fleet.write(
+        ORDER,
+        "plan: pro\ndomain: acme.example\ntools: [page, notes]\n",
+    );
     let mut out = story(&mut fleet);
     let mut report = fleet.well("acme/acme-1");
     for instance in report.instances.values_mut() {
@@ -57,8 +59,14 @@ fn no_server() {
 #[test]
 fn the_server_with_most_memory_is_chosen_and_none_is_overfilled() {
     let mut fleet = Fleet::new();
-    fleet.write("fleet/customers/acme/servers/a.yaml", &files::server('a', "memory: 128M\n"));
-    fleet.write("fleet/customers/acme/servers/b.yaml", &files::server('b', "memory: 512M\n"));
+    fleet.write(
+        "fleet/customers/acme/servers/a.yaml",
+        &files::server('a', "memory: 128M\n"),
+    );
+    fleet.write(
+        "fleet/customers/acme/servers/b.yaml",
+        &files::server('b', "memory: 512M\n"),
+    );
     for order in ["o1", "o2", "o3"] {
         let text = format!("plan: pro\ndomain: {order}.example\ntools: [notes]\n");
         fleet.write(&format!("fleet/customers/acme/orders/{order}.yaml"), &text);
@@ -82,7 +90,13 @@ fn a_silent_agent_is_told_of_when_it_is_time() {
     let mut fleet = Fleet::running();
     let plan = fleet.plan().plan;
     let wake = plan.next_wake().unwrap();
-    assert_eq!(wake, fleet.now.checked_add(tenantry_planner::plan::SILENCE).unwrap());
+    assert_eq!(
+        wake,
+        fleet
+            .now
+            .checked_add(tenantry_planner::plan::SILENCE)
+            .unwrap()
+    );
     fleet.now = wake;
     let plan = fleet.plan().plan;
     assert_eq!(plan.next_wake(), None);
@@ -92,15 +106,34 @@ fn a_silent_agent_is_told_of_when_it_is_time() {
 #[test]
 fn a_report_of_one_server_does_not_keep_others_from_being_silent() {
     let mut fleet = Fleet::running();
-    fleet.write("fleet/customers/zed/servers/z.yaml", &files::server('z', ""));
+    fleet.write(
+        "fleet/customers/zed/servers/z.yaml",
+        &files::server('z', ""),
+    );
     fleet.settle();
     fleet.report_all_well("zed/z");
     let mut pass = fleet.plan();
     fleet.pass_time(200);
-    fleet.inventory.servers.get_mut(&server_key("zed/z")).unwrap().received_at = fleet.now;
-    fleet.inventory.servers.get_mut(&server_key("zed/z")).unwrap().revision += 1;
+    fleet
+        .inventory
+        .servers
+        .get_mut(&server_key("zed/z"))
+        .unwrap()
+        .received_at = fleet.now;
+    fleet
+        .inventory
+        .servers
+        .get_mut(&server_key("zed/z"))
+        .unwrap()
+        .revision += 1;
     let mut cache = PlanCache::default();
-    replan(&mut pass.plan, &pass.desired, fleet.observed(), &["zed".try_into().unwrap()], &mut cache);
+    replan(
+        &mut pass.plan,
+        &pass.desired,
+        fleet.observed(),
+        &["zed".try_into().unwrap()],
+        &mut cache,
+    );
     let acme = &pass.plan.customers["acme"];
     assert_eq!(acme.servers[0].health, Health::Unknown);
     assert!(pass.plan.next_wake().unwrap() > fleet.now);
@@ -109,7 +142,11 @@ fn a_report_of_one_server_does_not_keep_others_from_being_silent() {
 #[test]
 fn window_observe_and_pause_of_an_agent() {
     let mut fleet = Fleet::running();
-    fleet.edit(SERVER, "provider: static", "provider: static\nwindow: Sun 02:00-05:00\nmanage: observe");
+    fleet.edit(
+        SERVER,
+        "provider: static",
+        "provider: static\nwindow: Sun 02:00-05:00\nmanage: observe",
+    );
     let mut out = story(&mut fleet);
     let opens: Timestamp = "2026-11-22T02:00:00Z".parse().unwrap();
     let until: Timestamp = "2026-11-21T11:00:00Z".parse().unwrap();
@@ -117,8 +154,13 @@ fn window_observe_and_pause_of_an_agent() {
         AgentWait::Window { opens },
         AgentWait::ObserveOnly,
         AgentWait::Paused { until },
-        AgentWait::Retry { at: until, attempts: 2 },
-        AgentWait::Healthy { service: "db".into() },
+        AgentWait::Retry {
+            at: until,
+            attempts: 2,
+        },
+        AgentWait::Healthy {
+            service: "db".into(),
+        },
     ];
     for wait in waits {
         let mut report = fleet.well("acme/acme-1");
@@ -135,12 +177,23 @@ fn window_observe_and_pause_of_an_agent() {
 #[test]
 fn a_paused_order_decides_nothing_new_and_what_runs_goes_on() {
     let mut fleet = Fleet::with_acme();
-    fleet.write(ORDER, "plan: pro\ndomain: acme.example\nautomation: paused\ntools: [page]\n");
+    fleet.write(
+        ORDER,
+        "plan: pro\ndomain: acme.example\nautomation: paused\ntools: [page]\n",
+    );
     let mut out = story(&mut fleet);
     fleet.edit(ORDER, "automation: paused\n", "");
     fleet.settle();
-    fleet.edit(ORDER, "tools: [page]", "automation: paused\ntools: { page: { parameters: { TITLE: New } }, notes: }");
-    let _ = writeln!(out, "== paused again, with an edit and a new tool\n{}", story(&mut fleet));
+    fleet.edit(
+        ORDER,
+        "tools: [page]",
+        "automation: paused\ntools: { page: { parameters: { TITLE: New } }, notes: }",
+    );
+    let _ = writeln!(
+        out,
+        "== paused again, with an edit and a new tool\n{}",
+        story(&mut fleet)
+    );
     fleet.edit(ORDER, "domain: acme.example", "domain: other.example");
     let _ = writeln!(out, "== and another domain\n{}", story(&mut fleet));
     assert_snapshot!(out);
@@ -149,9 +202,19 @@ fn a_paused_order_decides_nothing_new_and_what_runs_goes_on() {
 #[test]
 fn a_domain_that_is_taken() {
     let mut fleet = Fleet::running();
-    for (customer, domain) in [("bob", "acme.example"), ("cat", "shop.acme.example"), ("dan", "dan.example")] {
-        fleet.write(&format!("fleet/customers/{customer}/servers/s.yaml"), &files::server('b', ""));
-        fleet.write(&format!("fleet/customers/{customer}/orders/o.yaml"), &format!("plan: pro\ndomain: {domain}\ntools: [page]\n"));
+    for (customer, domain) in [
+        ("bob", "acme.example"),
+        ("cat", "shop.acme.example"),
+        ("dan", "dan.example"),
+    ] {
+        fleet.write(
+            &format!("fleet/customers/{customer}/servers/s.yaml"),
+            &files::server('b', ""),
+        );
+        fleet.write(
+            &format!("fleet/customers/{customer}/orders/o.yaml"),
+            &format!("plan: pro\ndomain: {domain}\ntools: [page]\n"),
+        );
     }
     assert_snapshot!(story(&mut fleet));
 }
@@ -159,15 +222,28 @@ fn a_domain_that_is_taken() {
 #[test]
 fn a_running_order_that_wants_a_taken_domain_goes_on_under_its_own() {
     let mut fleet = Fleet::running();
-    fleet.write("fleet/customers/bob/servers/s.yaml", &files::server('b', ""));
-    fleet.write("fleet/customers/bob/orders/o.yaml", "plan: pro\ndomain: bob.example\ntools: [page]\n");
+    fleet.write(
+        "fleet/customers/bob/servers/s.yaml",
+        &files::server('b', ""),
+    );
+    fleet.write(
+        "fleet/customers/bob/orders/o.yaml",
+        "plan: pro\ndomain: bob.example\ntools: [page]\n",
+    );
     fleet.settle();
     fleet.edit(ORDER, "domain: acme.example", "domain: bob.example");
     let mut out = story(&mut fleet);
-    fleet.edit(ORDER, "[page, notes]", "{ page: { parameters: { TITLE: Edited } }, notes: }");
+    fleet.edit(
+        ORDER,
+        "[page, notes]",
+        "{ page: { parameters: { TITLE: Edited } }, notes: }",
+    );
     let plan = fleet.plan().plan;
     assert_eq!(plan.slices().count(), 1, "edits are still followed");
-    assert!(plan.slices().all(|task| task.input.instances.len() == 2), "nothing vanishes");
+    assert!(
+        plan.slices().all(|task| task.input.instances.len() == 2),
+        "nothing vanishes"
+    );
     fleet.edit(ORDER, "domain: bob.example", "domain: free.example");
     let _ = writeln!(out, "== a free one\n{}", story(&mut fleet));
     assert_snapshot!(out);
@@ -178,12 +254,18 @@ fn ports_stay_when_neighbours_come_and_go() {
     let mut fleet = Fleet::running();
     let mut out = String::new();
     for tools in ["[notes]", "[notes, jobs]", "[page, notes, jobs]"] {
-        fleet.write(ORDER, &format!("plan: pro\ndomain: acme.example\ntools: {tools}\n"));
+        fleet.write(
+            ORDER,
+            &format!("plan: pro\ndomain: acme.example\ntools: {tools}\n"),
+        );
         let _ = writeln!(out, "== {tools}\n{}", story(&mut fleet));
     }
     let kept = fleet.files[ORDER].clone();
     fleet.remove(ORDER);
-    fleet.write("fleet/customers/acme/orders/other.yaml", "plan: pro\ndomain: other.example\ntools: [page]\n");
+    fleet.write(
+        "fleet/customers/acme/orders/other.yaml",
+        "plan: pro\ndomain: other.example\ntools: [page]\n",
+    );
     let _ = writeln!(out, "== another order instead\n{}", story(&mut fleet));
     fleet.write(ORDER, &kept);
     let _ = writeln!(out, "== the first one comes back\n{}", story(&mut fleet));
@@ -191,81 +273,12 @@ fn ports_stay_when_neighbours_come_and_go() {
 }
 
 #[test]
-fn a_pin_holds_when_the_stack_changes() {
-    let mut fleet = Fleet::running();
-    fleet.edit("stacks/page/compose.yaml", "nginx:1.30", "nginx:1.31");
-    assert_snapshot!(story(&mut fleet));
-}
-
-#[test]
-fn an_order_that_follows_the_branch_moves_its_pin_and_never_falls_back_further() {
-    let mut fleet = Fleet::running();
-    fleet.edit(ORDER, "[page, notes]", "{ page: { revision: main }, notes: }");
-    assert!(fleet.plan().plan.is_empty(), "it runs the branch's version already");
-    fleet.edit("stacks/page/compose.yaml", "nginx:1.30", "nginx:1.31");
-    let newest = tree_of(&fleet.files, "page").to_string();
-    let out = story(&mut fleet);
-    let decision = "fleet/decisions/acme/web/tools/page.yaml";
-    assert!(fleet.files[decision].contains(&newest));
-    fleet.edit("stacks/page/compose.yaml", "image:", "imaeg:");
-    let plan = fleet.plan().plan;
-    assert!(plan.is_empty(), "a broken stack changes nothing for those who follow it: {}", show::both(&plan));
-    fleet.edit(ORDER, "{ revision: main }", "{}");
-    let plan = fleet.plan().plan;
-    assert!(plan.customers.values().all(|part| part.orders[0].tools[1].pin.as_ref().unwrap() == &newest[..12]));
-    assert_snapshot!(out);
-}
-
-#[test]
-fn a_pin_by_hand() {
-    let mut fleet = Fleet::running();
-    let old = tree_of(&fleet.files, "page").to_string();
-    fleet.edit("stacks/page/compose.yaml", "nginx:1.30", "nginx:1.31");
-    let new = tree_of(&fleet.files, "page").to_string();
-    fleet.edit(ORDER, "[page, notes]", &format!("{{ page: {{ revision: {new} }}, notes: }}"));
-    fleet.settle();
-    assert!(fleet.files["fleet/decisions/acme/web/tools/page.yaml"].contains(&new), "the pin says what runs");
-    fleet.edit(ORDER, &format!("{{ revision: {new} }}"), "");
-    assert!(fleet.plan().plan.is_empty(), "without the pin by hand the decision holds");
-    fleet.edit(ORDER, "page: ", &format!("page: {{ revision: {old} }}"));
-    let rounds = fleet.settle();
-    assert_eq!(rounds.len(), 2);
-    assert!(fleet.files["fleet/decisions/acme/web/tools/page.yaml"].contains(&old));
-}
-
-#[test]
-fn a_newer_stack_with_a_new_secret_and_a_new_site() {
-    let mut fleet = Fleet::running();
-    fleet.edit(ORDER, "[page, notes]", "{ page: , notes: { revision: main } }");
-    fleet.edit("stacks/notes/stack.yaml", "  DB_PASSWORD: {}", "  DB_PASSWORD: {}\n  APP_SECRET: { length: 64 }");
-    fleet.edit("stacks/notes/stack.yaml", "backup:", "  \nbackup:");
-    fleet.edit("stacks/notes/stack.yaml", "  admin:", "  api: { service: app, port: 7070, host: api }\n  admin:");
-    fleet.edit("stacks/notes/compose.yaml", "\"127.0.0.1:${SITE_ADMIN_PORT}:9090\"", "\"127.0.0.1:${SITE_ADMIN_PORT}:9090\", \"127.0.0.1:${SITE_API_PORT}:7070\"");
-    fleet.edit("stacks/notes/compose.yaml", "DB_PASSWORD_FILE:", "APP_SECRET: \"${APP_SECRET}\", DB_PASSWORD_FILE:");
-    let before = fleet.files["fleet/decisions/acme/web/tools/notes.secrets.yaml"].clone();
-    let out = story(&mut fleet);
-    let rendered = fleet.render("acme/acme-1");
-    let secrets = &rendered.secrets[&"web-notes".to_owned().try_into().unwrap()];
-    assert_eq!(secrets.len(), 2);
-    let old = before.lines().find(|line| line.starts_with("DB_PASSWORD")).unwrap();
-    assert!(fleet.files["fleet/decisions/acme/web/tools/notes.secrets.yaml"].contains(old), "what was drawn stays, to the letter");
-    assert_snapshot!(out);
-}
-
-#[test]
-fn a_newer_stack_that_asks_for_more_than_the_order_says_leaves_its_followers_where_they_are() {
-    let mut fleet = Fleet::running();
-    fleet.edit(ORDER, "[page, notes]", "{ page: { revision: main }, notes: }");
-    fleet.edit("stacks/page/stack.yaml", "parameters:", "parameters:\n  OWNER: { description: Who it belongs to }");
-    let plan = fleet.plan().plan;
-    assert!(plan.is_empty(), "{}", show::both(&plan));
-    assert_snapshot!(show::diagnostics(&fleet.diagnostics));
-}
-
-#[test]
 fn another_server_in_the_order_is_no_move() {
     let mut fleet = Fleet::running();
-    fleet.write("fleet/customers/acme/servers/acme-2.yaml", &files::server('b', ""));
+    fleet.write(
+        "fleet/customers/acme/servers/acme-2.yaml",
+        &files::server('b', ""),
+    );
     fleet.edit(ORDER, "plan: pro", "plan: pro\nserver: acme-2");
     assert_snapshot!(story(&mut fleet));
 }
@@ -282,8 +295,14 @@ fn a_broken_stack_on_the_branch() {
     let mut fleet = Fleet::running();
     fleet.edit("stacks/page/compose.yaml", "image:", "imaeg:");
     let mut out = story(&mut fleet);
-    fleet.write("fleet/customers/bob/servers/s.yaml", &files::server('b', ""));
-    fleet.write("fleet/customers/bob/orders/o.yaml", "plan: pro\ndomain: bob.example\ntools: [page, jobs]\n");
+    fleet.write(
+        "fleet/customers/bob/servers/s.yaml",
+        &files::server('b', ""),
+    );
+    fleet.write(
+        "fleet/customers/bob/orders/o.yaml",
+        "plan: pro\ndomain: bob.example\ntools: [page, jobs]\n",
+    );
     let _ = writeln!(out, "== a new order of it\n{}", story(&mut fleet));
     fleet.edit("stacks/page/compose.yaml", "imaeg:", "image:");
     let _ = writeln!(out, "== mended\n{}", story(&mut fleet));
@@ -297,7 +316,10 @@ fn failed_attempts_wait_die_and_are_forgotten_with_what_they_were_made_from() {
     let plan = fleet.plan().plan;
     fleet.act(&plan);
     let due = fleet.plan().plan;
-    let again = fleet.now.checked_add(jiff::SignedDuration::from_secs(60)).unwrap();
+    let again = fleet
+        .now
+        .checked_add(jiff::SignedDuration::from_secs(60))
+        .unwrap();
     fleet.fail(&due, 1, Some(again));
     let mut out = format!("== failed once\n{}", show::both(&fleet.plan().plan));
     assert_eq!(fleet.plan().plan.next_wake(), Some(again));
@@ -305,8 +327,16 @@ fn failed_attempts_wait_die_and_are_forgotten_with_what_they_were_made_from() {
     assert_eq!(fleet.plan().plan.slices().count(), 1, "tried again");
     fleet.fail(&due, 4, None);
     let _ = writeln!(out, "== dead\n{}", show::both(&fleet.plan().plan));
-    fleet.edit(ORDER, "[page, notes, jobs]", "{ page: { parameters: { TITLE: Other } }, notes: , jobs: }");
-    assert_eq!(fleet.plan().plan.slices().count(), 1, "another slice, another attempt");
+    fleet.edit(
+        ORDER,
+        "[page, notes, jobs]",
+        "{ page: { parameters: { TITLE: Other } }, notes: , jobs: }",
+    );
+    assert_eq!(
+        fleet.plan().plan.slices().count(),
+        1,
+        "another slice, another attempt"
+    );
     assert_snapshot!(out);
 }
 
@@ -315,7 +345,11 @@ fn a_refused_slice_is_shown_until_it_is_accepted() {
     let mut fleet = Fleet::running();
     fleet.edit(ORDER, "[page, notes]", "[page, notes, jobs]");
     fleet.settle();
-    fleet.refuse("acme/acme-1", RefusalKind::WrongSigner, "signed by another key");
+    fleet.refuse(
+        "acme/acme-1",
+        RefusalKind::WrongSigner,
+        "signed by another key",
+    );
     let out = show::both(&fleet.plan().plan);
     fleet.report_all_well("acme/acme-1");
     fleet.settle();
@@ -326,7 +360,11 @@ fn a_refused_slice_is_shown_until_it_is_accepted() {
 #[test]
 fn stopping_a_tool_keeps_it_in_the_slice() {
     let mut fleet = Fleet::running();
-    fleet.edit(ORDER, "[page, notes]", "{ page: , notes: { state: stopped } }");
+    fleet.edit(
+        ORDER,
+        "[page, notes]",
+        "{ page: , notes: { state: stopped } }",
+    );
     let mut out = story(&mut fleet);
     fleet.report_all_well("acme/acme-1");
     let _ = writeln!(out, "== stopped\n{}", story(&mut fleet));
@@ -359,20 +397,36 @@ fn fulfilment_is_recorded_once_and_an_old_order_never_falls_back() {
     fleet.settle();
     let later = &fleet.files[path];
     assert_ne!(*later, record);
-    assert!(record.lines().all(|line| later.contains(line)), "{record}\n{later}");
+    assert!(
+        record.lines().all(|line| later.contains(line)),
+        "{record}\n{later}"
+    );
 }
 
 #[test]
 fn a_broken_document_freezes_its_customer_alone() {
     let mut fleet = Fleet::running();
-    fleet.write("fleet/customers/bob/servers/s.yaml", &files::server('b', ""));
-    fleet.write("fleet/customers/bob/orders/o.yaml", "plan: pro\ndomain: bob.example\ntools: [page]\n");
+    fleet.write(
+        "fleet/customers/bob/servers/s.yaml",
+        &files::server('b', ""),
+    );
+    fleet.write(
+        "fleet/customers/bob/orders/o.yaml",
+        "plan: pro\ndomain: bob.example\ntools: [page]\n",
+    );
     fleet.settle();
     fleet.edit(ORDER, "[page, notes]", "{ pgae: }");
-    fleet.edit("fleet/customers/bob/orders/o.yaml", "[page]", "[page, jobs]");
+    fleet.edit(
+        "fleet/customers/bob/orders/o.yaml",
+        "[page]",
+        "[page, jobs]",
+    );
     let plan = fleet.plan().plan;
     assert!(fleet.diagnostics.iter().any(|found| found.code.0 == 107));
-    let who: Vec<String> = plan.decisions().map(|decision| decision.order.to_string()).collect();
+    let who: Vec<String> = plan
+        .decisions()
+        .map(|decision| decision.order.to_string())
+        .collect();
     assert_eq!(who, ["bob/o", "bob/o"]);
     assert_eq!(plan.customers["acme"].orders[0].tools.len(), 2, "as it was");
 }
@@ -381,7 +435,10 @@ fn a_broken_document_freezes_its_customer_alone() {
 fn another_customers_key_is_not_taken_for_an_own_one() {
     let mut fleet = Fleet::running();
     let before = fleet.render("acme/acme-1").secrets;
-    fleet.write(SERVER, &files::server('a', "").replace(&keys('a'), &keys('q')));
+    fleet.write(
+        SERVER,
+        &files::server('a', "").replace(&keys('a'), &keys('q')),
+    );
     let rounds = fleet.settle();
     assert_eq!(rounds.len(), 1, "another agent gets a slice of its own");
     assert_eq!(rounds[0].slices().count(), 1);

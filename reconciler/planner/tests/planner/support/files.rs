@@ -19,7 +19,10 @@ pub(crate) fn keys(letter: char) -> String {
 
 /// A server whose agent is enrolled, with more lines.
 pub(crate) fn server(letter: char, more: &str) -> String {
-    format!("provider: static\naddress: 192.0.2.17\nagent: {}\n{more}", keys(letter))
+    format!(
+        "provider: static\naddress: 192.0.2.17\nagent: {}\n{more}",
+        keys(letter)
+    )
 }
 
 pub(crate) const PAGE: [(&str, &str); 3] = [
@@ -31,7 +34,10 @@ pub(crate) const PAGE: [(&str, &str); 3] = [
         "compose.yaml",
         "services:\n  web:\n    image: nginx:1.30\n    environment:\n      TZ: ${TZ:-UTC}\n      PASSWORD: ${PASSWORD:-}\n    ports:\n      - \"127.0.0.1:${SITE_PORT}:80\"\n    volumes:\n      - ./files/html:/usr/share/nginx/html:ro\n",
     ),
-    ("files/html/index.html.j2", "<h1>{{ TITLE }}</h1>\n<p>{{ SITE_URL }}</p>\n"),
+    (
+        "files/html/index.html.j2",
+        "<h1>{{ TITLE }}</h1>\n<p>{{ SITE_URL }}</p>\n",
+    ),
 ];
 
 pub(crate) const NOTES: [(&str, &str); 2] = [
@@ -46,8 +52,14 @@ pub(crate) const NOTES: [(&str, &str); 2] = [
 ];
 
 pub(crate) const JOBS: [(&str, &str); 2] = [
-    ("stack.yaml", "title: Jobs\nsecrets:\n  TOKEN: { length: 16, alphabet: hex }\n"),
-    ("compose.yaml", "services:\n  worker:\n    image: jobs:1\n    environment: { TOKEN: \"${TOKEN}\", PASSWORD: \"${PASSWORD:-none}\", TZ: \"${TZ:-UTC}\" }\n"),
+    (
+        "stack.yaml",
+        "title: Jobs\nsecrets:\n  TOKEN: { length: 16, alphabet: hex }\n",
+    ),
+    (
+        "compose.yaml",
+        "services:\n  worker:\n    image: jobs:1\n    environment: { TOKEN: \"${TOKEN}\", PASSWORD: \"${PASSWORD:-none}\", TZ: \"${TZ:-UTC}\" }\n",
+    ),
 ];
 
 /// Everything but customers.
@@ -58,10 +70,22 @@ pub(crate) fn base() -> Vec<(&'static str, String)> {
         keys('r')
     );
     let site = "server {\n    listen {{ listen.https }} ssl;\n    server_name {{ host }};\n{%- for name, value in headers | items %}\n    add_header \"{{ name }}\" \"{{ value }}\" always;\n{%- endfor %}\n    client_max_body_size {{ max_body }};\n    ssl_certificate {{ certificate }}/fullchain.pem;\n    location / { proxy_pass http://{{ upstream }}; }\n    # {{ stack }} {{ https_port_suffix }} {{ listen.http }}\n}\n";
-    let mut files = vec![("fleet/hub.yaml", hub), ("nginx/default.conf", site.to_owned())];
-    files.extend([("stacks/page/stack.yaml", PAGE[0].1.to_owned()), ("stacks/page/compose.yaml", PAGE[1].1.to_owned())]);
+    let mut files = vec![
+        ("fleet/hub.yaml", hub),
+        ("nginx/default.conf", site.to_owned()),
+    ];
+    files.extend([
+        ("stacks/page/stack.yaml", PAGE[0].1.to_owned()),
+        ("stacks/page/compose.yaml", PAGE[1].1.to_owned()),
+    ]);
     files.push(("stacks/page/files/html/index.html.j2", PAGE[2].1.to_owned()));
-    files.extend([("stacks/notes/stack.yaml", NOTES[0].1.to_owned()), ("stacks/notes/compose.yaml", NOTES[1].1.to_owned())]);
-    files.extend([("stacks/jobs/stack.yaml", JOBS[0].1.to_owned()), ("stacks/jobs/compose.yaml", JOBS[1].1.to_owned())]);
+    files.extend([
+        ("stacks/notes/stack.yaml", NOTES[0].1.to_owned()),
+        ("stacks/notes/compose.yaml", NOTES[1].1.to_owned()),
+    ]);
+    files.extend([
+        ("stacks/jobs/stack.yaml", JOBS[0].1.to_owned()),
+        ("stacks/jobs/compose.yaml", JOBS[1].1.to_owned()),
+    ]);
     files
 }

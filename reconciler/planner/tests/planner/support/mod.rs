@@ -20,10 +20,14 @@ use tenantry_schema::document::{SecretSpec, State};
 use tenantry_schema::id::ServerKey;
 use tenantry_schema::name::VariableName;
 use tenantry_schema::wire::{
-    HostFacts, InstancePhase, InstanceReport, Refusal, RefusalKind, Report, SiteReport, SliceRef, SmokeResult,
+    HostFacts, InstancePhase, InstanceReport, Refusal, RefusalKind, Report, SiteReport, SliceRef,
+    SmokeResult,
 };
 use tenantry_schema::{Diagnostic, Secret};
-use tenantry_sops::{Change, EncryptOptions, ExposeSecret, Identities, Map, Path, Recipient, Rule, SopsFile, Value, encrypt};
+use tenantry_sops::{
+    Change, EncryptOptions, ExposeSecret, Identities, Map, Path, Recipient, Rule, SopsFile, Value,
+    encrypt,
+};
 
 /// A fleet with everything that a hub knows about it.
 pub(crate) struct Fleet {
@@ -59,7 +63,10 @@ impl Fleet {
         let mut fleet = Self {
             files: BTreeMap::new(),
             compiler: Compiler::default(),
-            keys: Keys { identities: identity.into(), recipient },
+            keys: Keys {
+                identities: identity.into(),
+                recipient,
+            },
             inventory: Inventory::default(),
             attempts: HashMap::new(),
             attempts_revision: 0,
@@ -78,14 +85,20 @@ impl Fleet {
     pub(crate) fn with_acme() -> Self {
         let mut fleet = Self::new();
         fleet.write("fleet/customers/acme/customer.yaml", "language: en\n");
-        fleet.write("fleet/customers/acme/servers/acme-1.yaml", &files::server('a', ""));
+        fleet.write(
+            "fleet/customers/acme/servers/acme-1.yaml",
+            &files::server('a', ""),
+        );
         fleet
     }
 
     /// That customer with an order of both stacks, as far as decisions and slices go.
     pub(crate) fn running() -> Self {
         let mut fleet = Self::with_acme();
-        fleet.write("fleet/customers/acme/orders/web.yaml", "plan: pro\ndomain: acme.example\ntools: [page, notes]\n");
+        fleet.write(
+            "fleet/customers/acme/orders/web.yaml",
+            "plan: pro\ndomain: acme.example\ntools: [page, notes]\n",
+        );
         fleet.settle();
         fleet.report_all_well("acme/acme-1");
         fleet.settle();
@@ -107,12 +120,17 @@ impl Fleet {
     }
 
     pub(crate) fn pass_time(&mut self, seconds: i64) {
-        self.now = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
+        self.now = self
+            .now
+            .checked_add(SignedDuration::from_secs(seconds))
+            .unwrap();
     }
 
     /// Writes a file of secrets.
     pub(crate) fn write_secrets(&mut self, path: &str, values: &[(&str, &str)]) {
-        let map = values.iter().fold(Map::new(), |map, (name, value)| map.with(*name, *value));
+        let map = values
+            .iter()
+            .fold(Map::new(), |map, (name, value)| map.with(*name, *value));
         let text = encrypt(&map, &self.encryption(), &mut rand::rng()).unwrap();
         self.write(path, &text);
     }
@@ -127,7 +145,12 @@ impl Fleet {
     }
 
     pub(crate) fn observed(&self) -> Observed<'_> {
-        Observed { inventory: &self.inventory, attempts: &self.attempts, attempts_revision: self.attempts_revision, now: self.now }
+        Observed {
+            inventory: &self.inventory,
+            attempts: &self.attempts,
+            attempts_revision: self.attempts_revision,
+            now: self.now,
+        }
     }
 
     pub(crate) fn compile(&mut self) -> Desired {
@@ -149,10 +172,20 @@ impl Fleet {
         let cached = plan(&desired, self.observed(), &mut cache);
         let fresh = plan(&desired, self.observed(), &mut PlanCache::default());
         self.cache = cache;
-        assert_eq!(show::everything(&cached), show::everything(&fresh), "the cached plan differs");
+        assert_eq!(
+            show::everything(&cached),
+            show::everything(&fresh),
+            "the cached plan differs"
+        );
         assert_eq!(cached.next_wake(), fresh.next_wake());
-        assert_eq!(check(&cached, &desired, &self.inventory), Vec::<String>::new());
-        Pass { desired, plan: cached }
+        assert_eq!(
+            check(&cached, &desired, &self.inventory),
+            Vec::<String>::new()
+        );
+        Pass {
+            desired,
+            plan: cached,
+        }
     }
 
     /// Does what a plan says: decisions become files, slices are published.
@@ -167,7 +200,9 @@ impl Fleet {
                 content: format!("content of {}", &task.inputs[..8]),
                 at: self.now,
             };
-            self.inventory.published.insert(task.server.clone(), published);
+            self.inventory
+                .published
+                .insert(task.server.clone(), published);
         }
     }
 
@@ -185,20 +220,31 @@ impl Fleet {
         let mut values = Vec::new();
         for name in names.keys() {
             self.drawn += 1;
-            values.push((name.to_string(), format!("generated-for-{}-{}", path.split('/').nth(2).unwrap(), self.drawn)));
+            values.push((
+                name.to_string(),
+                format!(
+                    "generated-for-{}-{}",
+                    path.split('/').nth(2).unwrap(),
+                    self.drawn
+                ),
+            ));
         }
-        match self.files.get(path) {
-            Some(text) => {
-                let set = |(name, value): &(String, String)| Change::Set { path: Path::from(name.as_str()), value: Value::text(value.clone()) };
-                let changes: Vec<_> = values.iter().map(set).collect();
-                let at = self.encryption().last_modified;
-                SopsFile::parse(text).unwrap().edit(&self.keys.identities, &changes, at, &mut rand::rng()).unwrap()
-            }
-            None => {
-                let map = values.iter().fold(Map::new(), |map, (name, value)| map.with(name.as_str(), value.as_str()));
-                encrypt(&map, &self.encryption(), &mut rand::rng()).unwrap()
-            }
-        }
+        let Some(text) = self.files.get(path) else {
+            let map = values.iter().fold(Map::new(), |map, (name, value)| {
+                map.with(name.as_str(), value.as_str())
+            });
+            return encrypt(&map, &self.encryption(), &mut rand::rng()).unwrap();
+        };
+        let set = |(name, value): &(String, String)| Change::Set {
+            path: Path::from(name.as_str()),
+            value: Value::text(value.clone()),
+        };
+        let changes: Vec<_> = values.iter().map(set).collect();
+        let at = self.encryption().last_modified;
+        SopsFile::parse(text)
+            .unwrap()
+            .edit(&self.keys.identities, &changes, at, &mut rand::rng())
+            .unwrap()
     }
 
     /// Plans and acts until nothing is to be done; the plan of each round. It must end soon.
@@ -211,27 +257,55 @@ impl Fleet {
             }
             self.act(&plan);
             rounds.push(plan);
-            assert!(rounds.len() <= 4, "planning does not end: {}", show::actions(rounds.last().unwrap()));
+            assert!(
+                rounds.len() <= 4,
+                "planning does not end: {}",
+                show::actions(rounds.last().unwrap())
+            );
         }
     }
 
     /// The newest slice of a server, rendered with its real secrets.
     pub(crate) fn render(&mut self, server: &str) -> Rendered {
         let pass = self.plan();
-        let inputs = pass.plan.customers.values().flat_map(|part| &part.desired_slices);
-        let input = inputs.into_iter().find(|input| input.server.to_string() == server).expect("a slice").clone();
+        let inputs = pass
+            .plan
+            .customers
+            .values()
+            .flat_map(|part| &part.desired_slices);
+        let input = inputs
+            .into_iter()
+            .find(|input| input.server.to_string() == server)
+            .expect("a slice")
+            .clone();
         render(&input, &self.plaintext(&input)).unwrap()
     }
 
     pub(crate) fn plaintext(&self, input: &SliceInput) -> Plaintext {
         let open = |blob: ObjectId| -> BTreeMap<String, Secret> {
-            let text = self.files.values().find(|text| files::id(text) == blob).expect("a file of that id");
-            let values = SopsFile::parse(text).unwrap().decrypt(&self.keys.identities).unwrap().to_flat_map().unwrap();
-            values.into_iter().map(|(name, value)| (name, Secret::new(value.expose_secret().to_owned()))).collect()
+            let text = self
+                .files
+                .values()
+                .find(|text| files::id(text) == blob)
+                .expect("a file of that id");
+            let values = SopsFile::parse(text)
+                .unwrap()
+                .decrypt(&self.keys.identities)
+                .unwrap()
+                .to_flat_map()
+                .unwrap();
+            values
+                .into_iter()
+                .map(|(name, value)| (name, Secret::new(value.expose_secret().to_owned())))
+                .collect()
         };
         Plaintext {
             customer: input.customer_secrets.map(open).unwrap_or_default(),
-            generated: input.instances.iter().filter_map(|(name, instance)| Some((name.clone(), open(instance.secrets?)))).collect(),
+            generated: input
+                .instances
+                .iter()
+                .filter_map(|(name, instance)| Some((name.clone(), open(instance.secrets?))))
+                .collect(),
         }
     }
 
@@ -262,16 +336,53 @@ impl Fleet {
             unmanaged: Vec::new(),
             refusals: Vec::new(),
             events: Vec::new(),
-            host: HostFacts { memory: 4 << 30, engine: None, engine_reachable: true, web_server_running: true },
+            host: HostFacts {
+                memory: 4 << 30,
+                engine: None,
+                engine_reachable: true,
+                web_server_running: true,
+            },
         };
-        let inputs = pass.plan.customers.values().flat_map(|part| &part.desired_slices);
-        for (name, instance) in inputs.filter(|input| input.server == key).flat_map(|input| &input.instances) {
-            let phase = if instance.state == State::Running { InstancePhase::Healthy } else { InstancePhase::Stopped };
-            let smoke = if instance.stack.document.smoke.is_some() { SmokeResult::Passed } else { SmokeResult::NotRun };
-            let state = InstanceReport { tool: instance.tool.clone(), phase, waiting: None, message: None, smoke, containers: Vec::new() };
+        let inputs = pass
+            .plan
+            .customers
+            .values()
+            .flat_map(|part| &part.desired_slices);
+        for (name, instance) in inputs
+            .filter(|input| input.server == key)
+            .flat_map(|input| &input.instances)
+        {
+            let phase = if instance.state == State::Running {
+                InstancePhase::Healthy
+            } else {
+                InstancePhase::Stopped
+            };
+            let smoke = if instance.stack.document.smoke.is_some() {
+                SmokeResult::Passed
+            } else {
+                SmokeResult::NotRun
+            };
+            let state = InstanceReport {
+                tool: instance.tool.clone(),
+                phase,
+                waiting: None,
+                message: None,
+                smoke,
+                containers: Vec::new(),
+            };
             report.instances.insert(name.clone(), state);
-            let live = SiteReport { live: true, message: None, certificate_expires: None, self_signed: true };
-            report.sites.extend(instance.hosts.values().map(|host| (host.clone(), live.clone())));
+            let live = SiteReport {
+                live: true,
+                message: None,
+                certificate_expires: None,
+                self_signed: true,
+            };
+            report.sites.extend(
+                instance
+                    .hosts
+                    .values()
+                    .map(|host| (host.clone(), live.clone())),
+            );
         }
         report
     }
@@ -283,14 +394,20 @@ impl Fleet {
             revision: before.map_or(0, |before| before.revision) + 1,
             report: Arc::new(report),
             received_at: self.now,
-            refusals: before.map(|before| before.refusals.clone()).unwrap_or_default(),
+            refusals: before
+                .map(|before| before.refusals.clone())
+                .unwrap_or_default(),
             events: Vec::new(),
         };
         self.inventory.servers.insert(key, observation);
     }
 
     pub(crate) fn refuse(&mut self, server: &str, kind: RefusalKind, detail: &str) {
-        let refusal = Refusal { at: self.now, kind, detail: detail.to_owned() };
+        let refusal = Refusal {
+            at: self.now,
+            kind,
+            detail: detail.to_owned(),
+        };
         let seen = self.inventory.servers.get_mut(&server_key(server)).unwrap();
         seen.refusals.push(refusal);
         seen.revision += 1;
@@ -299,13 +416,21 @@ impl Fleet {
     /// An attempt at publishing the slice that is due failed.
     pub(crate) fn fail(&mut self, plan: &Plan, count: u32, next: Option<Timestamp>) {
         let task = plan.slices().next().expect("a slice that is due");
-        let attempt = Attempt { count, error: "disk full".into(), next };
-        self.attempts.insert(slice_key(&task.server, &task.inputs), attempt);
+        let attempt = Attempt {
+            count,
+            error: "disk full".into(),
+            next,
+        };
+        self.attempts
+            .insert(slice_key(&task.server, &task.inputs), attempt);
         self.attempts_revision += 1;
     }
 }
 
 pub(crate) fn server_key(text: &str) -> ServerKey {
     let (customer, server) = text.split_once('/').unwrap();
-    ServerKey { customer: customer.try_into().unwrap(), server: server.try_into().unwrap() }
+    ServerKey {
+        customer: customer.try_into().unwrap(),
+        server: server.try_into().unwrap(),
+    }
 }

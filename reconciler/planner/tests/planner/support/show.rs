@@ -27,9 +27,19 @@ pub(crate) fn actions(plan: &Plan) -> String {
     for task in plan.slices() {
         let _ = writeln!(out, "publish {} ({})", task.server, task.because);
         for (name, instance) in &task.input.instances {
-            let ports: Vec<String> = instance.ports.iter().map(|(site, port)| format!("{site}={port}")).collect();
+            let ports: Vec<String> = instance
+                .ports
+                .iter()
+                .map(|(site, port)| format!("{site}={port}"))
+                .collect();
             let hosts: Vec<String> = instance.hosts.values().map(ToString::to_string).collect();
-            let _ = writeln!(out, "    {name}: {}, {} {}", word(&instance.state), ports.join(" "), hosts.join(" "));
+            let _ = writeln!(
+                out,
+                "    {name}: {}, {} {}",
+                word(&instance.state),
+                ports.join(" "),
+                hosts.join(" ")
+            );
         }
     }
     out
@@ -40,19 +50,48 @@ pub(crate) fn state(plan: &Plan) -> String {
     let mut out = String::new();
     for part in plan.customers.values() {
         for order in &part.orders {
-            let _ = writeln!(out, "order {}/{}: {}, {}", order.customer, order.order, word(&order.phase), word(&order.health));
+            let _ = writeln!(
+                out,
+                "order {}/{}: {}, {}",
+                order.customer,
+                order.order,
+                word(&order.phase),
+                word(&order.health)
+            );
             for tool in &order.tools {
-                let newer = if tool.newer_available { ", newer available" } else { "" };
-                let first = tool.fulfilled_at.map_or(String::new(), |at| format!(", first ran {at}"));
-                let _ = writeln!(out, "    {}: {}, {}{newer}{first}", tool.tool, word(&tool.health), tool.urls.join(" "));
+                let newer = if tool.newer_available {
+                    ", newer available"
+                } else {
+                    ""
+                };
+                let first = tool
+                    .fulfilled_at
+                    .map_or(String::new(), |at| format!(", first ran {at}"));
+                let _ = writeln!(
+                    out,
+                    "    {}: {}, {}{newer}{first}",
+                    tool.tool,
+                    word(&tool.health),
+                    tool.urls.join(" ")
+                );
             }
             for reason in &order.waiting {
                 let _ = writeln!(out, "    waits: {reason}");
             }
         }
         for server in &part.servers {
-            let sync = if server.in_sync { "in sync" } else { "not in sync" };
-            let _ = writeln!(out, "server {}/{}: {}, {sync}", server.customer, server.server, word(&server.health));
+            let sync = if server.in_sync {
+                "in sync"
+            } else {
+                "not in sync"
+            };
+            let _ = writeln!(
+                out,
+                "server {}/{}: {}, {sync}",
+                server.customer,
+                server.server,
+                word(&server.health)
+            );
             for reason in &server.waiting {
                 let _ = writeln!(out, "    waits: {reason}");
             }
@@ -84,7 +123,11 @@ pub(crate) fn everything(plan: &Plan) -> String {
 
 /// Findings, one after the other.
 pub(crate) fn diagnostics(found: &[Diagnostic]) -> String {
-    found.iter().map(Diagnostic::render).collect::<Vec<_>>().join("\n")
+    found
+        .iter()
+        .map(Diagnostic::render)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Ids of objects are shortened: they change with every letter of a test.

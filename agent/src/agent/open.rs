@@ -1,0 +1,118 @@
+//! Putting the agent together from its configuration, and keeping a second one out.
+
+use super::Agent;
+use crate::accept::Gate;
+use crate::config::Config;
+use crate::containers::{Engine, InputsKey, Observer};
+use crate::desired::Surroundings;
+use crate::execute::Hands;
+use crate::files::{FilesError, Root};
+use crate::history::History;
+use crate::host_state::Eyes;
+use crate::keys::{self, KeysError};
+use crate::ledger::LedgerFile;
+use crate::link::LinkError;
+use crate::report::News;
+use crate::secrets::SecretFiles;
+use crate::slices::Slices;
+use crate::smoke;
+use crate::web_server::NginxServer;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use tenantry_schema::Secret;
+use tenantry_wire::KeyError;
+
+/// Why the agent cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The keys of this server.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The keys of hub and recovery.
+    #[error("the configured keys cannot be used")]
+    Trusted(#[from] KeyError),
+    /// A file or folder of its own.
+    #[error("the agent's own files cannot be used")]
+    Files(#[from] FilesError),
+    /// Another agent works on this server.
+    #[error("another tenantry-agent is at work on this server")]
+    Busy,
+    /// Its HTTP clients.
+    #[error("cannot prepare connections")]
+    Http(#[from] reqwest::Error),
+    /// The address of the hub.
+    #[error("cannot prepare the link to the hub")]
+    Link(#[from] LinkError),
+}
+
+/// Held while an agent works on this server.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: std::fs::File,
+}
+
+impl Agent<NginxServer> {
+    /// Puts the agent together. `alone`: nobody else may be at work on this server; not needed for looking only.
+    pub fn open(config: Config, alone: bool) -> Result<Self, AgentError> {
+        let keys = Arc::new(keys::load(&config.keys_folder())?);
+        let lock = if alone {
+            Some(Lock::take(&config)?)
+        } else {
+            None
+        };
+        let (ledger, origin) = LedgerFile::open(Root::private(&config.state)?)?;
+        let secrets = SecretFiles::open(&config.secrets)?;
+        if alone && !secrets.in_memory() {
+            tracing::warn!(folder = %config.secrets.display(), "secret files are not in memory: mount a tmpfs there");
+        }
+        let engine = Engine::at(&config.docker);
+        let key = InputsKey::new(Secret::new(
+            keys.sign.derive("container-inputs/v1").expose().to_vec(),
+        ));
+        let hands = Hands {
+            engine: engine.clone(),
+            live: Root::public(&config.live_folder())?,
+            secrets,
+            ledger: RefCell::new(ledger),
+            web: NginxServer::new(config.nginx.clone()),
+            http: smoke::client()?,
+        };
+        let mut agent = Self {
+            gate: Gate {
+                fleet_id: config.fleet_id.clone(),
+                server: config.server.clone(),
+                trusted: config.trusted()?,
+                identities: keys.age.clone(),
+            },
+            slices: Slices::new(Root::private(&config.state.join("slices"))?),
+            surroundings: Surroundings::new(&config, key),
+            keys,
+            eyes: Eyes::new(Observer::new(engine)),
+            history: History::default(),
+            news: News::default(),
+            desired: None,
+            hands: Rc::new(hands),
+            config,
+            _lock: lock,
+        };
+        agent.remember(&origin);
+        Ok(agent)
+    }
+}
+
+impl Lock {
+    fn take(config: &Config) -> Result<Self, AgentError> {
+        use rustix::fs::{FlockOperation, flock};
+        let root = Root::private(&config.state)?;
+        let path = root.path().join("agent.lock");
+        let open = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path);
+        let file = open.map_err(|error| FilesError::io(path, &error))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| AgentError::Busy)?;
+        Ok(Self { _file: file })
+    }
+}

@@ -1,0 +1,102 @@
+//! What was found so far about one customer, bounded, and what only shows when all orders are seen together.
+
+use super::{Context, order_path};
+use crate::codes;
+use crate::documents::CustomerDocuments;
+use crate::input::locate;
+use std::collections::BTreeMap;
+use tenantry_schema::Diagnostic;
+use tenantry_schema::diagnostic::Place;
+use tenantry_schema::id::{InstanceName, OrderId, ToolName};
+use tenantry_schema::name::DomainName;
+
+/// What was found so far. Bounded: a file of a stranger can hold a hundred thousand mistakes.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub(super) list: Vec<Diagnostic>,
+    /// Every name that the customer's sites want.
+    pub(super) hosts: Vec<(DomainName, OrderId, ToolName)>,
+}
+
+const MAX_FINDINGS: usize = 100;
+
+impl Findings {
+    pub(super) fn full(&self) -> bool {
+        self.list.len() > MAX_FINDINGS
+    }
+
+    pub(super) fn good(&self) -> bool {
+        !self.list.iter().any(Diagnostic::is_error)
+    }
+
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        match self.list.len() {
+            0..MAX_FINDINGS => self.list.push(diagnostic),
+            MAX_FINDINGS => {
+                let place = Place::file(diagnostic.place.file);
+                self.list.push(Diagnostic::error(
+                    codes::MORE,
+                    place,
+                    format!("more is wrong; the first {MAX_FINDINGS} findings are listed"),
+                ));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Two sites of one customer under one name cannot both be served, nor two Compose projects under one name run.
+pub(super) fn names_are_distinct(
+    context: Context<'_>,
+    documents: &CustomerDocuments,
+    findings: &mut Findings,
+) {
+    let mut owners: BTreeMap<DomainName, (OrderId, ToolName)> = BTreeMap::new();
+    for (host, id, name) in std::mem::take(&mut findings.hosts) {
+        if findings.full() {
+            return;
+        }
+        let place = || {
+            locate(
+                context.text_of,
+                &order_path(&documents.id, &id),
+                &["tools", name.as_str()],
+                true,
+            )
+        };
+        if let Some((other_order, other_tool)) = owners.get(&host) {
+            let message = format!(
+                "{name} and {other_tool} of order {other_order} would both answer at {host}"
+            );
+            findings.push(
+                Diagnostic::error(codes::SAME_HOST, place(), message)
+                    .label("second site of that name")
+                    .note("give one of the orders another domain"),
+            );
+        }
+        owners.insert(host, (id, name));
+    }
+    let mut instances: BTreeMap<InstanceName, (&OrderId, &ToolName)> = BTreeMap::new();
+    for (id, order) in &documents.orders {
+        for name in order.tools.keys() {
+            let instance = InstanceName::new(id, name);
+            if let Some((other_order, other_tool)) = instances.get(&instance) {
+                let place = locate(
+                    context.text_of,
+                    &order_path(&documents.id, id),
+                    &["tools", name.as_str()],
+                    true,
+                );
+                let message = format!(
+                    "{name} of this order and {other_tool} of order {other_order} would both be called {instance}"
+                );
+                findings.push(
+                    Diagnostic::error(codes::SAME_INSTANCE, place, message)
+                        .label("second of that name")
+                        .note("give the order another id"),
+                );
+            }
+            instances.insert(instance, (id, name));
+        }
+    }
+}

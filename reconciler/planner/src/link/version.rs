@@ -1,0 +1,179 @@
+//! Which version of a stack an order's tool should run: of its pin, of the branch, or of a revision by hand.
+
+use super::{FOLLOW, Linker, hint};
+use crate::catalogue::{CompiledStack, Templates};
+use crate::codes;
+use crate::desired::Pinned;
+use crate::input::locate;
+use crate::object::ObjectId;
+use std::sync::Arc;
+use tenantry_schema::document::{Automation, Tool, ToolDecision};
+use tenantry_schema::id::ToolName;
+use tenantry_schema::{Diagnostic, Severity};
+
+/// A version of a stack with the templates that go with it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Version {
+    pub(super) stack: Option<Arc<CompiledStack>>,
+    pub(super) templates: Option<Arc<Templates>>,
+}
+
+impl Linker<'_, '_> {
+    /// The trees of a pin.
+    pub(super) fn pin(&mut self, name: &ToolName, decided: &ToolDecision) -> Option<Pinned> {
+        let tree = |text: &str| ObjectId::try_from(text);
+        match (tree(&decided.pin.tree), tree(&decided.pin.nginx)) {
+            (Ok(stack), Ok(nginx)) => Some(Pinned { stack, nginx }),
+            (Err(why), _) | (_, Err(why)) => {
+                let path = format!(
+                    "fleet/decisions/{}/{}/tools/{name}.yaml",
+                    self.documents.id, self.id
+                );
+                let place = locate(self.context.text_of, &path, &["pin"], true);
+                self.findings
+                    .push(Diagnostic::error(codes::BAD_VALUE, place, why.to_string()));
+                None
+            }
+        }
+    }
+
+    /// What should run. Findings about the order's values are those against that version.
+    pub(super) fn version(
+        &mut self,
+        name: &ToolName,
+        document: &Tool,
+        pin: Option<Pinned>,
+    ) -> Version {
+        let catalogue = self.context.catalogue;
+        let pinned = Version {
+            stack: pin.and_then(|pin| catalogue.trees.get(&pin.stack).cloned()),
+            templates: pin.and_then(|pin| catalogue.nginx_trees.get(&pin.nginx).cloned()),
+        };
+        let branch_templates = || catalogue.nginx.clone().or_else(|| pinned.templates.clone());
+        let paused = self.document.automation == Automation::Paused;
+        let revision = document
+            .revision
+            .as_deref()
+            .filter(|revision| *revision != FOLLOW);
+        let by_hand = revision.map(|revision| self.revision(name, revision));
+        let wanted = match (by_hand, pin) {
+            // Nothing moves while an order is paused.
+            (_, Some(_)) if paused => pinned.clone(),
+            (Some(tree), _) if tree.is_some() && tree == pin.map(|pin| pin.stack) => pinned.clone(),
+            (Some(Some(tree)), _) => Version {
+                stack: catalogue.trees.get(&tree).cloned(),
+                templates: branch_templates(),
+            },
+            // It is an error already; the values are looked at all the same.
+            (Some(None), _) => Version {
+                stack: catalogue
+                    .branch
+                    .get(name)
+                    .and_then(|branch| branch.compiled.clone()),
+                templates: None,
+            },
+            (None, Some(_)) if document.revision.is_none() => pinned.clone(),
+            (None, _) => {
+                let branch = catalogue.branch.get(name);
+                if branch.is_none() {
+                    self.unknown_tool(name);
+                }
+                branch
+                    .map(|branch| Version {
+                        stack: branch.compiled.clone(),
+                        templates: branch_templates(),
+                    })
+                    .unwrap_or_default()
+            }
+        };
+        self.fit(name, document, wanted, pinned, revision.is_none())
+    }
+
+    /// `wanted`, or `pinned` where `wanted` is broken or asks for other values than the order has: a change of a stack must not freeze
+    /// those who follow it.
+    fn fit(
+        &mut self,
+        name: &ToolName,
+        document: &Tool,
+        wanted: Version,
+        pinned: Version,
+        follows: bool,
+    ) -> Version {
+        let fallback = pinned.stack.is_some() && pinned.templates.is_some() && follows;
+        let Some(stack) = &wanted.stack else {
+            return if fallback { pinned } else { wanted };
+        };
+        let before = self.findings.list.len();
+        self.check_values(name, document, stack, wanted.templates.as_deref());
+        let moved = pinned
+            .stack
+            .as_ref()
+            .is_some_and(|pinned| pinned.tree != stack.tree);
+        if self.findings.list.len() == before || !fallback || !moved {
+            return wanted;
+        }
+        let found = self.findings.list.split_off(before);
+        if let Some(stack) = &pinned.stack {
+            self.check_values(name, document, stack, pinned.templates.as_deref());
+        }
+        if self.findings.list.len() > before {
+            self.findings.list.truncate(before);
+            self.findings.list.extend(found);
+            return wanted;
+        }
+        let stays = format!("{name} stays at its version until the order fits the newest one");
+        self.findings.list.extend(found.into_iter().map(|finding| {
+            Diagnostic {
+                severity: Severity::Warning,
+                ..finding
+            }
+            .note(stays.clone())
+        }));
+        pinned
+    }
+
+    fn unknown_tool(&mut self, name: &ToolName) {
+        let known = self
+            .context
+            .catalogue
+            .branch
+            .keys()
+            .map(ToString::to_string);
+        let hint = hint(
+            name.as_str(),
+            known,
+            "the catalogue is empty; stacks are folders under stacks/",
+        );
+        self.error(
+            codes::UNKNOWN_TOOL,
+            &["tools", name.as_str()],
+            true,
+            format!("unknown tool `{name}`"),
+            "not in the catalogue",
+            hint,
+        );
+    }
+
+    fn revision(&mut self, name: &ToolName, revision: &str) -> Option<ObjectId> {
+        let tree = self
+            .context
+            .catalogue
+            .revisions
+            .get(&(name.clone(), revision.to_owned()))
+            .copied()
+            .flatten();
+        if tree.is_none() {
+            let message = format!("revision `{revision}` of {name} cannot be found");
+            let note = "write the object id of a commit or of the stack's tree (40 digits), or `main` to follow the branch".to_owned();
+            self.error(
+                codes::UNKNOWN_REVISION,
+                &["tools", name.as_str(), "revision"],
+                false,
+                message,
+                "no such commit or tree",
+                note,
+            );
+        }
+        tree
+    }
+}

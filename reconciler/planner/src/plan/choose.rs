@@ -1,0 +1,124 @@
+//! What is still to be decided about a tool, and the tool as it goes into a slice once nothing is.
+
+use super::allocate::add_ports;
+use super::customer::Customer;
+use crate::decision::Choice;
+use crate::desired::{OrderDesired, Pinned, ToolDesired};
+use crate::slice_input::InstanceInput;
+use crate::waiting::WaitingOn;
+use std::collections::BTreeMap;
+use tenantry_schema::document::{Pin, SecretSpec, Tool, ToolDecision, WebPorts};
+use tenantry_schema::id::{OrderId, ServerId, ToolName};
+use tenantry_schema::name::VariableName;
+
+/// Decisions that a tool still needs. Empty where there are none, or none can be made.
+pub(super) fn choose(
+    customer: &Customer<'_>,
+    server: &ServerId,
+    name: &ToolName,
+    tool: &ToolDesired,
+    waiting: &mut Vec<WaitingOn>,
+) -> Vec<Choice> {
+    let (Some(stack), Some(templates)) = (&tool.stack, &tool.templates) else {
+        waiting.push(WaitingOn::StackBroken { tool: name.clone() });
+        return Vec::new();
+    };
+    let mut choices = Vec::new();
+    let mut ports = tool.ports.clone();
+    let first = first_port(customer, server);
+    let fits = add_ports(
+        &mut ports,
+        stack.sites.keys(),
+        first,
+        customer
+            .ports
+            .borrow_mut()
+            .entry(server.clone())
+            .or_default(),
+    );
+    if !fits {
+        waiting.push(WaitingOn::Decision {
+            what: format!("ports for {name}: none is free on {server}"),
+        });
+        return Vec::new();
+    }
+    if tool.pin
+        != Some(Pinned {
+            stack: stack.tree,
+            nginx: templates.tree,
+        })
+        || ports != tool.ports
+    {
+        let pin = Pin {
+            tree: stack.tree.to_string(),
+            nginx: templates.tree.to_string(),
+        };
+        choices.push(Choice::Tool(name.clone(), ToolDecision { pin, ports }));
+    }
+    let missing: BTreeMap<VariableName, SecretSpec> = missing_secrets(tool);
+    if !missing.is_empty() {
+        choices.push(Choice::Secrets(name.clone(), missing));
+    }
+    choices
+}
+
+fn first_port(customer: &Customer<'_>, server: &ServerId) -> u16 {
+    customer
+        .desired
+        .servers
+        .get(server)
+        .map_or_else(|| WebPorts::default().sites, |server| server.web.sites)
+}
+
+fn missing_secrets(tool: &ToolDesired) -> BTreeMap<VariableName, SecretSpec> {
+    let Some(stack) = &tool.stack else {
+        return BTreeMap::new();
+    };
+    let have = tool.secrets.as_ref().map(|file| &file.names);
+    let missing = stack
+        .document
+        .secrets
+        .iter()
+        .filter(|(name, _)| !have.is_some_and(|have| have.contains(name.as_str())));
+    missing
+        .map(|(name, spec)| (name.clone(), spec.clone()))
+        .collect()
+}
+
+/// The tool as it goes into a slice; none while anything about it is undecided or unknown.
+pub(super) fn ready(
+    order_id: &OrderId,
+    name: &ToolName,
+    order: &OrderDesired,
+    tool: &ToolDesired,
+) -> Option<InstanceInput> {
+    let (stack, templates) = (tool.stack.clone()?, tool.templates.clone()?);
+    let domain = order.claim.clone()?;
+    let pinned = tool.pin
+        == Some(Pinned {
+            stack: stack.tree,
+            nginx: templates.tree,
+        });
+    let complete = pinned
+        && missing_secrets(tool).is_empty()
+        && stack.sites.keys().all(|site| tool.ports.contains_key(site));
+    complete.then(|| InstanceInput {
+        order: order_id.clone(),
+        tool: name.clone(),
+        state: tool.document.wanted_state(),
+        domain,
+        document: Tool {
+            revision: None,
+            enabled: None,
+            state: tool.document.wanted_state(),
+            ..tool.document.clone()
+        },
+        tree: stack.tree,
+        nginx: templates.tree,
+        ports: tool.ports.clone(),
+        hosts: tool.hosts.clone(),
+        secrets: tool.secrets.as_ref().map(|file| file.blob),
+        stack,
+        templates,
+    })
+}
