@@ -7,32 +7,27 @@ pub use open::AgentError;
 
 use crate::accept::{Gate, OfferError, Offered, Slice};
 use crate::config::Config;
-use crate::containers::{Action, Engine, InputsKey, Observer};
+use crate::containers::{Action, Observer};
 use crate::converge::{self, Input, Plan};
 use crate::desired::{Desired, Surroundings};
 use crate::execute::{Hands, sentence};
 use crate::files::{FilesError, Root};
 use crate::history::History;
 use crate::host_state::{Eyes, HostState};
-use crate::keys::{self, Keys, KeysError};
+use crate::keys::Keys;
 use crate::lanes::{self, LaneResult};
-use crate::ledger::{LedgerFile, Origin};
-use crate::link::{Link, LinkError};
+use crate::ledger::Origin;
+use crate::link::Link;
 use crate::outbox::Outbox;
 use crate::report::{self, News};
-use crate::secrets::SecretFiles;
 use crate::slices::Slices;
-use crate::smoke;
 use crate::step::{Lane, Step};
-use crate::web_server::{NginxServer, WebServer};
+use crate::web_server::WebServer;
 use jiff::Timestamp;
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use tenantry_schema::Secret;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::wire::{Event, EventKind, Report, SliceRef};
-use tenantry_wire::KeyError;
 
 /// The agent and all that it remembers.
 #[derive(Debug)]
@@ -49,7 +44,7 @@ pub struct Agent<W> {
     pub news: News,
     desired: Option<Desired>,
     hands: Rc<Hands<W>>,
-    _lock: Option<Lock>,
+    _lock: Option<open::Lock>,
 }
 
 /// One look at the server, and what is to be done.

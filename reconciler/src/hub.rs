@@ -58,9 +58,6 @@ pub enum HubError {
     /// Writing decisions.
     #[error("decisions cannot be written")]
     Decide(#[from] crate::decide::DecideError),
-    /// The plan breaks a promise; nothing was done.
-    #[error("the plan was refused by the checker: {0}")]
-    Checker(String),
     /// Listening.
     #[error("cannot listen at {0}")]
     Listen(String, #[source] std::io::Error),

@@ -21,7 +21,8 @@ use tenantry_planner::domains::DomainIndex;
 use tenantry_planner::status::FrozenScope;
 use tenantry_planner::{Desired, ObjectId};
 use tenantry_schema::Diagnostic;
-use tenantry_schema::id::CustomerId;
+use tenantry_schema::id::{CustomerId, OrderKey};
+use tenantry_schema::name::DomainName;
 
 /// Largest file of the fleet that is read, in bytes.
 pub const MAX_FILE: usize = 1 << 20;
@@ -72,6 +73,8 @@ pub struct Loader {
     catalogues: Catalogues,
     customers: Customers,
     domains: Option<Arc<DomainIndex>>,
+    /// Claims of broken customers that the index was made with.
+    kept: Vec<(OrderKey, DomainName)>,
     last: Option<BTreeMap<CustomerId, Arc<CustomerDesired>>>,
 }
 
@@ -84,6 +87,7 @@ impl Loader {
             catalogues: Catalogues::default(),
             customers: Customers::default(),
             domains: None,
+            kept: Vec::new(),
             last: None,
         }
     }
@@ -120,7 +124,7 @@ impl Loader {
         explain_consequences(&mut found, &outcome.frozen, outcome.customers.len());
         diagnostics.extend(found);
         frozen.extend(outcome.frozen);
-        let domains = self.domain_index(&outcome.customers);
+        let domains = self.domain_index(&outcome.customers, outcome.kept);
         let desired = Desired {
             commit: object_id(commit),
             generation: generation + documents.hub.generation_floor,
@@ -145,8 +149,8 @@ impl Loader {
     }
 
     /// The index of domains: the very one of last time where no order's domain or claim has changed, so that plans made with it stay valid.
-    fn domain_index(&mut self, customers: &BTreeMap<CustomerId, Arc<CustomerDesired>>) -> Arc<DomainIndex> {
-        let same = self.last.as_ref().is_some_and(|last| {
+    fn domain_index(&mut self, customers: &BTreeMap<CustomerId, Arc<CustomerDesired>>, kept: Vec<(OrderKey, DomainName)>) -> Arc<DomainIndex> {
+        let same = self.kept == kept && self.last.as_ref().is_some_and(|last| {
             last.len() == customers.len()
                 && last.iter().zip(customers).all(|((old_id, old), (id, new))| old_id == id && (Arc::ptr_eq(old, new) || same_domains(old, new)))
         });
@@ -154,7 +158,8 @@ impl Loader {
         if let (true, Some(index)) = (same, &self.domains) {
             return index.clone();
         }
-        let index = Arc::new(DomainIndex::build(customers.values().map(AsRef::as_ref)));
+        let index = Arc::new(DomainIndex::build_with(customers.values().map(AsRef::as_ref), kept.clone()));
+        self.kept = kept;
         self.domains = Some(index.clone());
         index
     }

@@ -13,7 +13,7 @@ pub fn digest(data: &[u8]) -> String {
 
 /// Remembers digests of files by their stamps, so that nothing is read that did not change.
 #[derive(Debug, Default)]
-pub struct DigestCache(BTreeMap<PathBuf, (Stamp, Option<String>)>);
+pub struct DigestCache(pub(super) BTreeMap<PathBuf, (Stamp, Option<String>)>);
 
 impl DigestCache {
     /// Digests of all files in `root`, `None` for what is no plain file, cannot be read, or has wrong permissions.

@@ -10,11 +10,13 @@ use crate::store::AuditEntry;
 use crate::web::CurrentSlice;
 use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use tenantry_planner::check::check;
+use tenantry_planner::check::check_by_customer;
 use tenantry_planner::decision::Decision;
 use tenantry_planner::inventory::{Attempt, Published, slice_key};
 use tenantry_planner::plan::SliceTask;
+use tenantry_schema::id::CustomerId;
 
 /// Who signs commits of decisions.
 const AUTHOR: (&str, &str) = ("Tenantry hub", "hub@tenantry.invalid");
@@ -29,66 +31,116 @@ pub(super) struct Acted {
     pub(super) again: bool,
 }
 
+/// What came of decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Committed {
+    /// So many are in the branch.
+    Done(usize),
+    /// The branch is no longer where they were planned: read and plan again.
+    Moved,
+    /// None could be written now.
+    Nothing,
+}
+
+impl Committed {
+    fn count(self) -> usize {
+        match self {
+            Self::Done(count) => count,
+            Self::Moved | Self::Nothing => 0,
+        }
+    }
+}
+
 impl Hub {
     /// Commits decisions if there are any, else publishes slices.
     pub(super) fn act(&mut self, now: Timestamp) -> Result<Acted, HubError> {
         if self.plan.is_empty() {
             return Ok(Acted { did: Done::default(), again: false });
         }
-        self.refuse_broken_plans()?;
+        let refused = self.refused();
         let mut did = Done::default();
         let mut again = false;
-        let decisions: Vec<Decision> = self.plan.decisions().cloned().collect();
+        let decisions: Vec<Decision> = self.plan.decisions().filter(|decision| !refused.contains(&decision.order.customer)).cloned().collect();
         if !decisions.is_empty() && self.commit_again.is_none_or(|(at, _)| at <= now) {
             match self.commit(&decisions, now) {
                 Ok(committed) => {
                     self.commit_again = None;
-                    did.decisions = committed;
-                    again = committed == 0;
+                    again = committed == Committed::Moved;
+                    did.decisions = committed.count();
                 }
                 Err(error) => self.pause_commits(now, &error),
             }
         }
         // Slices that are due now do not wait for decisions of others.
-        let tasks: Vec<SliceTask> = self.plan.slices().cloned().collect();
+        let tasks: Vec<SliceTask> = self.plan.slices().filter(|task| !refused.contains(&task.server.customer)).cloned().collect();
         self.replan_all |= !tasks.is_empty();
         did.slices = self.publish(&tasks, now)?;
         Ok(Acted { did, again })
     }
 
-    /// The checker shares nothing with the planner but the types; what it refuses is not done.
-    fn refuse_broken_plans(&self) -> Result<(), HubError> {
-        let Some(desired) = self.loaded.as_ref().and_then(|loaded| loaded.desired.as_ref()) else { return Ok(()) };
-        match check(&self.plan, desired, &self.inventory).as_slice() {
-            [] => Ok(()),
-            wrong => Err(HubError::Checker(wrong.join("; "))),
+    /// Customers whose part of the plan breaks a promise. The checker shares nothing with the planner but the types; what it refuses is not done.
+    fn refused(&mut self) -> BTreeSet<CustomerId> {
+        let Some(desired) = self.loaded.as_ref().and_then(|loaded| loaded.desired.as_ref()) else { return BTreeSet::new() };
+        let wrong = check_by_customer(&self.plan, desired, &self.inventory);
+        for (customer, promises) in &wrong {
+            let promises = promises.join("; ");
+            tracing::error!(%customer, "the plan was refused by the checker: {promises}");
+            self.source.problem = Some(format!("the plan for customer {customer} was refused by the checker: {promises}"));
         }
+        wrong.into_keys().collect()
     }
 
-    /// Commits decisions on top of the commit that they were planned on. 0 where the branch has moved meanwhile.
-    fn commit(&mut self, decisions: &[Decision], now: Timestamp) -> Result<usize, HubError> {
-        let (Some(identity), Some(Revision { tree, commit: base, .. })) = (&self.identity, self.source.revision) else { return Ok(0) };
-        let Some(desired) = self.loaded.as_ref().and_then(|loaded| loaded.desired.as_ref()) else { return Ok(0) };
-        let decisions: Vec<&Decision> = decisions.iter().collect();
-        let decider = Decider { objects: self.fleet.objects(), tree, head: &desired.head, identity, now };
-        let changes = decider.changes(&decisions, &mut rand::rng())?;
-        let message = decide::message(&decisions);
+    /// Commits decisions on top of the commit that they were planned on. What cannot be written for one customer holds up nobody else (law 11).
+    fn commit(&mut self, decisions: &[Decision], now: Timestamp) -> Result<Committed, HubError> {
+        let (Some(identity), Some(Revision { tree, commit: base, .. })) = (self.identity.clone(), self.source.revision) else {
+            return Ok(Committed::Nothing);
+        };
+        let Some(head) = self.loaded.as_ref().and_then(|loaded| loaded.desired.as_ref()).map(|desired| desired.head.clone()) else {
+            return Ok(Committed::Nothing);
+        };
+        let objects = self.fleet.objects().clone();
+        let decider = Decider { objects: &objects, tree, head: &head, identity: &identity, now };
+        let (mut changes, mut kept) = (Vec::new(), Vec::new());
+        for group in decisions.chunk_by(|a, b| a.order.customer == b.order.customer) {
+            let group: Vec<&Decision> = group.iter().collect();
+            let Some(first) = group.first() else { continue };
+            let key = format!("decide {}", first.path());
+            if self.attempts.get(&key).is_some_and(|attempt| attempt.next.is_none_or(|next| next > now)) {
+                continue;
+            }
+            match decider.changes(&group, &mut rand::rng()) {
+                Ok(written) => {
+                    changes.extend(written);
+                    kept.extend(group);
+                }
+                Err(error) => {
+                    let error = super::chain(&error);
+                    tracing::error!(customer = %first.order.customer, "decisions cannot be written: {error}");
+                    self.source.problem = Some(format!("decisions for customer {} cannot be written: {error}", first.order.customer));
+                    self.count_failure(key, error, now)?;
+                }
+            }
+        }
+        if kept.is_empty() {
+            return Ok(Committed::Nothing);
+        }
+        let message = decide::message(&kept);
         let author = Author::new(AUTHOR.0, AUTHOR.1);
         match self.fleet.commit(base, &changes, &author, &message, now)? {
             Outcome::Committed(id) => {
-                for decision in &decisions {
+                for decision in &kept {
                     tracing::info!(commit = %id, "decided: {}", decision.summary());
                 }
                 self.diary("commit decisions", self.fleet.branch(), Some(id.to_string()), message.trim_end());
-                Ok(decisions.len())
+                Ok(Committed::Done(kept.len()))
             }
             Outcome::Unchanged => {
                 tracing::warn!("decisions are in the branch already; reading it again");
-                Ok(0)
+                Ok(Committed::Moved)
             }
             Outcome::Moved => {
                 tracing::info!("the branch moved while deciding; planning again on top");
-                Ok(0)
+                Ok(Committed::Moved)
             }
         }
     }

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use tenantry_planner::catalogue::Catalogue;
 use tenantry_planner::desired::CustomerDesired;
 use tenantry_planner::documents::{self, CustomerDocuments, HeadDocuments};
-use tenantry_planner::input::CustomerFiles;
+use tenantry_planner::input::{CustomerFiles, SourceFile};
 use tenantry_planner::link::{self, Context};
 use tenantry_planner::status::FrozenScope;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
-use tenantry_schema::id::CustomerId;
+use tenantry_schema::document::{DomainClaim, Kind, classify};
+use tenantry_schema::id::{CustomerId, OrderKey};
+use tenantry_schema::name::DomainName;
 
 /// What became of all customers.
 pub(super) struct Outcome {
@@ -22,6 +24,8 @@ pub(super) struct Outcome {
     pub(super) broken: BTreeSet<CustomerId>,
     pub(super) frozen: Vec<FrozenScope>,
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// Domains that broken customers hold: they stay theirs.
+    pub(super) kept: Vec<(OrderKey, DomainName)>,
 }
 
 /// Keeps what was read and resolved.
@@ -93,12 +97,15 @@ impl Customers {
         gather(objects, catalogues, needed)?;
         let context_key = context_key(head, &catalogues.catalogue());
         self.link(objects, catalogues, head, &context_key, revision)?;
-        let mut outcome = Outcome { customers: BTreeMap::new(), broken: BTreeSet::new(), frozen: Vec::new(), diagnostics: Vec::new() };
-        for id in folders.keys() {
+        let mut outcome = Outcome { customers: BTreeMap::new(), broken: BTreeSet::new(), frozen: Vec::new(), diagnostics: Vec::new(), kept: Vec::new() };
+        for (id, trees) in &folders {
             let Some((_, linked)) = self.known.get(id).and_then(|known| known.linked.as_ref()) else { continue };
             match &linked.desired {
                 Some(desired) => drop(outcome.customers.insert(id.clone(), desired.clone())),
-                None => drop(outcome.broken.insert(id.clone())),
+                None => {
+                    outcome.broken.insert(id.clone());
+                    outcome.kept.extend(claims(objects, id, trees.decisions)?);
+                }
             }
             outcome.frozen.extend(linked.frozen.clone());
             diagnostics.extend(linked.found.iter().cloned());
@@ -180,6 +187,20 @@ fn read(objects: &Objects, id: &CustomerId, trees: Trees) -> Result<Read, GitErr
     }
     let (documents, found) = documents::customer(&CustomerFiles { id: id.clone(), files: list });
     Ok(Read { documents: documents.map(Arc::new), found })
+}
+
+/// Domains that a customer's orders have claimed, as far as those decisions can be read.
+fn claims(objects: &Objects, id: &CustomerId, decisions: Option<Oid>) -> Result<Vec<(OrderKey, DomainName)>, GitError> {
+    let mut list = Vec::new();
+    if let Some(decisions) = decisions {
+        files::below(objects, decisions, &format!("fleet/decisions/{id}"), &mut list)?;
+    }
+    let claim = |file: &SourceFile| {
+        let Kind::DomainClaim(customer, order) = classify(&file.path) else { return None };
+        let claim = documents::read::<DomainClaim>(file, &mut Vec::new())?;
+        Some((OrderKey { customer, order }, claim.domain))
+    };
+    Ok(list.iter().filter_map(claim).collect())
 }
 
 /// Loads the trees that documents refer to into the catalogue.

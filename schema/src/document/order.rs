@@ -72,7 +72,7 @@ pub enum State {
     /// Containers and sites are up.
     #[default]
     Running,
-    /// Containers are stopped, sites answer 503, data stays.
+    /// Containers are stopped, sites are taken down, data stays.
     Stopped,
 }
 
