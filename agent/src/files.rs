@@ -1,8 +1,12 @@
 //! Files beneath one folder: written atomically and durably, never through a link. What is in them is for others to know.
 
 mod digests;
+mod error;
+mod stamp;
 
 pub use digests::{DigestCache, digest};
+pub use error::FilesError;
+pub use stamp::{Access, Stamp};
 
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -14,43 +18,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tenantry_schema::name::RelativePath;
 
-/// Why a file could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum FilesError {
-    /// Something on the way is a link, or a file where a folder must be.
-    #[error("{}: something on the way is a link or not a folder", .0.display())]
-    NotAFolder(PathBuf),
-    /// What is there is no plain file.
-    #[error("{}: not a plain file", .0.display())]
-    NotAFile(PathBuf),
-    /// More bytes than the reader wants.
-    #[error("{}: larger than {limit} bytes", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The most that is wanted.
-        limit: u64,
-    },
-    /// Anything else.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel says.
-        error: Errno,
-    },
-}
-
-impl FilesError {
-    /// From an error of the standard library.
-    pub fn io(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
-        Self::Io {
-            path: path.into(),
-            error: Errno::from_io_error(error).unwrap_or(Errno::IO),
-        }
-    }
-}
-
 /// A folder that nothing is written outside of.
 #[derive(Debug)]
 pub struct Root {
@@ -58,63 +25,6 @@ pub struct Root {
     path: PathBuf,
     file_mode: Mode,
     folder_mode: Mode,
-}
-
-/// What tells two versions of a file apart without reading them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Stamp {
-    inode: u64,
-    size: u64,
-    mode: u32,
-    owner: (u32, u32),
-    changed: (i64, i64),
-}
-
-/// Who may do what with a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Access {
-    /// Permission bits.
-    pub mode: u32,
-    /// Owner; absent: whoever writes it.
-    pub uid: Option<u32>,
-    /// Group; absent: that of whoever writes it.
-    pub gid: Option<u32>,
-}
-
-impl Access {
-    /// For these permission bits, owned by whoever writes it.
-    pub const fn mode(mode: u32) -> Self {
-        Self {
-            mode,
-            uid: None,
-            gid: None,
-        }
-    }
-}
-
-impl Stamp {
-    fn of(stat: &fs::Stat) -> Self {
-        let changed = (stat.st_ctime, stat.st_ctime_nsec as i64);
-        let owner = (stat.st_uid, stat.st_gid);
-        Self {
-            inode: stat.st_ino,
-            size: stat.st_size as u64,
-            mode: stat.st_mode,
-            owner,
-            changed,
-        }
-    }
-
-    /// Whether it is a plain file with this access.
-    pub fn has(&self, access: &Access) -> bool {
-        let own = (
-            rustix::process::geteuid().as_raw(),
-            rustix::process::getegid().as_raw(),
-        );
-        FileType::from_raw_mode(self.mode) == FileType::RegularFile
-            && self.mode & 0o7777 == access.mode
-            && self.owner == (access.uid.unwrap_or(own.0), access.gid.unwrap_or(own.1))
-    }
 }
 
 impl Root {

@@ -287,12 +287,15 @@ fn from_slice_to_https_and_back_after_drift() {
             rig.lab.docker.inspect_volume(&volume).await.is_ok(),
             "the volume stays"
         );
-        stop_nginx(&rig.world);
     });
 }
 
-fn stop_nginx(world: &World) {
-    if let Ok(pid) = std::fs::read_to_string(world.folder.path().join("nginx/nginx.pid")) {
-        let _ = std::process::Command::new("kill").arg(pid.trim()).status();
+impl Drop for Rig {
+    /// Also when a test fails: nginx runs on by itself.
+    fn drop(&mut self) {
+        let pid_file = self.world.folder.path().join("nginx/nginx.pid");
+        if let Ok(pid) = std::fs::read_to_string(pid_file) {
+            let _ = std::process::Command::new("kill").arg(pid.trim()).status();
+        }
     }
 }

@@ -17,7 +17,12 @@ pub struct FleetArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct HubArgs {
     /// Folder for the hub's data: a cache and a diary that may be deleted at any time.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/tenantry", env = "TENANTRY_DATA")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/var/lib/tenantry",
+        env = "TENANTRY_DATA"
+    )]
     pub data: PathBuf,
     /// The hub's age identity file. Without it the hub only observes.
     #[arg(long, value_name = "FILE", env = "TENANTRY_KEY_FILE")]
@@ -25,26 +30,42 @@ pub struct HubArgs {
 }
 
 /// Whether output goes to a terminal that wants colours (<https://no-color.org>).
-#[expect(clippy::disallowed_methods, reason = "this module reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module reads the environment"
+)]
 pub fn wants_colour(is_terminal: bool) -> bool {
     is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// The filter for logs: `TENANTRY_LOG`, in the form of `tracing-subscriber`'s directives; `info` by default.
-#[expect(clippy::disallowed_methods, reason = "this module reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module reads the environment"
+)]
 pub fn log_filter() -> String {
     std::env::var("TENANTRY_LOG").unwrap_or_else(|_| "info".to_owned())
 }
 
 /// The person at the keyboard, for commits made by `init` and `activate`.
-#[expect(clippy::disallowed_methods, reason = "this module reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module reads the environment"
+)]
 pub fn person() -> (String, String) {
     let name = std::env::var("GIT_AUTHOR_NAME").ok();
     let email = std::env::var("GIT_AUTHOR_EMAIL").ok();
     let config = git2::Config::open_default().ok();
-    let setting = |key: &str| config.as_ref().and_then(|config| config.get_string(key).ok());
+    let setting = |key: &str| {
+        config
+            .as_ref()
+            .and_then(|config| config.get_string(key).ok())
+    };
     (
-        name.or_else(|| setting("user.name")).unwrap_or_else(|| "Tenantry".to_owned()),
-        email.or_else(|| setting("user.email")).unwrap_or_else(|| "tenantry@localhost".to_owned()),
+        name.or_else(|| setting("user.name"))
+            .unwrap_or_else(|| "Tenantry".to_owned()),
+        email
+            .or_else(|| setting("user.email"))
+            .unwrap_or_else(|| "tenantry@localhost".to_owned()),
     )
 }

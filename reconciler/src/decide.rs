@@ -11,7 +11,9 @@ use tenantry_planner::decision::{Choice, Decision};
 use tenantry_planner::documents::HeadDocuments;
 use tenantry_schema::document::{Alphabet, SecretSpec};
 use tenantry_schema::name::{RelativePath, VariableName};
-use tenantry_sops::{CreationRules, EncryptOptions, Map, Path, Recipient, Rule, SopsFile, Value, encrypt};
+use tenantry_sops::{
+    CreationRules, EncryptOptions, Map, Path, Recipient, Rule, SopsFile, Value, encrypt,
+};
 
 /// Why decisions cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -52,20 +54,36 @@ pub struct Decider<'a> {
 
 impl Decider<'_> {
     /// The changes of files that write `decisions` down.
-    pub fn changes(&self, decisions: &[&Decision], rng: &mut dyn CryptoRng) -> Result<Vec<Change>, DecideError> {
-        let rules = self.text(".sops.yaml")?.map(|text| CreationRules::parse(&text));
-        let rules = rules.transpose().map_err(|source| DecideError::Sops { path: ".sops.yaml".into(), source })?;
+    pub fn changes(
+        &self,
+        decisions: &[&Decision],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Vec<Change>, DecideError> {
+        let rules = self
+            .text(".sops.yaml")?
+            .map(|text| CreationRules::parse(&text));
+        let rules = rules.transpose().map_err(|source| DecideError::Sops {
+            path: ".sops.yaml".into(),
+            source,
+        })?;
         let mut changes = Vec::new();
         for decision in decisions {
             let path = decision.path();
             let content = match (&decision.choice, decision.content()) {
-                (Choice::Secrets(_, names), _) => self.secrets(&path, names, rules.as_ref(), rng)?,
+                (Choice::Secrets(_, names), _) => {
+                    self.secrets(&path, names, rules.as_ref(), rng)?
+                }
                 (_, Some(content)) => content,
                 (_, None) => continue,
             };
             // Built from ids alone, so it is always a path.
-            let Ok(path) = RelativePath::try_from(path) else { continue };
-            changes.push(Change { path, content: Some(content.into_bytes()) });
+            let Ok(path) = RelativePath::try_from(path) else {
+                continue;
+            };
+            changes.push(Change {
+                path,
+                content: Some(content.into_bytes()),
+            });
         }
         Ok(changes)
     }
@@ -78,18 +96,31 @@ impl Decider<'_> {
         rules: Option<&CreationRules>,
         rng: &mut dyn CryptoRng,
     ) -> Result<String, DecideError> {
-        let failed = |source| DecideError::Sops { path: path.to_owned(), source };
-        let last_modified = tenantry_sops::Timestamp::from_unix(self.now.as_second()).unwrap_or_else(epoch);
+        let failed = |source| DecideError::Sops {
+            path: path.to_owned(),
+            source,
+        };
+        let last_modified =
+            tenantry_sops::Timestamp::from_unix(self.now.as_second()).unwrap_or_else(epoch);
         if let Some(text) = self.text(path)? {
             let file = SopsFile::parse(&text).map_err(failed)?;
             let present: Vec<&str> = file.top_level_keys().collect();
-            let missing = names.iter().filter(|(name, _)| !present.contains(&name.as_str()));
+            let missing = names
+                .iter()
+                .filter(|(name, _)| !present.contains(&name.as_str()));
             let set = |(name, spec): (&VariableName, &SecretSpec)| tenantry_sops::Change::Set {
                 path: Path::from(name.as_str()),
                 value: Value::text(generate(spec, &mut *rng)),
             };
             let changes: Vec<_> = missing.map(set).collect();
-            return file.edit(self.identity.identities(), &changes, last_modified, &mut rand::rng()).map_err(failed);
+            return file
+                .edit(
+                    self.identity.identities(),
+                    &changes,
+                    last_modified,
+                    &mut rand::rng(),
+                )
+                .map_err(failed);
         }
         let mut map = Map::new();
         for (name, spec) in names {
@@ -106,8 +137,12 @@ impl Decider<'_> {
         rules: Option<&CreationRules>,
         last_modified: tenantry_sops::Timestamp,
     ) -> Result<EncryptOptions, tenantry_sops::Error> {
-        let rule = rules.map(|rules| rules.for_path(path)).transpose()?.flatten();
-        let mut recipients: Vec<Recipient> = rule.map(|rule| rule.recipients.clone()).unwrap_or_default();
+        let rule = rules
+            .map(|rules| rules.for_path(path))
+            .transpose()?
+            .flatten();
+        let mut recipients: Vec<Recipient> =
+            rule.map(|rule| rule.recipients.clone()).unwrap_or_default();
         let keys = &self.head.hub.keys;
         for key in [&keys.hub.age, &keys.recovery.age] {
             let recipient: Recipient = key.as_str().parse()?;
@@ -124,9 +159,13 @@ impl Decider<'_> {
     }
 
     fn text(&self, path: &str) -> Result<Option<String>, DecideError> {
-        let Some(entry) = self.objects.lookup(self.tree, path)? else { return Ok(None) };
+        let Some(entry) = self.objects.lookup(self.tree, path)? else {
+            return Ok(None);
+        };
         let content = self.objects.blob(entry.oid, MAX_FILE)?;
-        String::from_utf8(content).map(Some).map_err(|_| DecideError::Text(path.to_owned()))
+        String::from_utf8(content)
+            .map(Some)
+            .map_err(|_| DecideError::Text(path.to_owned()))
     }
 }
 
@@ -142,7 +181,9 @@ pub fn generate(spec: &SecretSpec, rng: &mut dyn CryptoRng) -> String {
         Alphabet::Digits => b"0123456789",
     };
     let length = spec.length.clamp(*LENGTHS.start(), *LENGTHS.end());
-    (0..length).map(|_| char::from(alphabet[rng.random_range(0..alphabet.len())])).collect()
+    (0..length)
+        .map(|_| char::from(alphabet[rng.random_range(0..alphabet.len())]))
+        .collect()
 }
 
 /// The message of a commit of decisions: one line for one, a list for several.
@@ -150,9 +191,16 @@ pub fn message(decisions: &[&Decision]) -> String {
     match decisions {
         [one] => format!("decide: {}\n", one.summary()),
         many => {
-            let mut orders: Vec<String> = many.iter().map(|decision| decision.order.to_string()).collect();
+            let mut orders: Vec<String> = many
+                .iter()
+                .map(|decision| decision.order.to_string())
+                .collect();
             orders.dedup();
-            let shown = if orders.len() == 1 { orders.remove(0) } else { format!("{} orders", orders.len()) };
+            let shown = if orders.len() == 1 {
+                orders.remove(0)
+            } else {
+                format!("{} orders", orders.len())
+            };
             let mut out = format!("decide: {} for {shown}\n\n", plural(many.len(), "choice"));
             for decision in many {
                 let _ = writeln!(out, "- {}", decision.summary());
@@ -185,6 +233,9 @@ mod tests {
     #[test]
     fn two_secrets_differ() {
         let spec = SecretSpec::default();
-        assert_ne!(generate(&spec, &mut rand::rng()), generate(&spec, &mut rand::rng()));
+        assert_ne!(
+            generate(&spec, &mut rand::rng()),
+            generate(&spec, &mut rand::rng())
+        );
     }
 }

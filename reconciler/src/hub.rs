@@ -147,7 +147,13 @@ impl Hub {
 
     /// Brings the plan up to date: everything after a commit, when the time asks for it, and now and then; after reports alone, only their customers.
     fn make_plan(&mut self, now: Timestamp) {
-        let Some(desired) = self.loaded.as_ref().and_then(|loaded| loaded.desired.as_ref()) else { return };
+        let Some(desired) = self
+            .loaded
+            .as_ref()
+            .and_then(|loaded| loaded.desired.as_ref())
+        else {
+            return;
+        };
         let observed = Observed {
             inventory: &self.inventory,
             attempts: &self.attempts,
@@ -177,7 +183,11 @@ impl Hub {
     /// When the loop must run again if nothing wakes it before.
     pub fn next_wake(&self) -> Timestamp {
         let commit = self.commit_again.map(|(at, _)| at);
-        [self.plan.next_wake(), commit, Some(self.full_pass_due)].into_iter().flatten().min().unwrap_or(self.full_pass_due)
+        [self.plan.next_wake(), commit, Some(self.full_pass_due)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.full_pass_due)
     }
 
     /// The state of the fleet as it is shown.

@@ -51,7 +51,9 @@ pub enum KeyError {
     #[error("fleet/hub-key.yaml is missing or has no `signing_key`")]
     NoSigningKey,
     /// It is not the one that `hub.yaml` names.
-    #[error("the signing key in fleet/hub-key.yaml ({found}) is not the one in fleet/hub.yaml ({named})")]
+    #[error(
+        "the signing key in fleet/hub-key.yaml ({found}) is not the one in fleet/hub.yaml ({named})"
+    )]
     OtherSigningKey {
         /// In `hub-key.yaml`.
         found: SshPublicKey,
@@ -77,11 +79,25 @@ impl HubIdentity {
     /// Reads an age identity file, as `age-keygen` writes it.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let text = std::fs::read_to_string(path).map(Secret::new);
-        let text = text.map_err(|source| KeyError::File { path: path.to_owned(), source })?;
-        let identities = Identities::parse(text.expose()).map_err(|source| KeyError::Identity { path: path.to_owned(), source })?;
-        let first = identities.recipients().next().map(|recipient| recipient.as_str().to_owned());
-        let recipient = first.and_then(|text| AgeRecipient::try_from(text).ok()).ok_or_else(|| KeyError::NoIdentity(path.to_owned()))?;
-        Ok(Self { identities, recipient })
+        let text = text.map_err(|source| KeyError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        let identities = Identities::parse(text.expose()).map_err(|source| KeyError::Identity {
+            path: path.to_owned(),
+            source,
+        })?;
+        let first = identities
+            .recipients()
+            .next()
+            .map(|recipient| recipient.as_str().to_owned());
+        let recipient = first
+            .and_then(|text| AgeRecipient::try_from(text).ok())
+            .ok_or_else(|| KeyError::NoIdentity(path.to_owned()))?;
+        Ok(Self {
+            identities,
+            recipient,
+        })
     }
 
     /// Its public half.
@@ -95,17 +111,34 @@ impl HubIdentity {
     }
 
     /// Opens a SOPS file of the fleet by object id; `what` names it in errors.
-    pub fn open(&self, objects: &Objects, blob: ObjectId, what: &str) -> Result<BTreeMap<String, Secret>, KeyError> {
+    pub fn open(
+        &self,
+        objects: &Objects,
+        blob: ObjectId,
+        what: &str,
+    ) -> Result<BTreeMap<String, Secret>, KeyError> {
         let content = objects.blob(load::oid(blob)?, MAX_FILE)?;
         let text = String::from_utf8(content).map_err(|_| KeyError::Text(what.to_owned()))?;
-        let failed = |source| KeyError::Sops { what: what.to_owned(), source };
-        let decrypted = SopsFile::parse(&text).and_then(|file| file.decrypt(&self.identities)).map_err(failed)?;
+        let failed = |source| KeyError::Sops {
+            what: what.to_owned(),
+            source,
+        };
+        let decrypted = SopsFile::parse(&text)
+            .and_then(|file| file.decrypt(&self.identities))
+            .map_err(failed)?;
         let values = decrypted.to_flat_map().map_err(failed)?;
-        Ok(values.into_iter().map(|(name, value)| (name, Secret::new(value.expose_secret().to_owned()))).collect())
+        Ok(values
+            .into_iter()
+            .map(|(name, value)| (name, Secret::new(value.expose_secret().to_owned())))
+            .collect())
     }
 
     /// The fleet's signing key, checked against `hub.yaml`.
-    pub fn signing_key(&self, objects: &Objects, head: &HeadDocuments) -> Result<SigningKey, KeyError> {
+    pub fn signing_key(
+        &self,
+        objects: &Objects,
+        head: &HeadDocuments,
+    ) -> Result<SigningKey, KeyError> {
         let blob = head.hub_key.ok_or(KeyError::NoSigningKey)?;
         let secrets = self.open(objects, blob, "fleet/hub-key.yaml")?;
         let pem = secrets.get("signing_key").ok_or(KeyError::NoSigningKey)?;
@@ -114,7 +147,10 @@ impl HubIdentity {
         if key.public() == named {
             Ok(key)
         } else {
-            Err(KeyError::OtherSigningKey { found: key.public(), named })
+            Err(KeyError::OtherSigningKey {
+                found: key.public(),
+                named,
+            })
         }
     }
 }

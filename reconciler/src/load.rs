@@ -10,7 +10,7 @@ mod head;
 
 use crate::git::{EntryKind, GitError, Objects, Oid};
 use catalogue::Catalogues;
-use customers::Customers;
+use customers::{Changed, Customers};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,8 @@ use tenantry_planner::domains::DomainIndex;
 use tenantry_planner::status::FrozenScope;
 use tenantry_planner::{Desired, ObjectId};
 use tenantry_schema::Diagnostic;
-use tenantry_schema::id::{CustomerId, OrderKey};
+use tenantry_schema::document::Automation;
+use tenantry_schema::id::{CustomerId, OrderId, OrderKey};
 use tenantry_schema::name::DomainName;
 
 /// Largest file of the fleet that is read, in bytes.
@@ -53,6 +54,8 @@ pub struct Loaded {
     pub frozen: Vec<FrozenScope>,
     /// Set where the documents of the fleet itself have errors: nothing new is decided or published then.
     pub fleet_frozen: bool,
+    /// Customers that may differ from the load before. None: everything may.
+    pub changed: Option<Vec<CustomerId>>,
 }
 
 /// What is to be loaded: a commit, or a tree that has not been committed.
@@ -75,7 +78,8 @@ pub struct Loader {
     domains: Option<Arc<DomainIndex>>,
     /// Claims of broken customers that the index was made with.
     kept: Vec<(OrderKey, DomainName)>,
-    last: Option<BTreeMap<CustomerId, Arc<CustomerDesired>>>,
+    /// Settings of the load before.
+    settings: Option<Arc<HeadDocuments>>,
 }
 
 impl Loader {
@@ -88,15 +92,22 @@ impl Loader {
             customers: Customers::default(),
             domains: None,
             kept: Vec::new(),
-            last: None,
+            settings: None,
         }
     }
 
     /// Loads one revision.
     pub fn load(&mut self, revision: Revision) -> Result<Loaded, LoadError> {
         let begun = Instant::now();
-        let Revision { tree, commit, generation } = revision;
-        let fleet = self.objects.lookup(tree, "fleet")?.filter(|entry| entry.kind == EntryKind::Tree);
+        let Revision {
+            tree,
+            commit,
+            generation,
+        } = revision;
+        let fleet = self
+            .objects
+            .lookup(tree, "fleet")?
+            .filter(|entry| entry.kind == EntryKind::Tree);
         let fleet = fleet.ok_or(LoadError::NotAFleet)?.oid;
         let mut diagnostics = Vec::new();
         let mut frozen = Vec::new();
@@ -104,8 +115,16 @@ impl Loader {
         let head = self.head.read(&self.objects, fleet, commit)?;
         diagnostics.extend(head.diagnostics.iter().cloned());
         if head.frozen {
-            let errors = head.diagnostics.iter().filter(|found| found.is_error()).count();
-            frozen.push(FrozenScope { customer: None, stays_at: head.stays_at.map(|id| id.to_string()), errors });
+            let errors = head
+                .diagnostics
+                .iter()
+                .filter(|found| found.is_error())
+                .count();
+            frozen.push(FrozenScope {
+                customer: None,
+                stays_at: head.stays_at.map(|id| id.to_string()),
+                errors,
+            });
         }
         let catalogue = self.catalogues.read(&self.objects, tree)?;
         let Some(documents) = head.documents.clone() else {
@@ -116,15 +135,39 @@ impl Loader {
                 diagnostics: Arc::new(diagnostics),
                 frozen,
                 fleet_frozen: true,
+                changed: None,
             });
         };
-        let outcome = self.customers.read(&self.objects, &mut self.catalogues, &documents, fleet, revision)?;
+        let outcome = self.customers.read(
+            &self.objects,
+            &mut self.catalogues,
+            &documents,
+            fleet,
+            revision,
+        )?;
         diagnostics.extend(self.catalogues.diagnostics());
         let mut found = outcome.diagnostics;
         explain_consequences(&mut found, &outcome.frozen, outcome.customers.len());
         diagnostics.extend(found);
         frozen.extend(outcome.frozen);
-        let domains = self.domain_index(&outcome.customers, outcome.kept);
+        let (domains, same_domains) =
+            self.domain_index(&outcome.customers, &outcome.changed, outcome.kept);
+        let same_settings = self
+            .settings
+            .replace(documents.clone())
+            .is_some_and(|before| Arc::ptr_eq(&before, &documents));
+        let same_set = outcome
+            .changed
+            .iter()
+            .all(|changed| changed.old.is_some() && changed.new.is_some());
+        let comparable = same_domains && same_settings && same_set;
+        let changed = comparable.then(|| {
+            outcome
+                .changed
+                .into_iter()
+                .map(|changed| changed.id)
+                .collect()
+        });
         let desired = Desired {
             commit: object_id(commit),
             generation: generation + documents.hub.generation_floor,
@@ -140,6 +183,7 @@ impl Loader {
             diagnostics: Arc::new(diagnostics),
             frozen,
             fleet_frozen: head.frozen,
+            changed,
         })
     }
 
@@ -148,46 +192,73 @@ impl Loader {
         &self.objects
     }
 
-    /// The index of domains: the very one of last time where no order's domain or claim has changed, so that plans made with it stay valid.
-    fn domain_index(&mut self, customers: &BTreeMap<CustomerId, Arc<CustomerDesired>>, kept: Vec<(OrderKey, DomainName)>) -> Arc<DomainIndex> {
-        let same = self.kept == kept && self.last.as_ref().is_some_and(|last| {
-            last.len() == customers.len()
-                && last.iter().zip(customers).all(|((old_id, old), (id, new))| old_id == id && (Arc::ptr_eq(old, new) || same_domains(old, new)))
-        });
-        self.last = Some(customers.clone());
+    /// The index of domains, and whether it is the very one of last time: where no order's domain or claim has changed, plans made with it
+    /// stay valid.
+    fn domain_index(
+        &mut self,
+        customers: &BTreeMap<CustomerId, Arc<CustomerDesired>>,
+        changed: &[Changed],
+        kept: Vec<(OrderKey, DomainName)>,
+    ) -> (Arc<DomainIndex>, bool) {
+        let same = self.kept == kept
+            && changed
+                .iter()
+                .all(|changed| domains(changed.old.as_deref()).eq(domains(changed.new.as_deref())));
         if let (true, Some(index)) = (same, &self.domains) {
-            return index.clone();
+            return (index.clone(), true);
         }
-        let index = Arc::new(DomainIndex::build_with(customers.values().map(AsRef::as_ref), kept.clone()));
+        let index = Arc::new(DomainIndex::build_with(
+            customers.values().map(AsRef::as_ref),
+            kept.clone(),
+        ));
         self.kept = kept;
         self.domains = Some(index.clone());
-        index
+        (index, false)
     }
 }
 
-fn same_domains(old: &CustomerDesired, new: &CustomerDesired) -> bool {
-    let domains = |customer: &CustomerDesired| -> Vec<_> {
-        let parts = customer.orders.iter().map(|(id, order)| (id.clone(), &order.document, order.claim.clone()));
-        parts.map(|(id, order, claim)| (id, order.domain.clone(), order.automation, claim)).collect()
-    };
-    domains(old) == domains(new)
+/// All of a customer that the index of domains is made from.
+fn domains(
+    customer: Option<&CustomerDesired>,
+) -> impl Iterator<Item = (&OrderId, &DomainName, Automation, Option<&DomainName>)> {
+    let orders = customer.into_iter().flat_map(|customer| &customer.orders);
+    orders.map(|(id, order)| {
+        (
+            id,
+            &order.document.domain,
+            order.document.automation,
+            order.claim.as_ref(),
+        )
+    })
 }
 
 /// Says at each error what stays as it is because of it.
 fn explain_consequences(found: &mut [Diagnostic], frozen: &[FrozenScope], customers: usize) {
-    let by_id: BTreeMap<&str, &FrozenScope> =
-        frozen.iter().filter_map(|scope| Some((scope.customer.as_ref()?.as_str(), scope))).collect();
-    let others = (customers + frozen.iter().filter(|scope| scope.stays_at.is_none()).count()).saturating_sub(frozen.len());
+    let by_id: BTreeMap<&str, &FrozenScope> = frozen
+        .iter()
+        .filter_map(|scope| Some((scope.customer.as_ref()?.as_str(), scope)))
+        .collect();
+    let others = (customers
+        + frozen
+            .iter()
+            .filter(|scope| scope.stays_at.is_none())
+            .count())
+    .saturating_sub(frozen.len());
     for diagnostic in found.iter_mut().filter(|diagnostic| diagnostic.is_error()) {
         let mut parts = diagnostic.place.file.split('/').skip(2);
-        let Some((id, scope)) = parts.next().and_then(|id| by_id.get_key_value(id)) else { continue };
+        let Some((id, scope)) = parts.next().and_then(|id| by_id.get_key_value(id)) else {
+            continue;
+        };
         let rest = match others {
             0 => String::new(),
             1 => "; the other customer is not affected".to_owned(),
             n => format!("; {n} other customers are not affected"),
         };
         diagnostic.notes.push(match &scope.stays_at {
-            Some(commit) => format!("customer {id} stays at commit {} (last good){rest}", &commit[..commit.len().min(7)]),
+            Some(commit) => format!(
+                "customer {id} stays at commit {} (last good){rest}",
+                &commit[..commit.len().min(7)]
+            ),
             None => format!("customer {id} was never good: nothing is done for it{rest}"),
         });
     }
@@ -204,7 +275,6 @@ pub fn object_id(oid: Oid) -> ObjectId {
 pub fn oid(id: ObjectId) -> Result<Oid, GitError> {
     Oid::from_bytes(&id.0).map_err(GitError::library("an object id"))
 }
-
 
 /// The documents of the fleet itself, shared.
 pub type SharedHead = Arc<HeadDocuments>;

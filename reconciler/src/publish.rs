@@ -57,7 +57,10 @@ impl Publisher<'_> {
     /// Makes one slice.
     pub fn make(&self, input: &SliceInput) -> Result<Sealed, PublishError> {
         let rendered = render(input, &self.plaintext(input)?)?;
-        let content = slice::content_digest(&slice::content_key(self.signer, &input.server), &in_clear(&rendered));
+        let content = slice::content_digest(
+            &slice::content_key(self.signer, &input.server),
+            &in_clear(&rendered),
+        );
         let mut files = rendered.files;
         let agent: Recipient = input.agent.age.as_str().parse()?;
         for (instance, secrets) in &rendered.secrets {
@@ -75,25 +78,41 @@ impl Publisher<'_> {
             content: content.clone(),
             files,
         };
-        Ok(Sealed { files: slice::seal(draft, self.signer)?, content })
+        Ok(Sealed {
+            files: slice::seal(draft, self.signer)?,
+            content,
+        })
     }
 
     fn plaintext(&self, input: &SliceInput) -> Result<Plaintext, KeyError> {
         let customer = &input.server.customer;
         let mut plaintext = Plaintext::default();
         if let Some(blob) = input.customer_secrets {
-            plaintext.customer = self.identity.open(self.objects, blob, &format!("fleet/customers/{customer}/secrets.yaml"))?;
+            plaintext.customer = self.identity.open(
+                self.objects,
+                blob,
+                &format!("fleet/customers/{customer}/secrets.yaml"),
+            )?;
         }
         for (name, instance) in &input.instances {
             if let Some(blob) = instance.secrets {
-                let what = format!("fleet/decisions/{customer}/{}/tools/{}.secrets.yaml", instance.order, instance.tool);
-                plaintext.generated.insert(name.clone(), self.identity.open(self.objects, blob, &what)?);
+                let what = format!(
+                    "fleet/decisions/{customer}/{}/tools/{}.secrets.yaml",
+                    instance.order, instance.tool
+                );
+                plaintext
+                    .generated
+                    .insert(name.clone(), self.identity.open(self.objects, blob, &what)?);
             }
         }
         Ok(plaintext)
     }
 
-    fn encrypt(&self, agent: &Recipient, secrets: &BTreeMap<VariableName, Secret>) -> Result<String, tenantry_sops::Error> {
+    fn encrypt(
+        &self,
+        agent: &Recipient,
+        secrets: &BTreeMap<VariableName, Secret>,
+    ) -> Result<String, tenantry_sops::Error> {
         let mut map = Map::new();
         for (name, value) in secrets {
             map.insert(name.as_str(), Value::text(value.expose().clone()));
@@ -116,7 +135,10 @@ fn secrets_path(instance: &InstanceName) -> Option<RelativePath> {
 fn in_clear(rendered: &Rendered) -> BTreeMap<RelativePath, Vec<u8>> {
     let mut files = rendered.files.clone();
     for (instance, secrets) in &rendered.secrets {
-        let lines: BTreeMap<&str, &str> = secrets.iter().map(|(name, value)| (name.as_str(), value.expose().as_str())).collect();
+        let lines: BTreeMap<&str, &str> = secrets
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.expose().as_str()))
+            .collect();
         if let (Some(path), Ok(content)) = (secrets_path(instance), serde_json::to_vec(&lines)) {
             files.insert(path, content);
         }

@@ -57,7 +57,13 @@ pub struct Place {
 impl Place {
     /// The file as a whole.
     pub fn file(path: impl Into<String>) -> Self {
-        Self { file: path.into(), line: 0, column: 0, width: 1, source: String::new() }
+        Self {
+            file: path.into(),
+            line: 0,
+            column: 0,
+            width: 1,
+            source: String::new(),
+        }
     }
 
     /// The place of the bytes `start..end` of `text`, the content of `path`.
@@ -77,7 +83,11 @@ impl Place {
             line: text[..start].matches('\n').count() as u32 + 1,
             column: text[line_start..start].chars().count() as u32 + 1,
             width: (text[start..end].chars().count() as u32).max(1),
-            source: text[line_start..line_end].trim_end_matches('\r').chars().take(MAX_LINE).collect(),
+            source: text[line_start..line_end]
+                .trim_end_matches('\r')
+                .chars()
+                .take(MAX_LINE)
+                .collect(),
         }
     }
 }
@@ -133,7 +143,10 @@ impl Diagnostic {
 
     /// A warning.
     pub fn warning(code: u16, place: Place, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(code, place, message) }
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, place, message)
+        }
     }
 
     /// With a text under the caret.
@@ -175,20 +188,40 @@ impl Diagnostic {
             Severity::Error => ("error", paint.error),
             Severity::Warning => ("warning", paint.warning),
         };
-        let _ = writeln!(out, "{colour}{word}[{}]{}: {}", self.code, paint.reset, clean(&self.message));
+        let _ = writeln!(
+            out,
+            "{colour}{word}[{}]{}: {}",
+            self.code,
+            paint.reset,
+            clean(&self.message)
+        );
         let gutter = self.place.line.to_string().len().max(1);
         show_place(&mut out, &self.place, &self.label, gutter, colour, paint);
         if let Some((place, why)) = &self.related {
             show_place(&mut out, place, why, gutter, paint.frame, paint);
         }
         for note in &self.notes {
-            let _ = writeln!(out, "{:gutter$} {}={} {}", "", paint.frame, paint.reset, clean(note));
+            let _ = writeln!(
+                out,
+                "{:gutter$} {}={} {}",
+                "",
+                paint.frame,
+                paint.reset,
+                clean(note)
+            );
         }
         out
     }
 }
 
-fn show_place(out: &mut String, place: &Place, label: &str, gutter: usize, colour: &str, paint: Palette) {
+fn show_place(
+    out: &mut String,
+    place: &Place,
+    label: &str,
+    gutter: usize,
+    colour: &str,
+    paint: Palette,
+) {
     let (frame, reset) = (paint.frame, paint.reset);
     let _ = writeln!(out, "{:gutter$} {frame}┌─{reset} {place}", "");
     if place.line == 0 {
@@ -201,19 +234,47 @@ fn show_place(out: &mut String, place: &Place, label: &str, gutter: usize, colou
     let indent = place.column.saturating_sub(1) as usize;
     let carets = "^".repeat((place.width as usize).min(MAX_LINE));
     let _ = writeln!(out, "{:gutter$} {frame}│{reset}", "");
-    let _ = writeln!(out, "{frame}{line:>gutter$} │{reset} {}", clean(&place.source));
-    let _ = writeln!(out, "{:gutter$} {frame}│{reset} {:indent$}{colour}{carets} {}{reset}", "", "", clean(label));
+    let _ = writeln!(
+        out,
+        "{frame}{line:>gutter$} │{reset} {}",
+        clean(&place.source)
+    );
+    let _ = writeln!(
+        out,
+        "{:gutter$} {frame}│{reset} {:indent$}{colour}{carets} {}{reset}",
+        "",
+        "",
+        clean(label)
+    );
     let _ = writeln!(out, "{:gutter$} {frame}│{reset}", "");
 }
 
 /// Control characters come from files of strangers and must not reach a terminal.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c == '\t' { ' ' } else if c.is_control() { '\u{fffd}' } else { c }).collect::<String>().trim_end().to_owned()
+    text.chars()
+        .map(|c| {
+            if c == '\t' {
+                ' '
+            } else if c.is_control() {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect::<String>()
+        .trim_end()
+        .to_owned()
 }
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: [{}] {}", self.place, self.code, clean(&self.message))
+        write!(
+            f,
+            "{}: [{}] {}",
+            self.place,
+            self.code,
+            clean(&self.message)
+        )
     }
 }
 
@@ -227,11 +288,21 @@ struct Palette {
 
 impl Palette {
     const fn plain() -> Self {
-        Self { error: "", warning: "", frame: "", reset: "" }
+        Self {
+            error: "",
+            warning: "",
+            frame: "",
+            reset: "",
+        }
     }
 
     const fn ansi() -> Self {
-        Self { error: "\x1b[1;31m", warning: "\x1b[1;33m", frame: "\x1b[34m", reset: "\x1b[0m" }
+        Self {
+            error: "\x1b[1;31m",
+            warning: "\x1b[1;33m",
+            frame: "\x1b[34m",
+            reset: "\x1b[0m",
+        }
     }
 }
 
@@ -244,10 +315,14 @@ mod tests {
     fn reads_like_a_compiler() {
         let text = "plan: pro\ntools:\n  nextcluod: { state: stopped }\n";
         let start = text.find("nextcluod").unwrap();
-        let shown = Diagnostic::error(107, Place::of("orders/website.yaml", text, start, start + 9), "unknown tool `nextcluod`")
-            .label("not in the catalogue")
-            .note("did you mean `nextcloud`?")
-            .render();
+        let shown = Diagnostic::error(
+            107,
+            Place::of("orders/website.yaml", text, start, start + 9),
+            "unknown tool `nextcluod`",
+        )
+        .label("not in the catalogue")
+        .note("did you mean `nextcloud`?")
+        .render();
         let expected = "\
 error[T0107]: unknown tool `nextcluod`
   ┌─ orders/website.yaml:3:3

@@ -6,8 +6,8 @@ mod hub;
 mod kind;
 mod order;
 mod server;
-mod staff;
 mod stack;
+mod staff;
 
 pub use customer::{Brand, Customer};
 pub use decision::{DomainClaim, Fulfilled, Pin, ServerAssignment, ToolDecision};
@@ -15,5 +15,7 @@ pub use hub::{Activation, Hub, HubKeys, Plan, Trust};
 pub use kind::{Kind, Scope, classify};
 pub use order::{Automation, EnvValue, Order, State, Tool};
 pub use server::{Manage, Provider, Server, WebPorts};
+pub use stack::{
+    Alphabet, Backup, Licence, Parameter, Rotate, SecretSpec, Site, Stack, Upgrade, UpgradeRollback,
+};
 pub use staff::{Person, Role, Staff};
-pub use stack::{Alphabet, Backup, Licence, Parameter, Rotate, SecretSpec, Site, Stack, Upgrade, UpgradeRollback};

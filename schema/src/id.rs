@@ -31,7 +31,9 @@ pub fn check_slug(text: &str) -> Result<(), SlugError> {
     if text.len() > MAX_SLUG {
         return Err(SlugError::TooLong(text.chars().count()));
     }
-    let letters = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let letters = text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !letters || text.starts_with('-') || text.ends_with('-') || text.contains("--") {
         return Err(SlugError::BadCharacter(text.to_owned()));
     }
@@ -165,7 +167,9 @@ impl TryFrom<String> for InstanceName {
         if text.len() > 2 * MAX_SLUG + 1 {
             return Err(SlugError::TooLong(text.len()));
         }
-        let letters = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let letters = text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if text.is_empty() || !letters || text.starts_with('-') || text.ends_with('-') {
             return Err(SlugError::BadCharacter(text));
         }
@@ -195,7 +199,19 @@ mod tests {
         for good in ["a", "acme", "acme-1", "0x", "a-b-c"] {
             assert!(check_slug(good).is_ok(), "{good}");
         }
-        for bad in ["", "-a", "a-", "a--b", "A", "a_b", "a.b", "../x", "a/b", "é", &"a".repeat(41)] {
+        for bad in [
+            "",
+            "-a",
+            "a-",
+            "a--b",
+            "A",
+            "a_b",
+            "a.b",
+            "../x",
+            "a/b",
+            "é",
+            &"a".repeat(41),
+        ] {
             assert!(check_slug(bad).is_err(), "{bad}");
         }
     }

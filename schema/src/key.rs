@@ -72,7 +72,12 @@ mod tests {
     #[test]
     fn comments_are_dropped_and_garbage_refused() {
         let key = format!("ssh-ed25519 {}", "A".repeat(68));
-        assert_eq!(SshPublicKey::try_from(format!("{key} me@host")).unwrap().as_str(), key);
+        assert_eq!(
+            SshPublicKey::try_from(format!("{key} me@host"))
+                .unwrap()
+                .as_str(),
+            key
+        );
         for bad in ["", "ssh-rsa AAAA", "ssh-ed25519", "ssh-ed25519 short"] {
             assert!(SshPublicKey::try_from(bad).is_err(), "{bad}");
         }

@@ -9,8 +9,8 @@ pub mod key;
 pub mod name;
 pub mod secret;
 pub mod size;
-pub mod wire;
 pub mod window;
+pub mod wire;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use secret::Secret;

@@ -10,7 +10,9 @@ pub enum NameError {
     #[error("`{0}` is not a domain name: {1}")]
     Domain(String, &'static str),
     /// Not a portable environment variable name (POSIX 8.1).
-    #[error("`{0}` is not a variable name: use capital letters, digits and `_`, not starting with a digit")]
+    #[error(
+        "`{0}` is not a variable name: use capital letters, digits and `_`, not starting with a digit"
+    )]
     Variable(String),
     /// A path that leaves its folder, is absolute, or holds odd characters.
     #[error("`{0}` is not a path inside the folder: {1}")]
@@ -86,14 +88,23 @@ impl TryFrom<String> for DomainName {
             if label.bytes().any(|b| b.is_ascii_uppercase()) {
                 return fail("write it in lower case");
             }
-            if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-                return fail("only letters, digits and hyphens; international names in their xn-- form");
+            if !label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            {
+                return fail(
+                    "only letters, digits and hyphens; international names in their xn-- form",
+                );
             }
         }
         if labels < 2 {
             return fail("at least two parts are needed, such as acme.example");
         }
-        if text.rsplit('.').next().is_some_and(|top| top.bytes().all(|b| b.is_ascii_digit())) {
+        if text
+            .rsplit('.')
+            .next()
+            .is_some_and(|top| top.bytes().all(|b| b.is_ascii_digit()))
+        {
             return fail("that is an address, not a name");
         }
         Ok(Self(text.into()))
@@ -111,7 +122,10 @@ impl DomainName {
         let mut rest = Some(self.as_str());
         std::iter::from_fn(move || {
             let now = rest?;
-            rest = now.split_once('.').map(|(_, up)| up).filter(|up| up.contains('.'));
+            rest = now
+                .split_once('.')
+                .map(|(_, up)| up)
+                .filter(|up| up.contains('.'));
             Some(now)
         })
     }
@@ -128,9 +142,15 @@ impl TryFrom<String> for VariableName {
     fn try_from(text: String) -> Result<Self, NameError> {
         let good = !text.is_empty()
             && text.len() <= 128
-            && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
             && !text.starts_with(|c: char| c.is_ascii_digit());
-        if good { Ok(Self(text.into())) } else { Err(NameError::Variable(text)) }
+        if good {
+            Ok(Self(text.into()))
+        } else {
+            Err(NameError::Variable(text))
+        }
     }
 }
 
@@ -153,7 +173,10 @@ impl TryFrom<String> for RelativePath {
         if text.chars().any(|c| c.is_control() || c == '\\') {
             return fail("control characters and backslashes are not allowed");
         }
-        if text.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+        if text
+            .split('/')
+            .any(|part| part.is_empty() || part == "." || part == "..")
+        {
             return fail("`.`, `..` and empty parts are not allowed");
         }
         Ok(Self(text.into()))
@@ -173,7 +196,10 @@ impl TryFrom<String> for HeaderName {
         if !text.is_empty() && text.len() <= 64 && text.bytes().all(token) {
             Ok(Self(text.into()))
         } else {
-            Err(NameError::Header(text, "a name has letters, digits, `-` and `_` only"))
+            Err(NameError::Header(
+                text,
+                "a name has letters, digits, `-` and `_` only",
+            ))
         }
     }
 }
@@ -188,11 +214,15 @@ text_type!(
 impl TryFrom<String> for HeaderValue {
     type Error = NameError;
     fn try_from(text: String) -> Result<Self, NameError> {
-        let fine = |b: u8| (0x20..0x7f).contains(&b) && !matches!(b, b'"' | b'\\' | b'$' | b'{' | b'}');
+        let fine =
+            |b: u8| (0x20..0x7f).contains(&b) && !matches!(b, b'"' | b'\\' | b'$' | b'{' | b'}');
         if text.len() <= 1024 && text.bytes().all(fine) {
             Ok(Self(text.into()))
         } else {
-            Err(NameError::Header(text, "a value has visible ASCII only, without `\"`, `\\`, `$`, `{` and `}`"))
+            Err(NameError::Header(
+                text,
+                "a value has visible ASCII only, without `\"`, `\\`, `$`, `{` and `}`",
+            ))
         }
     }
 }
@@ -234,10 +264,29 @@ mod tests {
 
     #[test]
     fn domains() {
-        for good in ["acme.example", "a.b.c.example", "xn--mnchen-3ya.de", "1.example"] {
+        for good in [
+            "acme.example",
+            "a.b.c.example",
+            "xn--mnchen-3ya.de",
+            "1.example",
+        ] {
             assert!(DomainName::try_from(good).is_ok(), "{good}");
         }
-        for bad in ["acme", "", ".", "a..b", "-a.b", "a-.b", "Acme.example", "a b.c", "10.0.0.1", "a.b;", "a.b\n", "münchen.de", "*.a.b"] {
+        for bad in [
+            "acme",
+            "",
+            ".",
+            "a..b",
+            "-a.b",
+            "a-.b",
+            "Acme.example",
+            "a b.c",
+            "10.0.0.1",
+            "a.b;",
+            "a.b\n",
+            "münchen.de",
+            "*.a.b",
+        ] {
             assert!(DomainName::try_from(bad).is_err(), "{bad}");
         }
     }
@@ -245,13 +294,18 @@ mod tests {
     #[test]
     fn ancestors_stop_before_the_top_level() {
         let domain = DomainName::try_from("shop.acme.co.example").unwrap();
-        assert_eq!(domain.ancestors().collect::<Vec<_>>(), ["shop.acme.co.example", "acme.co.example", "co.example"]);
+        assert_eq!(
+            domain.ancestors().collect::<Vec<_>>(),
+            ["shop.acme.co.example", "acme.co.example", "co.example"]
+        );
     }
 
     #[test]
     fn paths() {
         assert!(RelativePath::try_from("files/a b/index.html").is_ok());
-        for bad in ["", "/etc", "..", "a/../b", "a//b", "./a", "a/", "a\\b", "a\0b", "a\nb"] {
+        for bad in [
+            "", "/etc", "..", "a/../b", "a//b", "./a", "a/", "a\\b", "a\0b", "a\nb",
+        ] {
             assert!(RelativePath::try_from(bad).is_err(), "{bad:?}");
         }
     }

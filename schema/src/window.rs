@@ -36,10 +36,18 @@ impl TryFrom<String> for Window {
         let (day, times) = text.split_once(' ').ok_or_else(bad)?;
         let day = match day {
             "daily" => None,
-            name => Some(DAYS.iter().find(|(short, _)| *short == name).ok_or_else(bad)?.1),
+            name => Some(
+                DAYS.iter()
+                    .find(|(short, _)| *short == name)
+                    .ok_or_else(bad)?
+                    .1,
+            ),
         };
         let (start, end) = times.split_once('-').ok_or_else(bad)?;
-        let (start, end) = (minutes(start).ok_or_else(bad)?, minutes(end).ok_or_else(bad)?);
+        let (start, end) = (
+            minutes(start).ok_or_else(bad)?,
+            minutes(end).ok_or_else(bad)?,
+        );
         if start == end {
             return Err(bad());
         }
@@ -143,8 +151,14 @@ mod tests {
         assert!(sunday.is_open(at("2026-11-22T04:59:59Z")));
         assert!(!sunday.is_open(at("2026-11-22T05:00:00Z")));
         assert!(!sunday.is_open(at("2026-11-21T03:00:00Z")));
-        assert_eq!(sunday.next_open(at("2026-11-21T03:00:00Z")), at("2026-11-22T02:00:00Z"));
-        assert_eq!(sunday.next_open(at("2026-11-22T02:00:00Z")), at("2026-11-29T02:00:00Z"));
+        assert_eq!(
+            sunday.next_open(at("2026-11-21T03:00:00Z")),
+            at("2026-11-22T02:00:00Z")
+        );
+        assert_eq!(
+            sunday.next_open(at("2026-11-22T02:00:00Z")),
+            at("2026-11-29T02:00:00Z")
+        );
     }
 
     #[test]
@@ -153,12 +167,23 @@ mod tests {
         assert!(night.is_open(at("2026-11-21T23:30:00Z")));
         assert!(night.is_open(at("2026-11-21T00:30:00Z")));
         assert!(!night.is_open(at("2026-11-21T12:00:00Z")));
-        assert_eq!(night.closes(at("2026-11-21T00:30:00Z")), Some(at("2026-11-21T01:00:00Z")));
+        assert_eq!(
+            night.closes(at("2026-11-21T00:30:00Z")),
+            Some(at("2026-11-21T01:00:00Z"))
+        );
     }
 
     #[test]
     fn refused() {
-        for bad in ["", "Sun", "Sun 2:00-5:00", "sunday 02:00-05:00", "Sun 02:00-02:00", "Sun 25:00-26:00", "02:00-05:00"] {
+        for bad in [
+            "",
+            "Sun",
+            "Sun 2:00-5:00",
+            "sunday 02:00-05:00",
+            "Sun 02:00-02:00",
+            "Sun 25:00-26:00",
+            "02:00-05:00",
+        ] {
             assert!(Window::try_from(bad.to_owned()).is_err(), "{bad}");
         }
     }

@@ -7,7 +7,8 @@ mod slice;
 
 pub use host::{HostSpec, InstanceSpec, SiteSpec};
 pub use report::{
-    AgentWait, ContainerHealth, ContainerReport, ContainerState, Event, EventKind, HostFacts, InstancePhase, InstanceReport, Receipt, Refusal,
-    RefusalKind, Report, ReportBatch, SiteReport, SliceRef, SmokeResult,
+    AgentWait, ContainerHealth, ContainerReport, ContainerState, Event, EventKind, HostFacts,
+    InstancePhase, InstanceReport, Receipt, Refusal, RefusalKind, Report, ReportBatch, SiteReport,
+    SliceRef, SmokeResult,
 };
 pub use slice::{MANIFEST_FILE, Manifest, SIGNATURE_FILE, SIGNATURE_NAMESPACE, SLICE_FORMAT};

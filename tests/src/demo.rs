@@ -33,7 +33,10 @@ const FLEET: &str = "quickstart-demo";
 /// Runs the demo.
 pub async fn run(options: Options) -> Result<(), Failure> {
     let config = Config::from_environment();
-    let data = options.data.clone().unwrap_or_else(|| config.repository.join(".tenantry/demo"));
+    let data = options
+        .data
+        .clone()
+        .unwrap_or_else(|| config.repository.join(".tenantry/demo"));
     let mut teller = Teller::new();
     let result = tell_it(&mut teller, config, &data, options.once).await;
     result.map_err(|error| Failure {
@@ -43,7 +46,12 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     })
 }
 
-async fn tell_it(teller: &mut Teller, config: Config, data: &Path, once: bool) -> Result<(), LabError> {
+async fn tell_it(
+    teller: &mut Teller,
+    config: Config,
+    data: &Path,
+    once: bool,
+) -> Result<(), LabError> {
     teller.begin("container engine and images (built from Debian packages on the spot)");
     let lab = Lab::try_open(config).await?;
     clear(&lab, data).await?;
@@ -51,7 +59,11 @@ async fn tell_it(teller: &mut Teller, config: Config, data: &Path, once: bool) -
 
     teller.begin("a fleet with its keys, a hub, two servers");
     let hub_port = reserve()?;
-    let place = Place { data: data.join("hub"), port: hub_port.number(), log: data.join("hub.log") };
+    let place = Place {
+        data: data.join("hub"),
+        port: hub_port.number(),
+        log: data.join("hub.log"),
+    };
     let url = format!("http://127.0.0.1:{}", place.port);
     let fleet = Fleet::init(data, &url, FLEET)?;
     let mut servers = Vec::new();
@@ -60,10 +72,21 @@ async fn tell_it(teller: &mut Teller, config: Config, data: &Path, once: bool) -
     for name in ["acme/acme-1", "globex/globex-1"] {
         let (http, https) = (reserve()?, reserve()?);
         let sites = PortRange::reserve(16)?;
-        let ports = Ports { http: http.number(), https: https.number(), sites: sites.first() };
+        let ports = Ports {
+            http: http.number(),
+            https: https.number(),
+            sites: sites.first(),
+        };
         let short = name.split('/').next().unwrap_or(name);
         let secrets = secrets_folder(data, short);
-        servers.push(Server::enrol(&data.join(short), &fleet, &url, name, ports, &secrets)?);
+        servers.push(Server::enrol(
+            &data.join(short),
+            &fleet,
+            &url,
+            name,
+            ports,
+            &secrets,
+        )?);
         held.extend([http, https]);
         ranges.push(sites);
     }
@@ -93,7 +116,11 @@ fn reserve() -> Result<Port, LabError> {
 /// Secret files of the demo's agents: in memory, as on a real server.
 fn secrets_folder(data: &Path, server: &str) -> PathBuf {
     let shared_memory = Path::new("/dev/shm");
-    let base = if shared_memory.is_dir() { shared_memory } else { data };
+    let base = if shared_memory.is_dir() {
+        shared_memory
+    } else {
+        data
+    };
     base.join("tenantry-demo").join(server)
 }
 
@@ -103,7 +130,9 @@ async fn clear(lab: &Lab, data: &Path) -> Result<(), LabError> {
     for folder in [data.to_owned(), PathBuf::from("/dev/shm/tenantry-demo")] {
         match std::fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(LabError::io(format!("cannot remove {}", folder.display()))(error));
+                return Err(LabError::io(format!("cannot remove {}", folder.display()))(
+                    error,
+                ));
             }
             _ => {}
         }

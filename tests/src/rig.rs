@@ -25,8 +25,16 @@ use std::process::{Command, Output};
 /// If it was not built: `cargo build --workspace --bins`.
 pub fn program(name: &str) -> Result<PathBuf, LabError> {
     let own = std::env::current_exe().map_err(LabError::io("cannot find this program"))?;
-    let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
-    found.ok_or_else(|| LabError::Program { program: name.to_owned(), problem: "is not built; run `cargo build --workspace --bins`".to_owned() })
+    let found = own
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
+    found.ok_or_else(|| LabError::Program {
+        program: name.to_owned(),
+        problem: "is not built; run `cargo build --workspace --bins`".to_owned(),
+    })
 }
 
 /// Runs a command to its end and gives its standard output; the error holds what it said.
@@ -36,21 +44,32 @@ pub fn run(command: &mut Command) -> Result<String, LabError> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = [&output.stdout[..], &output.stderr[..]].concat();
-    Err(failed(command, format!("{}: {}", output.status, String::from_utf8_lossy(&said))))
+    Err(failed(
+        command,
+        format!("{}: {}", output.status, String::from_utf8_lossy(&said)),
+    ))
 }
 
 /// Runs a command to its end, whatever that is.
 pub fn output(command: &mut Command) -> Result<Output, LabError> {
-    command.output().map_err(|error| failed(command, error.to_string()))
+    command
+        .output()
+        .map_err(|error| failed(command, error.to_string()))
 }
 
 /// Something that went wrong, in the words of whatever it was.
 pub fn trouble(what: &str, problem: impl ToString) -> LabError {
-    LabError::Program { program: what.to_owned(), problem: problem.to_string() }
+    LabError::Program {
+        program: what.to_owned(),
+        problem: problem.to_string(),
+    }
 }
 
 fn failed(command: &Command, problem: String) -> LabError {
-    LabError::Program { program: command.get_program().to_string_lossy().into_owned(), problem }
+    LabError::Program {
+        program: command.get_program().to_string_lossy().into_owned(),
+        problem,
+    }
 }
 
 fn write(path: &Path, content: &str) -> Result<(), LabError> {

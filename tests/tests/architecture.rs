@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in a folder of the repository").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests are in a folder of the repository")
+        .to_owned()
 }
 
 /// Names of a crate's ordinary dependencies.
@@ -26,17 +29,31 @@ fn dependencies(folder: &str) -> BTreeSet<String> {
 
 /// What pulls in sockets, threads of an executor, processes or the clock of a runtime.
 const EFFECTS: [&str; 14] = [
-    "tokio", "axum", "reqwest", "hyper", "bollard", "git2", "rusqlite", "notify", "russh", "lettre", "tempfile", "rustix", "cap-std", "rayon",
+    "tokio", "axum", "reqwest", "hyper", "bollard", "git2", "rusqlite", "notify", "russh",
+    "lettre", "tempfile", "rustix", "cap-std", "rayon",
 ];
 
 #[test]
 fn pure_crates_stay_pure() {
-    for folder in ["schema", "schema/yaml", "schema/sops", "schema/compose", "schema/wire", "reconciler/planner"] {
+    for folder in [
+        "schema",
+        "schema/yaml",
+        "schema/sops",
+        "schema/compose",
+        "schema/wire",
+        "reconciler/planner",
+    ] {
         let used = dependencies(folder);
-        let wrong: Vec<_> = EFFECTS.iter().filter(|effect| used.contains(**effect)).collect();
+        let wrong: Vec<_> = EFFECTS
+            .iter()
+            .filter(|effect| used.contains(**effect))
+            .collect();
         assert!(wrong.is_empty(), "{folder} must not depend on {wrong:?}");
     }
-    assert!(!dependencies("reconciler/planner").contains("rand"), "the planner rolls no dice");
+    assert!(
+        !dependencies("reconciler/planner").contains("rand"),
+        "the planner rolls no dice"
+    );
 }
 
 #[test]
@@ -47,13 +64,44 @@ fn crates_of_ours_point_one_way() {
         ("schema/sops", &[]),
         ("schema/compose", &["tenantry-yaml"]),
         ("schema/wire", &["tenantry-schema"]),
-        ("reconciler/planner", &["tenantry-compose", "tenantry-schema", "tenantry-sops", "tenantry-yaml"]),
-        ("reconciler", &["tenantry-planner", "tenantry-schema", "tenantry-sops", "tenantry-wire"]),
-        ("agent", &["tenantry-compose", "tenantry-schema", "tenantry-sops", "tenantry-wire", "tenantry-yaml"]),
+        (
+            "reconciler/planner",
+            &[
+                "tenantry-compose",
+                "tenantry-schema",
+                "tenantry-sops",
+                "tenantry-yaml",
+            ],
+        ),
+        (
+            "reconciler",
+            &[
+                "tenantry-planner",
+                "tenantry-schema",
+                "tenantry-sops",
+                "tenantry-wire",
+            ],
+        ),
+        (
+            "agent",
+            &[
+                "tenantry-compose",
+                "tenantry-schema",
+                "tenantry-sops",
+                "tenantry-wire",
+                "tenantry-yaml",
+            ],
+        ),
     ]);
     for (folder, allowed) in allowed {
-        let ours: Vec<String> = dependencies(folder).into_iter().filter(|name| name.starts_with("tenantry")).collect();
-        let wrong: Vec<_> = ours.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+        let ours: Vec<String> = dependencies(folder)
+            .into_iter()
+            .filter(|name| name.starts_with("tenantry"))
+            .collect();
+        let wrong: Vec<_> = ours
+            .iter()
+            .filter(|name| !allowed.contains(&name.as_str()))
+            .collect();
         assert!(wrong.is_empty(), "{folder} must not depend on {wrong:?}");
     }
 }
@@ -71,23 +119,41 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     }
     let mut paths = Vec::new();
     walk(&root().join(folder), &mut paths);
-    paths.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+    paths
+        .into_iter()
+        .map(|path| (path.clone(), std::fs::read_to_string(path).unwrap()))
+        .collect()
 }
 
-const ALL: [&str; 6] = ["schema", "reconciler/src", "reconciler/planner/src", "agent/src", "tests/src", "tests/tests"];
+const ALL: [&str; 6] = [
+    "schema",
+    "reconciler/src",
+    "reconciler/planner/src",
+    "agent/src",
+    "tests/src",
+    "tests/tests",
+];
 
 #[test]
 fn every_file_says_what_lives_in_it() {
     for folder in ALL {
         for (path, text) in sources(folder) {
-            assert!(text.starts_with("//!"), "{} does not begin with a sentence about itself (`//!`)", path.display());
+            assert!(
+                text.starts_with("//!"),
+                "{} does not begin with a sentence about itself (`//!`)",
+                path.display()
+            );
         }
     }
 }
 
 #[test]
 fn nothing_is_left_unfinished() {
-    let words = [concat!("to", "do!("), concat!("un", "implemented!("), concat!("FIX", "ME")];
+    let words = [
+        concat!("to", "do!("),
+        concat!("un", "implemented!("),
+        concat!("FIX", "ME"),
+    ];
     for folder in ALL {
         for (path, text) in sources(folder) {
             for word in words {
@@ -123,11 +189,23 @@ const EDGES: [&str; 19] = [
 #[test]
 fn secrets_are_exposed_at_the_edge_alone() {
     let root = root();
-    for folder in ["schema", "reconciler/src", "reconciler/planner/src", "agent/src"] {
+    for folder in [
+        "schema",
+        "reconciler/src",
+        "reconciler/planner/src",
+        "agent/src",
+    ] {
         for (path, text) in sources(folder) {
-            let name = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+            let name = path
+                .strip_prefix(&root)
+                .unwrap()
+                .to_string_lossy()
+                .into_owned();
             let exposes = text.contains(".expose()") || text.contains("expose_secret()");
-            assert!(!exposes || EDGES.iter().any(|edge| name.starts_with(edge)), "{name} exposes a secret; is it an edge?");
+            assert!(
+                !exposes || EDGES.iter().any(|edge| name.starts_with(edge)),
+                "{name} exposes a secret; is it an edge?"
+            );
         }
     }
 }

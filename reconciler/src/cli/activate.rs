@@ -27,20 +27,48 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let identity = HubIdentity::read(&args.key)?;
     let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let fleet = Fleet::open(Location::parse(&args.fleet.fleet)?, &args.fleet.branch, scratch.path())?;
-    let document = Activation { hub: identity.recipient().clone(), release: args.release.clone() };
+    let fleet = Fleet::open(
+        Location::parse(&args.fleet.fleet)?,
+        &args.fleet.branch,
+        scratch.path(),
+    )?;
+    let document = Activation {
+        hub: identity.recipient().clone(),
+        release: args.release.clone(),
+    };
     let body = serde_yaml::to_string(&document).context("cannot write the document")?;
-    let content = format!("# Written by `tenantry activate`: the hub that may act on this fleet, and its release.\n{body}");
+    let content = format!(
+        "# Written by `tenantry activate`: the hub that may act on this fleet, and its release.\n{body}"
+    );
     let path = RelativePath::try_from("fleet/activation.yaml")?;
     let (name, email) = person();
-    let message = format!("activate: hub {} at release {}\n", document.hub, document.release);
+    let message = format!(
+        "activate: hub {} at release {}\n",
+        document.hub, document.release
+    );
     for _ in 0..5 {
         fleet.fetch()?;
-        let base = fleet.head()?.with_context(|| format!("the fleet has no branch `{}`", args.fleet.branch))?;
-        let change = Change { path: path.clone(), content: Some(content.clone().into_bytes()) };
-        match fleet.commit(base, &[change], &Author::new(&name, &email), &message, Timestamp::now())? {
+        let base = fleet
+            .head()?
+            .with_context(|| format!("the fleet has no branch `{}`", args.fleet.branch))?;
+        let change = Change {
+            path: path.clone(),
+            content: Some(content.clone().into_bytes()),
+        };
+        match fleet.commit(
+            base,
+            &[change],
+            &Author::new(&name, &email),
+            &message,
+            Timestamp::now(),
+        )? {
             Committed::Committed(id) => {
-                say(format!("activated: hub {} may act at release {} (commit {})", document.hub, document.release, &id.to_string()[..12]));
+                say(format!(
+                    "activated: hub {} may act at release {} (commit {})",
+                    document.hub,
+                    document.release,
+                    &id.to_string()[..12]
+                ));
                 return Ok(Outcome::Clean);
             }
             Committed::Unchanged => {

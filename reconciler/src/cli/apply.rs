@@ -20,7 +20,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     super::serve::log_to_stderr();
     let options = args.hub.options(false)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     let (done, status) = runtime.block_on(apply_once(&options))?;
     diagnostics(status.diagnostics.iter());
     if let Mode::Observing { reason } = &status.mode {
@@ -33,6 +36,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         say("nothing to do");
         return Ok(Outcome::Clean);
     }
-    say(format!("done: {} committed, {} published", count(done.decisions, "decision"), count(done.slices, "slice")));
+    say(format!(
+        "done: {} committed, {} published",
+        count(done.decisions, "decision"),
+        count(done.slices, "slice")
+    ));
     Ok(Outcome::Changes)
 }

@@ -21,6 +21,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
             say(text);
             Ok(Outcome::Clean)
         }
-        None => bail!("nothing is called `{}`; `tenantry status` lists orders and servers", args.name),
+        None => bail!(
+            "nothing is called `{}`; `tenantry status` lists orders and servers",
+            args.name
+        ),
     }
 }

@@ -52,21 +52,33 @@ struct Pair {
 
 impl Pair {
     fn generate() -> Self {
-        Self { sign: SigningKey::generate(&mut rand::rng()), age: age::x25519::Identity::generate() }
+        Self {
+            sign: SigningKey::generate(&mut rand::rng()),
+            age: age::x25519::Identity::generate(),
+        }
     }
 
     fn public(&self) -> anyhow::Result<PublicKeys> {
-        Ok(PublicKeys { sign: self.sign.public(), age: AgeRecipient::try_from(self.age.to_public().to_string())? })
+        Ok(PublicKeys {
+            sign: self.sign.public(),
+            age: AgeRecipient::try_from(self.age.to_public().to_string())?,
+        })
     }
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let keys_dir = args.keys.clone().unwrap_or_else(|| with_suffix(&args.dir, "-keys"));
+    let keys_dir = args
+        .keys
+        .clone()
+        .unwrap_or_else(|| with_suffix(&args.dir, "-keys"));
     if std::path::absolute(&keys_dir)?.starts_with(std::path::absolute(&args.dir)?) {
         bail!("keys do not belong inside the fleet; choose another folder with --keys");
     }
     if std::fs::read_dir(&args.dir).is_ok_and(|mut entries| entries.next().is_some()) {
-        bail!("`{}` is not empty: a new fleet needs a folder of its own", args.dir.display());
+        bail!(
+            "`{}` is not empty: a new fleet needs a folder of its own",
+            args.dir.display()
+        );
     }
     let fleet_id = match &args.fleet_id {
         Some(id) => id.clone(),
@@ -77,12 +89,35 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     // Keys first: a fleet whose keys were lost is worth nothing, keys without a fleet do no harm.
     let hub_file = keys_dir.join("hub.agekey");
     let recovery_file = keys_dir.join("recovery.key");
-    write_keys(&keys_dir, &hub_file, &recovery_file, &hub, &recovery, &fleet_id)?;
-    let layout = if args.bare { Layout::Bare } else { Layout::WorkTree };
+    write_keys(
+        &keys_dir,
+        &hub_file,
+        &recovery_file,
+        &hub,
+        &recovery,
+        &fleet_id,
+    )?;
+    let layout = if args.bare {
+        Layout::Bare
+    } else {
+        Layout::WorkTree
+    };
     let (name, email) = person();
     let message = format!("init: fleet {fleet_id}\n");
-    init_repository(&args.dir, &args.branch, layout, &files, &Author::new(name, email), &message, Timestamp::now())?;
-    let (dir, hub_file, recovery_file) = (args.dir.display(), hub_file.display(), recovery_file.display());
+    init_repository(
+        &args.dir,
+        &args.branch,
+        layout,
+        &files,
+        &Author::new(name, email),
+        &message,
+        Timestamp::now(),
+    )?;
+    let (dir, hub_file, recovery_file) = (
+        args.dir.display(),
+        hub_file.display(),
+        recovery_file.display(),
+    );
     say(format!(
         "fleet {fleet_id} is in {dir}
 
@@ -100,7 +135,11 @@ Next:
 fn with_suffix(dir: &Path, suffix: &str) -> PathBuf {
     let mut name = dir.as_os_str().to_owned();
     while name.to_string_lossy().len() > 1 && name.to_string_lossy().ends_with('/') {
-        name = name.to_string_lossy().trim_end_matches('/').to_owned().into();
+        name = name
+            .to_string_lossy()
+            .trim_end_matches('/')
+            .to_owned()
+            .into();
     }
     name.push(suffix);
     name.into()
@@ -110,19 +149,32 @@ fn with_suffix(dir: &Path, suffix: &str) -> PathBuf {
 fn random_id() -> anyhow::Result<FleetId> {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let mut rng = rand::rng();
-    let id: String = (0..16).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect();
+    let id: String = (0..16)
+        .map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]))
+        .collect();
     Ok(FleetId::try_from(id)?)
 }
 
-fn files(args: &Args, fleet_id: &FleetId, hub: &Pair, recovery: &Pair) -> anyhow::Result<Vec<Change>> {
+fn files(
+    args: &Args,
+    fleet_id: &FleetId,
+    hub: &Pair,
+    recovery: &Pair,
+) -> anyhow::Result<Vec<Change>> {
     let (hub_keys, recovery_keys) = (hub.public()?, recovery.public()?);
     let mut files = vec![
         file("README.md", &format!("# Fleet {fleet_id}\n\n{README}"))?,
         file(".gitattributes", "*.yaml text eol=lf\n")?,
         file(".sops.yaml", &sops_rules(&hub_keys, &recovery_keys))?,
-        file("fleet/hub.yaml", &hub_yaml(fleet_id, &args.url, &hub_keys, &recovery_keys))?,
+        file(
+            "fleet/hub.yaml",
+            &hub_yaml(fleet_id, &args.url, &hub_keys, &recovery_keys),
+        )?,
         file("fleet/staff.yaml", STAFF)?,
-        file("fleet/hub-key.yaml", &hub_key(hub, &hub_keys, &recovery_keys)?)?,
+        file(
+            "fleet/hub-key.yaml",
+            &hub_key(hub, &hub_keys, &recovery_keys)?,
+        )?,
     ];
     for (folder, dir) in [("stacks", &STACKS), ("nginx", &NGINX)] {
         vendor(folder, dir, &mut files)?;
@@ -131,13 +183,19 @@ fn files(args: &Args, fleet_id: &FleetId, hub: &Pair, recovery: &Pair) -> anyhow
 }
 
 fn file(path: &str, content: &str) -> anyhow::Result<Change> {
-    Ok(Change { path: RelativePath::try_from(path)?, content: Some(content.as_bytes().to_vec()) })
+    Ok(Change {
+        path: RelativePath::try_from(path)?,
+        content: Some(content.as_bytes().to_vec()),
+    })
 }
 
 fn vendor(folder: &str, dir: &Dir<'_>, out: &mut Vec<Change>) -> anyhow::Result<()> {
     for entry in dir.files() {
         let path = format!("{folder}/{}", entry.path().display());
-        out.push(Change { path: RelativePath::try_from(path)?, content: Some(entry.contents().to_vec()) });
+        out.push(Change {
+            path: RelativePath::try_from(path)?,
+            content: Some(entry.contents().to_vec()),
+        });
     }
     for sub in dir.dirs() {
         vendor(folder, sub, out)?;
@@ -185,25 +243,53 @@ plans:
     )
 }
 
-fn hub_key(hub: &Pair, hub_keys: &PublicKeys, recovery_keys: &PublicKeys) -> anyhow::Result<String> {
+fn hub_key(
+    hub: &Pair,
+    hub_keys: &PublicKeys,
+    recovery_keys: &PublicKeys,
+) -> anyhow::Result<String> {
     let pem = hub.sign.to_openssh("tenantry hub");
     let map = Map::new().with("signing_key", Value::text(pem.expose().clone()));
     let options = EncryptOptions {
-        recipients: vec![hub_keys.age.as_str().parse()?, recovery_keys.age.as_str().parse()?],
+        recipients: vec![
+            hub_keys.age.as_str().parse()?,
+            recovery_keys.age.as_str().parse()?,
+        ],
         rule: Rule::all(),
         mac_only_encrypted: false,
-        last_modified: tenantry_sops::Timestamp::parse_rfc3339(&format!("{:.0}", Timestamp::now()))?,
+        last_modified: tenantry_sops::Timestamp::parse_rfc3339(&format!(
+            "{:.0}",
+            Timestamp::now()
+        ))?,
     };
     Ok(encrypt(&map, &options, &mut rand::rng())?)
 }
 
-fn write_keys(dir: &Path, hub_file: &Path, recovery_file: &Path, hub: &Pair, recovery: &Pair, fleet_id: &FleetId) -> anyhow::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+fn write_keys(
+    dir: &Path,
+    hub_file: &Path,
+    recovery_file: &Path,
+    hub: &Pair,
+    recovery: &Pair,
+    fleet_id: &FleetId,
+) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot make {}", dir.display()))?;
     let age_lines = |pair: &Pair| -> anyhow::Result<String> {
         let public = pair.public()?;
-        Ok(format!("# public key: {}\n{}\n", public.age, pair.age.to_string().expose_secret()))
+        Ok(format!(
+            "# public key: {}\n{}\n",
+            public.age,
+            pair.age.to_string().expose_secret()
+        ))
     };
-    write_private(hub_file, &format!("# Key of the hub of fleet {fleet_id}.\n{}", age_lines(hub)?))?;
+    write_private(
+        hub_file,
+        &format!("# Key of the hub of fleet {fleet_id}.\n{}", age_lines(hub)?),
+    )?;
     let pem = recovery.sign.to_openssh("tenantry recovery");
     let text = format!(
         "# Recovery key of fleet {fleet_id}. Store it offline. The first part opens every secret of the fleet (age),\n# the second signs a change of the hub's key (OpenSSH).\n{}\n{}",
@@ -216,8 +302,15 @@ fn write_keys(dir: &Path, hub_file: &Path, recovery_file: &Path, hub: &Pair, rec
 /// Never overwrites, readable by the owner alone.
 fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let failed = || format!("cannot write {}", path.display());
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(failed)
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(failed)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .with_context(failed)
 }
 
 const STAFF: &str = "\

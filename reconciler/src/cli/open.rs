@@ -21,10 +21,19 @@ pub(super) fn look(fleet: &str, branch: &str) -> anyhow::Result<Opened> {
     let location = Location::parse(fleet)?;
     let fleet = Fleet::open(location, branch, scratch.path())?;
     fleet.fetch()?;
-    let head = fleet.head()?.with_context(|| format!("the fleet has no branch `{branch}`"))?;
-    let revision = Revision { tree: fleet.objects().root_tree(head)?, commit: head, generation: fleet.generation(head)? };
+    let head = fleet
+        .head()?
+        .with_context(|| format!("the fleet has no branch `{branch}`"))?;
+    let revision = Revision {
+        tree: fleet.objects().root_tree(head)?,
+        commit: head,
+        generation: fleet.generation(head)?,
+    };
     let loaded = Loader::new(fleet.objects().clone()).load(revision)?;
-    Ok(Opened { loaded, work_tree: false })
+    Ok(Opened {
+        loaded,
+        work_tree: false,
+    })
 }
 
 fn work_tree(fleet: &str) -> anyhow::Result<Option<git2::Repository>> {
@@ -35,7 +44,9 @@ fn work_tree(fleet: &str) -> anyhow::Result<Option<git2::Repository>> {
     match git2::Repository::discover(path) {
         Ok(repository) if !repository.is_bare() => Ok(Some(repository)),
         Ok(_) => Ok(None),
-        Err(_) => bail!("`{fleet}` is not inside a Git repository; `tenantry init DIR` makes a fleet"),
+        Err(_) => {
+            bail!("`{fleet}` is not inside a Git repository; `tenantry init DIR` makes a fleet")
+        }
     }
 }
 
@@ -46,13 +57,26 @@ fn look_at_files(repository: &git2::Repository, branch: &str) -> anyhow::Result<
         .and_then(|reference| reference.peel_to_commit())
         .with_context(|| format!("the repository has no branch `{branch}` with a commit"))?;
     let mut index = repository.index().context("cannot read the index")?;
-    index.add_all(["*"], git2::IndexAddOption::DEFAULT, None).context("cannot read the files")?;
-    index.update_all(["*"], None).context("cannot read the files")?;
-    let tree = index.write_tree().context("cannot write a tree of the files")?;
+    index
+        .add_all(["*"], git2::IndexAddOption::DEFAULT, None)
+        .context("cannot read the files")?;
+    index
+        .update_all(["*"], None)
+        .context("cannot read the files")?;
+    let tree = index
+        .write_tree()
+        .context("cannot write a tree of the files")?;
     let git_dir: PathBuf = repository.path().to_owned();
     let objects = crate::git::Objects::open(&git_dir)?;
     let commit: Oid = head.id();
-    let revision = Revision { tree, commit, generation: 0 };
+    let revision = Revision {
+        tree,
+        commit,
+        generation: 0,
+    };
     let loaded = Loader::new(objects).load(revision)?;
-    Ok(Opened { loaded, work_tree: true })
+    Ok(Opened {
+        loaded,
+        work_tree: true,
+    })
 }

@@ -26,7 +26,11 @@ pub(super) fn diagnostics<'d>(all: impl IntoIterator<Item = &'d Diagnostic>) {
     let colour = wants_colour(stderr.is_terminal());
     let mut out = stderr.lock();
     for diagnostic in all {
-        let text = if colour { diagnostic.render_coloured() } else { diagnostic.render() };
+        let text = if colour {
+            diagnostic.render_coloured()
+        } else {
+            diagnostic.render()
+        };
         let _ = writeln!(out, "{text}");
     }
 }
@@ -34,7 +38,11 @@ pub(super) fn diagnostics<'d>(all: impl IntoIterator<Item = &'d Diagnostic>) {
 /// Prints an error with its causes.
 pub(super) fn complain(error: &anyhow::Error) {
     let stderr = std::io::stderr();
-    let (red, reset) = if wants_colour(stderr.is_terminal()) { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    let (red, reset) = if wants_colour(stderr.is_terminal()) {
+        ("\x1b[1;31m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
     let mut out = stderr.lock();
     let _ = writeln!(out, "{red}error:{reset} {error}");
     for cause in error.chain().skip(1) {

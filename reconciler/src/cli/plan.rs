@@ -57,10 +57,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     };
     let inventory = Inventory::default();
     let attempts = HashMap::new();
-    let observed = Observed { inventory: &inventory, attempts: &attempts, attempts_revision: 0, now: Timestamp::now() };
+    let observed = Observed {
+        inventory: &inventory,
+        attempts: &attempts,
+        attempts_revision: 0,
+        now: Timestamp::now(),
+    };
     let plan = plan(desired, observed, &mut PlanCache::default());
     let shown = shown(&plan);
-    let outcome = if plan.is_empty() { Outcome::Clean } else { Outcome::Changes };
+    let outcome = if plan.is_empty() {
+        Outcome::Clean
+    } else {
+        Outcome::Changes
+    };
     if args.json {
         json(&shown)?;
     } else {
@@ -70,15 +79,29 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
 }
 
 fn shown(plan: &Plan) -> Shown {
-    let orders = plan.customers.values().flat_map(|customer| &customer.orders);
+    let orders = plan
+        .customers
+        .values()
+        .flat_map(|customer| &customer.orders);
     Shown {
-        decisions: plan.decisions().map(|decision| ShownDecision { path: decision.path(), summary: decision.summary() }).collect(),
+        decisions: plan
+            .decisions()
+            .map(|decision| ShownDecision {
+                path: decision.path(),
+                summary: decision.summary(),
+            })
+            .collect(),
         slices: plan
             .slices()
             .map(|task| ShownSlice {
                 server: task.server.to_string(),
                 because: task.because,
-                instances: task.input.instances.keys().map(ToString::to_string).collect(),
+                instances: task
+                    .input
+                    .instances
+                    .keys()
+                    .map(ToString::to_string)
+                    .collect(),
             })
             .collect(),
         waiting: orders
@@ -94,10 +117,17 @@ fn shown(plan: &Plan) -> Shown {
 
 fn print(shown: &Shown) {
     for decision in &shown.decisions {
-        say(format!("+ decide   {}\n           {}", decision.path, decision.summary));
+        say(format!(
+            "+ decide   {}\n           {}",
+            decision.path, decision.summary
+        ));
     }
     for slice in &shown.slices {
-        let runs = if slice.instances.is_empty() { "nothing yet".to_owned() } else { slice.instances.join(", ") };
+        let runs = if slice.instances.is_empty() {
+            "nothing yet".to_owned()
+        } else {
+            slice.instances.join(", ")
+        };
         say(format!("~ publish  slice of {}: {runs}", slice.server));
     }
     for wait in &shown.waiting {
@@ -109,7 +139,12 @@ fn print(shown: &Shown) {
     if shown.decisions.is_empty() && shown.slices.is_empty() {
         say("nothing to decide or publish");
     } else {
-        let (decisions, slices) = (count(shown.decisions.len(), "decision"), count(shown.slices.len(), "slice"));
-        say(format!("plan: {decisions}, {slices} (nothing is known of the servers: ask a running hub with `tenantry status`)"));
+        let (decisions, slices) = (
+            count(shown.decisions.len(), "decision"),
+            count(shown.slices.len(), "slice"),
+        );
+        say(format!(
+            "plan: {decisions}, {slices} (nothing is known of the servers: ask a running hub with `tenantry status`)"
+        ));
     }
 }

@@ -50,9 +50,16 @@ pub(super) struct Args {
 
 /// Logs go to standard error: lines for people on a terminal, JSON otherwise.
 pub(super) fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_new(log_filter()).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let done = if std::io::stderr().is_terminal() { builder.with_target(false).try_init() } else { builder.json().try_init() };
+    let filter = tracing_subscriber::EnvFilter::try_new(log_filter())
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let done = if std::io::stderr().is_terminal() {
+        builder.with_target(false).try_init()
+    } else {
+        builder.json().try_init()
+    };
     // Only where something installed a subscriber before, which then does the logging.
     drop(done);
 }
@@ -60,7 +67,10 @@ pub(super) fn log_to_stderr() {
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     log_to_stderr();
     let options = args.hub.options(args.observe)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start")?;
     runtime.block_on(async {
         let listening = |address: SocketAddr| say(format!("serving at http://{address}"));
         serve(options, args.listen, listening, stop_signal()).await
@@ -70,10 +80,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
 
 /// Ends at Ctrl-C or SIGTERM.
 async fn stop_signal() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(_) => return std::future::pending().await,
-    };
+    let mut terminate =
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(signal) => signal,
+            Err(_) => return std::future::pending().await,
+        };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}

@@ -12,7 +12,12 @@ use tenantry_planner::status::{FleetStatus, Health, Mode};
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct HubUrl {
     /// Address of the hub.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", env = "TENANTRY_HUB")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080",
+        env = "TENANTRY_HUB"
+    )]
     pub(super) hub: String,
 }
 
@@ -29,12 +34,26 @@ pub(super) struct Args {
 /// Asks the hub.
 pub(super) fn fetch(hub: &HubUrl) -> anyhow::Result<FleetStatus> {
     let url = format!("{}/api/v1/status", hub.hub.trim_end_matches('/'));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(15)).build()?;
-        let answer = client.get(&url).send().await.with_context(|| format!("no hub answers at {}; is `tenantry serve` running?", hub.hub))?;
-        let answer = answer.error_for_status().with_context(|| format!("the hub at {} refuses", hub.hub))?;
-        answer.json().await.context("the hub's answer is not a status; is it another release?")
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(15))
+            .build()?;
+        let answer = client.get(&url).send().await.with_context(|| {
+            format!(
+                "no hub answers at {}; is `tenantry serve` running?",
+                hub.hub
+            )
+        })?;
+        let answer = answer
+            .error_for_status()
+            .with_context(|| format!("the hub at {} refuses", hub.hub))?;
+        answer
+            .json()
+            .await
+            .context("the hub's answer is not a status; is it another release?")
     })
 }
 
@@ -45,9 +64,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     } else {
         say(text(&status));
     }
-    let well = status.diagnostics.iter().all(|diagnostic| !diagnostic.is_error())
-        && status.servers.iter().all(|server| server.health == Health::Healthy);
-    Ok(if well { Outcome::Clean } else { Outcome::Changes })
+    let well = status
+        .diagnostics
+        .iter()
+        .all(|diagnostic| !diagnostic.is_error())
+        && status
+            .servers
+            .iter()
+            .all(|server| server.health == Health::Healthy);
+    Ok(if well {
+        Outcome::Clean
+    } else {
+        Outcome::Changes
+    })
 }
 
 fn text(status: &FleetStatus) -> String {
@@ -56,18 +85,39 @@ fn text(status: &FleetStatus) -> String {
         Mode::Active => "active".to_owned(),
         Mode::Observing { reason } => format!("observing: {reason}"),
     };
-    let _ = writeln!(out, "fleet {} · hub {} · {mode}", status.fleet_id, status.release);
+    let _ = writeln!(
+        out,
+        "fleet {} · hub {} · {mode}",
+        status.fleet_id, status.release
+    );
     if let Some(commit) = &status.commit {
-        let _ = writeln!(out, "commit {} (generation {}): {} — {}", short(&commit.id), commit.generation, commit.summary, commit.author);
+        let _ = writeln!(
+            out,
+            "commit {} (generation {}): {} — {}",
+            short(&commit.id),
+            commit.generation,
+            commit.summary,
+            commit.author
+        );
     }
     if let Some(problem) = &status.source_problem {
         let _ = writeln!(out, "! {problem}");
     }
     let _ = writeln!(out, "\norders");
     for order in &status.orders {
-        let tools: Vec<String> = order.tools.iter().map(|tool| format!("{} {}", tool.tool, word(&tool.health))).collect();
+        let tools: Vec<String> = order
+            .tools
+            .iter()
+            .map(|tool| format!("{} {}", tool.tool, word(&tool.health)))
+            .collect();
         let name = format!("{}/{}", order.customer, order.order);
-        let _ = writeln!(out, "  {name:<28} {:<18} {:<12} {}", word(&order.phase), word(&order.health), tools.join(", "));
+        let _ = writeln!(
+            out,
+            "  {name:<28} {:<18} {:<12} {}",
+            word(&order.phase),
+            word(&order.health),
+            tools.join(", ")
+        );
         for reason in &order.waiting {
             let _ = writeln!(out, "      waits: {reason}");
         }
@@ -75,8 +125,17 @@ fn text(status: &FleetStatus) -> String {
     let _ = writeln!(out, "\nservers");
     for server in &status.servers {
         let name = format!("{}/{}", server.customer, server.server);
-        let sync = if server.in_sync { "in sync" } else { "not in sync" };
-        let _ = writeln!(out, "  {name:<28} {:<18} {sync:<12} {}", word(&server.health), server.address);
+        let sync = if server.in_sync {
+            "in sync"
+        } else {
+            "not in sync"
+        };
+        let _ = writeln!(
+            out,
+            "  {name:<28} {:<18} {sync:<12} {}",
+            word(&server.health),
+            server.address
+        );
         for reason in &server.waiting {
             let _ = writeln!(out, "      waits: {reason}");
         }

@@ -4,6 +4,7 @@
 //! fetches into and pushes from. Objects are read with libgit2; only transport uses the program, because it knows people's credentials.
 
 mod accepted;
+mod compare;
 pub(crate) mod edit;
 mod error;
 mod fleet;
@@ -21,6 +22,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use compare::Difference;
 pub use edit::Change;
 pub use error::GitError;
 pub use fleet::{Fetched, Fleet, Outcome};

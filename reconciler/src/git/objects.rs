@@ -201,7 +201,7 @@ impl Objects {
 }
 
 impl Entry {
-    fn read(name: &[u8], oid: Oid, mode: i32) -> Self {
+    pub(super) fn read(name: &[u8], oid: Oid, mode: i32) -> Self {
         let mode = mode.cast_unsigned();
         let kind = match mode & 0o170_000 {
             _ if std::str::from_utf8(name).is_err() => EntryKind::BadName,

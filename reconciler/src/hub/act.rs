@@ -55,12 +55,20 @@ impl Hub {
     /// Commits decisions if there are any, else publishes slices.
     pub(super) fn act(&mut self, now: Timestamp) -> Result<Acted, HubError> {
         if self.plan.is_empty() {
-            return Ok(Acted { did: Done::default(), again: false });
+            return Ok(Acted {
+                did: Done::default(),
+                again: false,
+            });
         }
         let refused = self.refused();
         let mut did = Done::default();
         let mut again = false;
-        let decisions: Vec<Decision> = self.plan.decisions().filter(|decision| !refused.contains(&decision.order.customer)).cloned().collect();
+        let decisions: Vec<Decision> = self
+            .plan
+            .decisions()
+            .filter(|decision| !refused.contains(&decision.order.customer))
+            .cloned()
+            .collect();
         if !decisions.is_empty() && self.commit_again.is_none_or(|(at, _)| at <= now) {
             match self.commit(&decisions, now) {
                 Ok(committed) => {
@@ -72,7 +80,12 @@ impl Hub {
             }
         }
         // Slices that are due now do not wait for decisions of others.
-        let tasks: Vec<SliceTask> = self.plan.slices().filter(|task| !refused.contains(&task.server.customer)).cloned().collect();
+        let tasks: Vec<SliceTask> = self
+            .plan
+            .slices()
+            .filter(|task| !refused.contains(&task.server.customer))
+            .cloned()
+            .collect();
         self.replan_all |= !tasks.is_empty();
         did.slices = self.publish(&tasks, now)?;
         Ok(Acted { did, again })
@@ -80,32 +93,61 @@ impl Hub {
 
     /// Customers whose part of the plan breaks a promise. The checker shares nothing with the planner but the types; what it refuses is not done.
     fn refused(&mut self) -> BTreeSet<CustomerId> {
-        let Some(desired) = self.loaded.as_ref().and_then(|loaded| loaded.desired.as_ref()) else { return BTreeSet::new() };
+        let Some(desired) = self
+            .loaded
+            .as_ref()
+            .and_then(|loaded| loaded.desired.as_ref())
+        else {
+            return BTreeSet::new();
+        };
         let wrong = check_by_customer(&self.plan, desired, &self.inventory);
         for (customer, promises) in &wrong {
             let promises = promises.join("; ");
             tracing::error!(%customer, "the plan was refused by the checker: {promises}");
-            self.source.problem = Some(format!("the plan for customer {customer} was refused by the checker: {promises}"));
+            self.source.problem = Some(format!(
+                "the plan for customer {customer} was refused by the checker: {promises}"
+            ));
         }
         wrong.into_keys().collect()
     }
 
     /// Commits decisions on top of the commit that they were planned on. What cannot be written for one customer holds up nobody else (law 11).
     fn commit(&mut self, decisions: &[Decision], now: Timestamp) -> Result<Committed, HubError> {
-        let (Some(identity), Some(Revision { tree, commit: base, .. })) = (self.identity.clone(), self.source.revision) else {
+        let (
+            Some(identity),
+            Some(Revision {
+                tree, commit: base, ..
+            }),
+        ) = (self.identity.clone(), self.source.revision)
+        else {
             return Ok(Committed::Nothing);
         };
-        let Some(head) = self.loaded.as_ref().and_then(|loaded| loaded.desired.as_ref()).map(|desired| desired.head.clone()) else {
+        let Some(head) = self
+            .loaded
+            .as_ref()
+            .and_then(|loaded| loaded.desired.as_ref())
+            .map(|desired| desired.head.clone())
+        else {
             return Ok(Committed::Nothing);
         };
         let objects = self.fleet.objects().clone();
-        let decider = Decider { objects: &objects, tree, head: &head, identity: &identity, now };
+        let decider = Decider {
+            objects: &objects,
+            tree,
+            head: &head,
+            identity: &identity,
+            now,
+        };
         let (mut changes, mut kept) = (Vec::new(), Vec::new());
         for group in decisions.chunk_by(|a, b| a.order.customer == b.order.customer) {
             let group: Vec<&Decision> = group.iter().collect();
             let Some(first) = group.first() else { continue };
             let key = format!("decide {}", first.path());
-            if self.attempts.get(&key).is_some_and(|attempt| attempt.next.is_none_or(|next| next > now)) {
+            if self
+                .attempts
+                .get(&key)
+                .is_some_and(|attempt| attempt.next.is_none_or(|next| next > now))
+            {
                 continue;
             }
             match decider.changes(&group, &mut rand::rng()) {
@@ -116,7 +158,10 @@ impl Hub {
                 Err(error) => {
                     let error = super::chain(&error);
                     tracing::error!(customer = %first.order.customer, "decisions cannot be written: {error}");
-                    self.source.problem = Some(format!("decisions for customer {} cannot be written: {error}", first.order.customer));
+                    self.source.problem = Some(format!(
+                        "decisions for customer {} cannot be written: {error}",
+                        first.order.customer
+                    ));
                     self.count_failure(key, error, now)?;
                 }
             }
@@ -131,7 +176,12 @@ impl Hub {
                 for decision in &kept {
                     tracing::info!(commit = %id, "decided: {}", decision.summary());
                 }
-                self.diary("commit decisions", self.fleet.branch(), Some(id.to_string()), message.trim_end());
+                self.diary(
+                    "commit decisions",
+                    self.fleet.branch(),
+                    Some(id.to_string()),
+                    message.trim_end(),
+                );
                 Ok(Committed::Done(kept.len()))
             }
             Outcome::Unchanged => {
@@ -151,17 +201,39 @@ impl Hub {
         let problem = format!("decisions cannot be committed: {}", super::chain(error));
         tracing::warn!("{problem}");
         self.source.problem = Some(problem);
-        self.commit_again = Some((now.checked_add(pause).unwrap_or(Timestamp::MAX), failures + 1));
+        self.commit_again = Some((
+            now.checked_add(pause).unwrap_or(Timestamp::MAX),
+            failures + 1,
+        ));
     }
 
     fn publish(&mut self, tasks: &[SliceTask], now: Timestamp) -> Result<usize, HubError> {
-        let (Some(identity), Some(signer)) = (self.identity.clone(), self.signer.clone()) else { return Ok(0) };
-        let Some((commit, generation)) = self.source.commit.as_ref().map(|commit| (commit.id.clone(), commit.generation)) else { return Ok(0) };
+        let (Some(identity), Some(signer)) = (self.identity.clone(), self.signer.clone()) else {
+            return Ok(0);
+        };
+        let Some((commit, generation)) = self
+            .source
+            .commit
+            .as_ref()
+            .map(|commit| (commit.id.clone(), commit.generation))
+        else {
+            return Ok(0);
+        };
         let objects = self.fleet.objects().clone();
-        let publisher = Publisher { objects: &objects, identity: &identity, signer: &signer, commit, generation, now };
+        let publisher = Publisher {
+            objects: &objects,
+            identity: &identity,
+            signer: &signer,
+            commit,
+            generation,
+            now,
+        };
         let mut published = 0;
         for batch in tasks.chunks(BATCH) {
-            let made: Vec<_> = batch.par_iter().map(|task| (task, publisher.make(&task.input))).collect();
+            let made: Vec<_> = batch
+                .par_iter()
+                .map(|task| (task, publisher.make(&task.input)))
+                .collect();
             let mut good = Vec::new();
             for (task, result) in made {
                 match result {
@@ -181,15 +253,35 @@ impl Hub {
     }
 
     /// Writes slices down and announces them. A slice whose content is what the server has already is not sent again.
-    fn keep(&mut self, made: Vec<(&SliceTask, Sealed)>, commit: &str, generation: u64, now: Timestamp) -> Result<(), HubError> {
+    fn keep(
+        &mut self,
+        made: Vec<(&SliceTask, Sealed)>,
+        commit: &str,
+        generation: u64,
+        now: Timestamp,
+    ) -> Result<(), HubError> {
         let mut fresh = Vec::new();
         for (task, sealed) in made {
-            let same = self.board.current(&task.server).filter(|current| *current.content == *sealed.content);
-            let (generation, new) = same.map_or((generation, true), |current| (current.generation, false));
-            let published = Published { inputs: task.inputs.clone(), generation, content: sealed.content.clone(), at: now };
+            let same = self
+                .board
+                .current(&task.server)
+                .filter(|current| *current.content == *sealed.content);
+            let (generation, new) =
+                same.map_or((generation, true), |current| (current.generation, false));
+            let published = Published {
+                inputs: task.inputs.clone(),
+                generation,
+                content: sealed.content.clone(),
+                at: now,
+            };
             if new {
                 tracing::info!(server = %task.server, generation, "slice published: {}", task.because);
-                self.diary("publish slice", &task.server.to_string(), Some(commit.to_owned()), task.because);
+                self.diary(
+                    "publish slice",
+                    &task.server.to_string(),
+                    Some(commit.to_owned()),
+                    task.because,
+                );
                 fresh.push(slices::Sealed {
                     server: task.server.clone(),
                     generation,
@@ -204,16 +296,24 @@ impl Hub {
                 self.attempts_revision += 1;
                 drop(self.store.attempts_done(vec![key]));
             }
-            self.inventory.published.insert(task.server.clone(), published);
+            self.inventory
+                .published
+                .insert(task.server.clone(), published);
         }
         let heads: Vec<_> = fresh
             .iter()
             .map(|sealed| {
-                let head = CurrentSlice { generation, content: Arc::from(sealed.content.as_str()), commit: Arc::from(commit) };
+                let head = CurrentSlice {
+                    generation,
+                    content: Arc::from(sealed.content.as_str()),
+                    commit: Arc::from(commit),
+                };
                 (sealed.server.clone(), head)
             })
             .collect();
-        self.slices.publish(fresh, now).map_err(|error| HubError::Slices(Box::new(error)))?;
+        self.slices
+            .publish(fresh, now)
+            .map_err(|error| HubError::Slices(Box::new(error)))?;
         for (server, head) in heads {
             self.board.publish(&server, head);
         }
@@ -221,17 +321,38 @@ impl Hub {
     }
 
     /// Writes a failed attempt down: again after 1, 5 and 15 minutes, then dead until what it is made from changes.
-    fn count_failure(&mut self, key: String, error: String, now: Timestamp) -> Result<(), HubError> {
+    fn count_failure(
+        &mut self,
+        key: String,
+        error: String,
+        now: Timestamp,
+    ) -> Result<(), HubError> {
         let jitter = rand::random_range(-1.0..=1.0);
-        let attempt = self.store.attempt_failed(key.clone(), error, now, jitter).wait()?;
-        self.attempts.insert(key, Attempt { count: attempt.count, error: attempt.error, next: attempt.next });
+        let attempt = self
+            .store
+            .attempt_failed(key.clone(), error, now, jitter)
+            .wait()?;
+        self.attempts.insert(
+            key,
+            Attempt {
+                count: attempt.count,
+                error: attempt.error,
+                next: attempt.next,
+            },
+        );
         self.attempts_revision += 1;
         Ok(())
     }
 
     /// What was done goes into the diary; nothing waits for that, and a diary that fails is logged by the store.
     fn diary(&self, act: &str, subject: &str, commit: Option<String>, reason: &str) {
-        let entry = AuditEntry { at: Timestamp::now(), act: act.into(), subject: subject.into(), commit, reason: reason.into() };
+        let entry = AuditEntry {
+            at: Timestamp::now(),
+            act: act.into(),
+            subject: subject.into(),
+            commit,
+            reason: reason.into(),
+        };
         drop(self.store.audit(vec![entry]));
     }
 }

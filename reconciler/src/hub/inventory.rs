@@ -47,16 +47,28 @@ impl ReportDoor {
 }
 
 impl ReportSink for ReportDoor {
-    fn accept(&self, server: ServerKey, batch: ReportBatch) -> BoxFuture<'_, Result<Receipt, ReportError>> {
+    fn accept(
+        &self,
+        server: ServerKey,
+        batch: ReportBatch,
+    ) -> BoxFuture<'_, Result<Receipt, ReportError>> {
         Box::pin(async move {
             let received_at = Timestamp::now();
-            let recorded = self.store.record_reports(server.clone(), batch, received_at).await.map_err(|error| match error {
-                StoreError::BadBatch(why) => ReportError::Refused(why.to_owned()),
-                other => ReportError::Unavailable(Box::new(other)),
-            })?;
+            let recorded = self
+                .store
+                .record_reports(server.clone(), batch, received_at)
+                .await
+                .map_err(|error| match error {
+                    StoreError::BadBatch(why) => ReportError::Refused(why.to_owned()),
+                    other => ReportError::Unavailable(Box::new(other)),
+                })?;
             if let Some(news) = recorded.news {
                 // The loop is gone only while the hub stops; the reports are kept, and read again at the next start.
-                let _ = self.wake.send(Wake::Reports(Box::new(Reports { server, news, received_at })));
+                let _ = self.wake.send(Wake::Reports(Box::new(Reports {
+                    server,
+                    news,
+                    received_at,
+                })));
             }
             Ok(recorded.receipt)
         })
@@ -65,9 +77,27 @@ impl ReportSink for ReportDoor {
 
 impl Hub {
     /// Reports that were kept before this start.
-    pub(super) fn restore(&mut self, reports: BTreeMap<ServerKey, StoredReport>, mut history: BTreeMap<ServerKey, Vec<HistoryEntry>>) {
-        for (server, StoredReport { report, received_at, .. }) in reports {
-            let mut seen = ServerObservation { revision: 1, report, received_at, refusals: Vec::new(), events: Vec::new() };
+    pub(super) fn restore(
+        &mut self,
+        reports: BTreeMap<ServerKey, StoredReport>,
+        mut history: BTreeMap<ServerKey, Vec<HistoryEntry>>,
+    ) {
+        for (
+            server,
+            StoredReport {
+                report,
+                received_at,
+                ..
+            },
+        ) in reports
+        {
+            let mut seen = ServerObservation {
+                revision: 1,
+                report,
+                received_at,
+                refusals: Vec::new(),
+                events: Vec::new(),
+            };
             remember(&mut seen, history.remove(&server).unwrap_or_default());
             self.inventory.servers.insert(server, seen);
         }
@@ -75,7 +105,11 @@ impl Hub {
 
     /// Takes in what is new of a server.
     pub(super) fn observe(&mut self, reports: Reports) {
-        let Reports { server, news, received_at } = reports;
+        let Reports {
+            server,
+            news,
+            received_at,
+        } = reports;
         self.dirty.push(server.customer.clone());
         match (self.inventory.servers.get_mut(&server), news.latest) {
             (Some(seen), latest) => {
@@ -87,7 +121,13 @@ impl Hub {
                 remember(seen, news.history);
             }
             (None, Some(StoredReport { report, .. })) => {
-                let mut seen = ServerObservation { revision: 1, report, received_at, refusals: Vec::new(), events: Vec::new() };
+                let mut seen = ServerObservation {
+                    revision: 1,
+                    report,
+                    received_at,
+                    refusals: Vec::new(),
+                    events: Vec::new(),
+                };
                 remember(&mut seen, news.history);
                 self.inventory.servers.insert(server, seen);
             }
@@ -101,7 +141,9 @@ fn remember(seen: &mut ServerObservation, history: Vec<HistoryEntry>) {
         match entry.what {
             Happening::Event(event) => seen.events.push(event),
             Happening::Refusal(refusal) => seen.refusals.push(refusal),
-            Happening::Gap { from, to } => tracing::warn!("reports {from} to {to} of an agent never arrived"),
+            Happening::Gap { from, to } => {
+                tracing::warn!("reports {from} to {to} of an agent never arrived")
+            }
         }
     }
     keep_last(&mut seen.events);

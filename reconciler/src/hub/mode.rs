@@ -10,18 +10,27 @@ use tenantry_schema::id::ServerKey;
 use tenantry_schema::key::AgeRecipient;
 
 /// Whether a hub with the key `recipient` may act on a fleet with these settings.
-pub fn mode_of(head: Option<&HeadDocuments>, recipient: Option<&AgeRecipient>, observe_only: bool) -> Mode {
+pub fn mode_of(
+    head: Option<&HeadDocuments>,
+    recipient: Option<&AgeRecipient>,
+    observe_only: bool,
+) -> Mode {
     let observing = |reason: String| Mode::Observing { reason };
     if observe_only {
         return observing("started with --observe".into());
     }
-    let Some(recipient) = recipient else { return observing("started without a key (--key)".into()) };
-    let Some(head) = head else { return observing("the fleet's own documents were never good".into()) };
+    let Some(recipient) = recipient else {
+        return observing("started without a key (--key)".into());
+    };
+    let Some(head) = head else {
+        return observing("the fleet's own documents were never good".into());
+    };
     match &head.activation {
         None => observing("no hub is activated; `tenantry activate` names one".into()),
-        Some(activation) if activation.hub != *recipient => {
-            observing(format!("another hub is activated ({}), this one is {recipient}", activation.hub))
-        }
+        Some(activation) if activation.hub != *recipient => observing(format!(
+            "another hub is activated ({}), this one is {recipient}",
+            activation.hub
+        )),
         Some(activation) if activation.release != RELEASE => observing(format!(
             "release {} is activated, this is {RELEASE}; `tenantry activate` names this one",
             activation.release
@@ -34,17 +43,35 @@ impl Hub {
     /// Whether this hub may act now.
     pub(super) fn mode(&self) -> Mode {
         let loaded = self.loaded.as_ref();
-        let head = loaded.and_then(|loaded| loaded.desired.as_ref()).map(|desired| desired.head.as_ref());
-        let mode = mode_of(head, self.identity.as_ref().map(crate::keys::HubIdentity::recipient), self.observe_only);
-        let observing = |reason: &str| Mode::Observing { reason: reason.to_owned() };
+        let head = loaded
+            .and_then(|loaded| loaded.desired.as_ref())
+            .map(|desired| desired.head.as_ref());
+        let mode = mode_of(
+            head,
+            self.identity
+                .as_ref()
+                .map(crate::keys::HubIdentity::recipient),
+            self.observe_only,
+        );
+        let observing = |reason: &str| Mode::Observing {
+            reason: reason.to_owned(),
+        };
         match mode {
             Mode::Active if loaded.is_some_and(|loaded| loaded.fleet_frozen) => {
                 observing("the fleet's own documents have errors; everything stays as it is")
             }
-            Mode::Active if self.source.problem.as_deref().is_some_and(|problem| problem.starts_with("the branch was rewound")) => {
+            Mode::Active
+                if self
+                    .source
+                    .problem
+                    .as_deref()
+                    .is_some_and(|problem| problem.starts_with("the branch was rewound")) =>
+            {
                 observing("the branch was rewound; everything stays as it is")
             }
-            Mode::Active if self.signer.is_none() => observing("the signing key in fleet/hub-key.yaml cannot be opened with this key"),
+            Mode::Active if self.signer.is_none() => {
+                observing("the signing key in fleet/hub-key.yaml cannot be opened with this key")
+            }
             mode => mode,
         }
     }
@@ -54,8 +81,14 @@ impl Hub {
         if self.signer.is_some() {
             return;
         }
-        let head = self.loaded.as_ref().and_then(|loaded| loaded.desired.as_ref()).map(|desired| desired.head.clone());
-        let (Some(identity), Some(head)) = (&self.identity, head) else { return };
+        let head = self
+            .loaded
+            .as_ref()
+            .and_then(|loaded| loaded.desired.as_ref())
+            .map(|desired| desired.head.clone());
+        let (Some(identity), Some(head)) = (&self.identity, head) else {
+            return;
+        };
         match identity.signing_key(self.fleet.objects(), &head) {
             Ok(key) => self.signer = Some(Arc::new(key)),
             Err(error) => tracing::error!("{}", super::chain(&error)),
@@ -64,17 +97,34 @@ impl Hub {
 
     /// Tells the web server which keys belong to which servers.
     pub(super) fn refresh_agents(&mut self) {
-        let Some(desired) = self.loaded.as_ref().and_then(|loaded| loaded.desired.as_ref()) else { return };
+        let Some(desired) = self
+            .loaded
+            .as_ref()
+            .and_then(|loaded| loaded.desired.as_ref())
+        else {
+            return;
+        };
         let keys: Vec<(ServerKey, _)> = desired
             .customers
             .values()
-            .flat_map(|customer| customer.servers.iter().map(move |(id, server)| (customer, id, server)))
+            .flat_map(|customer| {
+                customer
+                    .servers
+                    .iter()
+                    .map(move |(id, server)| (customer, id, server))
+            })
             .filter_map(|(customer, id, server)| {
-                let key = ServerKey { customer: customer.id.clone(), server: id.clone() };
+                let key = ServerKey {
+                    customer: customer.id.clone(),
+                    server: id.clone(),
+                };
                 Some((key, &server.agent.as_ref()?.sign))
             })
             .collect();
-        let (directory, errors) = AgentDirectory::new(keys.iter().map(|(key, sign)| (key, *sign)), Some(&self.agents.borrow()));
+        let (directory, errors) = AgentDirectory::new(
+            keys.iter().map(|(key, sign)| (key, *sign)),
+            Some(&self.agents.borrow()),
+        );
         for error in errors {
             tracing::warn!("{error}");
         }

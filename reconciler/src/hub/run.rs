@@ -49,10 +49,16 @@ pub struct Options {
 
 /// Opens everything and reads the diary. Nothing of the fleet is known until the first [`Hub::pass`].
 pub async fn open(options: &Options) -> Result<Hub, HubError> {
-    std::fs::create_dir_all(&options.data).map_err(|error| HubError::Data(options.data.clone(), error))?;
-    let fleet = Arc::new(Fleet::open(options.location.clone(), &options.branch, &options.data)?);
+    std::fs::create_dir_all(&options.data)
+        .map_err(|error| HubError::Data(options.data.clone(), error))?;
+    let fleet = Arc::new(Fleet::open(
+        options.location.clone(),
+        &options.branch,
+        &options.data,
+    )?);
     let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(&options.data.join("hub.db"))?);
-    let slices = SliceStore::open(&options.data.join("slices.git")).map_err(|error| HubError::Slices(Box::new(error)))?;
+    let slices = SliceStore::open(&options.data.join("slices.git"))
+        .map_err(|error| HubError::Slices(Box::new(error)))?;
     let identity = options.key.as_deref().map(HubIdentity::read).transpose()?;
     let loader = Loader::new(fleet.objects().clone());
     let mut hub = Hub {
@@ -79,23 +85,42 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         problem: None,
         fleet,
     };
-    hub.restore(store.latest_reports().await?, store.recent_history(RECENT).await?);
-    for (server, current) in hub.slices.index().map_err(|error| HubError::Slices(Box::new(error)))? {
+    hub.restore(
+        store.latest_reports().await?,
+        store.recent_history(RECENT).await?,
+    );
+    for (server, current) in hub
+        .slices
+        .index()
+        .map_err(|error| HubError::Slices(Box::new(error)))?
+    {
         let head = CurrentSlice {
             generation: current.generation,
             content: Arc::from(current.content.as_str()),
             commit: Arc::from(current.commit.as_str()),
         };
         hub.board.publish(&server, head);
-        let published = Published { inputs: current.inputs, generation: current.generation, content: current.content, at: current.at };
+        let published = Published {
+            inputs: current.inputs,
+            generation: current.generation,
+            content: current.content,
+            at: current.at,
+        };
         hub.inventory.published.insert(server, published);
     }
     Ok(hub)
 }
 
 fn attempts(stored: BTreeMap<String, crate::store::Attempt>) -> HashMap<String, Attempt> {
-    let known = |attempt: crate::store::Attempt| Attempt { count: attempt.count, error: attempt.error, next: attempt.next };
-    stored.into_iter().map(|(key, attempt)| (key, known(attempt))).collect()
+    let known = |attempt: crate::store::Attempt| Attempt {
+        count: attempt.count,
+        error: attempt.error,
+        next: attempt.next,
+    };
+    stored
+        .into_iter()
+        .map(|(key, attempt)| (key, known(attempt)))
+        .collect()
 }
 
 /// The status before anything was read.
@@ -103,7 +128,9 @@ fn nothing_known() -> FleetStatus {
     FleetStatus {
         fleet_id: String::new(),
         release: crate::RELEASE.to_owned(),
-        mode: Mode::Observing { reason: "starting".into() },
+        mode: Mode::Observing {
+            reason: "starting".into(),
+        },
         commit: None,
         source_problem: None,
         at: Timestamp::now(),
@@ -129,8 +156,12 @@ pub async fn serve(
     listening: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), HubError> {
-    let listener = TcpListener::bind(listen).await.map_err(|error| HubError::Listen(listen.to_string(), error))?;
-    let address = listener.local_addr().map_err(|error| HubError::Listen(listen.to_string(), error))?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|error| HubError::Listen(listen.to_string(), error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| HubError::Listen(listen.to_string(), error))?;
     let mut hub = open(&options).await?;
     let (wake, wakes) = mpsc::unbounded_channel();
     // The first look, so that agents that connect are known from the start.
@@ -142,14 +173,20 @@ pub async fn serve(
     let state = WebState {
         status: hub.status.subscribe(),
         agents: hub.agents.subscribe(),
-        slices: Arc::new(Slices { board: hub.board.clone(), store: hub.slices.clone() }),
+        slices: Arc::new(Slices {
+            board: hub.board.clone(),
+            store: hub.slices.clone(),
+        }),
         reports: Arc::new(ReportDoor::new(hub.store.clone(), wake.clone())),
         signer: hub.signer.clone(),
         clock: Timestamp::now,
         metrics: web::metrics::install(),
         limits: web::Limits::default(),
     };
-    let mut watcher = hub.fleet.watch(options.poll).map_err(|error| HubError::Listen("the repository".into(), std::io::Error::other(error)))?;
+    let mut watcher = hub
+        .fleet
+        .watch(options.poll)
+        .map_err(|error| HubError::Listen("the repository".into(), std::io::Error::other(error)))?;
     let watching = wake.clone();
     let watch_task = tokio::spawn(async move {
         loop {
@@ -175,19 +212,27 @@ pub async fn serve(
     Ok(())
 }
 
-fn run_loop(hub: &mut Hub, mut wakes: mpsc::UnboundedReceiver<Wake>, handle: &tokio::runtime::Handle) {
+fn run_loop(
+    hub: &mut Hub,
+    mut wakes: mpsc::UnboundedReceiver<Wake>,
+    handle: &tokio::runtime::Handle,
+) {
     let mut look = true;
     loop {
         let next = match hub.pass(look) {
             Ok(_) => hub.next_wake(),
             Err(error) => {
                 tracing::error!("a pass failed: {}", super::chain(&error));
-                Timestamp::now().checked_add(BREATH).unwrap_or(Timestamp::MAX)
+                Timestamp::now()
+                    .checked_add(BREATH)
+                    .unwrap_or(Timestamp::MAX)
             }
         };
         look = false;
         let pause = Timestamp::now().duration_until(next);
-        let pause = Duration::try_from(pause).unwrap_or(Duration::ZERO).max(Duration::from_millis(1));
+        let pause = Duration::try_from(pause)
+            .unwrap_or(Duration::ZERO)
+            .max(Duration::from_millis(1));
         let first = handle.block_on(async { tokio::time::timeout(pause, wakes.recv()).await });
         let mut batch: Vec<Reports> = Vec::new();
         match first {
@@ -223,7 +268,10 @@ impl SliceSource for Slices {
         self.board.current(server)
     }
 
-    fn bundle<'a>(&'a self, server: &'a ServerKey) -> BoxFuture<'a, Result<Option<(CurrentSlice, Bytes)>, web::SourceError>> {
+    fn bundle<'a>(
+        &'a self,
+        server: &'a ServerKey,
+    ) -> BoxFuture<'a, Result<Option<(CurrentSlice, Bytes)>, web::SourceError>> {
         let (store, server) = (self.store.clone(), server.clone());
         Box::pin(async move {
             let found = tokio::task::spawn_blocking(move || store.bundle(&server)).await??;

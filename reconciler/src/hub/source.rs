@@ -2,8 +2,10 @@
 
 use super::{Hub, HubError};
 use crate::git::{Fetched, Fleet, Oid};
-use crate::load::Revision;
+use crate::load::{Loaded, Revision};
+use tenantry_planner::Desired;
 use tenantry_planner::status::CommitInfo;
+use tenantry_schema::id::CustomerId;
 
 /// Where the loop stands on the branch.
 #[derive(Debug, Default)]
@@ -38,7 +40,10 @@ impl Hub {
                 return Ok(());
             }
             Ok(Fetched::Missing) => {
-                self.source.problem = Some(format!("the repository has no branch `{}`", self.fleet.branch()));
+                self.source.problem = Some(format!(
+                    "the repository has no branch `{}`",
+                    self.fleet.branch()
+                ));
                 self.load_accepted()?;
                 return Ok(());
             }
@@ -71,7 +76,11 @@ impl Hub {
     }
 
     fn load(&mut self, commit: Oid) -> Result<(), HubError> {
-        if self.source.revision.is_some_and(|revision| revision.commit == commit) {
+        if self
+            .source
+            .revision
+            .is_some_and(|revision| revision.commit == commit)
+        {
             return Ok(());
         }
         let revision = revision(&self.fleet, commit)?;
@@ -80,7 +89,10 @@ impl Hub {
         for diagnostic in loaded.diagnostics.iter() {
             tracing::warn!(commit = %commit, "{diagnostic}");
         }
-        let floor = loaded.desired.as_ref().map_or(0, |desired| desired.head.hub.generation_floor);
+        let floor = loaded
+            .desired
+            .as_ref()
+            .map_or(0, |desired| desired.head.hub.generation_floor);
         self.source.revision = Some(revision);
         self.source.commit = Some(CommitInfo {
             id: commit.to_string(),
@@ -90,15 +102,46 @@ impl Hub {
             generation: revision.generation + floor,
         });
         tracing::info!(commit = %commit, generation = revision.generation + floor, summary = info.summary, "loaded");
-        self.loaded = Some(loaded);
+        let before = self.loaded.replace(loaded);
         // Attempts are counted by what they were made from, so a commit that changes nothing for a dead action does not revive it.
         self.refresh_keys();
-        self.refresh_agents();
-        self.replan_all = true;
+        match self.changed_since(before.as_ref()) {
+            Some((customers, same_servers)) => {
+                self.dirty.extend(customers);
+                if !same_servers {
+                    self.refresh_agents();
+                }
+            }
+            None => {
+                self.refresh_agents();
+                self.replan_all = true;
+            }
+        }
         Ok(())
+    }
+
+    /// Customers that are not what they were `before`, and whether all their servers are. None: everything may be different.
+    fn changed_since(&self, before: Option<&Loaded>) -> Option<(Vec<CustomerId>, bool)> {
+        let old = before?.desired.as_ref()?;
+        let loaded = self.loaded.as_ref()?;
+        let (new, changed) = (loaded.desired.as_ref()?, loaded.changed.as_ref()?);
+        let servers = |desired: &Desired, id| {
+            desired
+                .customers
+                .get(id)
+                .map(|customer| customer.servers.clone())
+        };
+        let same = changed
+            .iter()
+            .all(|id| servers(old, id) == servers(new, id));
+        Some((changed.clone(), same))
     }
 }
 
 fn revision(fleet: &Fleet, commit: Oid) -> Result<Revision, HubError> {
-    Ok(Revision { tree: fleet.objects().root_tree(commit)?, commit, generation: fleet.generation(commit)? })
+    Ok(Revision {
+        tree: fleet.objects().root_tree(commit)?,
+        commit,
+        generation: fleet.generation(commit)?,
+    })
 }

@@ -23,7 +23,9 @@ impl Hub {
             servers.extend(plan.servers.iter().cloned());
         }
         FleetStatus {
-            fleet_id: desired.map(|desired| desired.head.hub.fleet_id.to_string()).unwrap_or_default(),
+            fleet_id: desired
+                .map(|desired| desired.head.hub.fleet_id.to_string())
+                .unwrap_or_default(),
             release: RELEASE.to_owned(),
             mode: self.mode(),
             commit: self.source.commit.clone(),
@@ -32,8 +34,12 @@ impl Hub {
             totals,
             orders,
             servers,
-            frozen: loaded.map(|loaded| loaded.frozen.clone()).unwrap_or_default(),
-            diagnostics: loaded.map(|loaded| loaded.diagnostics.as_ref().clone()).unwrap_or_default(),
+            frozen: loaded
+                .map(|loaded| loaded.frozen.clone())
+                .unwrap_or_default(),
+            diagnostics: loaded
+                .map(|loaded| loaded.diagnostics.as_ref().clone())
+                .unwrap_or_default(),
         }
     }
 }

@@ -5,7 +5,9 @@ use crate::git::{EntryKind, GitError, Objects, Oid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tenantry_planner::ObjectId;
-use tenantry_planner::catalogue::{BranchStack, Catalogue, Templates, compile_stack, compile_templates};
+use tenantry_planner::catalogue::{
+    BranchStack, Catalogue, Templates, compile_stack, compile_templates,
+};
 use tenantry_planner::input::{NginxFiles, StackFiles};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
@@ -23,8 +25,19 @@ pub(super) struct Catalogues {
 
 impl Catalogues {
     /// Brings the branch part up to the root tree `root`.
-    pub(super) fn read(&mut self, objects: &Objects, root: Oid) -> Result<Arc<Catalogue>, GitError> {
-        let folder = |name| Ok::<_, GitError>(objects.lookup(root, name)?.filter(|entry| entry.kind == EntryKind::Tree).map(|entry| entry.oid));
+    pub(super) fn read(
+        &mut self,
+        objects: &Objects,
+        root: Oid,
+    ) -> Result<Arc<Catalogue>, GitError> {
+        let folder = |name| {
+            Ok::<_, GitError>(
+                objects
+                    .lookup(root, name)?
+                    .filter(|entry| entry.kind == EntryKind::Tree)
+                    .map(|entry| entry.oid),
+            )
+        };
         let key = (folder("stacks")?, folder("nginx")?);
         if self.branch == Some(key) {
             return Ok(self.catalogue.clone());
@@ -39,13 +52,19 @@ impl Catalogues {
                 templates.map(Arc::new)
             }
             None => {
-                let found = Diagnostic::error(tenantry_planner::codes::MISSING_FILE, Place::file("nginx"), "the fleet has no folder `nginx/` with templates");
+                let found = Diagnostic::error(
+                    tenantry_planner::codes::MISSING_FILE,
+                    Place::file("nginx"),
+                    "the fleet has no folder `nginx/` with templates",
+                );
                 self.nginx_found = vec![found];
                 None
             }
         };
         if let Some(templates) = &catalogue.nginx {
-            catalogue.nginx_trees.insert(templates.tree, templates.clone());
+            catalogue
+                .nginx_trees
+                .insert(templates.tree, templates.clone());
         }
         catalogue.branch = self.stacks(objects, key.0, catalogue.nginx.as_deref())?;
         for stack in catalogue.branch.values() {
@@ -58,33 +77,60 @@ impl Catalogues {
         Ok(self.catalogue.clone())
     }
 
-    fn stacks(&mut self, objects: &Objects, tree: Option<Oid>, templates: Option<&Templates>) -> Result<BTreeMap<ToolName, BranchStack>, GitError> {
+    fn stacks(
+        &mut self,
+        objects: &Objects,
+        tree: Option<Oid>,
+        templates: Option<&Templates>,
+    ) -> Result<BTreeMap<ToolName, BranchStack>, GitError> {
         let mut stacks = BTreeMap::new();
         let Some(tree) = tree else { return Ok(stacks) };
-        for entry in objects.tree(tree)?.into_iter().filter(|entry| entry.kind == EntryKind::Tree) {
+        for entry in objects
+            .tree(tree)?
+            .into_iter()
+            .filter(|entry| entry.kind == EntryKind::Tree)
+        {
             let Ok(tool) = ToolName::try_from(entry.name.as_str()) else {
                 let place = Place::file(format!("stacks/{}", entry.name));
                 let message = "the folder of a stack is named by its id";
                 let note = "lower-case letters, digits and single hyphens between them";
-                self.stacks_found.push(Diagnostic::error(tenantry_planner::codes::MISPLACED, place, message).note(note));
+                self.stacks_found.push(
+                    Diagnostic::error(tenantry_planner::codes::MISPLACED, place, message)
+                        .note(note),
+                );
                 continue;
             };
             let (compiled, found) = stack(objects, &tool, entry.oid, templates)?;
             self.stacks_found.extend(found);
-            stacks.insert(tool, BranchStack { tree: object_id(entry.oid), compiled });
+            stacks.insert(
+                tool,
+                BranchStack {
+                    tree: object_id(entry.oid),
+                    compiled,
+                },
+            );
         }
         Ok(stacks)
     }
 
     /// Makes sure that pinned trees are there. A tree that cannot be read or has errors stays absent: its users wait.
-    pub(super) fn need(&mut self, objects: &Objects, stacks: &[(ToolName, ObjectId)], nginx_trees: &[ObjectId]) -> Result<bool, GitError> {
+    pub(super) fn need(
+        &mut self,
+        objects: &Objects,
+        stacks: &[(ToolName, ObjectId)],
+        nginx_trees: &[ObjectId],
+    ) -> Result<bool, GitError> {
         let mut changed = false;
         for (tool, tree) in stacks {
             if self.catalogue.trees.contains_key(tree) {
                 continue;
             }
-            if let Some(compiled) = found(stack(objects, tool, oid(*tree)?, None))?.and_then(|(compiled, _)| compiled) {
-                Arc::make_mut(&mut self.catalogue).trees.insert(*tree, compiled);
+            if let Some(compiled) =
+                found(stack(objects, tool, oid(*tree)?, None))?.and_then(|(compiled, _)| compiled)
+            {
+                Arc::make_mut(&mut self.catalogue)
+                    .trees
+                    .insert(*tree, compiled);
                 changed = true;
             }
         }
@@ -92,8 +138,12 @@ impl Catalogues {
             if self.catalogue.nginx_trees.contains_key(tree) {
                 continue;
             }
-            if let Some(templates) = found(nginx(objects, oid(*tree)?))?.and_then(|(templates, _)| templates) {
-                Arc::make_mut(&mut self.catalogue).nginx_trees.insert(*tree, Arc::new(templates));
+            if let Some(templates) =
+                found(nginx(objects, oid(*tree)?))?.and_then(|(templates, _)| templates)
+            {
+                Arc::make_mut(&mut self.catalogue)
+                    .nginx_trees
+                    .insert(*tree, Arc::new(templates));
                 changed = true;
             }
         }
@@ -101,18 +151,29 @@ impl Catalogues {
     }
 
     /// Makes sure that `revision:` texts are resolved.
-    pub(super) fn resolve(&mut self, objects: &Objects, revisions: &[(ToolName, String)]) -> Result<bool, GitError> {
+    pub(super) fn resolve(
+        &mut self,
+        objects: &Objects,
+        revisions: &[(ToolName, String)],
+    ) -> Result<bool, GitError> {
         let mut changed = false;
         for (tool, text) in revisions {
             let key = (tool.clone(), text.clone());
-            if self.catalogue.revisions.get(&key).is_some_and(Option::is_some) {
+            if self
+                .catalogue
+                .revisions
+                .get(&key)
+                .is_some_and(Option::is_some)
+            {
                 continue;
             }
             let tree = resolve(objects, tool, text)?;
             if let Some(tree) = tree {
                 self.need(objects, &[(tool.clone(), tree)], &[])?;
             }
-            Arc::make_mut(&mut self.catalogue).revisions.insert(key, tree);
+            Arc::make_mut(&mut self.catalogue)
+                .revisions
+                .insert(key, tree);
             changed = true;
         }
         Ok(changed)
@@ -138,20 +199,34 @@ fn found<T>(result: Result<T, GitError>) -> Result<Option<T>, GitError> {
 
 /// A commit's or a tree's id to the tree of the stack.
 fn resolve(objects: &Objects, tool: &ToolName, text: &str) -> Result<Option<ObjectId>, GitError> {
-    let Ok(id) = ObjectId::try_from(text) else { return Ok(None) };
+    let Ok(id) = ObjectId::try_from(text) else {
+        return Ok(None);
+    };
     let id = oid(id)?;
     if let Some(root) = found(objects.root_tree(id))? {
         let entry = objects.lookup(root, &format!("stacks/{tool}"))?;
-        return Ok(entry.filter(|entry| entry.kind == EntryKind::Tree).map(|entry| object_id(entry.oid)));
+        return Ok(entry
+            .filter(|entry| entry.kind == EntryKind::Tree)
+            .map(|entry| object_id(entry.oid)));
     }
     Ok(found(objects.tree(id))?.map(|_| object_id(id)))
 }
 
 type CompiledStack = Option<Arc<tenantry_planner::catalogue::CompiledStack>>;
 
-fn stack(objects: &Objects, tool: &ToolName, tree: Oid, templates: Option<&Templates>) -> Result<(CompiledStack, Vec<Diagnostic>), GitError> {
+fn stack(
+    objects: &Objects,
+    tool: &ToolName,
+    tree: Oid,
+    templates: Option<&Templates>,
+) -> Result<(CompiledStack, Vec<Diagnostic>), GitError> {
     let (files, refused) = files::bytes_below(objects, tree)?;
-    let files = StackFiles { tool: tool.clone(), tree: object_id(tree), files, refused };
+    let files = StackFiles {
+        tool: tool.clone(),
+        tree: object_id(tree),
+        files,
+        refused,
+    };
     let (compiled, found) = compile_stack(&files, templates);
     Ok((compiled.map(Arc::new), found))
 }
@@ -161,11 +236,17 @@ fn nginx(objects: &Objects, tree: Oid) -> Result<(Option<Templates>, Vec<Diagnos
     let templates = files
         .into_iter()
         .filter_map(|(path, content)| {
-            let name = path.strip_suffix(".conf").filter(|name| !name.contains('/'))?.to_owned();
+            let name = path
+                .strip_suffix(".conf")
+                .filter(|name| !name.contains('/'))?
+                .to_owned();
             Some((name, String::from_utf8_lossy(&content).into()))
         })
         .collect();
-    Ok(compile_templates(&NginxFiles { tree: object_id(tree), templates }))
+    Ok(compile_templates(&NginxFiles {
+        tree: object_id(tree),
+        templates,
+    }))
 }
 
 impl Loader {

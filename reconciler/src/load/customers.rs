@@ -1,8 +1,11 @@
 //! Customers: read where their trees changed, resolved where anything they refer to changed, kept at the last good version where there are errors.
 
+mod folders;
+
 use super::catalogue::Catalogues;
 use super::{MAX_HISTORY, Revision, files};
 use crate::git::{EntryKind, GitError, Objects, Oid};
+use folders::{Folders, Trees};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,7 +16,6 @@ use tenantry_planner::input::{CustomerFiles, SourceFile};
 use tenantry_planner::link::{self, Context};
 use tenantry_planner::status::FrozenScope;
 use tenantry_schema::Diagnostic;
-use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::{DomainClaim, Kind, classify};
 use tenantry_schema::id::{CustomerId, OrderKey};
 use tenantry_schema::name::DomainName;
@@ -26,19 +28,29 @@ pub(super) struct Outcome {
     pub(super) diagnostics: Vec<Diagnostic>,
     /// Domains that broken customers hold: they stay theirs.
     pub(super) kept: Vec<(OrderKey, DomainName)>,
+    /// Customers that are not what they were at the load before.
+    pub(super) changed: Vec<Changed>,
+}
+
+/// A customer that is not what it was. None: it was not there, is gone, or was never good.
+pub(super) struct Changed {
+    pub(super) id: CustomerId,
+    pub(super) old: Option<Arc<CustomerDesired>>,
+    pub(super) new: Option<Arc<CustomerDesired>>,
 }
 
 /// Keeps what was read and resolved.
 #[derive(Default)]
 pub(super) struct Customers {
     known: HashMap<CustomerId, Known>,
-}
-
-/// The two trees of a customer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Trees {
-    documents: Oid,
-    decisions: Option<Oid>,
+    /// The folders that were looked at last, with what stands there and is no customer.
+    looked_at: Option<(Folders, Vec<Diagnostic>)>,
+    /// What customers were resolved against last.
+    context: Option<ContextKey>,
+    /// All that are not broken.
+    good: BTreeMap<CustomerId, Arc<CustomerDesired>>,
+    /// Those about whom there is something to say: findings, or that they stay at an earlier version.
+    noted: BTreeSet<CustomerId>,
 }
 
 /// One customer as far as it was worked out.
@@ -73,7 +85,7 @@ impl PartialEq for ContextKey {
 }
 
 impl Customers {
-    /// Reads and resolves every customer of the folder `fleet`.
+    /// Reads and resolves every customer of the folder `fleet`, as far as it was not done before.
     pub(super) fn read(
         &mut self,
         objects: &Objects,
@@ -82,38 +94,101 @@ impl Customers {
         fleet: Oid,
         revision: Revision,
     ) -> Result<Outcome, GitError> {
-        let (folders, mut diagnostics) = folders(objects, fleet)?;
-        self.known.retain(|id, _| folders.contains_key(id));
-        let stale: Vec<(&CustomerId, &Trees)> =
-            folders.iter().filter(|(id, trees)| self.known.get(*id).is_none_or(|known| known.trees != **trees)).collect();
-        let read: Vec<(CustomerId, Trees, Read)> = stale
-            .into_par_iter()
-            .map(|(id, trees)| Ok((id.clone(), *trees, read(objects, id, *trees)?)))
-            .collect::<Result<_, GitError>>()?;
-        for (id, trees, read) in read {
-            self.known.insert(id, Known { trees, read, linked: None });
-        }
-        let needed = self.known.values().filter(|known| known.linked.is_none()).filter_map(|known| known.read.documents.as_deref());
-        gather(objects, catalogues, needed)?;
-        let context_key = context_key(head, &catalogues.catalogue());
-        self.link(objects, catalogues, head, &context_key, revision)?;
-        let mut outcome = Outcome { customers: BTreeMap::new(), broken: BTreeSet::new(), frozen: Vec::new(), diagnostics: Vec::new(), kept: Vec::new() };
-        for (id, trees) in &folders {
-            let Some((_, linked)) = self.known.get(id).and_then(|known| known.linked.as_ref()) else { continue };
-            match &linked.desired {
-                Some(desired) => drop(outcome.customers.insert(id.clone(), desired.clone())),
-                None => {
-                    outcome.broken.insert(id.clone());
-                    outcome.kept.extend(claims(objects, id, trees.decisions)?);
-                }
-            }
-            outcome.frozen.extend(linked.frozen.clone());
-            diagnostics.extend(linked.found.iter().cloned());
-        }
-        outcome.diagnostics = diagnostics;
-        Ok(outcome)
+        // What was left half done would be taken for done next time.
+        self.try_read(objects, catalogues, head, fleet, revision)
+            .inspect_err(|_| *self = Self::default())
     }
 
+    fn try_read(
+        &mut self,
+        objects: &Objects,
+        catalogues: &mut Catalogues,
+        head: &Arc<HeadDocuments>,
+        fleet: Oid,
+        revision: Revision,
+    ) -> Result<Outcome, GitError> {
+        let stale = self.look(objects, fleet)?;
+        let read: Vec<(CustomerId, Trees, Read)> = stale
+            .iter()
+            .filter_map(|(id, trees)| Some((id, (*trees)?)))
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map(|(id, trees)| Ok((id.clone(), trees, read(objects, id, trees)?)))
+            .collect::<Result<_, GitError>>()?;
+        gather(
+            objects,
+            catalogues,
+            read.iter()
+                .filter_map(|(_, _, read)| read.documents.as_deref()),
+        )?;
+        for (id, trees, read) in read {
+            self.known.insert(
+                id,
+                Known {
+                    trees,
+                    read,
+                    linked: None,
+                },
+            );
+        }
+        let gone: Vec<CustomerId> = stale
+            .into_iter()
+            .filter(|(_, trees)| trees.is_none())
+            .map(|(id, _)| id)
+            .collect();
+        for id in &gone {
+            self.known.remove(id);
+        }
+        let context = context_key(head, &catalogues.catalogue());
+        // The very one of last time where it says the same, so that comparing is cheap.
+        let context = self
+            .context
+            .take()
+            .filter(|last| *last == context)
+            .unwrap_or(context);
+        self.context = Some(context.clone());
+        let mut touched = self.link(objects, catalogues, head, &context, revision)?;
+        touched.extend(gone);
+        let changed = touched
+            .into_iter()
+            .filter_map(|id| self.settle(id))
+            .collect();
+        self.outcome(objects, changed)
+    }
+
+    /// Customers that have to be read, with their trees; none where a customer is gone.
+    fn look(
+        &mut self,
+        objects: &Objects,
+        fleet: Oid,
+    ) -> Result<Vec<(CustomerId, Option<Trees>)>, GitError> {
+        let folders = Folders::of(objects, fleet)?;
+        if let Some((before, _)) = &self.looked_at
+            && let Some(changes) = folders.changes(*before, objects)?
+        {
+            self.looked_at = self.looked_at.take().map(|(_, found)| (folders, found));
+            return Ok(changes);
+        }
+        let listing = folders.list(objects)?;
+        let gone = self
+            .known
+            .keys()
+            .filter(|id| !listing.customers.contains_key(*id))
+            .map(|id| (id.clone(), None));
+        let gone: Vec<_> = gone.collect();
+        let stale = listing
+            .customers
+            .into_iter()
+            .filter(|(id, trees)| self.known.get(id).is_none_or(|known| known.trees != *trees));
+        let stale = stale
+            .map(|(id, trees)| (id, Some(trees)))
+            .chain(gone)
+            .collect();
+        self.looked_at = Some((folders, listing.found));
+        Ok(stale)
+    }
+
+    /// Resolves those that were not resolved against this. Returns who they are.
     fn link(
         &mut self,
         objects: &Objects,
@@ -121,82 +196,153 @@ impl Customers {
         head: &Arc<HeadDocuments>,
         key: &ContextKey,
         revision: Revision,
-    ) -> Result<(), GitError> {
+    ) -> Result<Vec<CustomerId>, GitError> {
         let catalogue = catalogues.catalogue();
         let text_of = |path: &str| text_of(objects, revision.tree, path);
-        let context = Context { head, catalogue: &catalogue, text_of: &text_of };
+        let context = Context {
+            head,
+            catalogue: &catalogue,
+            text_of: &text_of,
+        };
         let stale: Vec<(&CustomerId, &mut Known)> = self
             .known
             .iter_mut()
-            .filter(|(_, known)| known.linked.as_ref().is_none_or(|(made_with, _)| made_with != key))
+            .filter(|(_, known)| {
+                known
+                    .linked
+                    .as_ref()
+                    .is_none_or(|(made_with, _)| made_with != key)
+            })
             .collect();
-        let broken: Vec<CustomerId> = stale
+        let linked: Vec<(CustomerId, bool)> = stale
             .into_par_iter()
-            .filter_map(|(id, known)| {
+            .map(|(id, known)| {
                 let linked = link_one(context, &known.read);
                 let broken = linked.desired.is_none();
                 known.linked = Some((key.clone(), linked));
-                broken.then(|| id.clone())
+                (id.clone(), broken)
             })
             .collect();
         // Few customers are broken at a time, so looking for their last good version need not be fast.
-        for id in broken {
-            let Some(known) = self.known.get_mut(&id) else { continue };
-            let Some((_, linked)) = &mut known.linked else { continue };
+        for (id, _) in linked.iter().filter(|(_, broken)| *broken) {
+            let Some(known) = self.known.get_mut(id) else {
+                continue;
+            };
+            let Some((_, linked)) = &mut known.linked else {
+                continue;
+            };
             let errors = linked.found.iter().filter(|found| found.is_error()).count();
-            let good = last_good(objects, catalogues, head, &id, known.trees, revision)?;
+            let good = last_good(objects, catalogues, head, id, known.trees, revision)?;
             let stays_at = good.as_ref().map(|(commit, _)| commit.to_string());
             linked.desired = good.map(|(_, desired)| desired);
-            linked.frozen = Some(FrozenScope { customer: Some(id.clone()), stays_at, errors });
+            linked.frozen = Some(FrozenScope {
+                customer: Some(id.clone()),
+                stays_at,
+                errors,
+            });
         }
-        Ok(())
+        Ok(linked.into_iter().map(|(id, _)| id).collect())
     }
-}
 
-/// Folders of customers with the trees of their decisions, and what else stands there.
-fn folders(objects: &Objects, fleet: Oid) -> Result<(BTreeMap<CustomerId, Trees>, Vec<Diagnostic>), GitError> {
-    let entries = |name: &str| match objects.lookup(fleet, name)? {
-        Some(entry) if entry.kind == EntryKind::Tree => objects.tree(entry.oid),
-        _ => Ok(Vec::new()),
-    };
-    let decisions: HashMap<String, Oid> = entries("decisions")?.into_iter().map(|entry| (entry.name, entry.oid)).collect();
-    let mut folders = BTreeMap::new();
-    let mut found = Vec::new();
-    for entry in entries("customers")? {
-        match CustomerId::try_from(entry.name.as_str()) {
-            Ok(id) if entry.kind == EntryKind::Tree => {
-                let trees = Trees { documents: entry.oid, decisions: decisions.get(&entry.name).copied() };
-                folders.insert(id, trees);
-            }
-            _ => {
-                let place = Place::file(format!("fleet/customers/{}", entry.name));
-                let message = "a customer is a folder named by its id";
-                let note = "lower-case letters, digits and single hyphens between them, such as fleet/customers/acme/";
-                found.push(Diagnostic::error(tenantry_planner::codes::MISPLACED, place, message).note(note));
-            }
+    /// Takes over what became of a customer.
+    fn settle(&mut self, id: CustomerId) -> Option<Changed> {
+        let linked = self
+            .known
+            .get(&id)
+            .and_then(|known| known.linked.as_ref())
+            .map(|(_, linked)| linked);
+        if linked.is_some_and(|linked| linked.frozen.is_some() || !linked.found.is_empty()) {
+            self.noted.insert(id.clone());
+        } else {
+            self.noted.remove(&id);
         }
+        let new = linked.and_then(|linked| linked.desired.clone());
+        let old = match &new {
+            Some(new) => self.good.insert(id.clone(), new.clone()),
+            None => self.good.remove(&id),
+        };
+        (old.is_some() || new.is_some()).then_some(Changed { id, old, new })
     }
-    Ok((folders, found))
+
+    fn outcome(&self, objects: &Objects, changed: Vec<Changed>) -> Result<Outcome, GitError> {
+        let diagnostics = self
+            .looked_at
+            .iter()
+            .flat_map(|(_, found)| found.clone())
+            .collect();
+        let mut outcome = Outcome {
+            customers: self.good.clone(),
+            broken: BTreeSet::new(),
+            frozen: Vec::new(),
+            diagnostics,
+            kept: Vec::new(),
+            changed,
+        };
+        for id in &self.noted {
+            let Some(known) = self.known.get(id) else {
+                continue;
+            };
+            let Some((_, linked)) = &known.linked else {
+                continue;
+            };
+            if linked.desired.is_none() {
+                outcome.broken.insert(id.clone());
+                outcome
+                    .kept
+                    .extend(claims(objects, id, known.trees.decisions)?);
+            }
+            outcome.frozen.extend(linked.frozen.clone());
+            outcome.diagnostics.extend(linked.found.iter().cloned());
+        }
+        Ok(outcome)
+    }
 }
 
 fn read(objects: &Objects, id: &CustomerId, trees: Trees) -> Result<Read, GitError> {
     let mut list = Vec::new();
-    files::below(objects, trees.documents, &format!("fleet/customers/{id}"), &mut list)?;
+    files::below(
+        objects,
+        trees.documents,
+        &format!("fleet/customers/{id}"),
+        &mut list,
+    )?;
     if let Some(decisions) = trees.decisions {
-        files::below(objects, decisions, &format!("fleet/decisions/{id}"), &mut list)?;
+        files::below(
+            objects,
+            decisions,
+            &format!("fleet/decisions/{id}"),
+            &mut list,
+        )?;
     }
-    let (documents, found) = documents::customer(&CustomerFiles { id: id.clone(), files: list });
-    Ok(Read { documents: documents.map(Arc::new), found })
+    let (documents, found) = documents::customer(&CustomerFiles {
+        id: id.clone(),
+        files: list,
+    });
+    Ok(Read {
+        documents: documents.map(Arc::new),
+        found,
+    })
 }
 
 /// Domains that a customer's orders have claimed, as far as those decisions can be read.
-fn claims(objects: &Objects, id: &CustomerId, decisions: Option<Oid>) -> Result<Vec<(OrderKey, DomainName)>, GitError> {
+fn claims(
+    objects: &Objects,
+    id: &CustomerId,
+    decisions: Option<Oid>,
+) -> Result<Vec<(OrderKey, DomainName)>, GitError> {
     let mut list = Vec::new();
     if let Some(decisions) = decisions {
-        files::below(objects, decisions, &format!("fleet/decisions/{id}"), &mut list)?;
+        files::below(
+            objects,
+            decisions,
+            &format!("fleet/decisions/{id}"),
+            &mut list,
+        )?;
     }
     let claim = |file: &SourceFile| {
-        let Kind::DomainClaim(customer, order) = classify(&file.path) else { return None };
+        let Kind::DomainClaim(customer, order) = classify(&file.path) else {
+            return None;
+        };
         let claim = documents::read::<DomainClaim>(file, &mut Vec::new())?;
         Some((OrderKey { customer, order }, claim.domain))
     };
@@ -204,17 +350,28 @@ fn claims(objects: &Objects, id: &CustomerId, decisions: Option<Oid>) -> Result<
 }
 
 /// Loads the trees that documents refer to into the catalogue.
-fn gather<'d>(objects: &Objects, catalogues: &mut Catalogues, all: impl Iterator<Item = &'d CustomerDocuments>) -> Result<(), GitError> {
-    let (mut stacks, mut nginx, mut revisions) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+fn gather<'d>(
+    objects: &Objects,
+    catalogues: &mut Catalogues,
+    all: impl Iterator<Item = &'d CustomerDocuments>,
+) -> Result<(), GitError> {
+    let (mut stacks, mut nginx, mut revisions) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for documents in all {
         let needed = link::needed_trees(documents);
         stacks.extend(needed.stacks);
         nginx.extend(needed.nginx);
         revisions.extend(needed.revisions);
     }
-    let stacks: Vec<_> = stacks.into_iter().map(|(tool, tree)| (tool.clone(), tree)).collect();
+    let stacks: Vec<_> = stacks
+        .into_iter()
+        .map(|(tool, tree)| (tool.clone(), tree))
+        .collect();
     let nginx: Vec<_> = nginx.into_iter().collect();
-    let revisions: Vec<_> = revisions.into_iter().map(|(tool, text)| (tool.clone(), text.to_owned())).collect();
+    let revisions: Vec<_> = revisions
+        .into_iter()
+        .map(|(tool, text)| (tool.clone(), text.to_owned()))
+        .collect();
     catalogues.need(objects, &stacks, &nginx)?;
     catalogues.resolve(objects, &revisions)?;
     Ok(())
@@ -222,19 +379,36 @@ fn gather<'d>(objects: &Objects, catalogues: &mut Catalogues, all: impl Iterator
 
 /// What makes resolving give another result: the settings (by identity) and the branch's stacks. Pinned trees never change.
 fn context_key(head: &Arc<HeadDocuments>, catalogue: &Catalogue) -> ContextKey {
-    let mut parts: Vec<(String, bool)> =
-        catalogue.branch.iter().map(|(tool, stack)| (format!("{tool} {}", stack.tree), stack.compiled.is_some())).collect();
-    parts.push((catalogue.nginx.as_ref().map_or_else(String::new, |templates| templates.tree.to_string()), true));
+    let mut parts: Vec<(String, bool)> = catalogue
+        .branch
+        .iter()
+        .map(|(tool, stack)| (format!("{tool} {}", stack.tree), stack.compiled.is_some()))
+        .collect();
+    parts.push((
+        catalogue
+            .nginx
+            .as_ref()
+            .map_or_else(String::new, |templates| templates.tree.to_string()),
+        true,
+    ));
     ContextKey(head.clone(), Arc::new(parts))
 }
 
 fn link_one(context: Context<'_>, read: &Read) -> Linked {
     let Some(documents) = &read.documents else {
-        return Linked { desired: None, found: read.found.clone(), frozen: None };
+        return Linked {
+            desired: None,
+            found: read.found.clone(),
+            frozen: None,
+        };
     };
     let (desired, mut found) = link::customer(context, documents);
     found.extend(read.found.iter().cloned());
-    Linked { desired: desired.map(Arc::new), found, frozen: None }
+    Linked {
+        desired: desired.map(Arc::new),
+        found,
+        frozen: None,
+    }
 }
 
 /// The newest earlier version of a customer's documents that is good together with today's decisions, settings and catalogue.
@@ -249,13 +423,31 @@ fn last_good(
     let path = format!("fleet/customers/{id}");
     for version in objects.first_parent_versions(revision.commit, &path, MAX_HISTORY) {
         let version = version?;
-        let Some(entry) = version.entry.filter(|entry| entry.kind == EntryKind::Tree && entry.oid != trees.documents) else { continue };
-        let read = read(objects, id, Trees { documents: entry.oid, ..trees })?;
-        let Some(documents) = &read.documents else { continue };
+        let Some(entry) = version
+            .entry
+            .filter(|entry| entry.kind == EntryKind::Tree && entry.oid != trees.documents)
+        else {
+            continue;
+        };
+        let read = read(
+            objects,
+            id,
+            Trees {
+                documents: entry.oid,
+                ..trees
+            },
+        )?;
+        let Some(documents) = &read.documents else {
+            continue;
+        };
         gather(objects, catalogues, std::iter::once(documents.as_ref()))?;
         let catalogue = catalogues.catalogue();
         // Findings of an old version are not shown, so their lines need not be found.
-        let context = Context { head, catalogue: &catalogue, text_of: &|_| None };
+        let context = Context {
+            head,
+            catalogue: &catalogue,
+            text_of: &|_| None,
+        };
         if let (Some(desired), _) = link::customer(context, documents) {
             return Ok(Some((version.commit, Arc::new(desired))));
         }

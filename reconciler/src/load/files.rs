@@ -10,7 +10,12 @@ use tenantry_planner::input::SourceFile;
 const MAX_DEPTH: usize = 12;
 
 /// Reads every file below `tree`, whose path is `prefix`.
-pub(super) fn below(objects: &Objects, tree: Oid, prefix: &str, out: &mut Vec<SourceFile>) -> Result<(), GitError> {
+pub(super) fn below(
+    objects: &Objects,
+    tree: Oid,
+    prefix: &str,
+    out: &mut Vec<SourceFile>,
+) -> Result<(), GitError> {
     walk(objects, tree, prefix, MAX_DEPTH, &mut |path, entry| {
         out.push(source(objects, path, entry)?);
         Ok(())
@@ -18,10 +23,16 @@ pub(super) fn below(objects: &Objects, tree: Oid, prefix: &str, out: &mut Vec<So
 }
 
 /// Reads the files of `tree` itself.
-pub(super) fn directly_in(objects: &Objects, tree: Oid, prefix: &str) -> Result<Vec<SourceFile>, GitError> {
+pub(super) fn directly_in(
+    objects: &Objects,
+    tree: Oid,
+    prefix: &str,
+) -> Result<Vec<SourceFile>, GitError> {
     let entries = objects.tree(tree)?;
     let files = entries.iter().filter(|entry| entry.kind != EntryKind::Tree);
-    files.map(|entry| source(objects, format!("{prefix}/{}", entry.name), entry)).collect()
+    files
+        .map(|entry| source(objects, format!("{prefix}/{}", entry.name), entry))
+        .collect()
 }
 
 /// Bytes of every file below `tree` by relative path, and what cannot be taken.
@@ -53,7 +64,11 @@ fn walk(
     visit: &mut dyn FnMut(String, &Entry) -> Result<(), GitError>,
 ) -> Result<(), GitError> {
     for entry in objects.tree(tree)? {
-        let path = if prefix.is_empty() { entry.name.clone() } else { format!("{prefix}/{}", entry.name) };
+        let path = if prefix.is_empty() {
+            entry.name.clone()
+        } else {
+            format!("{prefix}/{}", entry.name)
+        };
         if entry.kind == EntryKind::Tree && depth > 0 {
             walk(objects, entry.oid, &path, depth - 1, visit)?;
         } else {
@@ -77,10 +92,16 @@ fn source(objects: &Objects, path: String, entry: &Entry) -> Result<SourceFile, 
     let text = match refused(entry) {
         Some(why) => Err(why),
         None => match objects.blob(entry.oid, MAX_FILE) {
-            Ok(content) => String::from_utf8(content).map(Into::into).map_err(|_| "it is not UTF-8"),
+            Ok(content) => String::from_utf8(content)
+                .map(Into::into)
+                .map_err(|_| "it is not UTF-8"),
             Err(GitError::TooLarge { .. }) => Err(TOO_LARGE),
             Err(error) => return Err(error),
         },
     };
-    Ok(SourceFile { path, id: object_id(entry.oid), text })
+    Ok(SourceFile {
+        path,
+        id: object_id(entry.oid),
+        text,
+    })
 }

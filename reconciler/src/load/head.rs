@@ -27,18 +27,33 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    pub(super) fn read(&mut self, objects: &Objects, fleet: Oid, commit: Oid) -> Result<Head, GitError> {
+    pub(super) fn read(
+        &mut self,
+        objects: &Objects,
+        fleet: Oid,
+        commit: Oid,
+    ) -> Result<Head, GitError> {
         let key = blobs(objects, fleet)?;
         if let Some((_, head)) = self.last.as_ref().filter(|(last, _)| *last == key) {
             return Ok(head.clone());
         }
         let (documents, diagnostics) = compile(objects, fleet)?;
         let head = match documents {
-            Some(documents) => Head { documents: Some(Arc::new(documents)), diagnostics, frozen: false, stays_at: None },
+            Some(documents) => Head {
+                documents: Some(Arc::new(documents)),
+                diagnostics,
+                frozen: false,
+                stays_at: None,
+            },
             None => {
                 let good = last_good(objects, commit)?;
                 let stays_at = good.as_ref().map(|(commit, _)| *commit);
-                Head { documents: good.map(|(_, documents)| Arc::new(documents)), diagnostics, frozen: true, stays_at }
+                Head {
+                    documents: good.map(|(_, documents)| Arc::new(documents)),
+                    diagnostics,
+                    frozen: true,
+                    stays_at,
+                }
             }
         };
         self.last = Some((key, head.clone()));
@@ -49,10 +64,17 @@ impl Heads {
 /// Ids of the files directly in `fleet/`: what decides whether they have to be read again.
 fn blobs(objects: &Objects, fleet: Oid) -> Result<Vec<Oid>, GitError> {
     let entries = objects.tree(fleet)?;
-    Ok(entries.iter().filter(|entry| entry.kind != EntryKind::Tree).map(|entry| entry.oid).collect())
+    Ok(entries
+        .iter()
+        .filter(|entry| entry.kind != EntryKind::Tree)
+        .map(|entry| entry.oid)
+        .collect())
 }
 
-fn compile(objects: &Objects, fleet: Oid) -> Result<(Option<HeadDocuments>, Vec<Diagnostic>), GitError> {
+fn compile(
+    objects: &Objects,
+    fleet: Oid,
+) -> Result<(Option<HeadDocuments>, Vec<Diagnostic>), GitError> {
     let files = files::directly_in(objects, fleet, "fleet")?;
     Ok(documents::head(&HeadFiles { files }))
 }
@@ -62,7 +84,9 @@ fn last_good(objects: &Objects, commit: Oid) -> Result<Option<(Oid, HeadDocument
     let mut next = Some(commit);
     while let Some(at) = next.filter(|_| tried.len() < MAX_HISTORY) {
         next = objects.commit_info(at)?.parents.first().copied();
-        let Some(fleet) = objects.lookup(objects.root_tree(at)?, "fleet")? else { continue };
+        let Some(fleet) = objects.lookup(objects.root_tree(at)?, "fleet")? else {
+            continue;
+        };
         let key = blobs(objects, fleet.oid)?;
         if tried.last() == Some(&key) {
             continue;

@@ -64,7 +64,9 @@ impl Kind {
     /// What an error in it freezes.
     pub fn scope(&self) -> Scope {
         match self {
-            Self::Hub | Self::Staff | Self::Activation | Self::HubSecrets | Self::HubKey => Scope::Fleet,
+            Self::Hub | Self::Staff | Self::Activation | Self::HubSecrets | Self::HubKey => {
+                Scope::Fleet
+            }
             Self::Customer(id)
             | Self::PersonalData(id)
             | Self::CustomerSecrets(id)
@@ -86,9 +88,13 @@ impl Kind {
 pub fn classify(path: &str) -> Kind {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
-        ["fleet", rest @ ..] => fleet(rest).unwrap_or(Kind::Misplaced("file names are ids: lower-case letters, digits and single hyphens")),
-        ["stacks", tool, _, ..] => ToolName::try_from(*tool)
-            .map_or(Kind::Misplaced("the folder of a stack is its id"), Kind::StackFile),
+        ["fleet", rest @ ..] => fleet(rest).unwrap_or(Kind::Misplaced(
+            "file names are ids: lower-case letters, digits and single hyphens",
+        )),
+        ["stacks", tool, _, ..] => ToolName::try_from(*tool).map_or(
+            Kind::Misplaced("the folder of a stack is its id"),
+            Kind::StackFile,
+        ),
         ["nginx", file] => match file.strip_suffix(".conf") {
             Some(name) => Kind::NginxTemplate(name.to_owned()),
             None => Kind::Other,
@@ -108,12 +114,24 @@ fn fleet(parts: &[&str]) -> Option<Kind> {
         ["customers", id, "customer.yaml"] => Kind::Customer((*id).try_into().ok()?),
         ["customers", id, "person.yaml"] => Kind::PersonalData((*id).try_into().ok()?),
         ["customers", id, "secrets.yaml"] => Kind::CustomerSecrets((*id).try_into().ok()?),
-        ["customers", id, "orders", name] => Kind::Order((*id).try_into().ok()?, yaml(name)?.try_into().ok()?),
-        ["customers", id, "servers", name] => Kind::Server((*id).try_into().ok()?, yaml(name)?.try_into().ok()?),
-        ["customers", ..] => Kind::Misplaced("expected customer.yaml, person.yaml, secrets.yaml, orders/<id>.yaml or servers/<id>.yaml"),
-        ["decisions", id, order, "server.yaml"] => Kind::ServerAssignment((*id).try_into().ok()?, (*order).try_into().ok()?),
-        ["decisions", id, order, "domain.yaml"] => Kind::DomainClaim((*id).try_into().ok()?, (*order).try_into().ok()?),
-        ["decisions", id, order, "fulfilled.yaml"] => Kind::Fulfilled((*id).try_into().ok()?, (*order).try_into().ok()?),
+        ["customers", id, "orders", name] => {
+            Kind::Order((*id).try_into().ok()?, yaml(name)?.try_into().ok()?)
+        }
+        ["customers", id, "servers", name] => {
+            Kind::Server((*id).try_into().ok()?, yaml(name)?.try_into().ok()?)
+        }
+        ["customers", ..] => Kind::Misplaced(
+            "expected customer.yaml, person.yaml, secrets.yaml, orders/<id>.yaml or servers/<id>.yaml",
+        ),
+        ["decisions", id, order, "server.yaml"] => {
+            Kind::ServerAssignment((*id).try_into().ok()?, (*order).try_into().ok()?)
+        }
+        ["decisions", id, order, "domain.yaml"] => {
+            Kind::DomainClaim((*id).try_into().ok()?, (*order).try_into().ok()?)
+        }
+        ["decisions", id, order, "fulfilled.yaml"] => {
+            Kind::Fulfilled((*id).try_into().ok()?, (*order).try_into().ok()?)
+        }
         ["decisions", id, order, "tools", name] => {
             let (id, order) = ((*id).try_into().ok()?, (*order).try_into().ok()?);
             match name.strip_suffix(".secrets.yaml") {
@@ -135,13 +153,28 @@ mod tests {
     fn places() {
         assert_eq!(classify("fleet/hub.yaml"), Kind::Hub);
         let order = classify("fleet/customers/acme/orders/website.yaml");
-        assert_eq!(order, Kind::Order("acme".try_into().unwrap(), "website".try_into().unwrap()));
+        assert_eq!(
+            order,
+            Kind::Order("acme".try_into().unwrap(), "website".try_into().unwrap())
+        );
         assert_eq!(order.scope(), Scope::Customer("acme".try_into().unwrap()));
-        assert!(matches!(classify("fleet/decisions/acme/website/tools/umami.secrets.yaml"), Kind::ToolSecrets(..)));
-        assert!(matches!(classify("fleet/customers/Acme/customer.yaml"), Kind::Misplaced(_)));
-        assert!(matches!(classify("fleet/customers/acme/order.yaml"), Kind::Misplaced(_)));
+        assert!(matches!(
+            classify("fleet/decisions/acme/website/tools/umami.secrets.yaml"),
+            Kind::ToolSecrets(..)
+        ));
+        assert!(matches!(
+            classify("fleet/customers/Acme/customer.yaml"),
+            Kind::Misplaced(_)
+        ));
+        assert!(matches!(
+            classify("fleet/customers/acme/order.yaml"),
+            Kind::Misplaced(_)
+        ));
         assert_eq!(classify("README.md"), Kind::Other);
-        assert!(matches!(classify("stacks/html/files/a/b.html"), Kind::StackFile(_)));
+        assert!(matches!(
+            classify("stacks/html/files/a/b.html"),
+            Kind::StackFile(_)
+        ));
     }
 
     proptest! {

@@ -116,7 +116,9 @@ impl<'de> Deserialize<'de> for EnvValue {
                     secret: String,
                 }
                 let reference = Reference::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(EnvValue::Secret { secret: reference.secret })
+                Ok(EnvValue::Secret {
+                    secret: reference.secret,
+                })
             }
         }
         // A map is announced by the input; everything else is read as the text that was written.
@@ -165,10 +167,15 @@ mod tests {
 
     #[test]
     fn a_list_is_short_for_tools_without_settings() {
-        let list = order(r#"{"plan":"pro","domain":"acme.example","tools":["html","umami"]}"#).unwrap();
-        let map = order(r#"{"plan":"pro","domain":"acme.example","tools":{"html":null,"umami":{}}}"#).unwrap();
+        let list =
+            order(r#"{"plan":"pro","domain":"acme.example","tools":["html","umami"]}"#).unwrap();
+        let map =
+            order(r#"{"plan":"pro","domain":"acme.example","tools":{"html":null,"umami":{}}}"#)
+                .unwrap();
         assert_eq!(list, map);
-        assert!(order(r#"{"plan":"pro","domain":"acme.example","tools":["html","html"]}"#).is_err());
+        assert!(
+            order(r#"{"plan":"pro","domain":"acme.example","tools":["html","html"]}"#).is_err()
+        );
     }
 
     #[test]
@@ -190,8 +197,14 @@ mod tests {
 
     #[test]
     fn two_ways_to_stop() {
-        let stopped = Tool { state: State::Stopped, ..Tool::default() };
-        let disabled = Tool { enabled: Some(false), ..Tool::default() };
+        let stopped = Tool {
+            state: State::Stopped,
+            ..Tool::default()
+        };
+        let disabled = Tool {
+            enabled: Some(false),
+            ..Tool::default()
+        };
         assert_eq!(stopped.wanted_state(), State::Stopped);
         assert_eq!(disabled.wanted_state(), State::Stopped);
         assert_eq!(Tool::default().wanted_state(), State::Running);

@@ -67,6 +67,11 @@ pub struct WebPorts {
 
 impl Default for WebPorts {
     fn default() -> Self {
-        Self { address: None, http: 80, https: 443, sites: 20_000 }
+        Self {
+            address: None,
+            http: 80,
+            https: 443,
+            sites: 20_000,
+        }
     }
 }

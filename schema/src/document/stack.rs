@@ -1,8 +1,8 @@
 //! `stacks/<tool>/stack.yaml`: what Tenantry must know about a tool beside its Compose file.
 
+use crate::id::SiteName;
 use crate::name::{Smoke, VariableName};
 use crate::size::ByteSize;
-use crate::id::SiteName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -65,7 +65,11 @@ pub struct SecretSpec {
 
 impl Default for SecretSpec {
     fn default() -> Self {
-        Self { length: 32, alphabet: Alphabet::UrlSafe, rotate: Rotate::Manual }
+        Self {
+            length: 32,
+            alphabet: Alphabet::UrlSafe,
+            rotate: Rotate::Manual,
+        }
     }
 }
 

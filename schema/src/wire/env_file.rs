@@ -37,13 +37,19 @@ pub fn parse(text: &str) -> Option<BTreeMap<VariableName, String>> {
     let line = |line: &str| {
         let (name, value) = line.split_once('=')?;
         let value = if let Some(quoted) = value.strip_prefix('\'') {
-            quoted.strip_suffix('\'').filter(|inner| !inner.contains(['\'', '\\']))?.to_owned()
+            quoted
+                .strip_suffix('\'')
+                .filter(|inner| !inner.contains(['\'', '\\']))?
+                .to_owned()
         } else {
             unescape(value.strip_prefix('"')?.strip_suffix('"')?)?
         };
         Some((VariableName::try_from(name).ok()?, value))
     };
-    text.split('\n').filter(|text| !text.is_empty()).map(line).collect()
+    text.split('\n')
+        .filter(|text| !text.is_empty())
+        .map(line)
+        .collect()
 }
 
 fn unescape(value: &str) -> Option<String> {
@@ -70,7 +76,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn one(value: &str) -> String {
-        write(&BTreeMap::from([(VariableName::try_from("A").unwrap(), value.to_owned())]))
+        write(&BTreeMap::from([(
+            VariableName::try_from("A").unwrap(),
+            value.to_owned(),
+        )]))
     }
 
     #[test]
@@ -84,7 +93,17 @@ mod tests {
 
     #[test]
     fn other_forms_are_refused() {
-        for bad in ["A=1", "A='1", "a='1'", "A=\"\\x\"", "A=\"a\"b\"", "A='a'b'", "A=\"$B\"", "# A='1'", "A='a\\'"] {
+        for bad in [
+            "A=1",
+            "A='1",
+            "a='1'",
+            "A=\"\\x\"",
+            "A=\"a\"b\"",
+            "A='a'b'",
+            "A=\"$B\"",
+            "# A='1'",
+            "A='a\\'",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

@@ -8,24 +8,34 @@ use std::time::Duration;
 
 /// Runs this program in `role` and reads its answer. What it says on standard error goes to ours.
 pub(super) fn ask<T: DeserializeOwned>(role: &str, arguments: &[&str]) -> Result<T, BenchError> {
-    let output = command(role, arguments)?.stderr(Stdio::inherit()).output().map_err(|error| failed(role, error))?;
+    let output = command(role, arguments)?
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| failed(role, error))?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         return Err(failed(role, format!("{}: {text}", output.status)));
     }
-    serde_json::from_str(text.lines().last().unwrap_or_default()).map_err(|error| failed(role, error))
+    serde_json::from_str(text.lines().last().unwrap_or_default())
+        .map_err(|error| failed(role, error))
 }
 
 /// This program in a role.
 pub(super) fn command(role: &str, arguments: &[&str]) -> Result<Command, BenchError> {
     let own = std::env::current_exe().map_err(|error| failed(role, error))?;
     let mut command = Command::new(own);
-    command.args(["--role", role]).args(arguments).stdin(Stdio::null());
+    command
+        .args(["--role", role])
+        .args(arguments)
+        .stdin(Stdio::null());
     Ok(command)
 }
 
 fn failed(role: &str, problem: impl ToString) -> BenchError {
-    BenchError::Child { role: role.to_owned(), problem: problem.to_string() }
+    BenchError::Child {
+        role: role.to_owned(),
+        problem: problem.to_string(),
+    }
 }
 
 /// Greatest resident memory so far of the process `pid` (or `self`), in megabytes: `VmHWM` of `/proc/<pid>/status`.
@@ -48,7 +58,10 @@ fn memory(pid: &str, field: &str) -> f64 {
 /// Time that all threads of the process `pid` (or `self`) have run, kernel included: the first numbers of `schedstat`, in nanoseconds
 /// (Linux, `Documentation/scheduler/sched-stats`). Threads that have ended are not in it.
 pub(super) fn busy(pid: &str) -> Duration {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let nanos = tasks.filter_map(|task| {
         let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
         text.split(' ').next()?.parse::<u64>().ok()

@@ -70,7 +70,13 @@ pub struct Figure {
 impl Figure {
     /// A figure without aim or peer.
     pub fn new(what: impl Into<String>, unit: Unit, samples: Vec<f64>) -> Self {
-        Self { what: what.into(), unit, samples, aim: None, peer: None }
+        Self {
+            what: what.into(),
+            unit,
+            samples,
+            aim: None,
+            peer: None,
+        }
     }
 
     /// With an aim.
@@ -81,7 +87,10 @@ impl Figure {
 
     /// With a peer.
     pub fn peer(mut self, name: impl Into<String>, samples: Vec<f64>) -> Self {
-        self.peer = Some(Peer { name: name.into(), samples });
+        self.peer = Some(Peer {
+            name: name.into(),
+            samples,
+        });
         self
     }
 
@@ -116,18 +125,34 @@ pub fn median(samples: &[f64]) -> Option<f64> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let upper = *sorted.get(sorted.len() / 2)?;
-    Some(if sorted.len().is_multiple_of(2) { f64::midpoint(sorted[sorted.len() / 2 - 1], upper) } else { upper })
+    Some(if sorted.len().is_multiple_of(2) {
+        f64::midpoint(sorted[sorted.len() / 2 - 1], upper)
+    } else {
+        upper
+    })
 }
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(middle) = median(&self.samples) else { return write!(f, "{:<52} nothing measured", self.what) };
+        let Some(middle) = median(&self.samples) else {
+            return write!(f, "{:<52} nothing measured", self.what);
+        };
         let unit = self.unit.symbol();
         write!(f, "{:<52} {:>9} {unit:<2}", self.what, number(middle))?;
         if self.samples.len() > 1 {
             let least = self.samples.iter().copied().fold(f64::INFINITY, f64::min);
-            let greatest = self.samples.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            write!(f, "  {} … {} ({} runs)", number(least), number(greatest), self.samples.len())?;
+            let greatest = self
+                .samples
+                .iter()
+                .copied()
+                .fold(f64::NEG_INFINITY, f64::max);
+            write!(
+                f,
+                "  {} … {} ({} runs)",
+                number(least),
+                number(greatest),
+                self.samples.len()
+            )?;
         }
         match self.aim {
             Some(Aim::AtMost(limit)) => write!(f, "  aim ≤ {}", number(limit))?,
@@ -142,7 +167,12 @@ impl fmt::Display for Figure {
         }
         if let (Some(peer), Some(ratio)) = (&self.peer, self.ratio()) {
             let theirs = median(&peer.samples).unwrap_or_default();
-            write!(f, "  [{ratio:.2} × {}: {} {unit}]", peer.name, number(theirs))?;
+            write!(
+                f,
+                "  [{ratio:.2} × {}: {} {unit}]",
+                peer.name,
+                number(theirs)
+            )?;
         }
         Ok(())
     }
@@ -173,21 +203,35 @@ mod tests {
 
     #[test]
     fn aims_judge_the_median() {
-        let figure = |aim| Figure::new("x", Unit::Milliseconds, vec![1.0, 2.0, 30.0]).peer("them", vec![10.0]).aim(aim);
+        let figure = |aim| {
+            Figure::new("x", Unit::Milliseconds, vec![1.0, 2.0, 30.0])
+                .peer("them", vec![10.0])
+                .aim(aim)
+        };
         assert_eq!(figure(Aim::AtMost(2.0)).met(), Some(true));
         assert_eq!(figure(Aim::AtMost(1.9)).met(), Some(false));
         assert_eq!(figure(Aim::AtLeast(2.1)).met(), Some(false));
         assert_eq!(figure(Aim::RatioAtMost(0.2)).met(), Some(true));
         assert_eq!(Figure::new("x", Unit::Count, vec![1.0]).met(), None);
-        assert_eq!(Figure::new("x", Unit::Count, vec![]).aim(Aim::AtMost(1.0)).met(), None);
+        assert_eq!(
+            Figure::new("x", Unit::Count, vec![])
+                .aim(Aim::AtMost(1.0))
+                .met(),
+            None
+        );
     }
 
     #[test]
     fn told_in_one_line() {
-        let figure = Figure::new("cold", Unit::Milliseconds, vec![1500.0, 1000.0, 2000.0]).aim(Aim::AtMost(3000.0)).peer("git", vec![500.0]);
+        let figure = Figure::new("cold", Unit::Milliseconds, vec![1500.0, 1000.0, 2000.0])
+            .aim(Aim::AtMost(3000.0))
+            .peer("git", vec![500.0]);
         let line = figure.to_string();
         assert!(line.starts_with("cold "), "{line}");
-        assert!(line.ends_with("1500 ms  1000 … 2000 (3 runs)  aim ≤ 3000: met  [3.00 × git: 500 ms]"), "{line}");
+        assert!(
+            line.ends_with("1500 ms  1000 … 2000 (3 runs)  aim ≤ 3000: met  [3.00 × git: 500 ms]"),
+            "{line}"
+        );
         assert_eq!(figure.json()["met"], true);
     }
 }

@@ -1,8 +1,8 @@
 //! Measurements of speed and size, each beside a peer that does comparable work in the same run where there is one. See `docs/SPEED.md`.
 
 mod child;
-mod fleet;
 mod figures;
+mod fleet;
 mod unchanged;
 
 pub use figures::{Aim, Figure, Peer, Unit, median};
@@ -55,7 +55,10 @@ trait Doing<T> {
 
 impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> Doing<T> for Result<T, E> {
     fn doing(self, doing: &'static str) -> Result<T, BenchError> {
-        self.map_err(|error| BenchError::Other { doing, source: error.into() })
+        self.map_err(|error| BenchError::Other {
+            doing,
+            source: error.into(),
+        })
     }
 }
 
@@ -77,8 +80,16 @@ impl Measurement {
 
 /// All measurements, in the order in which they are made.
 pub const MEASUREMENTS: [Measurement; 2] = [
-    Measurement { name: "fleet", about: "load, compile and plan a generated fleet; a commit; a report", run: fleet::run },
-    Measurement { name: "unchanged", about: "signed \"unchanged\" answers to agents, a second of one core", run: unchanged::run },
+    Measurement {
+        name: "fleet",
+        about: "load, compile and plan a generated fleet; a commit; a report",
+        run: fleet::run,
+    },
+    Measurement {
+        name: "unchanged",
+        about: "signed \"unchanged\" answers to agents, a second of one core",
+        run: unchanged::run,
+    },
 ];
 
 /// What this program does when it is started by itself: a part of a measurement. The answer is one line of JSON.

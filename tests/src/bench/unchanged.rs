@@ -26,8 +26,14 @@ const GENERATION: u64 = 7;
 /// An agent of the measurement: the same in both processes, by number.
 fn agent(number: usize) -> Result<(ServerKey, SigningKey), BenchError> {
     let key = SigningKey::generate(&mut StdRng::seed_from_u64(number as u64 + 1));
-    let customer = format!("c{number:05}").as_str().try_into().doing("naming a customer")?;
-    let server = format!("c{number:05}-1").as_str().try_into().doing("naming a server")?;
+    let customer = format!("c{number:05}")
+        .as_str()
+        .try_into()
+        .doing("naming a customer")?;
+    let server = format!("c{number:05}-1")
+        .as_str()
+        .try_into()
+        .doing("naming a server")?;
     Ok((ServerKey { customer, server }, key))
 }
 
@@ -38,7 +44,11 @@ fn hub_key() -> SigningKey {
 
 /// Measures.
 pub(super) fn run(options: &Options) -> Result<Vec<Figure>, BenchError> {
-    let (agents, requests, runs) = if options.quick { (100, 500, 2) } else { (10_000, 20_000, 5) };
+    let (agents, requests, runs) = if options.quick {
+        (100, 500, 2)
+    } else {
+        (10_000, 20_000, 5)
+    };
     let command = command("unchanged-server", &[&agents.to_string()])?;
     let mut server = Process::spawn("the measured hub", command, None)?;
     let line = server.wait_for_line(PATIENCE, "listening ")?;
@@ -49,7 +59,9 @@ pub(super) fn run(options: &Options) -> Result<Vec<Figure>, BenchError> {
     let client = Client::connect(&address, CONNECTIONS)?;
     let (mut signed, mut signed_wall, mut plain) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
-        let all = (0..requests).map(|at| Request::unchanged(&keys[at % agents])).collect::<Result<Vec<_>, _>>()?;
+        let all = (0..requests)
+            .map(|at| Request::unchanged(&keys[at % agents]))
+            .collect::<Result<Vec<_>, _>>()?;
         let (core, wall) = measure(&client, &server, &all)?;
         signed.push(core);
         signed_wall.push(wall);
@@ -58,15 +70,23 @@ pub(super) fn run(options: &Options) -> Result<Vec<Figure>, BenchError> {
     }
     server.terminate();
     Ok(vec![
-        Figure::new("signed answers, by the time that the core worked", Unit::PerSecond, signed)
-            .aim(Aim::AtLeast(5_000.0))
-            .peer("GET /healthz of the same server", plain),
+        Figure::new(
+            "signed answers, by the time that the core worked",
+            Unit::PerSecond,
+            signed,
+        )
+        .aim(Aim::AtLeast(5_000.0))
+        .peer("GET /healthz of the same server", plain),
         Figure::new("signed answers, by the clock", Unit::PerSecond, signed_wall),
     ])
 }
 
 /// Answers a second: by the time that the server ran, and by the clock.
-fn measure(client: &Client, server: &Process, requests: &[Request]) -> Result<(f64, f64), BenchError> {
+fn measure(
+    client: &Client,
+    server: &Process,
+    requests: &[Request],
+) -> Result<(f64, f64), BenchError> {
     let pid = server.id().to_string();
     let (before, begun) = (busy(&pid), Instant::now());
     client.send_all(requests)?;

@@ -62,7 +62,9 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     let options = Options {
         quick: args.quick,
-        servers: args.servers.unwrap_or(if args.quick { 500 } else { 10_000 }),
+        servers: args
+            .servers
+            .unwrap_or(if args.quick { 500 } else { 10_000 }),
         fleet: args.fleet.clone(),
     };
     let (mut missed, mut failed) = (0, 0);
@@ -74,13 +76,19 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         }
         match measurement.run(&options) {
             Ok(figures) => {
-                missed += figures.iter().filter(|figure| figure.met() == Some(false)).count();
+                missed += figures
+                    .iter()
+                    .filter(|figure| figure.met() == Some(false))
+                    .count();
                 if !args.json {
                     for figure in &figures {
                         writeln!(out, "  {figure}")?;
                     }
                 }
-                document.insert(measurement.name.to_owned(), figures.iter().map(Figure::json).collect());
+                document.insert(
+                    measurement.name.to_owned(),
+                    figures.iter().map(Figure::json).collect(),
+                );
             }
             Err(error) => {
                 failed += 1;
@@ -92,9 +100,21 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
         writeln!(out, "{:#}", serde_json::Value::Object(document))?;
     }
     if missed > 0 && !args.json {
-        writeln!(out, "\n{missed} aims were missed{}", if args.quick { " (in a quick run, which says nothing)" } else { "" })?;
+        writeln!(
+            out,
+            "\n{missed} aims were missed{}",
+            if args.quick {
+                " (in a quick run, which says nothing)"
+            } else {
+                ""
+            }
+        )?;
     }
-    Ok(if failed > 0 || (args.strict && missed > 0) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if failed > 0 || (args.strict && missed > 0) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn chosen(args: &Args) -> Result<Vec<&'static Measurement>, String> {
@@ -102,7 +122,9 @@ fn chosen(args: &Args) -> Result<Vec<&'static Measurement>, String> {
         return Ok(MEASUREMENTS.iter().collect());
     }
     let find = |name: &String| {
-        let found = MEASUREMENTS.iter().find(|measurement| measurement.name == name);
+        let found = MEASUREMENTS
+            .iter()
+            .find(|measurement| measurement.name == name);
         found.ok_or_else(|| format!("nothing is called `{name}`; --list names all measurements"))
     };
     args.measurements.iter().map(find).collect()

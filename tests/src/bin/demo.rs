@@ -20,7 +20,12 @@ struct Args {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    match demo::run(Options { once: args.once, data: args.data }).await {
+    match demo::run(Options {
+        once: args.once,
+        data: args.data,
+    })
+    .await
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");

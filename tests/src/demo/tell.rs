@@ -15,7 +15,13 @@ pub(super) struct Teller {
 impl Teller {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self { step: String::new(), begun: now, since_start: now, number: 0, colour: std::io::stdout().is_terminal() }
+        Self {
+            step: String::new(),
+            begun: now,
+            since_start: now,
+            number: 0,
+            colour: std::io::stdout().is_terminal(),
+        }
     }
 
     /// The step that is being told.
@@ -35,7 +41,10 @@ impl Teller {
     /// Ends it well.
     pub(super) fn done(&self, outcome: &str) {
         let (green, reset) = self.paint("\x1b[32m");
-        self.print(&format!("    {green}✓{reset} {outcome}  ({:.1} s)", self.begun.elapsed().as_secs_f64()));
+        self.print(&format!(
+            "    {green}✓{reset} {outcome}  ({:.1} s)",
+            self.begun.elapsed().as_secs_f64()
+        ));
     }
 
     /// Shows something, indented.
@@ -57,7 +66,11 @@ impl Teller {
     }
 
     fn paint(&self, code: &'static str) -> (&'static str, &'static str) {
-        if self.colour { (code, "\x1b[0m") } else { ("", "") }
+        if self.colour {
+            (code, "\x1b[0m")
+        } else {
+            ("", "")
+        }
     }
 
     fn print(&self, line: &str) {

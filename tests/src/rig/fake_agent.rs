@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tenantry_schema::id::{CustomerId, FleetId, InstanceName, ServerId, ServerKey};
 use tenantry_schema::name::RelativePath;
-use tenantry_schema::wire::{HostSpec, InstancePhase, InstanceReport, Manifest, Receipt, Report, ReportBatch, SiteReport, SliceRef, SmokeResult};
+use tenantry_schema::wire::{
+    HostSpec, InstancePhase, InstanceReport, Manifest, Receipt, Report, ReportBatch, SiteReport,
+    SliceRef, SmokeResult,
+};
 use tenantry_sops::{Identities, SopsFile};
 use tenantry_wire::bundle::{self, Limits};
 use tenantry_wire::http::{ExpectAnswer, Nonce, Request, sign_request, verify_answer};
@@ -48,13 +51,25 @@ pub struct Received {
 impl Received {
     /// A file of it as text.
     pub fn text(&self, path: &str) -> String {
-        self.files.get(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+        self.files
+            .get(path)
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            .unwrap_or_default()
     }
 
     /// Its name.
     pub fn reference(&self) -> SliceRef {
-        let Manifest { generation, content, commit, .. } = &self.manifest;
-        SliceRef { generation: *generation, content: content.clone(), commit: commit.clone() }
+        let Manifest {
+            generation,
+            content,
+            commit,
+            ..
+        } = &self.manifest;
+        SliceRef {
+            generation: *generation,
+            content: content.clone(),
+            commit: commit.clone(),
+        }
     }
 }
 
@@ -75,8 +90,12 @@ impl FakeAgent {
         let server = server_key(server)?;
         let age = age::x25519::Identity::generate();
         let recipient = age.to_public().to_string();
-        let identities = Identities::parse(age.to_string().expose_secret()).map_err(|error| trouble("age", error))?;
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build();
+        let identities = Identities::parse(age.to_string().expose_secret())
+            .map_err(|error| trouble("age", error))?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(20))
+            .build();
         Ok(Self {
             ledger: format!("{:032x}", rand::random::<u128>()),
             server,
@@ -96,12 +115,19 @@ impl FakeAgent {
 
     /// Path of the server's document in the fleet.
     pub fn path(&self) -> String {
-        format!("fleet/customers/{}/servers/{}.yaml", self.server.customer, self.server.server)
+        format!(
+            "fleet/customers/{}/servers/{}.yaml",
+            self.server.customer, self.server.server
+        )
     }
 
     /// The server's document. `more`: further lines.
     pub fn document(&self, more: &str) -> String {
-        format!("provider: static\naddress: 192.0.2.1\nagent: {{ sign: \"{}\", age: {} }}\n{more}", self.sign.public(), self.recipient)
+        format!(
+            "provider: static\naddress: 192.0.2.1\nagent: {{ sign: \"{}\", age: {} }}\n{more}",
+            self.sign.public(),
+            self.recipient
+        )
     }
 
     /// The age key that slices are encrypted to.
@@ -121,7 +147,10 @@ impl FakeAgent {
 
     /// Asks for a slice other than the accepted one; the hub may wait for `wait` seconds.
     pub async fn next(&self, url: &str, fleet: &Fleet, wait: u64) -> Result<Answered, LabError> {
-        let content = self.lock().as_ref().map_or_else(|| "none".to_owned(), |slice| slice.manifest.content.clone());
+        let content = self
+            .lock()
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), |slice| slice.manifest.content.clone());
         let path = format!("/agent/v1/next?generation=0&content={content}&wait={wait}");
         let (status, body) = self.ask(url, fleet, "GET", &path, None).await?;
         match status {
@@ -131,7 +160,10 @@ impl FakeAgent {
         }
         let received = self.open(fleet, body)?;
         let mut accepted = self.lock();
-        let before = accepted.as_ref().map(|slice| Accepted { generation: slice.manifest.generation, content: slice.manifest.content.clone() });
+        let before = accepted.as_ref().map(|slice| Accepted {
+            generation: slice.manifest.generation,
+            content: slice.manifest.content.clone(),
+        });
         let verdict = judge(before.as_ref(), &received.manifest, true);
         if !matches!(verdict, Verdict::Refuse(_)) {
             *accepted = Some(received.clone());
@@ -145,16 +177,40 @@ impl FakeAgent {
         let files = bundle::unpack(&bytes, &Limits::default()).map_err(refused)?;
         let fleet_id = FleetId::try_from(fleet.id()).map_err(|error| trouble("fleet id", error))?;
         let trusted = [fleet.hub_verifying_key()?];
-        let opened = open(files, &Expect { fleet_id: &fleet_id, server: &self.server, trusted: &trusted }).map_err(refused)?;
-        let host = opened.files.get("host.yaml").map(Vec::as_slice).unwrap_or_default();
-        let host: HostSpec = serde_yaml::from_slice(host).map_err(|error| trouble("host.yaml", error))?;
+        let opened = open(
+            files,
+            &Expect {
+                fleet_id: &fleet_id,
+                server: &self.server,
+                trusted: &trusted,
+            },
+        )
+        .map_err(refused)?;
+        let host = opened
+            .files
+            .get("host.yaml")
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let host: HostSpec =
+            serde_yaml::from_slice(host).map_err(|error| trouble("host.yaml", error))?;
         let mut secrets = BTreeMap::new();
         for instance in host.instances.keys() {
             let path = format!("stacks/{instance}/secrets.yaml");
-            let Some(text) = opened.files.get(path.as_str()) else { continue };
-            secrets.insert(instance.clone(), decrypt(&String::from_utf8_lossy(text), &self.identities)?);
+            let Some(text) = opened.files.get(path.as_str()) else {
+                continue;
+            };
+            secrets.insert(
+                instance.clone(),
+                decrypt(&String::from_utf8_lossy(text), &self.identities)?,
+            );
         }
-        Ok(Received { manifest: opened.manifest, host, files: opened.files, secrets, bytes })
+        Ok(Received {
+            manifest: opened.manifest,
+            host,
+            files: opened.files,
+            secrets,
+            bytes,
+        })
     }
 
     /// A report that says that everything of the accepted slice runs.
@@ -162,12 +218,27 @@ impl FakeAgent {
         let accepted = self.lock().clone();
         let (mut instances, mut sites) = (BTreeMap::new(), BTreeMap::new());
         for (name, spec) in accepted.iter().flat_map(|slice| &slice.host.instances) {
-            let phase = if spec.state == tenantry_schema::document::State::Running { InstancePhase::Healthy } else { InstancePhase::Stopped };
-            let report =
-                InstanceReport { tool: spec.tool.clone(), phase, waiting: None, message: None, smoke: SmokeResult::Passed, containers: Vec::new() };
+            let phase = if spec.state == tenantry_schema::document::State::Running {
+                InstancePhase::Healthy
+            } else {
+                InstancePhase::Stopped
+            };
+            let report = InstanceReport {
+                tool: spec.tool.clone(),
+                phase,
+                waiting: None,
+                message: None,
+                smoke: SmokeResult::Passed,
+                containers: Vec::new(),
+            };
             instances.insert(name.clone(), report);
             for site in spec.sites.values() {
-                let live = SiteReport { live: true, message: None, certificate_expires: None, self_signed: true };
+                let live = SiteReport {
+                    live: true,
+                    message: None,
+                    certificate_expires: None,
+                    self_signed: true,
+                };
                 sites.insert(site.host.clone(), live);
             }
         }
@@ -175,7 +246,9 @@ impl FakeAgent {
             sequence: self.sequence.fetch_add(1, Ordering::SeqCst) + 1,
             taken_at: Timestamp::now(),
             release: "0.0.0-fake".to_owned(),
-            converged: accepted.as_ref().map(|slice| slice.manifest.content.clone()),
+            converged: accepted
+                .as_ref()
+                .map(|slice| slice.manifest.content.clone()),
             slice: accepted.as_ref().map(Received::reference),
             stale_since: None,
             instances,
@@ -188,14 +261,28 @@ impl FakeAgent {
     }
 
     /// Delivers reports. Gives the number up to which the hub has them.
-    pub async fn deliver(&self, url: &str, fleet: &Fleet, reports: Vec<Report>) -> Result<u64, LabError> {
-        let batch = ReportBatch { ledger: self.ledger.clone(), reports };
+    pub async fn deliver(
+        &self,
+        url: &str,
+        fleet: &Fleet,
+        reports: Vec<Report>,
+    ) -> Result<u64, LabError> {
+        let batch = ReportBatch {
+            ledger: self.ledger.clone(),
+            reports,
+        };
         let body = serde_json::to_vec(&batch).map_err(|error| trouble("report", error))?;
-        let (status, body) = self.ask(url, fleet, "POST", "/agent/v1/reports", Some(body)).await?;
+        let (status, body) = self
+            .ask(url, fleet, "POST", "/agent/v1/reports", Some(body))
+            .await?;
         if status != 200 {
-            return Err(trouble("reports", format!("status {status}: {}", String::from_utf8_lossy(&body))));
+            return Err(trouble(
+                "reports",
+                format!("status {status}: {}", String::from_utf8_lossy(&body)),
+            ));
         }
-        let receipt: Receipt = serde_json::from_slice(&body).map_err(|error| trouble("receipt", error))?;
+        let receipt: Receipt =
+            serde_json::from_slice(&body).map_err(|error| trouble("receipt", error))?;
         Ok(receipt.accepted)
     }
 
@@ -203,20 +290,42 @@ impl FakeAgent {
     pub async fn serve(&self, url: &str, fleet: &Fleet, wait: u64) -> Result<(), LabError> {
         while let Answered::Slice(_, verdict) = self.next(url, fleet, wait).await? {
             if let Verdict::Refuse(kind) = verdict {
-                return Err(trouble("slice", format!("refused by the ledger of {}: {kind:?}", self.server)));
+                return Err(trouble(
+                    "slice",
+                    format!("refused by the ledger of {}: {kind:?}", self.server),
+                ));
             }
             self.deliver(url, fleet, vec![self.all_is_well()]).await?;
         }
         Ok(())
     }
 
-    async fn ask(&self, url: &str, fleet: &Fleet, method: &str, target: &str, body: Option<Vec<u8>>) -> Result<(u16, Vec<u8>), LabError> {
+    async fn ask(
+        &self,
+        url: &str,
+        fleet: &Fleet,
+        method: &str,
+        target: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<(u16, Vec<u8>), LabError> {
         let nonce = Nonce::generate(&mut rand::rng());
-        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        let signed = Request { method, path, query, body: body.as_deref() };
-        let headers = sign_request(&signed, &nonce, Timestamp::now().as_second(), &self.sign).map_err(|error| trouble("request", error))?;
+        let (path, query) = target
+            .split_once('?')
+            .map_or((target, None), |(path, query)| (path, Some(query)));
+        let signed = Request {
+            method,
+            path,
+            query,
+            body: body.as_deref(),
+        };
+        let headers = sign_request(&signed, &nonce, Timestamp::now().as_second(), &self.sign)
+            .map_err(|error| trouble("request", error))?;
         let address = format!("{url}{target}");
-        let mut request = if body.is_some() { self.client.post(address) } else { self.client.get(address) };
+        let mut request = if body.is_some() {
+            self.client.post(address)
+        } else {
+            self.client.get(address)
+        };
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -229,34 +338,59 @@ impl FakeAgent {
         let headers = answer.headers().clone();
         let body = answer.bytes().await.map_err(failed)?.to_vec();
         if matches!(status, 200 | 204) {
-            let pairs: Vec<_> = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
+            let pairs: Vec<_> = headers
+                .iter()
+                .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+                .collect();
             let trusted: [VerifyingKey; 1] = [fleet.hub_verifying_key()?];
-            let expect = ExpectAnswer { server: &self.server, nonce: &nonce, trusted: &trusted };
-            verify_answer(status, &pairs, &body, &expect).map_err(|error| trouble("answer", error))?;
+            let expect = ExpectAnswer {
+                server: &self.server,
+                nonce: &nonce,
+                trusted: &trusted,
+            };
+            verify_answer(status, &pairs, &body, &expect)
+                .map_err(|error| trouble("answer", error))?;
         }
         Ok((status, body))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Received>> {
-        self.accepted.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.accepted
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 /// Parses `customer/server`.
 pub fn server_key(text: &str) -> Result<ServerKey, LabError> {
-    let (customer, server) = text.split_once('/').ok_or_else(|| trouble(text, "is not customer/server"))?;
+    let (customer, server) = text
+        .split_once('/')
+        .ok_or_else(|| trouble(text, "is not customer/server"))?;
     let customer = CustomerId::try_from(customer).map_err(|error| trouble(text, error))?;
-    Ok(ServerKey { customer, server: ServerId::try_from(server).map_err(|error| trouble(text, error))? })
+    Ok(ServerKey {
+        customer,
+        server: ServerId::try_from(server).map_err(|error| trouble(text, error))?,
+    })
 }
 
 /// All values of a SOPS file in clear.
 pub fn decrypt(text: &str, identities: &Identities) -> Result<BTreeMap<String, String>, LabError> {
-    let file = SopsFile::parse(text).and_then(|file| file.decrypt(identities)).and_then(|file| file.to_flat_map());
+    let file = SopsFile::parse(text)
+        .and_then(|file| file.decrypt(identities))
+        .and_then(|file| file.to_flat_map());
     let values = file.map_err(|error| trouble("sops", error))?;
-    Ok(values.into_iter().map(|(name, value)| (name, value.expose_secret().to_owned())).collect())
+    Ok(values
+        .into_iter()
+        .map(|(name, value)| (name, value.expose_secret().to_owned()))
+        .collect())
 }
 
 /// The ciphertexts of a SOPS file: what stands behind `data:` of every value.
 pub fn ciphertexts(text: &str) -> BTreeSet<String> {
-    text.split("data:").skip(1).filter_map(|rest| rest.split(',').next()).filter(|data| data.len() >= 16).map(str::to_owned).collect()
+    text.split("data:")
+        .skip(1)
+        .filter_map(|rest| rest.split(',').next())
+        .filter(|data| data.len() >= 16)
+        .map(str::to_owned)
+        .collect()
 }

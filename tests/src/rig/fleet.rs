@@ -28,10 +28,20 @@ impl Fleet {
     /// `tenantry init` in `dir`: `fleet.git`, a clone `work`, and `keys`. Agents will reach the hub at `url`. The fleet's `id` is on everything that is
     /// made on the container engine.
     pub fn init(dir: &Path, url: &str, id: &str) -> Result<Self, LabError> {
-        let mut fleet =
-            Self { bare: dir.join("fleet.git"), work: dir.join("work"), keys: dir.join("keys"), id: id.to_owned(), hub_yaml: String::new() };
+        let mut fleet = Self {
+            bare: dir.join("fleet.git"),
+            work: dir.join("work"),
+            keys: dir.join("keys"),
+            id: id.to_owned(),
+            hub_yaml: String::new(),
+        };
         let mut init = Command::new(program("tenantry")?);
-        init.arg("init").arg(&fleet.bare).arg("--bare").args(["--url", url, "--fleet-id", id]).arg("--keys").arg(&fleet.keys);
+        init.arg("init")
+            .arg(&fleet.bare)
+            .arg("--bare")
+            .args(["--url", url, "--fleet-id", id])
+            .arg("--keys")
+            .arg(&fleet.keys);
         run(&mut init)?;
         fleet.clone_work()?;
         fleet.hub_yaml = fleet.read("fleet/hub.yaml")?;
@@ -39,8 +49,15 @@ impl Fleet {
     }
 
     fn clone_work(&self) -> Result<(), LabError> {
-        run(Command::new("git").args(["clone", "--quiet"]).arg(&self.bare).arg(&self.work))?;
-        for (key, value) in [("user.name", "Jo Operator"), ("user.email", "jo@example.com"), ("commit.gpgsign", "false")] {
+        run(Command::new("git")
+            .args(["clone", "--quiet"])
+            .arg(&self.bare)
+            .arg(&self.work))?;
+        for (key, value) in [
+            ("user.name", "Jo Operator"),
+            ("user.email", "jo@example.com"),
+            ("commit.gpgsign", "false"),
+        ] {
             self.git(&["config", key, value])?;
         }
         Ok(())
@@ -48,15 +65,30 @@ impl Fleet {
 
     /// The same fleet as it is now, with the same keys, in a repository of its own below `dir`.
     pub fn duplicate(&self, dir: &Path) -> Result<Self, LabError> {
-        let copy = Self { bare: dir.join("fleet.git"), work: dir.join("work"), keys: self.keys.clone(), id: self.id.clone(), hub_yaml: self.hub_yaml.clone() };
-        run(Command::new("git").args(["clone", "--quiet", "--bare", "--no-hardlinks"]).arg(&self.bare).arg(&copy.bare))?;
+        let copy = Self {
+            bare: dir.join("fleet.git"),
+            work: dir.join("work"),
+            keys: self.keys.clone(),
+            id: self.id.clone(),
+            hub_yaml: self.hub_yaml.clone(),
+        };
+        run(Command::new("git")
+            .args(["clone", "--quiet", "--bare", "--no-hardlinks"])
+            .arg(&self.bare)
+            .arg(&copy.bare))?;
         copy.clone_work()?;
         Ok(copy)
     }
 
     /// Another clone of the same repository: a second person.
     pub fn colleague(&self, dir: &Path) -> Result<Self, LabError> {
-        let copy = Self { bare: self.bare.clone(), work: dir.join("colleague"), keys: self.keys.clone(), id: self.id.clone(), hub_yaml: self.hub_yaml.clone() };
+        let copy = Self {
+            bare: self.bare.clone(),
+            work: dir.join("colleague"),
+            keys: self.keys.clone(),
+            id: self.id.clone(),
+            hub_yaml: self.hub_yaml.clone(),
+        };
         copy.clone_work()?;
         Ok(copy)
     }
@@ -68,29 +100,40 @@ impl Fleet {
 
     /// The key that its hub signs with, public half.
     pub fn hub_verifying_key(&self) -> Result<VerifyingKey, LabError> {
-        let hub: serde_yaml::Value = serde_yaml::from_str(&self.hub_yaml).map_err(|error| trouble("fleet/hub.yaml", error))?;
+        let hub: serde_yaml::Value = serde_yaml::from_str(&self.hub_yaml)
+            .map_err(|error| trouble("fleet/hub.yaml", error))?;
         let key = hub["keys"]["hub"]["sign"].as_str().unwrap_or_default();
-        let key = SshPublicKey::try_from(key.to_owned()).map_err(|error| trouble("fleet/hub.yaml", error))?;
+        let key = SshPublicKey::try_from(key.to_owned())
+            .map_err(|error| trouble("fleet/hub.yaml", error))?;
         VerifyingKey::try_from(&key).map_err(|error| trouble("fleet/hub.yaml", error))
     }
 
     /// The key that its hub signs with, as somebody who has stolen it would use it.
     pub fn hub_signing_key(&self) -> Result<SigningKey, LabError> {
         let values = decrypt(&self.read("fleet/hub-key.yaml")?, &self.hub_identities()?)?;
-        let pem = values.get("signing_key").map(String::as_str).unwrap_or_default();
+        let pem = values
+            .get("signing_key")
+            .map(String::as_str)
+            .unwrap_or_default();
         SigningKey::from_openssh(pem).map_err(|error| trouble("fleet/hub-key.yaml", error))
     }
 
     /// The hub's key for secrets.
     pub fn hub_identities(&self) -> Result<Identities, LabError> {
-        let text = std::fs::read_to_string(self.hub_key()).map_err(LabError::io("cannot read the hub's key"))?;
+        let text = std::fs::read_to_string(self.hub_key())
+            .map_err(LabError::io("cannot read the hub's key"))?;
         Identities::parse(&text).map_err(|error| trouble("hub.agekey", error))
     }
 
     /// What the hub has decided, as it stands on the branch.
     pub fn decisions(&self) -> Result<Decisions, LabError> {
         let mut command = Command::new("git");
-        command.arg("-C").arg(&self.bare).args(["archive", "--format=tar", "main", "fleet/decisions"]);
+        command.arg("-C").arg(&self.bare).args([
+            "archive",
+            "--format=tar",
+            "main",
+            "fleet/decisions",
+        ]);
         let archive = output(&mut command)?;
         let mut found = Decisions::new();
         if !archive.status.success() {
@@ -113,13 +156,31 @@ impl Fleet {
     /// Decisions that were changed or removed after they were made, a line each. Records of first fulfilment grow and are left out.
     pub fn rewritten_decisions(&self) -> Result<Vec<String>, LabError> {
         let mut log = Command::new("git");
-        log.arg("-C").arg(&self.bare).args(["log", "--format=", "--name-status", "--no-renames", "--diff-filter=a", "main", "--", "fleet/decisions"]);
-        Ok(run(&mut log)?.lines().filter(|line| !line.is_empty() && !line.ends_with("/fulfilled.yaml")).map(str::to_owned).collect())
+        log.arg("-C").arg(&self.bare).args([
+            "log",
+            "--format=",
+            "--name-status",
+            "--no-renames",
+            "--diff-filter=a",
+            "main",
+            "--",
+            "fleet/decisions",
+        ]);
+        Ok(run(&mut log)?
+            .lines()
+            .filter(|line| !line.is_empty() && !line.ends_with("/fulfilled.yaml"))
+            .map(str::to_owned)
+            .collect())
     }
 
     /// Puts the branch of the repository at `commit`, whatever it was.
     pub fn force_branch(&self, commit: &str) -> Result<(), LabError> {
-        run(Command::new("git").arg("-C").arg(&self.bare).args(["update-ref", "refs/heads/main", commit])).map(drop)
+        run(Command::new("git").arg("-C").arg(&self.bare).args([
+            "update-ref",
+            "refs/heads/main",
+            commit,
+        ]))
+        .map(drop)
     }
 
     /// The repository that the hub follows.
@@ -140,7 +201,11 @@ impl Fleet {
     /// Lets the hub act.
     pub fn activate(&self) -> Result<(), LabError> {
         let mut activate = Command::new(program("tenantry")?);
-        run(activate.arg("activate").arg(&self.bare).arg("--key").arg(self.hub_key()))?;
+        run(activate
+            .arg("activate")
+            .arg(&self.bare)
+            .arg("--key")
+            .arg(self.hub_key()))?;
         self.pull()
     }
 
@@ -152,14 +217,18 @@ impl Fleet {
     /// Reads a file of the clone.
     pub fn read(&self, path: &str) -> Result<String, LabError> {
         let path = self.work.join(path);
-        std::fs::read_to_string(&path).map_err(LabError::io(format!("cannot read {}", path.display())))
+        std::fs::read_to_string(&path)
+            .map_err(LabError::io(format!("cannot read {}", path.display())))
     }
 
     /// Replaces a text in a file of the clone; the text must be there.
     pub fn edit(&self, path: &str, from: &str, to: &str) -> Result<(), LabError> {
         let text = self.read(path)?;
         if !text.contains(from) {
-            return Err(LabError::Program { program: "edit".to_owned(), problem: format!("{path} does not contain {from:?}") });
+            return Err(LabError::Program {
+                program: "edit".to_owned(),
+                problem: format!("{path} does not contain {from:?}"),
+            });
         }
         self.write(path, &text.replace(from, to))
     }
@@ -187,19 +256,29 @@ impl Fleet {
 
     /// The commit that the branch of the repository points at.
     pub fn head(&self) -> Result<String, LabError> {
-        let output = run(Command::new("git").arg("-C").arg(&self.bare).args(["rev-parse", "refs/heads/main"]))?;
+        let output = run(Command::new("git")
+            .arg("-C")
+            .arg(&self.bare)
+            .args(["rev-parse", "refs/heads/main"]))?;
         Ok(output.trim().to_owned())
     }
 
     /// The last commits of the repository, a line each.
     pub fn log(&self, count: usize) -> Result<String, LabError> {
         let mut log = Command::new("git");
-        log.arg("-C").arg(&self.bare).args(["log", "--format=%h %an: %s"]).arg(format!("-{count}")).arg("main");
+        log.arg("-C")
+            .arg(&self.bare)
+            .args(["log", "--format=%h %an: %s"])
+            .arg(format!("-{count}"))
+            .arg("main");
         run(&mut log)
     }
 
     /// Runs `git` in the clone.
     pub fn git(&self, arguments: &[&str]) -> Result<String, LabError> {
-        run(Command::new("git").arg("-C").arg(&self.work).args(arguments))
+        run(Command::new("git")
+            .arg("-C")
+            .arg(&self.work)
+            .args(arguments))
     }
 }

@@ -68,8 +68,14 @@ struct Shared {
 impl Middleman {
     /// Listens at `port` of this machine and passes on to the hub at `upstream`.
     pub async fn start(port: u16, upstream: &str) -> Result<Self, LabError> {
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(2)).build().map_err(|error| trouble("http client", error))?;
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.map_err(LabError::io("cannot listen"))?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_mins(2))
+            .build()
+            .map_err(|error| trouble("http client", error))?;
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+            .await
+            .map_err(LabError::io("cannot listen"))?;
         let state = Arc::new(Shared {
             upstream: upstream.to_owned(),
             client,
@@ -119,9 +125,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let nonce = request.headers().get(NONCE).and_then(|value| Nonce::try_from(value.to_str().ok()?).ok());
+    let nonce = request
+        .headers()
+        .get(NONCE)
+        .and_then(|value| Nonce::try_from(value.to_str().ok()?).ok());
     let Some(nonce) = nonce.filter(|_| request.uri().path().ends_with("/next")) else {
-        return pass_on(&shared, request).await.unwrap_or_else(|error| gateway(&error));
+        return pass_on(&shared, request)
+            .await
+            .unwrap_or_else(|error| gateway(&error));
     };
     let passed = pass_on(&shared, request);
     tokio::pin!(passed);
@@ -132,7 +143,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         let forgery = lock(&shared.forgeries).pop_front();
         if let Some(forgery) = forgery {
             tokio::time::sleep(DELAY).await;
-            return forgery.answer(&nonce).unwrap_or_else(|error| gateway(&error));
+            return forgery
+                .answer(&nonce)
+                .unwrap_or_else(|error| gateway(&error));
         }
         tokio::select! {
             () = &mut told => {}
@@ -145,14 +158,28 @@ impl Forgery {
     fn answer(self, nonce: &Nonce) -> Result<Response, LabError> {
         let (bundle, slice, key, server) = match self {
             Self::Replayed(given) => return Ok(given.into_response()),
-            Self::Signed { bundle, slice, key, server } => (bundle, slice, key, server),
+            Self::Signed {
+                bundle,
+                slice,
+                key,
+                server,
+            } => (bundle, slice, key, server),
         };
-        let answer = Answer { status: 200, body: &bundle, server: &server, slice: Some((slice.0, &slice.1)), nonce };
-        let signed = sign_answer(&answer, jiff::Timestamp::now().as_second(), &key).map_err(|error| trouble("answer", error))?;
+        let answer = Answer {
+            status: 200,
+            body: &bundle,
+            server: &server,
+            slice: Some((slice.0, &slice.1)),
+            nonce,
+        };
+        let signed = sign_answer(&answer, jiff::Timestamp::now().as_second(), &key)
+            .map_err(|error| trouble("answer", error))?;
         let mut response = Response::new(Body::from(bundle));
         for (name, value) in signed {
             let value = HeaderValue::try_from(value).map_err(|error| trouble("header", error))?;
-            response.headers_mut().insert(HeaderName::from_static(name), value);
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value);
         }
         Ok(response)
     }
@@ -170,16 +197,30 @@ impl Given {
 async fn pass_on(shared: &Shared, request: Request) -> Result<Response, LabError> {
     let failed = |error: reqwest::Error| trouble("upstream", with_causes(&error));
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, 8 << 20).await.map_err(|error| trouble("body", error))?;
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let body = axum::body::to_bytes(body, 8 << 20)
+        .await
+        .map_err(|error| trouble("body", error))?;
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
     let is_report = target.ends_with("/reports");
     let mut headers = parts.headers;
     headers.remove("host");
-    let sent = shared.client.request(parts.method, format!("{}{target}", shared.upstream)).headers(headers).body(body.clone()).send();
+    let sent = shared
+        .client
+        .request(parts.method, format!("{}{target}", shared.upstream))
+        .headers(headers)
+        .body(body.clone())
+        .send();
     let answer = sent.await.map_err(failed)?;
     let (status, mut headers) = (answer.status(), answer.headers().clone());
     headers.remove("transfer-encoding");
-    let given = Given { status, headers, body: answer.bytes().await.map_err(failed)? };
+    let given = Given {
+        status,
+        headers,
+        body: answer.bytes().await.map_err(failed)?,
+    };
     if status == StatusCode::OK {
         if is_report {
             lock(&shared.reports).push(body);

@@ -28,17 +28,42 @@ pub struct Server {
 impl Server {
     /// Starts the web server and enrols the agent as `name` (`customer/server`) of the hub at `url`. Everything is below `dir`; secrets are at
     /// `secrets`, which must be in memory.
-    pub fn enrol(dir: &Path, fleet: &Fleet, url: &str, name: &str, ports: Ports, secrets: &Path) -> Result<Self, LabError> {
+    pub fn enrol(
+        dir: &Path,
+        fleet: &Fleet,
+        url: &str,
+        name: &str,
+        ports: Ports,
+        secrets: &Path,
+    ) -> Result<Self, LabError> {
         let nginx = Nginx::start(&dir.join("nginx"))?;
         let facts = hub_facts(fleet, url, name)?;
         let hub_file = dir.join("hub-facts.yaml");
         write(&hub_file, &facts)?;
         let mut enrol = Command::new(program("tenantry-agent")?);
-        enrol.arg("--config").arg(dir.join("agent.yaml")).arg("enrol");
-        enrol.arg("--hub-file").arg(&hub_file).arg("--state").arg(dir.join("state")).arg("--secrets").arg(secrets);
-        enrol.arg("--nginx-configuration").arg(nginx.configuration().join("nginx.conf")).args(["--nginx-control", "direct"]);
+        enrol
+            .arg("--config")
+            .arg(dir.join("agent.yaml"))
+            .arg("enrol");
+        enrol
+            .arg("--hub-file")
+            .arg(&hub_file)
+            .arg("--state")
+            .arg(dir.join("state"))
+            .arg("--secrets")
+            .arg(secrets);
+        enrol
+            .arg("--nginx-configuration")
+            .arg(nginx.configuration().join("nginx.conf"))
+            .args(["--nginx-control", "direct"]);
         let snippet = run(&mut enrol)?;
-        Ok(Self { dir: dir.to_owned(), ports, snippet, nginx, agent: None })
+        Ok(Self {
+            dir: dir.to_owned(),
+            ports,
+            snippet,
+            nginx,
+            agent: None,
+        })
     }
 
     /// What `enrol` printed: the part of the server's document that holds its keys.
@@ -58,8 +83,15 @@ impl Server {
     /// Starts the agent.
     pub fn start(&mut self) -> Result<(), LabError> {
         let mut command = Command::new(program("tenantry-agent")?);
-        command.arg("--config").arg(self.dir.join("agent.yaml")).arg("run");
-        self.agent = Some(Process::spawn("tenantry-agent", command, Some(&self.dir.join("agent.log")))?);
+        command
+            .arg("--config")
+            .arg(self.dir.join("agent.yaml"))
+            .arg("run");
+        self.agent = Some(Process::spawn(
+            "tenantry-agent",
+            command,
+            Some(&self.dir.join("agent.log")),
+        )?);
         Ok(())
     }
 
@@ -93,16 +125,29 @@ impl Server {
     /// Runs a command of the agent and gives what it prints.
     pub fn run_agent(&self, arguments: &[&str]) -> Result<std::process::Output, LabError> {
         let mut command = Command::new(program("tenantry-agent")?);
-        super::output(command.arg("--config").arg(self.dir.join("agent.yaml")).args(arguments))
+        super::output(
+            command
+                .arg("--config")
+                .arg(self.dir.join("agent.yaml"))
+                .args(arguments),
+        )
     }
 }
 
 /// What an agent must be told of its hub, from the fleet's `hub.yaml`.
 fn hub_facts(fleet: &Fleet, url: &str, name: &str) -> Result<String, LabError> {
     let text = fleet.read("fleet/hub.yaml")?;
-    let hub: serde_yaml::Value = serde_yaml::from_str(&text)
-        .map_err(|error| LabError::Program { program: "fleet/hub.yaml".to_owned(), problem: error.to_string() })?;
-    let at = |path: &[&str]| path.iter().try_fold(&hub, |value, key| value.get(*key)).and_then(|value| value.as_str()).unwrap_or_default();
+    let hub: serde_yaml::Value =
+        serde_yaml::from_str(&text).map_err(|error| LabError::Program {
+            program: "fleet/hub.yaml".to_owned(),
+            problem: error.to_string(),
+        })?;
+    let at = |path: &[&str]| {
+        path.iter()
+            .try_fold(&hub, |value, key| value.get(*key))
+            .and_then(|value| value.as_str())
+            .unwrap_or_default()
+    };
     let keys = |who: &str, which: &str| at(&["keys", who, which]);
     Ok(format!(
         "hub_url: {url}\nfleet_id: {}\nserver: {name}\nhub_key: {}\nhub_age: {}\nrecovery_key: {}\nrecovery_age: {}\n",

@@ -40,9 +40,16 @@ struct Catalogue {
 }
 
 /// Makes the fleet at `repository`; stacks come from the repository at `root`.
-pub(super) fn generate(repository: &Path, root: &Path, customers: usize) -> Result<Made, BenchError> {
+pub(super) fn generate(
+    repository: &Path,
+    root: &Path,
+    customers: usize,
+) -> Result<Made, BenchError> {
     std::fs::create_dir_all(repository).doing("making a folder")?;
-    git(repository, &["init", "--quiet", "--bare", "--initial-branch", BRANCH])?;
+    git(
+        repository,
+        &["init", "--quiet", "--bare", "--initial-branch", BRANCH],
+    )?;
     let keys = Keys::generate();
     let mut head = keys.files()?;
     head.extend(stacks::files(root)?);
@@ -55,7 +62,10 @@ pub(super) fn generate(repository: &Path, root: &Path, customers: usize) -> Resu
     let (mut files, mut commits) = (head.len(), 1);
     let all: Vec<usize> = (0..customers).collect();
     for batch in all.chunks(A_COMMIT) {
-        let written: Vec<Vec<File>> = batch.par_iter().map(|number| customer(*number, &catalogue, &keys)).collect::<Result<_, _>>()?;
+        let written: Vec<Vec<File>> = batch
+            .par_iter()
+            .map(|number| customer(*number, &catalogue, &keys))
+            .collect::<Result<_, _>>()?;
         let written = written.concat();
         import.commit(&format!("{} customers", batch.len()), &written)?;
         files += written.len();
@@ -63,21 +73,50 @@ pub(super) fn generate(repository: &Path, root: &Path, customers: usize) -> Resu
     }
     import.end()?;
     git(repository, &["gc", "--quiet"])?;
-    Ok(Made { files, commits, pack_mb: pack_size(repository) })
+    Ok(Made {
+        files,
+        commits,
+        pack_mb: pack_size(repository),
+    })
 }
 
 /// Compiles the catalogue that was just committed.
 fn catalogue(repository: &Path) -> Result<Catalogue, BenchError> {
     let data = tempfile::tempdir().doing("making a folder")?;
-    let fleet = Fleet::open(Location::Direct(repository.to_owned()), BRANCH, data.path()).doing("compiling the catalogue")?;
-    let commit = fleet.head().doing("compiling the catalogue")?.ok_or_else(|| BenchError::Wrong("the first commit is not there".into()))?;
-    let tree = fleet.objects().root_tree(commit).doing("compiling the catalogue")?;
-    let loaded = Loader::new(fleet.objects().clone()).load(Revision { tree, commit, generation: 1 }).doing("compiling the catalogue")?;
-    let nginx = loaded.catalogue.nginx.as_ref().map(|templates| templates.tree.to_string());
-    let stacks: Vec<_> = loaded.catalogue.branch.values().filter_map(|stack| stack.compiled.clone()).collect();
+    let fleet = Fleet::open(Location::Direct(repository.to_owned()), BRANCH, data.path())
+        .doing("compiling the catalogue")?;
+    let commit = fleet
+        .head()
+        .doing("compiling the catalogue")?
+        .ok_or_else(|| BenchError::Wrong("the first commit is not there".into()))?;
+    let tree = fleet
+        .objects()
+        .root_tree(commit)
+        .doing("compiling the catalogue")?;
+    let loaded = Loader::new(fleet.objects().clone())
+        .load(Revision {
+            tree,
+            commit,
+            generation: 1,
+        })
+        .doing("compiling the catalogue")?;
+    let nginx = loaded
+        .catalogue
+        .nginx
+        .as_ref()
+        .map(|templates| templates.tree.to_string());
+    let stacks: Vec<_> = loaded
+        .catalogue
+        .branch
+        .values()
+        .filter_map(|stack| stack.compiled.clone())
+        .collect();
     match nginx {
         Some(nginx) if stacks.len() == stacks::tools().len() => Ok(Catalogue { stacks, nginx }),
-        _ => Err(BenchError::Wrong(format!("the catalogue has errors: {:?}", loaded.diagnostics))),
+        _ => Err(BenchError::Wrong(format!(
+            "the catalogue has errors: {:?}",
+            loaded.diagnostics
+        ))),
     }
 }
 
@@ -89,9 +128,12 @@ pub(super) fn name(number: usize) -> String {
 /// The document of a customer's order, with the number of its edition in it.
 pub(super) fn order(number: usize, edition: usize) -> File {
     let id = name(number);
-    let mut text = format!("# Ordered by {id} on the web site.\nplan: pro\ndomain: {id}.example\ntools:\n");
+    let mut text =
+        format!("# Ordered by {id} on the web site.\nplan: pro\ndomain: {id}.example\ntools:\n");
     for tool in stacks::tools() {
-        text.push_str(&format!("  {tool}:\n    parameters: {{ TITLE: \"{tool} of {id}, edition {edition}\" }}\n"));
+        text.push_str(&format!(
+            "  {tool}:\n    parameters: {{ TITLE: \"{tool} of {id}, edition {edition}\" }}\n"
+        ));
     }
     (format!("fleet/customers/{id}/orders/{ORDER}.yaml"), text)
 }
@@ -100,9 +142,18 @@ pub(super) fn order(number: usize, edition: usize) -> File {
 fn customer(number: usize, catalogue: &Catalogue, keys: &Keys) -> Result<Vec<File>, BenchError> {
     let id = name(number);
     let Public { sign, age } = Public::generate();
-    let address = format!("10.{}.{}.{}", number >> 16 & 255, number >> 8 & 255, number & 255);
-    let server = format!("provider: static\naddress: {address}\nmemory: 8G\nagent:\n  sign: {sign}\n  age: {age}\n");
-    let settings = format!("language: en\nbrand: {{ name: \"Company {number}\" }}\nnotes: Customer number {number}.\n");
+    let address = format!(
+        "10.{}.{}.{}",
+        number >> 16 & 255,
+        number >> 8 & 255,
+        number & 255
+    );
+    let server = format!(
+        "provider: static\naddress: {address}\nmemory: 8G\nagent:\n  sign: {sign}\n  age: {age}\n"
+    );
+    let settings = format!(
+        "language: en\nbrand: {{ name: \"Company {number}\" }}\nnotes: Customer number {number}.\n"
+    );
     let mut files = vec![
         (format!("fleet/customers/{id}/customer.yaml"), settings),
         (format!("fleet/customers/{id}/servers/{id}-1.yaml"), server),
@@ -114,9 +165,13 @@ fn customer(number: usize, catalogue: &Catalogue, keys: &Keys) -> Result<Vec<Fil
             (Choice::Secrets(_, names), None) => {
                 let mut map = Map::new();
                 for (name, spec) in names {
-                    map.insert(name.as_str(), Value::text(tenantry::decide::generate(spec, &mut rand::rng())));
+                    map.insert(
+                        name.as_str(),
+                        Value::text(tenantry::decide::generate(spec, &mut rand::rng())),
+                    );
                 }
-                let text = encrypt(&map, &keys.options()?, &mut rand::rng()).doing("encrypting secrets")?;
+                let text = encrypt(&map, &keys.options()?, &mut rand::rng())
+                    .doing("encrypting secrets")?;
                 files.push((decision.path(), text));
             }
             _ => {}
@@ -128,13 +183,31 @@ fn customer(number: usize, catalogue: &Catalogue, keys: &Keys) -> Result<Vec<Fil
 /// All decisions about a customer's order, as the hub would write them.
 fn decisions(number: usize, catalogue: &Catalogue) -> Result<Vec<Decision>, BenchError> {
     let id = name(number);
-    let key = OrderKey { customer: id.as_str().try_into().doing("naming a customer")?, order: ORDER.try_into().doing("naming a customer")? };
-    let server = format!("{id}-1").as_str().try_into().doing("naming a customer")?;
-    let domain = format!("{id}.example").try_into().doing("naming a customer")?;
+    let key = OrderKey {
+        customer: id.as_str().try_into().doing("naming a customer")?,
+        order: ORDER.try_into().doing("naming a customer")?,
+    };
+    let server = format!("{id}-1")
+        .as_str()
+        .try_into()
+        .doing("naming a customer")?;
+    let domain = format!("{id}.example")
+        .try_into()
+        .doing("naming a customer")?;
     let at = "2026-11-20T10:00:00Z".parse().doing("a time")?;
-    let fulfilled = Fulfilled { order: Some(at), tools: catalogue.stacks.iter().map(|stack| (stack.tool.clone(), at)).collect() };
+    let fulfilled = Fulfilled {
+        order: Some(at),
+        tools: catalogue
+            .stacks
+            .iter()
+            .map(|stack| (stack.tool.clone(), at))
+            .collect(),
+    };
     let mut choices = vec![
-        Choice::Server(ServerAssignment { server, because: "only server of the customer".into() }),
+        Choice::Server(ServerAssignment {
+            server,
+            because: "only server of the customer".into(),
+        }),
         Choice::Domain(DomainClaim { domain }),
         Choice::Fulfilled(fulfilled),
     ];
@@ -142,18 +215,41 @@ fn decisions(number: usize, catalogue: &Catalogue) -> Result<Vec<Decision>, Benc
         let tool: ToolName = stack.tool.clone();
         // Steps that have no factor in common with the number of ports: each customer has others, each tool of a customer its own.
         let port = FIRST_PORT + ((number * 7 + place * 911) % PORTS) as u16;
-        let ports = stack.sites.keys().map(|site| (site.clone(), port)).collect();
-        let pin = Pin { tree: stack.tree.to_string(), nginx: catalogue.nginx.clone() };
+        let ports = stack
+            .sites
+            .keys()
+            .map(|site| (site.clone(), port))
+            .collect();
+        let pin = Pin {
+            tree: stack.tree.to_string(),
+            nginx: catalogue.nginx.clone(),
+        };
         choices.push(Choice::Tool(tool.clone(), ToolDecision { pin, ports }));
         if !stack.document.secrets.is_empty() {
             choices.push(Choice::Secrets(tool, stack.document.secrets.clone()));
         }
     }
-    Ok(choices.into_iter().map(|choice| Decision { order: key.clone(), choice }).collect())
+    Ok(choices
+        .into_iter()
+        .map(|choice| Decision {
+            order: key.clone(),
+            choice,
+        })
+        .collect())
 }
 
 fn pack_size(repository: &Path) -> f64 {
-    let packs = std::fs::read_dir(repository.join("objects/pack")).into_iter().flatten().flatten();
-    let packs = packs.filter(|file| file.path().extension().is_some_and(|ending| ending == "pack"));
-    packs.filter_map(|file| file.metadata().ok()).map(|about| about.len() as f64 / 1e6).sum()
+    let packs = std::fs::read_dir(repository.join("objects/pack"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let packs = packs.filter(|file| {
+        file.path()
+            .extension()
+            .is_some_and(|ending| ending == "pack")
+    });
+    packs
+        .filter_map(|file| file.metadata().ok())
+        .map(|about| about.len() as f64 / 1e6)
+        .sum()
 }

@@ -3,7 +3,8 @@
 use tenantry_planner::inventory::{Published, ServerObservation};
 use tenantry_planner::slice_input::SliceInput;
 use tenantry_schema::wire::{
-    ContainerHealth, ContainerReport, ContainerState, HostFacts, InstancePhase, InstanceReport, Report, SiteReport, SliceRef, SmokeResult,
+    ContainerHealth, ContainerReport, ContainerState, HostFacts, InstancePhase, InstanceReport,
+    Report, SiteReport, SliceRef, SmokeResult,
 };
 
 /// Containers of every instance.
@@ -12,11 +13,21 @@ const SERVICES: [&str; 2] = ["db", "web"];
 /// The slice as it was published. Its content is named by what it is made from.
 pub(super) fn published(input: &SliceInput, now: jiff::Timestamp) -> Published {
     let inputs = input.digest();
-    Published { content: inputs.clone(), inputs, generation: 1, at: now }
+    Published {
+        content: inputs.clone(),
+        inputs,
+        generation: 1,
+        at: now,
+    }
 }
 
 /// A report: everything runs as `input` says.
-pub(super) fn report(input: &SliceInput, content: &str, sequence: u64, now: jiff::Timestamp) -> Report {
+pub(super) fn report(
+    input: &SliceInput,
+    content: &str,
+    sequence: u64,
+    now: jiff::Timestamp,
+) -> Report {
     let instances = input.instances.iter().map(|(name, instance)| {
         let containers = SERVICES.iter().map(|service| ContainerReport {
             service: (*service).to_owned(),
@@ -37,13 +48,25 @@ pub(super) fn report(input: &SliceInput, content: &str, sequence: u64, now: jiff
         };
         (name.clone(), report)
     });
-    let site = SiteReport { live: true, message: None, certificate_expires: Some(now), self_signed: false };
-    let hosts = input.instances.values().flat_map(|instance| instance.hosts.values());
+    let site = SiteReport {
+        live: true,
+        message: None,
+        certificate_expires: Some(now),
+        self_signed: false,
+    };
+    let hosts = input
+        .instances
+        .values()
+        .flat_map(|instance| instance.hosts.values());
     Report {
         sequence,
         taken_at: now,
         release: tenantry::RELEASE.to_owned(),
-        slice: Some(SliceRef { generation: 1, content: content.to_owned(), commit: "0".repeat(40) }),
+        slice: Some(SliceRef {
+            generation: 1,
+            content: content.to_owned(),
+            commit: "0".repeat(40),
+        }),
         converged: Some(content.to_owned()),
         stale_since: None,
         instances: instances.collect(),
@@ -51,7 +74,12 @@ pub(super) fn report(input: &SliceInput, content: &str, sequence: u64, now: jiff
         unmanaged: Vec::new(),
         refusals: Vec::new(),
         events: Vec::new(),
-        host: HostFacts { memory: 8 << 30, engine: Some("27.5.1".to_owned()), engine_reachable: true, web_server_running: true },
+        host: HostFacts {
+            memory: 8 << 30,
+            engine: Some("27.5.1".to_owned()),
+            engine_reachable: true,
+            web_server_running: true,
+        },
     }
 }
 
@@ -61,5 +89,11 @@ pub(super) fn observation(report: Report) -> ServerObservation {
     let text = serde_json::to_vec(&report).unwrap_or_default();
     let received_at = report.taken_at;
     let report = serde_json::from_slice(&text).unwrap_or(report);
-    ServerObservation { revision: 1, report: std::sync::Arc::new(report), received_at, refusals: Vec::new(), events: Vec::new() }
+    ServerObservation {
+        revision: 1,
+        report: std::sync::Arc::new(report),
+        received_at,
+        refusals: Vec::new(),
+        events: Vec::new(),
+    }
 }

@@ -15,7 +15,10 @@ impl Public {
     /// Of keys that nobody keeps.
     pub(super) fn generate() -> Self {
         let sign = SigningKey::generate(&mut rand::rng()).public().to_string();
-        Self { sign, age: age::x25519::Identity::generate().to_public().to_string() }
+        Self {
+            sign,
+            age: age::x25519::Identity::generate().to_public().to_string(),
+        }
     }
 
     fn yaml(&self) -> String {
@@ -33,18 +36,29 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn generate() -> Self {
         let signer = SigningKey::generate(&mut rand::rng());
-        let hub = Public { sign: signer.public().to_string(), ..Public::generate() };
-        Self { hub, recovery: Public::generate(), signer }
+        let hub = Public {
+            sign: signer.public().to_string(),
+            ..Public::generate()
+        };
+        Self {
+            hub,
+            recovery: Public::generate(),
+            signer,
+        }
     }
 
     /// How files of secrets are encrypted: as the hub does it.
     pub(super) fn options(&self) -> Result<EncryptOptions, BenchError> {
-            let recipients: Result<Vec<Recipient>, _> = [&self.hub.age, &self.recovery.age].into_iter().map(|age| age.parse()).collect();
+        let recipients: Result<Vec<Recipient>, _> = [&self.hub.age, &self.recovery.age]
+            .into_iter()
+            .map(|age| age.parse())
+            .collect();
         Ok(EncryptOptions {
             recipients: recipients.doing("preparing encryption")?,
             rule: Rule::all(),
             mac_only_encrypted: true,
-            last_modified: tenantry_sops::Timestamp::parse_rfc3339("2026-11-20T10:00:00Z").doing("preparing encryption")?,
+            last_modified: tenantry_sops::Timestamp::parse_rfc3339("2026-11-20T10:00:00Z")
+                .doing("preparing encryption")?,
         })
     }
 
@@ -54,13 +68,20 @@ impl Keys {
         let settings = format!(
             "fleet_id: bench\nurl: http://127.0.0.1:8080\nkeys:\n  hub: {hub}\n  recovery: {recovery}\ntrust: forge\nplans:\n  pro: {{}}\n"
         );
-        let pem = Map::new().with("signing_key", Value::text(self.signer.to_openssh("bench").expose().clone()));
-        let key = encrypt(&pem, &self.options()?, &mut rand::rng()).doing("encrypting the hub's key")?;
+        let pem = Map::new().with(
+            "signing_key",
+            Value::text(self.signer.to_openssh("bench").expose().clone()),
+        );
+        let key =
+            encrypt(&pem, &self.options()?, &mut rand::rng()).doing("encrypting the hub's key")?;
         let activation = format!("hub: {}\nrelease: {}\n", self.hub.age, tenantry::RELEASE);
         let file = |name: &str, text: String| (format!("fleet/{name}"), text);
         Ok(vec![
             file("hub.yaml", settings),
-            file("staff.yaml", "jo: { email: jo@example.com, role: owner }\n".to_owned()),
+            file(
+                "staff.yaml",
+                "jo: { email: jo@example.com, role: owner }\n".to_owned(),
+            ),
             file("hub-key.yaml", key),
             file("activation.yaml", activation),
         ])

@@ -25,7 +25,12 @@ pub(super) fn files(root: &Path) -> Result<Vec<File>, BenchError> {
         let mut read = Vec::new();
         below(&root.join("stacks").join(original), "", &mut read)?;
         for copy in copies {
-            files.extend(read.iter().map(|(path, text)| (format!("stacks/{copy}/{path}"), renamed(path, text, original, copy))));
+            files.extend(read.iter().map(|(path, text)| {
+                (
+                    format!("stacks/{copy}/{path}"),
+                    renamed(path, text, original, copy),
+                )
+            }));
         }
     }
     let mut nginx = Vec::new();
@@ -54,7 +59,11 @@ fn below(folder: &Path, prefix: &str, out: &mut Vec<File>) -> Result<(), BenchEr
         if entry.path().is_dir() {
             below(&entry.path(), &format!("{path}/"), out)?;
         } else {
-            out.push((path, std::fs::read_to_string(entry.path()).doing("reading the stacks of this repository")?));
+            out.push((
+                path,
+                std::fs::read_to_string(entry.path())
+                    .doing("reading the stacks of this repository")?,
+            ));
         }
     }
     out.sort();

@@ -1,7 +1,7 @@
 //! A hub in its daily work: the fleet is known, every server has its slice and reports. Commits of one file come, and reports.
 
-use super::super::{BenchError, Doing};
 use super::super::child::{ms, peak_memory};
+use super::super::{BenchError, Doing};
 use super::cold::{Opened, answer, desired, observed, open, revision};
 use super::generate::order;
 use super::import::{commit_file, git};
@@ -39,12 +39,21 @@ pub(super) struct Warm {
 /// The role.
 pub(in crate::bench) fn warm(arguments: &[String]) -> Result<String, BenchError> {
     let (repository, numbers) = super::arguments(arguments)?;
-    let [servers, commits, reports] = numbers[..] else { return Err(BenchError::Wrong("three numbers are needed".into())) };
-    let data = tempfile::tempdir_in(repository.parent().unwrap_or(&repository)).doing("making a folder")?;
+    let [servers, commits, reports] = numbers[..] else {
+        return Err(BenchError::Wrong("three numbers are needed".into()));
+    };
+    let data = tempfile::tempdir_in(repository.parent().unwrap_or(&repository))
+        .doing("making a folder")?;
     let opened = open(&repository, data.path())?;
     let tasks = opened.plan.slices().count();
     opened.check(servers, tasks)?;
-    let mut hub = Known { opened, inventory: Inventory::default(), attempts: HashMap::new(), repository, servers };
+    let mut hub = Known {
+        opened,
+        inventory: Inventory::default(),
+        attempts: HashMap::new(),
+        repository,
+        servers,
+    };
     let mut out = Warm::default();
     hub.learn()?;
     hub.plan_afresh(&mut out)?;
@@ -70,11 +79,21 @@ impl Known {
     /// Every slice was published, and every server reports that all is well.
     fn learn(&mut self) -> Result<(), BenchError> {
         let now = jiff::Timestamp::now();
-        for input in self.opened.plan.customers.values().flat_map(|plan| &plan.desired_slices) {
+        for input in self
+            .opened
+            .plan
+            .customers
+            .values()
+            .flat_map(|plan| &plan.desired_slices)
+        {
             let published = published(input, now);
             let report = report(input, &published.content, 1, now);
-            self.inventory.servers.insert(input.server.clone(), observation(report));
-            self.inventory.published.insert(input.server.clone(), published);
+            self.inventory
+                .servers
+                .insert(input.server.clone(), observation(report));
+            self.inventory
+                .published
+                .insert(input.server.clone(), published);
         }
         self.plan()?;
         self.expect_slices(0)
@@ -82,18 +101,28 @@ impl Known {
 
     fn plan(&mut self) -> Result<(), BenchError> {
         let desired = desired(&self.opened.loaded)?;
-        self.opened.plan = plan(desired, observed(&self.inventory, &self.attempts), &mut self.opened.cache);
+        self.opened.plan = plan(
+            desired,
+            observed(&self.inventory, &self.attempts),
+            &mut self.opened.cache,
+        );
         Ok(())
     }
 
     fn expect_slices(&self, expected: usize) -> Result<(), BenchError> {
         let plan = &self.opened.plan;
         let found = (plan.slices().count(), plan.decisions().count());
-        let healthy: usize = plan.customers.values().map(|plan| plan.totals.healthy_servers).sum();
+        let healthy: usize = plan
+            .customers
+            .values()
+            .map(|plan| plan.totals.healthy_servers)
+            .sum();
         if found == (expected, 0) && healthy == self.servers {
             return Ok(());
         }
-        Err(BenchError::Wrong(format!("{found:?} slices and decisions are due instead of {expected} and 0; {healthy} servers are healthy")))
+        Err(BenchError::Wrong(format!(
+            "{found:?} slices and decisions are due instead of {expected} and 0; {healthy} servers are healthy"
+        )))
     }
 
     /// What a full pass costs, which the hub makes now and then to check what it kept.
@@ -109,7 +138,7 @@ impl Known {
 
     /// A person changes one file.
     fn commit(&mut self, edition: usize, out: &mut Warm) -> Result<(), BenchError> {
-            let number = edition * 37 % self.servers;
+        let number = edition * 37 % self.servers;
         let before = git(&self.repository, &["rev-parse", "HEAD"])?;
         // Another text than any measurement before has left there.
         let unique = jiff::Timestamp::now().as_microsecond().unsigned_abs() as usize;
@@ -121,7 +150,11 @@ impl Known {
         let Fetched::Moved { to, .. } = fleet.fetch().doing("following the branch")? else {
             return Err(BenchError::Wrong("the commit was not seen".into()));
         };
-        self.opened.loaded = self.opened.loader.load(revision(fleet, to)?).doing("following the branch")?;
+        self.opened.loaded = self
+            .opened
+            .loader
+            .load(revision(fleet, to)?)
+            .doing("following the branch")?;
         fleet.accept(to).doing("following the branch")?;
         self.plan()?;
         out.commit_ms.push(ms(begun.elapsed()));
@@ -129,14 +162,34 @@ impl Known {
         self.publish_due();
 
         let begun = Instant::now();
-        let changed = git(&self.repository, &["diff-tree", "-r", "--name-only", before.trim(), &to.to_string()])?;
+        let changed = git(
+            &self.repository,
+            &[
+                "diff-tree",
+                "-r",
+                "--name-only",
+                before.trim(),
+                &to.to_string(),
+            ],
+        )?;
         out.diff_tree_ms.push(ms(begun.elapsed()));
-        if changed.trim() == path { Ok(()) } else { Err(BenchError::Wrong(format!("git says that {changed} changed"))) }
+        if changed.trim() == path {
+            Ok(())
+        } else {
+            Err(BenchError::Wrong(format!(
+                "git says that {changed} changed"
+            )))
+        }
     }
 
     fn publish_due(&mut self) {
         let now = jiff::Timestamp::now();
-        let due: Vec<_> = self.opened.plan.slices().map(|task| task.input.clone()).collect();
+        let due: Vec<_> = self
+            .opened
+            .plan
+            .slices()
+            .map(|task| task.input.clone())
+            .collect();
         for input in due {
             let published = published(&input, now);
             let seen = self.inventory.servers.get_mut(&input.server);
@@ -144,13 +197,27 @@ impl Known {
                 seen.report = Arc::new(report(&input, &published.content, 2, now));
                 seen.revision += 1;
             }
-            self.inventory.published.insert(input.server.clone(), published);
+            self.inventory
+                .published
+                .insert(input.server.clone(), published);
         }
     }
 
     /// Reports come one by one, then many at a time.
-    fn reports(&mut self, count: usize, store: &SqliteStore, data: &Path, out: &mut Warm) -> Result<(), BenchError> {
-        let inputs: Vec<Arc<SliceInput>> = self.opened.plan.customers.values().flat_map(|plan| plan.desired_slices.clone()).collect();
+    fn reports(
+        &mut self,
+        count: usize,
+        store: &SqliteStore,
+        data: &Path,
+        out: &mut Warm,
+    ) -> Result<(), BenchError> {
+        let inputs: Vec<Arc<SliceInput>> = self
+            .opened
+            .plan
+            .customers
+            .values()
+            .flat_map(|plan| plan.desired_slices.clone())
+            .collect();
         let file = std::fs::File::create(data.join("peer")).doing("making a file")?;
         for at in 0..count {
             let input = &inputs[at * 37 % inputs.len()];
@@ -164,12 +231,26 @@ impl Known {
 
             let text = serde_json::to_vec(&batch).doing("writing a report")?;
             let begun = Instant::now();
-            (&file).write_all(&text).and_then(|()| file.sync_data()).doing("writing a file")?;
+            (&file)
+                .write_all(&text)
+                .and_then(|()| file.sync_data())
+                .doing("writing a file")?;
             out.sync_ms.push(ms(begun.elapsed()));
         }
         for round in 0..count.div_ceil(CROWD).max(3) {
-            let many: Vec<&Arc<SliceInput>> = (0..CROWD).map(|at| &inputs[(round * CROWD + at) * 41 % inputs.len()]).collect();
-            let batches = many.iter().enumerate().map(|(at, input)| (*input, self.batch(input, (1_000 + round * CROWD + at) as u64))).collect();
+            let many: Vec<&Arc<SliceInput>> = (0..CROWD)
+                .map(|at| &inputs[(round * CROWD + at) * 41 % inputs.len()])
+                .collect();
+            let batches = many
+                .iter()
+                .enumerate()
+                .map(|(at, input)| {
+                    (
+                        *input,
+                        self.batch(input, (1_000 + round * CROWD + at) as u64),
+                    )
+                })
+                .collect();
             let begun = Instant::now();
             self.keep(store, batches)?;
             self.replan(&many)?;
@@ -179,20 +260,40 @@ impl Known {
     }
 
     fn batch(&self, input: &SliceInput, sequence: u64) -> ReportBatch {
-        let content = self.inventory.published.get(&input.server).map_or("", |published| published.content.as_str());
-        ReportBatch { ledger: format!("ledger of {}", input.server), reports: vec![report(input, content, sequence, jiff::Timestamp::now())] }
+        let content = self
+            .inventory
+            .published
+            .get(&input.server)
+            .map_or("", |published| published.content.as_str());
+        ReportBatch {
+            ledger: format!("ledger of {}", input.server),
+            reports: vec![report(input, content, sequence, jiff::Timestamp::now())],
+        }
     }
 
     /// Keeps reports durably and takes in what is new, as the hub does.
-    fn keep(&mut self, store: &SqliteStore, batches: Vec<(&Arc<SliceInput>, ReportBatch)>) -> Result<(), BenchError> {
+    fn keep(
+        &mut self,
+        store: &SqliteStore,
+        batches: Vec<(&Arc<SliceInput>, ReportBatch)>,
+    ) -> Result<(), BenchError> {
         let now = jiff::Timestamp::now();
-        let replies: Vec<_> =
-            batches.into_iter().map(|(input, batch)| (&input.server, store.record_reports(input.server.clone(), batch, now))).collect();
+        let replies: Vec<_> = batches
+            .into_iter()
+            .map(|(input, batch)| {
+                (
+                    &input.server,
+                    store.record_reports(input.server.clone(), batch, now),
+                )
+            })
+            .collect();
         for (server, reply) in replies {
             let recorded = reply.wait().doing("keeping a report")?;
             let latest = recorded.news.and_then(|news| news.latest);
             let seen = self.inventory.servers.get_mut(server);
-            let (Some(seen), Some(latest)) = (seen, latest) else { return Err(BenchError::Wrong("a report was not taken for new".into())) };
+            let (Some(seen), Some(latest)) = (seen, latest) else {
+                return Err(BenchError::Wrong("a report was not taken for new".into()));
+            };
             seen.report = latest.report;
             seen.received_at = now;
             seen.revision += 1;
@@ -201,9 +302,18 @@ impl Known {
     }
 
     fn replan(&mut self, servers: &[&Arc<SliceInput>]) -> Result<(), BenchError> {
-        let customers: Vec<_> = servers.iter().map(|input| input.server.customer.clone()).collect();
+        let customers: Vec<_> = servers
+            .iter()
+            .map(|input| input.server.customer.clone())
+            .collect();
         let desired = desired(&self.opened.loaded)?;
-        replan(&mut self.opened.plan, desired, observed(&self.inventory, &self.attempts), &customers, &mut self.opened.cache);
+        replan(
+            &mut self.opened.plan,
+            desired,
+            observed(&self.inventory, &self.attempts),
+            &customers,
+            &mut self.opened.cache,
+        );
         Ok(())
     }
 }

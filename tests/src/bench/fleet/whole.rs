@@ -1,7 +1,7 @@
 //! The hub as a whole, observing: what its loop does around loading and planning (agents' keys, status) is in these figures.
 
-use super::super::{BenchError, Doing};
 use super::super::child::{ms, peak_memory};
+use super::super::{BenchError, Doing};
 use super::cold::answer;
 use super::generate::order;
 use super::import::{BRANCH, commit_file};
@@ -21,8 +21,11 @@ pub(super) struct Whole {
 /// The role.
 pub(in crate::bench) fn hub(arguments: &[String]) -> Result<String, BenchError> {
     let (repository, numbers) = super::arguments(arguments)?;
-    let [servers, commits] = numbers[..] else { return Err(BenchError::Wrong("two numbers are needed".into())) };
-    let data = tempfile::tempdir_in(repository.parent().unwrap_or(&repository)).doing("making a folder")?;
+    let [servers, commits] = numbers[..] else {
+        return Err(BenchError::Wrong("two numbers are needed".into()));
+    };
+    let data = tempfile::tempdir_in(repository.parent().unwrap_or(&repository))
+        .doing("making a folder")?;
     let options = Options {
         location: Location::Direct(repository.clone()),
         branch: BRANCH.to_owned(),
@@ -37,7 +40,10 @@ pub(in crate::bench) fn hub(arguments: &[String]) -> Result<String, BenchError> 
     hub.pass(true).doing("a pass")?;
     let first_ms = ms(begun.elapsed());
     if hub.status().servers.len() != servers {
-        return Err(BenchError::Wrong(format!("{} servers are shown", hub.status().servers.len())));
+        return Err(BenchError::Wrong(format!(
+            "{} servers are shown",
+            hub.status().servers.len()
+        )));
     }
     let mut commit_ms = Vec::new();
     for edition in 0..commits {
@@ -48,9 +54,15 @@ pub(in crate::bench) fn hub(arguments: &[String]) -> Result<String, BenchError> 
         let begun = Instant::now();
         hub.pass(true).doing("a pass")?;
         commit_ms.push(ms(begun.elapsed()));
-        if hub.status().commit.as_ref().map(|commit| commit.generation) != before.map(|before| before + 1) {
+        if hub.status().commit.as_ref().map(|commit| commit.generation)
+            != before.map(|before| before + 1)
+        {
             return Err(BenchError::Wrong("the pass did not see the commit".into()));
         }
     }
-    answer(&Whole { first_ms, commit_ms, peak_mb: peak_memory("self") })
+    answer(&Whole {
+        first_ms,
+        commit_ms,
+        peak_mb: peak_memory("self"),
+    })
 }

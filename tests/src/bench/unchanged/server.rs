@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use std::io::Write as _;
 use std::sync::Arc;
 use tenantry::web::{
-    AgentDirectory, CurrentSlice, Limits, ReportError, ReportSink, SliceBoard, SliceSource, SourceError, WebState, metrics, router, serve,
+    AgentDirectory, CurrentSlice, Limits, ReportError, ReportSink, SliceBoard, SliceSource,
+    SourceError, WebState, metrics, router, serve,
 };
 use tenantry_planner::status::{FleetStatus, Mode, Totals};
 use tenantry_schema::id::ServerKey;
@@ -23,7 +24,10 @@ impl SliceSource for Heads {
     fn current(&self, server: &ServerKey) -> Option<CurrentSlice> {
         self.0.current(server)
     }
-    fn bundle<'a>(&'a self, _: &'a ServerKey) -> BoxFuture<'a, Result<Option<(CurrentSlice, Bytes)>, SourceError>> {
+    fn bundle<'a>(
+        &'a self,
+        _: &'a ServerKey,
+    ) -> BoxFuture<'a, Result<Option<(CurrentSlice, Bytes)>, SourceError>> {
         async { Ok(None) }.boxed()
     }
     fn changed(&self, server: &ServerKey) -> watch::Receiver<u64> {
@@ -42,11 +46,19 @@ impl ReportSink for NoReports {
 
 /// The role: serves until it is ended.
 pub(in crate::bench) fn server(arguments: &[String]) -> Result<String, BenchError> {
-    let agents: usize = arguments.first().and_then(|number| number.parse().ok()).unwrap_or(1);
+    let agents: usize = arguments
+        .first()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(1);
     stay_on_core(0);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().doing("starting")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .doing("starting")?;
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.doing("listening")?;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .doing("listening")?;
         let address = listener.local_addr().doing("listening")?;
         let (state, _senders) = state(agents)?;
         writeln!(std::io::stdout(), "listening {address}").doing("telling the address")?;
@@ -56,17 +68,28 @@ pub(in crate::bench) fn server(arguments: &[String]) -> Result<String, BenchErro
 }
 
 /// What must live as long as the state does.
-type Senders = (watch::Sender<Arc<FleetStatus>>, watch::Sender<Arc<AgentDirectory>>);
+type Senders = (
+    watch::Sender<Arc<FleetStatus>>,
+    watch::Sender<Arc<AgentDirectory>>,
+);
 
 fn state(agents: usize) -> Result<(WebState, Senders), BenchError> {
     let board = SliceBoard::new();
     let mut keys = Vec::with_capacity(agents);
     for number in 0..agents {
         let (server, key) = agent(number)?;
-        board.publish(&server, CurrentSlice { generation: GENERATION, content: CONTENT.into(), commit: "0".repeat(40).into() });
+        board.publish(
+            &server,
+            CurrentSlice {
+                generation: GENERATION,
+                content: CONTENT.into(),
+                commit: "0".repeat(40).into(),
+            },
+        );
         keys.push((server, key.public()));
     }
-    let (directory, errors) = AgentDirectory::new(keys.iter().map(|(server, key)| (server, key)), None);
+    let (directory, errors) =
+        AgentDirectory::new(keys.iter().map(|(server, key)| (server, key)), None);
     if let Some(error) = errors.into_iter().next() {
         return Err(error).doing("making the directory of agents");
     }
