@@ -68,6 +68,8 @@ struct Loop<W> {
     heard: (Instant, Timestamp),
     inspected: Instant,
     reported: Option<(Report, Instant)>,
+    /// Whether the hub did not answer when it was last asked.
+    away: bool,
     /// When to look again although nothing happens.
     next: Instant,
 }
@@ -100,6 +102,7 @@ impl<W: WebServer + 'static> Loop<W> {
             heard: (now, Timestamp::now()),
             inspected: now,
             reported: None,
+            away: false,
             next: now,
         })
     }
@@ -171,7 +174,10 @@ impl<W: WebServer + 'static> Loop<W> {
     fn hear(&mut self, message: FromHub) {
         let now = Timestamp::now();
         match message {
-            FromHub::Heard => self.heard = (Instant::now(), now),
+            FromHub::Heard => {
+                self.heard = (Instant::now(), now);
+                self.away = false;
+            }
             FromHub::Bundle { bytes, accepted } => {
                 let good = self.agent.offer(&bytes, true, now);
                 self.have.send_replace(self.agent.have());
@@ -181,6 +187,11 @@ impl<W: WebServer + 'static> Loop<W> {
             }
             FromHub::Trouble(error) => {
                 tracing::debug!(error = sentence(&error), "no news from the hub");
+                if !self.away {
+                    // A hub that comes back may have forgotten everything (law 3): it is told as soon as it can be reached.
+                    self.away = true;
+                    self.reported = None;
+                }
                 if let Some(kind) = error.refusal() {
                     self.agent.news.refusal(Refusal {
                         at: now,

@@ -49,7 +49,7 @@ fn commits(seed: u64, count: usize) -> Vec<BTreeMap<String, String>> {
                 *guestbook |= rng.random_bool(0.3);
                 *title += 1;
                 let (c, n) = id;
-                let more = if *guestbook { "  guestbook:\n    env: { COLOUR: blue }\n" } else { "" };
+                let more = if *guestbook { "  guestbook:\n    parameters: { TITLE: guests }\n" } else { "" };
                 let text = format!("plan: pro\ndomain: c{c}-{n}.test\ntools:\n  html:\n    parameters: {{ TITLE: \"title {title}\" }}\n{more}");
                 files.insert(format!("fleet/customers/c{c}/orders/o{n}.yaml"), text);
             }
@@ -345,10 +345,7 @@ async fn a_hub_without_its_data_directory_decides_nothing_again_and_is_accepted(
     home.start().await.unwrap();
     home.hub()
         .wait_for(SOON, "slices", |status| {
-            status
-                .servers
-                .iter()
-                .all(|server| server.published.is_some())
+            status.servers.len() == CUSTOMERS && status.servers.iter().all(|server| server.published.is_some())
         })
         .await
         .unwrap();
@@ -378,7 +375,7 @@ async fn a_hub_without_its_data_directory_decides_nothing_again_and_is_accepted(
     let status = home
         .hub()
         .wait_for(SOON, "agreement", |status| {
-            status.servers.iter().all(|server| server.in_sync)
+            status.servers.len() == CUSTOMERS && status.servers.iter().all(|server| server.in_sync)
         })
         .await
         .unwrap();

@@ -11,7 +11,9 @@ use tenantry_tests::rig::{FakeAgent, Fleet, HubBox};
 
 const SEED: u64 = 0x7e4a_0002;
 const FLEETS: usize = 5;
-const LATE: Duration = Duration::from_mins(1);
+const LATE: Duration = Duration::from_secs(30);
+/// A stack whose variables people set.
+const MAILER: &str = "services:\n  mail:\n    image: nginx:1.30\n    environment:\n      COLOUR: ${COLOUR:-}\n      SMTP_PASSWORD: ${SMTP_PASSWORD:-}\n";
 
 /// A customer, and every text that belongs to it alone.
 struct Tenant {
@@ -105,7 +107,7 @@ fn tenant(fleet: &Fleet, rng: &mut StdRng) -> Tenant {
         );
         if n == 0 || rng.random_bool(0.5) {
             tools += &format!(
-                "  guestbook:\n    env: {{ COLOUR: {colour}, SMTP_PASSWORD: {{ secret: {secret_name} }} }}\n"
+                "  guestbook:\n    parameters: {{ TITLE: {colour} }}\n  mailer:\n    env: {{ COLOUR: {colour}, SMTP_PASSWORD: {{ secret: {secret_name} }} }}\n"
             );
         }
         let text =
@@ -149,6 +151,8 @@ fn holds(haystack: &[u8], needle: &str) -> bool {
 #[tokio::test]
 async fn no_slice_holds_anything_of_another_customer() {
     let mut home = HubBox::new("isolation").unwrap();
+    home.fleet.write("stacks/mailer/compose.yaml", MAILER).unwrap();
+    home.fleet.write("stacks/mailer/stack.yaml", "title: Mailer\n").unwrap();
     home.start().await.unwrap();
     let mut rng = StdRng::seed_from_u64(SEED);
     let (mut slices, mut of_its_own) = (0, 0);

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 /// Pauses between attempts to get the reference's lock file, in milliseconds. Another committer holds it for one `fsync`.
 const LOCK_PAUSES: [u64; 9] = [2, 5, 10, 20, 50, 100, 200, 400, 800];
+/// A lock file this old belongs to nobody: whoever made it was killed, or the machine was, between taking and giving it up. Git itself holds
+/// one for the length of a write, and never removes one that was left, so that every push would be refused until a person looks.
+const ABANDONED: Duration = Duration::from_secs(10);
 
 /// Points `refs/heads/<branch>` at `new` if it still points at `base`. `false`: it has moved. Durable when it returns.
 ///
@@ -17,7 +20,7 @@ const LOCK_PAUSES: [u64; 9] = [2, 5, 10, 20, 50, 100, 200, 400, 800];
 pub(super) fn swap(repo: &Repository, branch: &str, base: Oid, new: Oid) -> Result<bool, GitError> {
     let name = format!("refs/heads/{branch}");
     let path = repo.commondir().join(&name);
-    let lock = Lock::take(repo.commondir().join(format!("{name}.lock")), &name)?;
+    let lock = Lock::take(repo.commondir(), &name)?;
     match repo.find_reference(&name) {
         Ok(reference) if reference.kind() == Some(ReferenceType::Direct) => {
             if reference.target() != Some(base) {
@@ -47,7 +50,7 @@ pub(super) fn swap(repo: &Repository, branch: &str, base: Oid, new: Oid) -> Resu
 pub(super) fn create(repo: &Repository, branch: &str, at: Oid) -> Result<(), GitError> {
     let name = format!("refs/heads/{branch}");
     let path = repo.commondir().join(&name);
-    Lock::take(repo.commondir().join(format!("{name}.lock")), &name)?
+    Lock::take(repo.commondir(), &name)?
         .replace(&path, at)
         .map_err(GitError::io("write", &path))
 }
@@ -60,7 +63,8 @@ struct Lock {
 }
 
 impl Lock {
-    fn take(path: PathBuf, name: &str) -> Result<Self, GitError> {
+    fn take(git_dir: &Path, name: &str) -> Result<Self, GitError> {
+        let path = git_dir.join(format!("{name}.lock"));
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         let mut pauses = LOCK_PAUSES.iter();
         loop {
@@ -76,6 +80,7 @@ impl Lock {
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => match pauses.next() {
                     Some(pause) => std::thread::sleep(Duration::from_millis(*pause)),
+                    None if remove_abandoned(git_dir, &path) => {}
                     None => return Err(GitError::Locked(name.to_owned())),
                 },
                 Err(error) => return Err(GitError::io("lock", &path)(error)),
@@ -100,6 +105,23 @@ impl Drop for Lock {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Removes the lock file at `path`, in the repository at `git_dir`, if it was abandoned. Whether it did.
+pub(super) fn remove_abandoned(git_dir: &Path, path: &Path) -> bool {
+    // One of our processes at a time: a second one would remove the lock that the first has taken meanwhile.
+    let guard = File::options().create(true).append(true).open(git_dir.join("tenantry-abandoned.lock"));
+    let alone = guard.and_then(|file| file.lock().map(|()| file));
+    let removed = alone.is_ok() && is_abandoned(path) && fs::remove_file(path).is_ok();
+    if removed {
+        tracing::warn!(path = %path.display(), "a lock file that a killed process had left behind was removed");
+    }
+    removed
+}
+
+fn is_abandoned(path: &Path) -> bool {
+    let age = fs::symlink_metadata(path).and_then(|found| found.modified()).map(|at| at.elapsed());
+    matches!(age, Ok(Ok(age)) if age > ABANDONED)
 }
 
 /// Where `name` points, or `None` if it does not exist.

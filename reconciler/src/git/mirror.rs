@@ -63,6 +63,8 @@ impl Mirror {
     }
 
     fn prepare(&self, url: &str) -> Result<(), GitError> {
+        // Nobody else writes here, so a lock that is there now was left by a hub that was killed.
+        let _ = fs::remove_file(self.path.join(format!("{TRACKING}.lock")));
         let failed = |source| GitError::Open {
             path: self.path.clone(),
             source,
@@ -176,6 +178,10 @@ impl Mirror {
             Ok(ran) => GitError::Refused(rejection(&ran)),
             Err(error) => error,
         };
+        if let Some(far_end) = &self.far_end {
+            // On this machine nobody else would see to it.
+            local::remove_abandoned(far_end, &far_end.join(format!("{name}.lock")));
+        }
         // What the remote holds now decides what happened: an answer can get lost after the branch has moved, and texts differ between servers.
         if !self.fetch(true)? {
             return Ok(Pushed::Moved);

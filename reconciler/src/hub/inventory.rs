@@ -142,7 +142,7 @@ fn remember(seen: &mut ServerObservation, history: Vec<HistoryEntry>) {
             Happening::Event(event) => seen.events.push(event),
             Happening::Refusal(refusal) => seen.refusals.push(refusal),
             Happening::Gap { from, to } => {
-                tracing::warn!("reports {from} to {to} of an agent never arrived")
+                tracing::warn!("reports {from} to {to} of an agent never arrived");
             }
         }
     }

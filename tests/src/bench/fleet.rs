@@ -93,6 +93,21 @@ pub(super) fn run(options: &Options) -> Result<Vec<Figure>, BenchError> {
         .aim(Aim::AtMost(50.0))
         .peer("git diff-tree -r", warm.diff_tree_ms),
         Figure::new(
+            "one-file commit: of that, load and compile",
+            Unit::Milliseconds,
+            warm.commit_load_ms,
+        ),
+        Figure::new(
+            "one-file commit: of that, plan",
+            Unit::Milliseconds,
+            warm.commit_plan_ms,
+        ),
+        Figure::new(
+            "one-file commit: the plan checked",
+            Unit::Milliseconds,
+            warm.check_ms,
+        ),
+        Figure::new(
             "one-file commit: a whole pass of the hub",
             Unit::Milliseconds,
             whole.commit_ms,

@@ -237,12 +237,12 @@ impl Fleet {
     pub fn commit(&self, message: &str) -> Result<String, LabError> {
         self.git(&["add", "--all"])?;
         self.git(&["commit", "--quiet", "--message", message])?;
-        for attempt in 0.. {
+        for attempt in 0u64.. {
             self.git(&["pull", "--quiet", "--rebase"])?;
             match self.git(&["push", "--quiet"]) {
                 Ok(_) => break,
-                // The hub was faster.
-                Err(_) if attempt < 20 => {}
+                // Somebody was faster, or the branch is locked: by somebody at work, or by a hub that was killed and has not come back yet.
+                Err(_) if attempt < 150 => std::thread::sleep(std::time::Duration::from_millis(rand::random_range(0..20 + attempt.min(20) * 20))),
                 Err(error) => return Err(error),
             }
         }

@@ -238,6 +238,18 @@ fn a_lock_that_is_never_released_is_an_error_not_a_wait() {
     assert!(matches!(error, GitError::Locked(_)), "{error}");
 }
 
+#[test]
+fn a_lock_that_a_killed_process_left_behind_is_removed_after_a_while() {
+    let world = World::new(Layout::Bare);
+    let fleet = world.fleet("data");
+    let lock = std::fs::File::create(world.repo().join("refs/heads/main.lock")).unwrap();
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(11);
+    lock.set_modified(long_ago).unwrap();
+    let outcome = fleet.commit(world.first, &[put("x", "1")], &author(), "x", at(3)).unwrap();
+    assert!(matches!(outcome, Outcome::Committed(_)), "{outcome:?}");
+    assert!(!world.repo().join("refs/heads/main.lock").exists());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     /// Whatever is written in whatever steps: the tree holds exactly the files that a plain map would hold.

@@ -15,9 +15,11 @@ use std::time::Instant;
 use tenantry::git::Fetched;
 use tenantry::store::{SqliteStore, StateStore};
 use tenantry_planner::Inventory;
+use tenantry_planner::check::check;
 use tenantry_planner::inventory::Attempt;
 use tenantry_planner::plan::{PlanCache, plan, replan};
 use tenantry_planner::slice_input::SliceInput;
+use tenantry_schema::id::CustomerId;
 use tenantry_schema::wire::ReportBatch;
 
 /// Reports that arrive together.
@@ -27,6 +29,9 @@ const CROWD: usize = 64;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Warm {
     pub(super) commit_ms: Vec<f64>,
+    pub(super) commit_load_ms: Vec<f64>,
+    pub(super) commit_plan_ms: Vec<f64>,
+    pub(super) check_ms: Vec<f64>,
     pub(super) diff_tree_ms: Vec<f64>,
     pub(super) replan_ms: Vec<f64>,
     pub(super) report_ms: Vec<f64>,
@@ -150,15 +155,35 @@ impl Known {
         let Fetched::Moved { to, .. } = fleet.fetch().doing("following the branch")? else {
             return Err(BenchError::Wrong("the commit was not seen".into()));
         };
+        let loading = Instant::now();
         self.opened.loaded = self
             .opened
             .loader
             .load(revision(fleet, to)?)
             .doing("following the branch")?;
+        out.commit_load_ms.push(ms(loading.elapsed()));
         fleet.accept(to).doing("following the branch")?;
-        self.plan()?;
+        let planning = Instant::now();
+        // As the hub does it: where the loader knows what changed, the rest of the plan stays.
+        match self.opened.loaded.changed.clone() {
+            Some(changed) => self.replan(&changed)?,
+            None => self.plan()?,
+        }
+        out.commit_plan_ms.push(ms(planning.elapsed()));
         out.commit_ms.push(ms(begun.elapsed()));
         self.expect_slices(1)?;
+        let checking = Instant::now();
+        let wrong = check(
+            &self.opened.plan,
+            desired(&self.opened.loaded)?,
+            &self.inventory,
+        );
+        out.check_ms.push(ms(checking.elapsed()));
+        if !wrong.is_empty() {
+            return Err(BenchError::Wrong(format!(
+                "the checker refuses the plan: {wrong:?}"
+            )));
+        }
         self.publish_due();
 
         let begun = Instant::now();
@@ -225,7 +250,7 @@ impl Known {
             let begun = Instant::now();
             self.keep(store, vec![(input, batch.clone())])?;
             let kept = begun.elapsed();
-            self.replan(&[input])?;
+            self.replan(std::slice::from_ref(&input.server.customer))?;
             out.report_ms.push(ms(begun.elapsed()));
             out.replan_ms.push(ms(begun.elapsed().saturating_sub(kept)));
 
@@ -253,7 +278,7 @@ impl Known {
                 .collect();
             let begun = Instant::now();
             self.keep(store, batches)?;
-            self.replan(&many)?;
+            self.replan(&many.iter().map(|input| input.server.customer.clone()).collect::<Vec<_>>())?;
             out.crowd_ms.push(ms(begun.elapsed()) / CROWD as f64);
         }
         self.expect_slices(0)
@@ -301,19 +326,9 @@ impl Known {
         Ok(())
     }
 
-    fn replan(&mut self, servers: &[&Arc<SliceInput>]) -> Result<(), BenchError> {
-        let customers: Vec<_> = servers
-            .iter()
-            .map(|input| input.server.customer.clone())
-            .collect();
+    fn replan(&mut self, customers: &[CustomerId]) -> Result<(), BenchError> {
         let desired = desired(&self.opened.loaded)?;
-        replan(
-            &mut self.opened.plan,
-            desired,
-            observed(&self.inventory, &self.attempts),
-            &customers,
-            &mut self.opened.cache,
-        );
+        replan(&mut self.opened.plan, desired, observed(&self.inventory, &self.attempts), customers, &mut self.opened.cache);
         Ok(())
     }
 }
