@@ -345,7 +345,11 @@ async fn a_hub_without_its_data_directory_decides_nothing_again_and_is_accepted(
     home.start().await.unwrap();
     home.hub()
         .wait_for(SOON, "slices", |status| {
-            status.servers.len() == CUSTOMERS && status.servers.iter().all(|server| server.published.is_some())
+            status.servers.len() == CUSTOMERS
+                && status
+                    .servers
+                    .iter()
+                    .all(|server| server.published.is_some())
         })
         .await
         .unwrap();

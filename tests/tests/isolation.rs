@@ -151,8 +151,12 @@ fn holds(haystack: &[u8], needle: &str) -> bool {
 #[tokio::test]
 async fn no_slice_holds_anything_of_another_customer() {
     let mut home = HubBox::new("isolation").unwrap();
-    home.fleet.write("stacks/mailer/compose.yaml", MAILER).unwrap();
-    home.fleet.write("stacks/mailer/stack.yaml", "title: Mailer\n").unwrap();
+    home.fleet
+        .write("stacks/mailer/compose.yaml", MAILER)
+        .unwrap();
+    home.fleet
+        .write("stacks/mailer/stack.yaml", "title: Mailer\n")
+        .unwrap();
     home.start().await.unwrap();
     let mut rng = StdRng::seed_from_u64(SEED);
     let (mut slices, mut of_its_own) = (0, 0);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tenantry_planner::status::{Mode, Phase};
 
 const SOON: Duration = Duration::from_secs(20);
-const SETUP: Duration = Duration::from_secs(60);
+const SETUP: Duration = Duration::from_mins(1);
 
 /// The demo's parts.
 pub(super) struct Story {
@@ -132,7 +132,7 @@ impl Story {
     async fn kill(&self, teller: &mut Teller) -> Result<(), LabError> {
         teller.begin("a container is killed behind Tenantry's back");
         let name = "website-html-web-1";
-        self.docker(&["kill", name])?;
+        docker(&["kill", name])?;
         let killed = Instant::now();
         page_until(&self.acme, "acme.test", "Welcome to Acme", SOON).await?;
         teller.done(&format!(
@@ -323,10 +323,6 @@ impl Story {
             .ok_or_else(|| unexpected("the hub", "it does not run"))
     }
 
-    fn docker(&self, arguments: &[&str]) -> Result<String, LabError> {
-        crate::rig::run(std::process::Command::new("docker").args(arguments))
-    }
-
     /// Ids and start times of the demo's containers.
     fn containers(&self) -> Result<String, LabError> {
         let names = [
@@ -341,8 +337,12 @@ impl Story {
             "{{.Name}} {{.Id}} {{.State.StartedAt}}",
         ];
         arguments.extend(names);
-        self.docker(&arguments)
+        docker(&arguments)
     }
+}
+
+fn docker(arguments: &[&str]) -> Result<String, LabError> {
+    crate::rig::run(std::process::Command::new("docker").args(arguments))
 }
 
 /// Asks for a page until it contains `text`. Returns its address.

@@ -35,13 +35,13 @@ impl Teller {
         step.clone_into(&mut self.step);
         self.begun = Instant::now();
         let (bold, reset) = self.paint("\x1b[1m");
-        self.print(&format!("{bold}{:>2}  {step}{reset}", self.number));
+        print(&format!("{bold}{:>2}  {step}{reset}", self.number));
     }
 
     /// Ends it well.
     pub(super) fn done(&self, outcome: &str) {
         let (green, reset) = self.paint("\x1b[32m");
-        self.print(&format!(
+        print(&format!(
             "    {green}✓{reset} {outcome}  ({:.1} s)",
             self.begun.elapsed().as_secs_f64()
         ));
@@ -51,13 +51,13 @@ impl Teller {
     pub(super) fn show(&self, text: &str) {
         let (dim, reset) = self.paint("\x1b[2m");
         for line in text.trim_end().lines() {
-            self.print(&format!("    {dim}│{reset} {line}"));
+            print(&format!("    {dim}│{reset} {line}"));
         }
     }
 
     /// Says something.
     pub(super) fn say(&self, text: &str) {
-        self.print(text);
+        print(text);
     }
 
     /// Seconds since the start.
@@ -72,11 +72,11 @@ impl Teller {
             ("", "")
         }
     }
+}
 
-    fn print(&self, line: &str) {
-        let mut out = std::io::stdout().lock();
-        // A reader that went away does not end the demo.
-        let _ = writeln!(out, "{line}");
-        let _ = out.flush();
-    }
+fn print(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // A reader that went away does not end the demo.
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
 }

@@ -242,7 +242,9 @@ impl Fleet {
             match self.git(&["push", "--quiet"]) {
                 Ok(_) => break,
                 // Somebody was faster, or the branch is locked: by somebody at work, or by a hub that was killed and has not come back yet.
-                Err(_) if attempt < 150 => std::thread::sleep(std::time::Duration::from_millis(rand::random_range(0..20 + attempt.min(20) * 20))),
+                Err(_) if attempt < 150 => std::thread::sleep(std::time::Duration::from_millis(
+                    rand::random_range(0..20 + attempt.min(20) * 20),
+                )),
                 Err(error) => return Err(error),
             }
         }

@@ -26,6 +26,9 @@ pub(super) struct Listing {
     pub(super) found: Vec<Diagnostic>,
 }
 
+/// Customers that changed, with the trees of now; none where the customer is gone.
+pub(super) type Changes = Vec<(CustomerId, Option<Trees>)>;
+
 impl Folders {
     /// Those below `fleet`.
     pub(super) fn of(objects: &Objects, fleet: Oid) -> Result<Self, GitError> {
@@ -75,7 +78,7 @@ impl Folders {
         self,
         before: Self,
         objects: &Objects,
-    ) -> Result<Option<Vec<(CustomerId, Option<Trees>)>>, GitError> {
+    ) -> Result<Option<Changes>, GitError> {
         let mut ids = BTreeSet::new();
         for difference in objects.compare(before.customers, self.customers)? {
             for entry in [difference.old, difference.new].into_iter().flatten() {

@@ -278,7 +278,12 @@ impl Known {
                 .collect();
             let begun = Instant::now();
             self.keep(store, batches)?;
-            self.replan(&many.iter().map(|input| input.server.customer.clone()).collect::<Vec<_>>())?;
+            self.replan(
+                &many
+                    .iter()
+                    .map(|input| input.server.customer.clone())
+                    .collect::<Vec<_>>(),
+            )?;
             out.crowd_ms.push(ms(begun.elapsed()) / CROWD as f64);
         }
         self.expect_slices(0)
@@ -328,7 +333,13 @@ impl Known {
 
     fn replan(&mut self, customers: &[CustomerId]) -> Result<(), BenchError> {
         let desired = desired(&self.opened.loaded)?;
-        replan(&mut self.opened.plan, desired, observed(&self.inventory, &self.attempts), customers, &mut self.opened.cache);
+        replan(
+            &mut self.opened.plan,
+            desired,
+            observed(&self.inventory, &self.attempts),
+            customers,
+            &mut self.opened.cache,
+        );
         Ok(())
     }
 }
