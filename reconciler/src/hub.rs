@@ -83,9 +83,9 @@ pub struct Hub {
     attempts_revision: u64,
     cache: PlanCache,
     plan: Plan,
-    /// Customers whose reports changed since they were planned.
+    /// Customers whose documents, reports or slices changed since they were planned.
     dirty: Vec<CustomerId>,
-    /// Set when more than reports changed: a commit was loaded, or something was published or failed.
+    /// Set when a commit was loaded that may change anything for anybody.
     replan_all: bool,
     full_pass_due: Timestamp,
     agents: watch::Sender<Arc<AgentDirectory>>,
@@ -145,7 +145,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Brings the plan up to date: everything after a commit, when the time asks for it, and now and then; after reports alone, only their customers.
+    /// Brings the plan up to date: where it is known whom a change concerns, only those customers; else, and now and then, everything.
     fn make_plan(&mut self, now: Timestamp) {
         let Some(desired) = self
             .loaded

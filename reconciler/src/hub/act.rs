@@ -86,7 +86,9 @@ impl Hub {
             .filter(|task| !refused.contains(&task.server.customer))
             .cloned()
             .collect();
-        self.replan_all |= !tasks.is_empty();
+        // What is published, or failed to be, is known to their plans from the next round on.
+        self.dirty
+            .extend(tasks.iter().map(|task| task.server.customer.clone()));
         did.slices = self.publish(&tasks, now)?;
         Ok(Acted { did, again })
     }

@@ -10,6 +10,7 @@ mod warm;
 mod whole;
 
 pub(super) use cold::cold;
+pub(super) use import::commit_file;
 pub(super) use warm::warm;
 pub(super) use whole::hub;
 

@@ -1,5 +1,6 @@
 //! Measurements of speed and size, each beside a peer that does comparable work in the same run where there is one. See `docs/SPEED.md`.
 
+mod agent;
 mod child;
 mod figures;
 mod fleet;
@@ -79,7 +80,7 @@ impl Measurement {
 }
 
 /// All measurements, in the order in which they are made.
-pub const MEASUREMENTS: [Measurement; 2] = [
+pub const MEASUREMENTS: [Measurement; 4] = [
     Measurement {
         name: "fleet",
         about: "load, compile and plan a generated fleet; a commit; a report",
@@ -89,6 +90,16 @@ pub const MEASUREMENTS: [Measurement; 2] = [
         name: "unchanged",
         about: "signed \"unchanged\" answers to agents, a second of one core",
         run: unchanged::run,
+    },
+    Measurement {
+        name: "agent-noop",
+        about: "a pass of the agent that changes nothing, and Compose's",
+        run: agent::noop,
+    },
+    Measurement {
+        name: "path",
+        about: "commit to container, kill to running, the agent at rest",
+        run: agent::path,
     },
 ];
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tenantry_schema::id::ServerKey;
 use tenantry_wire::SigningKey;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Connections that the client keeps.
 const CONNECTIONS: usize = 32;
 /// Content and generation that every agent has.

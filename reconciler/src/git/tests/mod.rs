@@ -1,6 +1,7 @@
 //! Tests of the module as a whole, with real repositories. Helpers shared by them are here.
 
 mod commits;
+mod compare;
 mod durability;
 mod following;
 mod reading;

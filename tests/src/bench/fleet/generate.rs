@@ -3,6 +3,7 @@
 //! Every customer has one server and one order of ten tools. No two files of decisions are alike, so that nothing is read once that a real
 //! fleet would read many times; secrets are real SOPS files.
 
+use std::fmt::Write as _;
 use super::super::{BenchError, Doing};
 use super::import::{BRANCH, Import, git};
 use super::settings::{Keys, Public};
@@ -131,9 +132,10 @@ pub(super) fn order(number: usize, edition: usize) -> File {
     let mut text =
         format!("# Ordered by {id} on the web site.\nplan: pro\ndomain: {id}.example\ntools:\n");
     for tool in stacks::tools() {
-        text.push_str(&format!(
-            "  {tool}:\n    parameters: {{ TITLE: \"{tool} of {id}, edition {edition}\" }}\n"
-        ));
+        let _ = writeln!(
+            text,
+            "  {tool}:\n    parameters: {{ TITLE: \"{tool} of {id}, edition {edition}\" }}"
+        );
     }
     (format!("fleet/customers/{id}/orders/{ORDER}.yaml"), text)
 }

@@ -86,7 +86,7 @@ impl Import {
 }
 
 /// One commit of one file.
-pub(super) fn commit_file(
+pub(in crate::bench) fn commit_file(
     repository: &Path,
     message: &str,
     path: &str,

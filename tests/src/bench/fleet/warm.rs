@@ -184,7 +184,7 @@ impl Known {
                 "the checker refuses the plan: {wrong:?}"
             )));
         }
-        self.publish_due();
+        self.publish_due()?;
 
         let begun = Instant::now();
         let changed = git(
@@ -207,7 +207,8 @@ impl Known {
         }
     }
 
-    fn publish_due(&mut self) {
+    /// What was due is published, its server reports that it has it, and nothing is due any more.
+    fn publish_due(&mut self) -> Result<(), BenchError> {
         let now = jiff::Timestamp::now();
         let due: Vec<_> = self
             .opened
@@ -215,17 +216,22 @@ impl Known {
             .slices()
             .map(|task| task.input.clone())
             .collect();
-        for input in due {
-            let published = published(&input, now);
-            let seen = self.inventory.servers.get_mut(&input.server);
-            if let Some(seen) = seen {
-                seen.report = Arc::new(report(&input, &published.content, 2, now));
+        for input in &due {
+            let published = published(input, now);
+            if let Some(seen) = self.inventory.servers.get_mut(&input.server) {
+                seen.report = Arc::new(report(input, &published.content, 2, now));
                 seen.revision += 1;
             }
             self.inventory
                 .published
                 .insert(input.server.clone(), published);
         }
+        let customers: Vec<_> = due
+            .iter()
+            .map(|input| input.server.customer.clone())
+            .collect();
+        self.replan(&customers)?;
+        self.expect_slices(0)
     }
 
     /// Reports come one by one, then many at a time.

@@ -1,0 +1,90 @@
+//! Comparing versions of a folder gives exactly what looking at both would give.
+
+use super::{World, at, author, put};
+use crate::git::{Change, Difference, Entry, Fleet, Layout, Oid, Outcome};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The folder's tree after a commit that leaves exactly `files` in it; none where it is empty.
+fn folder(fleet: &Fleet, files: &BTreeSet<(String, u8)>) -> Option<Oid> {
+    let head = fleet.head().unwrap().unwrap();
+    let objects = fleet.objects();
+    let old = objects.lookup(objects.root_tree(head).unwrap(), "folder").unwrap();
+    let old = old.map_or(Vec::new(), |entry| objects.tree(entry.oid).unwrap());
+    let remove = old.iter().map(|entry| Change {
+        path: format!("folder/{}", entry.name).as_str().try_into().unwrap(),
+        content: None,
+    });
+    let add = files
+        .iter()
+        .map(|(path, content)| put(&format!("folder/{path}"), &content.to_string()));
+    let mut base = head;
+    for changes in [remove.collect::<Vec<_>>(), add.collect()] {
+        if let Outcome::Committed(oid) = fleet.commit(base, &changes, &author(), "x", at(3)).unwrap() {
+            base = oid;
+        }
+    }
+    let root = objects.root_tree(base).unwrap();
+    objects.lookup(root, "folder").unwrap().map(|entry| entry.oid)
+}
+
+fn by_name(fleet: &Fleet, tree: Option<Oid>) -> BTreeMap<String, Entry> {
+    let entries = tree.map_or(Vec::new(), |tree| fleet.objects().tree(tree).unwrap());
+    entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect()
+}
+
+/// Names, some of them beginnings of others, as files or folders: Git sorts the two kinds differently.
+fn files() -> impl Strategy<Value = BTreeSet<(String, u8)>> {
+    let name = prop::sample::select(vec!["a", "a-b", "a.b", "a0", "ab", "b", "b-1", "c"]);
+    let file = (name, any::<bool>(), 0..3u8).prop_map(|(name, inside, content)| {
+        let path = if inside { format!("{name}/file") } else { name.to_owned() };
+        (path, content)
+    });
+    prop::collection::vec(file, 0..8).prop_map(|files| {
+        // A name is a file or a folder, not both, and has one content.
+        let mut names = BTreeSet::new();
+        files
+            .into_iter()
+            .filter(|(path, _)| names.insert(path.split('/').next().unwrap_or_default().to_owned()))
+            .collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn differences_are_those_of_the_listings(first in files(), second in files()) {
+        let world = World::new(Layout::Bare);
+        let fleet = world.fleet("data");
+        let (old, new) = (folder(&fleet, &first), folder(&fleet, &second));
+        let found = fleet.objects().compare(old, new).unwrap();
+        let (before, after) = (by_name(&fleet, old), by_name(&fleet, new));
+        // What became another kind may come in two parts.
+        let mut sides: BTreeMap<String, (Option<Entry>, Option<Entry>)> = BTreeMap::new();
+        for Difference { old, new } in found {
+            prop_assert!(old != new && (old.is_some() || new.is_some()));
+            let name = old.as_ref().or(new.as_ref()).unwrap().name.clone();
+            let side = sides.entry(name).or_default();
+            side.0 = side.0.take().or(old);
+            side.1 = side.1.take().or(new);
+        }
+        let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        for name in names {
+            let (old, new) = (before.get(name), after.get(name));
+            let told = sides.remove(name);
+            if old == new {
+                prop_assert_eq!(told, None, "{} did not change", name);
+            } else {
+                prop_assert_eq!(told, Some((old.cloned(), new.cloned())), "{} changed", name);
+            }
+        }
+        prop_assert!(sides.is_empty());
+    }
+}
+
+#[test]
+fn equal_trees_are_not_even_read() {
+    let world = World::new(Layout::Bare);
+    let nowhere = Oid::from_str("1234567890123456789012345678901234567890").unwrap();
+    assert_eq!(world.fleet("data").objects().compare(Some(nowhere), Some(nowhere)).unwrap(), []);
+}

@@ -1,0 +1,157 @@
+//! A fleet with one server and a real agent, and stacks of two light containers each.
+
+use super::super::{BenchError, Doing as _};
+use crate::rig::World;
+use std::time::Duration;
+use tenantry_planner::status::FleetStatus;
+
+/// Stacks of the catalogue; the first so many have a site.
+pub(super) const STACKS: usize = 10;
+const WITH_SITE: usize = 8;
+const SETUP: Duration = Duration::from_mins(5);
+const SERVER: &str = "bench/bench-1";
+
+/// The setting.
+pub(super) struct Setting {
+    pub(super) world: World,
+    /// Id of the order. It marks everything on the engine.
+    pub(super) order: String,
+}
+
+/// The Compose file of the stack `number`.
+pub(super) fn compose(number: usize) -> String {
+    let ports = if number < WITH_SITE {
+        "    ports: [\"127.0.0.1:${SITE_PORT}:80\"]\n"
+    } else {
+        ""
+    };
+    format!(
+        "services:\n  front:\n    image: nginx:1.30\n    restart: unless-stopped\n    depends_on: [back]\n{ports}  back:\n    image: nginx:1.30\n    restart: unless-stopped\n"
+    )
+}
+
+fn manifest(number: usize) -> String {
+    let site = if number < WITH_SITE {
+        "site: { service: front, port: 80 }\nsmoke: GET /\n"
+    } else {
+        ""
+    };
+    format!("title: Pair {number}\n{site}memory: 16M\n")
+}
+
+/// Name of the stack `number`.
+pub(super) fn tool(number: usize) -> String {
+    format!("pair-{number}")
+}
+
+impl Setting {
+    /// Everything but the order is there, and the agent runs.
+    pub(super) async fn begin(tools: usize) -> Result<Self, BenchError> {
+        let world = World::open(&[SERVER]).await;
+        let mut world = world.ok_or_else(|| {
+            BenchError::Wrong("there is no laboratory; `./x setup` prepares it".to_owned())
+        })?;
+        let order = world.lab.name("o");
+        let fleet = &world.home.fleet;
+        for number in 0..STACKS {
+            fleet.write(
+                &format!("stacks/{}/stack.yaml", tool(number)),
+                &manifest(number),
+            )?;
+            fleet.write(
+                &format!("stacks/{}/compose.yaml", tool(number)),
+                &compose(number),
+            )?;
+        }
+        fleet.write(
+            "fleet/customers/bench/servers/bench-1.yaml",
+            &world.servers[0].document(""),
+        )?;
+        fleet.write(&order_path(&order), &order_text(tools))?;
+        fleet.commit("a server and an order")?;
+        world.servers[0].start()?;
+        let setting = Self { world, order };
+        setting.quiet(tools).await?;
+        Ok(setting)
+    }
+
+    /// Waits until so many tools run and are recorded, and the hub has nothing left to write.
+    pub(super) async fn quiet(&self, tools: usize) -> Result<FleetStatus, BenchError> {
+        let mut still = 0;
+        let done = |status: &FleetStatus| {
+            let head = self.world.home.fleet.head().unwrap_or_default();
+            let seen = status
+                .commit
+                .as_ref()
+                .is_some_and(|commit| commit.id == head);
+            let all = status
+                .orders
+                .iter()
+                .flat_map(|order| &order.tools)
+                .filter(|tool| tool.fulfilled_at.is_some())
+                .count();
+            let good = seen && all == tools && status.servers.iter().all(|server| server.in_sync);
+            still = if good { still + 1 } else { 0 };
+            still >= 10
+        };
+        Ok(self
+            .world
+            .home
+            .hub()
+            .wait_for(SETUP, "every tool at work", done)
+            .await?)
+    }
+
+    /// Name of a container.
+    pub(super) fn container(&self, number: usize, service: &str) -> String {
+        format!("{}-{}-{service}-1", self.order, tool(number))
+    }
+
+    /// When the container was started, if it runs.
+    pub(super) async fn started(&self, name: &str) -> Option<String> {
+        let found = self
+            .world
+            .lab
+            .engine()
+            .client()
+            .inspect_container(name, None)
+            .await
+            .ok()?;
+        let state = found.state?;
+        state.started_at.filter(|_| state.running == Some(true))
+    }
+
+    /// Waits, looking closely, until the container runs and was started at another time than `before`.
+    pub(super) async fn until_running(
+        &self,
+        name: &str,
+        before: Option<&str>,
+    ) -> Result<(), BenchError> {
+        let wait = async {
+            loop {
+                let now = self.started(name).await;
+                if now.is_some() && now.as_deref() != before {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), wait)
+            .await
+            .doing("waiting for a container")
+    }
+}
+
+/// Where the order stands.
+pub(super) fn order_path(order: &str) -> String {
+    format!("fleet/customers/bench/orders/{order}.yaml")
+}
+
+/// An order of the first `tools` stacks.
+pub(super) fn order_text(tools: usize) -> String {
+    let names: Vec<String> = (0..tools).map(tool).collect();
+    format!(
+        "plan: pro\ndomain: bench.test\ntools: [{}]\n",
+        names.join(", ")
+    )
+}
