@@ -191,6 +191,14 @@ impl Root {
         Ok(found)
     }
 
+    /// Removes what writers left behind that were killed before they were done. Only for when nobody writes.
+    pub fn remove_unfinished(&self) -> Result<(), FilesError> {
+        for path in self.list()?.into_keys().filter(is_temporary) {
+            self.remove(&path)?;
+        }
+        Ok(())
+    }
+
     fn list_into(
         &self,
         mut dir: Dir,

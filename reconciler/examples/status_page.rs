@@ -70,7 +70,7 @@ async fn main() -> std::io::Result<()> {
         agents,
         slices: nothing.clone(),
         reports: nothing,
-        signer: None,
+        signer: tokio::sync::watch::channel(None).1,
         clock: Timestamp::now,
         metrics: metrics::install(),
         limits: Limits::default(),

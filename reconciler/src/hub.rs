@@ -58,6 +58,9 @@ pub enum HubError {
     /// Writing decisions.
     #[error("decisions cannot be written")]
     Decide(#[from] crate::decide::DecideError),
+    /// The loop ended by itself. The process ends too, so that whoever watches it starts it again.
+    #[error("the loop of the hub ended unexpectedly; see the log")]
+    LoopEnded,
     /// Listening.
     #[error("cannot listen at {0}")]
     Listen(String, #[source] std::io::Error),
@@ -73,7 +76,7 @@ pub struct Hub {
     loader: Loader,
     loaded: Option<Loaded>,
     identity: Option<HubIdentity>,
-    signer: Option<Arc<SigningKey>>,
+    signer: watch::Sender<Option<Arc<SigningKey>>>,
     observe_only: bool,
     store: Arc<dyn StateStore>,
     slices: Arc<SliceStore>,

@@ -7,6 +7,8 @@ mod catalogue;
 mod customers;
 mod files;
 mod head;
+#[cfg(test)]
+mod tests;
 
 use crate::git::{EntryKind, GitError, Objects, Oid};
 use catalogue::Catalogues;
@@ -170,7 +172,7 @@ impl Loader {
         });
         let desired = Desired {
             commit: object_id(commit),
-            generation: generation + documents.hub.generation_floor,
+            generation: generation.saturating_add(documents.hub.generation_floor),
             head: documents,
             customers: outcome.customers,
             domains,

@@ -11,7 +11,7 @@ mod staff;
 
 pub use customer::{Brand, Customer};
 pub use decision::{DomainClaim, Fulfilled, Pin, ServerAssignment, ToolDecision};
-pub use hub::{Activation, Hub, HubKeys, Plan, Trust};
+pub use hub::{Activation, Hub, HubKeys, MAX_FLOOR, Plan, Trust};
 pub use kind::{Kind, Scope, classify};
 pub use order::{Automation, EnvValue, Order, State, Tool};
 pub use server::{Manage, Provider, Server, WebPorts};

@@ -1,10 +1,11 @@
 //! A whole Tenantry on one machine, made of the real programs: a fleet repository, a hub, servers with agents and web servers. For tests, benchmarks
 //! and the demo; nothing here looks inside the programs.
 
-pub mod fake_agent;
+mod fake_agent;
 mod fleet;
 mod hub;
 mod middleman;
+pub mod read;
 mod server;
 mod world;
 

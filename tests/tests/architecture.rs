@@ -13,7 +13,7 @@ fn root() -> PathBuf {
 /// Names of a crate's ordinary dependencies.
 fn dependencies(folder: &str) -> BTreeSet<String> {
     let path = root().join(folder).join("Cargo.toml");
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text = std::fs::read_to_string(&path).expect("a manifest can be read");
     let mut inside = false;
     let mut names = BTreeSet::new();
     for line in text.lines() {
@@ -108,7 +108,10 @@ fn crates_of_ours_point_one_way() {
 
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        for entry in std::fs::read_dir(folder)
+            .expect("a folder can be listed")
+            .flatten()
+        {
             let path = entry.path();
             if path.is_dir() {
                 walk(&path, out);
@@ -121,7 +124,12 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     walk(&root().join(folder), &mut paths);
     paths
         .into_iter()
-        .map(|path| (path.clone(), std::fs::read_to_string(path).unwrap()))
+        .map(|path| {
+            (
+                path.clone(),
+                std::fs::read_to_string(path).expect("a source can be read"),
+            )
+        })
         .collect()
 }
 

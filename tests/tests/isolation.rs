@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tenantry_sops::{EncryptOptions, Map, Recipient, Rule, Timestamp, Value, encrypt};
-use tenantry_tests::rig::fake_agent::{ciphertexts, decrypt};
+use tenantry_tests::rig::read::{ciphertexts, decrypt};
 use tenantry_tests::rig::{FakeAgent, Fleet, HubBox};
 
 const SEED: u64 = 0x7e4a_0002;
@@ -106,9 +106,10 @@ fn tenant(fleet: &Fleet, rng: &mut StdRng) -> Tenant {
             "  html:\n    parameters: {{ TITLE: {title} }}\n    headers: {{ X-Canary: {header} }}\n"
         );
         if n == 0 || rng.random_bool(0.5) {
-            tools += &format!(
+            let more = format!(
                 "  guestbook:\n    parameters: {{ TITLE: {colour} }}\n  mailer:\n    env: {{ COLOUR: {colour}, SMTP_PASSWORD: {{ secret: {secret_name} }} }}\n"
             );
+            tools.push_str(&more);
         }
         let text =
             format!("plan: pro\ndomain: {domain}.test\nserver: {id}-{server}\ntools:\n{tools}");

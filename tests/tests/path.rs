@@ -9,7 +9,7 @@ use tenantry_planner::status::{FleetStatus, Phase};
 use tenantry_planner::waiting::WaitingOn;
 use tenantry_schema::wire::InstancePhase;
 use tenantry_tests::lab::{https, wait_until};
-use tenantry_tests::rig::fake_agent::decrypt;
+use tenantry_tests::rig::read::decrypt;
 use tenantry_tests::rig::{World, page_until};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -199,7 +199,11 @@ async fn an_order_lives_through_healing_edits_stopping_and_removal() {
     page_until(server, "acme.test", "Second title", SOON)
         .await
         .unwrap();
-    assert_eq!(only(&world.running().unwrap(), "guestbook"), only(&before, "guestbook"), "a changed file restarted another tool");
+    assert_eq!(
+        only(&world.running().unwrap(), "guestbook"),
+        only(&before, "guestbook"),
+        "a changed file restarted another tool"
+    );
     let before = world.running().unwrap();
     story.edit("TITLE: Guests }", "TITLE: Visitors }");
     page_until(server, "guestbook.acme.test", "Visitors", SOON)
@@ -275,7 +279,9 @@ async fn an_order_lives_through_healing_edits_stopping_and_removal() {
     });
     gone.await.unwrap();
     let secret = memory.join(format!("{order}-guestbook/DB_PASSWORD"));
-    let gone = wait_until(SOON, "the end of its secret file", async || (!secret.exists()).then_some(()));
+    let gone = wait_until(SOON, "the end of its secret file", async || {
+        (!secret.exists()).then_some(())
+    });
     gone.await.unwrap();
     page_until(server, "acme.test", "Second title", SOON)
         .await

@@ -61,6 +61,10 @@ impl Agent<NginxServer> {
         } else {
             None
         };
+        if lock.is_some() {
+            // Half of a file would stay for ever, and where a web server serves the folder, for everybody to see.
+            Root::private(&config.state)?.remove_unfinished()?;
+        }
         let (ledger, origin) = LedgerFile::open(Root::private(&config.state)?)?;
         let secrets = SecretFiles::open(&config.secrets)?;
         if alone && !secrets.in_memory() {

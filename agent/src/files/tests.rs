@@ -39,6 +39,21 @@ fn written_files_are_read_listed_and_removed_with_their_folders() {
 }
 
 #[test]
+fn what_a_killed_writer_left_behind_is_removed_and_nothing_else() {
+    let (_folder, root) = root();
+    root.write(&path("site/index.html"), b"whole").unwrap();
+    root.write(&path(".env"), b"A=1").unwrap();
+    let half = temporary_name("index.html");
+    std::fs::write(root.path().join("site").join(half), "ha").unwrap();
+    root.remove_unfinished().unwrap();
+    let listed = root.list().unwrap();
+    assert_eq!(
+        listed.keys().map(RelativePath::as_str).collect::<Vec<_>>(),
+        [".env", "site/index.html"]
+    );
+}
+
+#[test]
 fn links_out_are_never_followed() {
     let (folder, root) = root();
     let outside = folder.path().join("outside");

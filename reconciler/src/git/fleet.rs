@@ -132,6 +132,10 @@ impl Fleet {
             if !mirror.fetch(known)? {
                 return Ok(Fetched::Missing);
             }
+        } else {
+            let git_dir = self.objects.path();
+            let lock = git_dir.join(format!("refs/heads/{}.lock", self.branch));
+            local::remove_abandoned(git_dir, &lock);
         }
         let Some(to) = self.head()? else {
             return Ok(Fetched::Missing);

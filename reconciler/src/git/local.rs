@@ -78,11 +78,15 @@ impl Lock {
                         placed: false,
                     });
                 }
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => match pauses.next() {
-                    Some(pause) => std::thread::sleep(Duration::from_millis(*pause)),
-                    None if remove_abandoned(git_dir, &path) => {}
-                    None => return Err(GitError::Locked(name.to_owned())),
-                },
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    if remove_abandoned(git_dir, &path) {
+                        continue;
+                    }
+                    match pauses.next() {
+                        Some(pause) => std::thread::sleep(Duration::from_millis(*pause)),
+                        None => return Err(GitError::Locked(name.to_owned())),
+                    }
+                }
                 Err(error) => return Err(GitError::io("lock", &path)(error)),
             }
         }
@@ -107,10 +111,16 @@ impl Drop for Lock {
     }
 }
 
-/// Removes the lock file at `path`, in the repository at `git_dir`, if it was abandoned. Whether it did.
+/// Removes the lock file at `path`, in the repository at `git_dir`, if it was abandoned. Whether it did. Cheap where there is none.
 pub(super) fn remove_abandoned(git_dir: &Path, path: &Path) -> bool {
+    if !is_abandoned(path) {
+        return false;
+    }
     // One of our processes at a time: a second one would remove the lock that the first has taken meanwhile.
-    let guard = File::options().create(true).append(true).open(git_dir.join("tenantry-abandoned.lock"));
+    let guard = File::options()
+        .create(true)
+        .append(true)
+        .open(git_dir.join("tenantry-abandoned.lock"));
     let alone = guard.and_then(|file| file.lock().map(|()| file));
     let removed = alone.is_ok() && is_abandoned(path) && fs::remove_file(path).is_ok();
     if removed {
@@ -120,7 +130,9 @@ pub(super) fn remove_abandoned(git_dir: &Path, path: &Path) -> bool {
 }
 
 fn is_abandoned(path: &Path) -> bool {
-    let age = fs::symlink_metadata(path).and_then(|found| found.modified()).map(|at| at.elapsed());
+    let age = fs::symlink_metadata(path)
+        .and_then(|found| found.modified())
+        .map(|at| at.elapsed());
     matches!(age, Ok(Ok(age)) if age > ABANDONED)
 }
 

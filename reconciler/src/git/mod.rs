@@ -20,7 +20,7 @@ mod watch;
 mod write;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use compare::Difference;
 pub use edit::Change;

@@ -210,7 +210,8 @@ impl Hub {
     }
 
     fn publish(&mut self, tasks: &[SliceTask], now: Timestamp) -> Result<usize, HubError> {
-        let (Some(identity), Some(signer)) = (self.identity.clone(), self.signer.clone()) else {
+        let (Some(identity), Some(signer)) = (self.identity.clone(), self.signer.borrow().clone())
+        else {
             return Ok(0);
         };
         let Some((commit, generation)) = self
@@ -262,7 +263,7 @@ impl Hub {
         generation: u64,
         now: Timestamp,
     ) -> Result<(), HubError> {
-        let mut fresh = Vec::new();
+        let (mut fresh, mut done) = (Vec::new(), Vec::new());
         for (task, sealed) in made {
             let same = self
                 .board
@@ -293,14 +294,7 @@ impl Hub {
                     files: sealed.files,
                 });
             }
-            let key = slice_key(&task.server, &task.inputs);
-            if self.attempts.remove(&key).is_some() {
-                self.attempts_revision += 1;
-                drop(self.store.attempts_done(vec![key]));
-            }
-            self.inventory
-                .published
-                .insert(task.server.clone(), published);
+            done.push((task, published));
         }
         let heads: Vec<_> = fresh
             .iter()
@@ -318,6 +312,17 @@ impl Hub {
             .map_err(|error| HubError::Slices(Box::new(error)))?;
         for (server, head) in heads {
             self.board.publish(&server, head);
+        }
+        // Only now: what could not be written is due again.
+        for (task, published) in done {
+            let key = slice_key(&task.server, &task.inputs);
+            if self.attempts.remove(&key).is_some() {
+                self.attempts_revision += 1;
+                drop(self.store.attempts_done(vec![key]));
+            }
+            self.inventory
+                .published
+                .insert(task.server.clone(), published);
         }
         Ok(())
     }

@@ -60,16 +60,10 @@ impl Hub {
             Mode::Active if loaded.is_some_and(|loaded| loaded.fleet_frozen) => {
                 observing("the fleet's own documents have errors; everything stays as it is")
             }
-            Mode::Active
-                if self
-                    .source
-                    .problem
-                    .as_deref()
-                    .is_some_and(|problem| problem.starts_with("the branch was rewound")) =>
-            {
+            Mode::Active if self.source.rewound => {
                 observing("the branch was rewound; everything stays as it is")
             }
-            Mode::Active if self.signer.is_none() => {
+            Mode::Active if self.signer.borrow().is_none() => {
                 observing("the signing key in fleet/hub-key.yaml cannot be opened with this key")
             }
             mode => mode,
@@ -78,7 +72,7 @@ impl Hub {
 
     /// Opens the signing key, once.
     pub(super) fn refresh_keys(&mut self) {
-        if self.signer.is_some() {
+        if self.signer.borrow().is_some() {
             return;
         }
         let head = self
@@ -90,7 +84,7 @@ impl Hub {
             return;
         };
         match identity.signing_key(self.fleet.objects(), &head) {
-            Ok(key) => self.signer = Some(Arc::new(key)),
+            Ok(key) => drop(self.signer.send_replace(Some(Arc::new(key)))),
             Err(error) => tracing::error!("{}", super::chain(&error)),
         }
     }

@@ -66,7 +66,7 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         loader,
         loaded: None,
         identity,
-        signer: None,
+        signer: watch::Sender::new(None),
         observe_only: options.observe,
         store: store.clone(),
         slices: Arc::new(slices),
@@ -178,7 +178,7 @@ pub async fn serve(
             store: hub.slices.clone(),
         }),
         reports: Arc::new(ReportDoor::new(hub.store.clone(), wake.clone())),
-        signer: hub.signer.clone(),
+        signer: hub.signer.subscribe(),
         clock: Timestamp::now,
         metrics: web::metrics::install(),
         limits: web::Limits::default(),
@@ -198,18 +198,29 @@ pub async fn serve(
     });
     let _ = wake.send(Wake::Branch);
     let handle = tokio::runtime::Handle::current();
+    // Dropped when the loop ends, also by a panic: a hub that serves pages and does nothing else would be worse than none.
+    let (alive, ended) = tokio::sync::oneshot::channel::<()>();
     let worker = std::thread::Builder::new()
         .name("hub".into())
         .spawn(move || {
+            let _alive = alive;
             run_loop(&mut hub, wakes, &handle);
         })
         .map_err(|error| HubError::Listen("a thread".into(), error))?;
     listening(address);
-    web::serve(listener, web::router(state), shutdown).await;
+    let stop = async {
+        tokio::select! {
+            () = shutdown => {}
+            _ = ended => {}
+        }
+    };
+    web::serve(listener, web::router(state), stop).await;
     watch_task.abort();
     let _ = wake.send(Wake::Stop);
-    let _ = tokio::task::spawn_blocking(move || worker.join()).await;
-    Ok(())
+    match tokio::task::spawn_blocking(move || worker.join()).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(HubError::LoopEnded),
+    }
 }
 
 fn run_loop(
@@ -220,7 +231,11 @@ fn run_loop(
     let mut look = true;
     loop {
         let next = match hub.pass(look) {
-            Ok(_) => hub.next_wake(),
+            Ok(_) => {
+                look = false;
+                hub.next_wake()
+            }
+            // What was to be looked at is looked at again.
             Err(error) => {
                 tracing::error!("a pass failed: {}", super::chain(&error));
                 Timestamp::now()
@@ -228,7 +243,6 @@ fn run_loop(
                     .unwrap_or(Timestamp::MAX)
             }
         };
-        look = false;
         let pause = Timestamp::now().duration_until(next);
         let pause = Duration::try_from(pause)
             .unwrap_or(Duration::ZERO)

@@ -16,6 +16,8 @@ pub(super) struct Source {
     pub(super) revision: Option<Revision>,
     /// Why it does not move.
     pub(super) problem: Option<String>,
+    /// Whether the branch was rewound when it was last seen. Stays so until it is seen to be forward again.
+    pub(super) rewound: bool,
 }
 
 impl Hub {
@@ -36,6 +38,7 @@ impl Hub {
                     tracing::error!("{problem}");
                 }
                 self.source.problem = Some(problem);
+                self.source.rewound = true;
                 self.load_accepted()?;
                 return Ok(());
             }
@@ -58,6 +61,7 @@ impl Hub {
             }
         };
         self.source.problem = None;
+        self.source.rewound = false;
         if let Some(commit) = to {
             self.load(commit)?;
             if self.fleet.accepted() != Some(commit) {
@@ -93,15 +97,16 @@ impl Hub {
             .desired
             .as_ref()
             .map_or(0, |desired| desired.head.hub.generation_floor);
+        let generation = revision.generation.saturating_add(floor);
         self.source.revision = Some(revision);
         self.source.commit = Some(CommitInfo {
             id: commit.to_string(),
             summary: info.summary.clone(),
             author: info.author,
             time: info.time,
-            generation: revision.generation + floor,
+            generation,
         });
-        tracing::info!(commit = %commit, generation = revision.generation + floor, summary = info.summary, "loaded");
+        tracing::info!(commit = %commit, generation, summary = info.summary, "loaded");
         let before = self.loaded.replace(loaded);
         // Attempts are counted by what they were made from, so a commit that changes nothing for a dead action does not revive it.
         self.refresh_keys();

@@ -1,22 +1,22 @@
 //! Customers: read where their trees changed, resolved where anything they refer to changed, kept at the last good version where there are errors.
 
 mod folders;
+mod read;
 
+use super::Revision;
 use super::catalogue::Catalogues;
-use super::{MAX_HISTORY, Revision, files};
-use crate::git::{EntryKind, GitError, Objects, Oid};
+use crate::git::{GitError, Objects, Oid};
 use folders::{Folders, Trees};
 use rayon::prelude::*;
+use read::{Read, claims, gather, last_good, read, text_of};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tenantry_planner::catalogue::Catalogue;
 use tenantry_planner::desired::CustomerDesired;
-use tenantry_planner::documents::{self, CustomerDocuments, HeadDocuments};
-use tenantry_planner::input::{CustomerFiles, SourceFile};
+use tenantry_planner::documents::HeadDocuments;
 use tenantry_planner::link::{self, Context};
 use tenantry_planner::status::FrozenScope;
 use tenantry_schema::Diagnostic;
-use tenantry_schema::document::{DomainClaim, Kind, classify};
 use tenantry_schema::id::{CustomerId, OrderKey};
 use tenantry_schema::name::DomainName;
 
@@ -59,11 +59,6 @@ struct Known {
     read: Read,
     /// What it was resolved against, and what came out.
     linked: Option<(ContextKey, Linked)>,
-}
-
-struct Read {
-    documents: Option<Arc<CustomerDocuments>>,
-    found: Vec<Diagnostic>,
 }
 
 #[derive(Clone)]
@@ -298,85 +293,6 @@ impl Customers {
     }
 }
 
-fn read(objects: &Objects, id: &CustomerId, trees: Trees) -> Result<Read, GitError> {
-    let mut list = Vec::new();
-    files::below(
-        objects,
-        trees.documents,
-        &format!("fleet/customers/{id}"),
-        &mut list,
-    )?;
-    if let Some(decisions) = trees.decisions {
-        files::below(
-            objects,
-            decisions,
-            &format!("fleet/decisions/{id}"),
-            &mut list,
-        )?;
-    }
-    let (documents, found) = documents::customer(&CustomerFiles {
-        id: id.clone(),
-        files: list,
-    });
-    Ok(Read {
-        documents: documents.map(Arc::new),
-        found,
-    })
-}
-
-/// Domains that a customer's orders have claimed, as far as those decisions can be read.
-fn claims(
-    objects: &Objects,
-    id: &CustomerId,
-    decisions: Option<Oid>,
-) -> Result<Vec<(OrderKey, DomainName)>, GitError> {
-    let mut list = Vec::new();
-    if let Some(decisions) = decisions {
-        files::below(
-            objects,
-            decisions,
-            &format!("fleet/decisions/{id}"),
-            &mut list,
-        )?;
-    }
-    let claim = |file: &SourceFile| {
-        let Kind::DomainClaim(customer, order) = classify(&file.path) else {
-            return None;
-        };
-        let claim = documents::read::<DomainClaim>(file, &mut Vec::new())?;
-        Some((OrderKey { customer, order }, claim.domain))
-    };
-    Ok(list.iter().filter_map(claim).collect())
-}
-
-/// Loads the trees that documents refer to into the catalogue.
-fn gather<'d>(
-    objects: &Objects,
-    catalogues: &mut Catalogues,
-    all: impl Iterator<Item = &'d CustomerDocuments>,
-) -> Result<(), GitError> {
-    let (mut stacks, mut nginx, mut revisions) =
-        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for documents in all {
-        let needed = link::needed_trees(documents);
-        stacks.extend(needed.stacks);
-        nginx.extend(needed.nginx);
-        revisions.extend(needed.revisions);
-    }
-    let stacks: Vec<_> = stacks
-        .into_iter()
-        .map(|(tool, tree)| (tool.clone(), tree))
-        .collect();
-    let nginx: Vec<_> = nginx.into_iter().collect();
-    let revisions: Vec<_> = revisions
-        .into_iter()
-        .map(|(tool, text)| (tool.clone(), text.to_owned()))
-        .collect();
-    catalogues.need(objects, &stacks, &nginx)?;
-    catalogues.resolve(objects, &revisions)?;
-    Ok(())
-}
-
 /// What makes resolving give another result: the settings (by identity) and the branch's stacks. Pinned trees never change.
 fn context_key(head: &Arc<HeadDocuments>, catalogue: &Catalogue) -> ContextKey {
     let mut parts: Vec<(String, bool)> = catalogue
@@ -409,54 +325,4 @@ fn link_one(context: Context<'_>, read: &Read) -> Linked {
         found,
         frozen: None,
     }
-}
-
-/// The newest earlier version of a customer's documents that is good together with today's decisions, settings and catalogue.
-fn last_good(
-    objects: &Objects,
-    catalogues: &mut Catalogues,
-    head: &Arc<HeadDocuments>,
-    id: &CustomerId,
-    trees: Trees,
-    revision: Revision,
-) -> Result<Option<(Oid, Arc<CustomerDesired>)>, GitError> {
-    let path = format!("fleet/customers/{id}");
-    for version in objects.first_parent_versions(revision.commit, &path, MAX_HISTORY) {
-        let version = version?;
-        let Some(entry) = version
-            .entry
-            .filter(|entry| entry.kind == EntryKind::Tree && entry.oid != trees.documents)
-        else {
-            continue;
-        };
-        let read = read(
-            objects,
-            id,
-            Trees {
-                documents: entry.oid,
-                ..trees
-            },
-        )?;
-        let Some(documents) = &read.documents else {
-            continue;
-        };
-        gather(objects, catalogues, std::iter::once(documents.as_ref()))?;
-        let catalogue = catalogues.catalogue();
-        // Findings of an old version are not shown, so their lines need not be found.
-        let context = Context {
-            head,
-            catalogue: &catalogue,
-            text_of: &|_| None,
-        };
-        if let (Some(desired), _) = link::customer(context, documents) {
-            return Ok(Some((version.commit, Arc::new(desired))));
-        }
-    }
-    Ok(None)
-}
-
-fn text_of(objects: &Objects, root: Oid, path: &str) -> Option<Arc<str>> {
-    let entry = objects.lookup(root, path).ok()??;
-    let content = objects.blob(entry.oid, super::MAX_FILE).ok()?;
-    String::from_utf8(content).ok().map(Into::into)
 }

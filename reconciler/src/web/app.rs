@@ -23,7 +23,7 @@ pub struct WebState {
     /// Where agents' reports go.
     pub reports: Arc<dyn ReportSink>,
     /// Signs every answer to an agent. None: this hub has no key, and agents' endpoints answer 503.
-    pub signer: Option<Arc<SigningKey>>,
+    pub signer: watch::Receiver<Option<Arc<SigningKey>>>,
     /// The clock: ages on pages, and whether an agent's request is recent.
     pub clock: fn() -> Timestamp,
     /// Renders what was counted; see [`super::metrics::install`].

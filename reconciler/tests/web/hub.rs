@@ -170,7 +170,7 @@ impl Hub {
             agents: agents_of,
             slices: Arc::clone(&slices) as Arc<dyn SliceSource>,
             reports: Arc::clone(&reports) as Arc<dyn ReportSink>,
-            signer: signs.then(|| Arc::clone(&key)),
+            signer: watch::channel(signs.then(|| Arc::clone(&key))).1,
             clock: now,
             metrics: metrics::install(),
             limits,

@@ -19,12 +19,26 @@ pub struct Hub {
     /// How commits are trusted.
     #[serde(default)]
     pub trust: Trust,
-    /// Added to every generation: for a history that had to be rewritten.
-    #[serde(default)]
+    /// Added to every generation: for a history that had to be rewritten. At most [`MAX_FLOOR`].
+    #[serde(default, deserialize_with = "floor")]
     pub generation_floor: u64,
     /// Plans that orders name.
     #[serde(default)]
     pub plans: BTreeMap<String, Plan>,
+}
+
+/// Largest `generation_floor`. Agents never go back, so a slip of the finger here could not be undone.
+pub const MAX_FLOOR: u64 = 1_000_000_000;
+
+fn floor<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let floor = u64::deserialize(deserializer)?;
+    if floor <= MAX_FLOOR {
+        Ok(floor)
+    } else {
+        Err(serde::de::Error::custom(format!(
+            "the floor is at most {MAX_FLOOR}: agents never go back to a lower generation"
+        )))
+    }
 }
 
 /// The public halves of the keys that stand for the fleet.

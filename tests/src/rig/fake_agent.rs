@@ -1,20 +1,21 @@
 //! A fake agent: speaks the protocol with keys of its own and claims that everything runs. For tests of the hub that need no container engine.
 
+use super::read::{decrypt, server_key};
 use super::{Fleet, trouble};
 use crate::lab::{LabError, with_causes};
 use age::secrecy::ExposeSecret as _;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tenantry_schema::id::{CustomerId, FleetId, InstanceName, ServerId, ServerKey};
+use tenantry_schema::id::{FleetId, InstanceName, ServerKey};
 use tenantry_schema::name::RelativePath;
 use tenantry_schema::wire::{
     HostSpec, InstancePhase, InstanceReport, Manifest, Receipt, Report, ReportBatch, SiteReport,
     SliceRef, SmokeResult,
 };
-use tenantry_sops::{Identities, SopsFile};
+use tenantry_sops::Identities;
 use tenantry_wire::bundle::{self, Limits};
 use tenantry_wire::http::{ExpectAnswer, Nonce, Request, sign_request, verify_answer};
 use tenantry_wire::ledger::{Accepted, Verdict, judge};
@@ -106,6 +107,21 @@ impl FakeAgent {
             sequence: AtomicU64::new(0),
             accepted: Mutex::new(None),
         })
+    }
+
+    /// Customers `c0`, `c1`, … with one server and its fake agent each, their documents written into the clone of `fleet`.
+    pub fn crew(fleet: &Fleet, customers: usize) -> Result<Vec<Self>, LabError> {
+        (0..customers)
+            .map(|n| {
+                let agent = Self::new(&format!("c{n}/c{n}-1"))?;
+                fleet.write(
+                    &format!("fleet/customers/c{n}/customer.yaml"),
+                    "language: en\n",
+                )?;
+                fleet.write(&agent.path(), &agent.document(""))?;
+                Ok(agent)
+            })
+            .collect()
     }
 
     /// The server that it speaks for.
@@ -359,38 +375,4 @@ impl FakeAgent {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-}
-
-/// Parses `customer/server`.
-pub fn server_key(text: &str) -> Result<ServerKey, LabError> {
-    let (customer, server) = text
-        .split_once('/')
-        .ok_or_else(|| trouble(text, "is not customer/server"))?;
-    let customer = CustomerId::try_from(customer).map_err(|error| trouble(text, error))?;
-    Ok(ServerKey {
-        customer,
-        server: ServerId::try_from(server).map_err(|error| trouble(text, error))?,
-    })
-}
-
-/// All values of a SOPS file in clear.
-pub fn decrypt(text: &str, identities: &Identities) -> Result<BTreeMap<String, String>, LabError> {
-    let file = SopsFile::parse(text)
-        .and_then(|file| file.decrypt(identities))
-        .and_then(|file| file.to_flat_map());
-    let values = file.map_err(|error| trouble("sops", error))?;
-    Ok(values
-        .into_iter()
-        .map(|(name, value)| (name, value.expose_secret().to_owned()))
-        .collect())
-}
-
-/// The ciphertexts of a SOPS file: what stands behind `data:` of every value.
-pub fn ciphertexts(text: &str) -> BTreeSet<String> {
-    text.split("data:")
-        .skip(1)
-        .filter_map(|rest| rest.split(',').next())
-        .filter(|data| data.len() >= 16)
-        .map(str::to_owned)
-        .collect()
 }

@@ -1,6 +1,6 @@
 //! A fleet repository with a person's clone of it.
 
-use super::fake_agent::decrypt;
+use super::read::decrypt;
 use super::{output, program, run, trouble, write};
 use crate::lab::LabError;
 use std::collections::BTreeMap;

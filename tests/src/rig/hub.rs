@@ -36,7 +36,8 @@ impl Hub {
         Self::spawn_at(fleet.repository(), Some(&fleet.hub_key()), place, more)
     }
 
-    fn spawn_at(
+    /// Starts a hub on any repository and does not wait for anything.
+    pub fn spawn_at(
         repository: &Path,
         key: Option<&Path>,
         place: &Place,

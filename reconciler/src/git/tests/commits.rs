@@ -245,7 +245,9 @@ fn a_lock_that_a_killed_process_left_behind_is_removed_after_a_while() {
     let lock = std::fs::File::create(world.repo().join("refs/heads/main.lock")).unwrap();
     let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(11);
     lock.set_modified(long_ago).unwrap();
-    let outcome = fleet.commit(world.first, &[put("x", "1")], &author(), "x", at(3)).unwrap();
+    let outcome = fleet
+        .commit(world.first, &[put("x", "1")], &author(), "x", at(3))
+        .unwrap();
     assert!(matches!(outcome, Outcome::Committed(_)), "{outcome:?}");
     assert!(!world.repo().join("refs/heads/main.lock").exists());
 }

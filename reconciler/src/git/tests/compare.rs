@@ -1,43 +1,46 @@
 //! Comparing versions of a folder gives exactly what looking at both would give.
 
-use super::{World, at, author, put};
-use crate::git::{Change, Difference, Entry, Fleet, Layout, Oid, Outcome};
+use super::{World, commit, put};
+use crate::git::{Difference, Entry, Fleet, Layout, Oid};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The folder's tree after a commit that leaves exactly `files` in it; none where it is empty.
-fn folder(fleet: &Fleet, files: &BTreeSet<(String, u8)>) -> Option<Oid> {
-    let head = fleet.head().unwrap().unwrap();
-    let objects = fleet.objects();
-    let old = objects.lookup(objects.root_tree(head).unwrap(), "folder").unwrap();
-    let old = old.map_or(Vec::new(), |entry| objects.tree(entry.oid).unwrap());
-    let remove = old.iter().map(|entry| Change {
-        path: format!("folder/{}", entry.name).as_str().try_into().unwrap(),
-        content: None,
-    });
-    let add = files
+/// The tree of a new folder with these files; none where there are none.
+fn folder(fleet: &Fleet, name: &str, files: &BTreeSet<(String, u8)>) -> Option<Oid> {
+    let changes: Vec<_> = files
         .iter()
-        .map(|(path, content)| put(&format!("folder/{path}"), &content.to_string()));
-    let mut base = head;
-    for changes in [remove.collect::<Vec<_>>(), add.collect()] {
-        if let Outcome::Committed(oid) = fleet.commit(base, &changes, &author(), "x", at(3)).unwrap() {
-            base = oid;
-        }
-    }
-    let root = objects.root_tree(base).unwrap();
-    objects.lookup(root, "folder").unwrap().map(|entry| entry.oid)
+        .map(|(path, content)| put(&format!("{name}/{path}"), &content.to_string()))
+        .collect();
+    let at = if changes.is_empty() {
+        fleet.head().unwrap().unwrap()
+    } else {
+        commit(fleet, &changes, "files")
+    };
+    let root = fleet.objects().root_tree(at).unwrap();
+    fleet
+        .objects()
+        .lookup(root, name)
+        .unwrap()
+        .map(|entry| entry.oid)
 }
 
 fn by_name(fleet: &Fleet, tree: Option<Oid>) -> BTreeMap<String, Entry> {
     let entries = tree.map_or(Vec::new(), |tree| fleet.objects().tree(tree).unwrap());
-    entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect()
+    entries
+        .into_iter()
+        .map(|entry| (entry.name.clone(), entry))
+        .collect()
 }
 
 /// Names, some of them beginnings of others, as files or folders: Git sorts the two kinds differently.
 fn files() -> impl Strategy<Value = BTreeSet<(String, u8)>> {
     let name = prop::sample::select(vec!["a", "a-b", "a.b", "a0", "ab", "b", "b-1", "c"]);
     let file = (name, any::<bool>(), 0..3u8).prop_map(|(name, inside, content)| {
-        let path = if inside { format!("{name}/file") } else { name.to_owned() };
+        let path = if inside {
+            format!("{name}/file")
+        } else {
+            name.to_owned()
+        };
         (path, content)
     });
     prop::collection::vec(file, 0..8).prop_map(|files| {
@@ -56,7 +59,7 @@ proptest! {
     fn differences_are_those_of_the_listings(first in files(), second in files()) {
         let world = World::new(Layout::Bare);
         let fleet = world.fleet("data");
-        let (old, new) = (folder(&fleet, &first), folder(&fleet, &second));
+        let (old, new) = (folder(&fleet, "first", &first), folder(&fleet, "second", &second));
         let found = fleet.objects().compare(old, new).unwrap();
         let (before, after) = (by_name(&fleet, old), by_name(&fleet, new));
         // What became another kind may come in two parts.
@@ -86,5 +89,12 @@ proptest! {
 fn equal_trees_are_not_even_read() {
     let world = World::new(Layout::Bare);
     let nowhere = Oid::from_str("1234567890123456789012345678901234567890").unwrap();
-    assert_eq!(world.fleet("data").objects().compare(Some(nowhere), Some(nowhere)).unwrap(), []);
+    assert_eq!(
+        world
+            .fleet("data")
+            .objects()
+            .compare(Some(nowhere), Some(nowhere))
+            .unwrap(),
+        []
+    );
 }

@@ -57,7 +57,12 @@ impl Caller {
 
 /// Checks the signature of a request; `body` if it has one.
 pub(super) fn verify(app: &App, parts: &Parts, body: Option<&[u8]>) -> Result<Caller, Refusal> {
-    let signer = app.state.signer.clone().ok_or_else(Refusal::no_signer)?;
+    let signer = app
+        .state
+        .signer
+        .borrow()
+        .clone()
+        .ok_or_else(Refusal::no_signer)?;
     let directory = Arc::clone(&app.state.agents.borrow());
     let request = Request {
         method: parts.method.as_str(),
@@ -81,7 +86,7 @@ pub(super) fn verify(app: &App, parts: &Parts, body: Option<&[u8]>) -> Result<Ca
 
 /// Refuses a request that claims no key of the fleet, before its body is read. Says nothing about the signature.
 pub(super) fn claims_known_key(app: &App, parts: &Parts) -> Result<(), Refusal> {
-    if app.state.signer.is_none() {
+    if app.state.signer.borrow().is_none() {
         return Err(Refusal::no_signer());
     }
     let headers = headers(parts);

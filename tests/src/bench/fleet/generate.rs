@@ -3,12 +3,12 @@
 //! Every customer has one server and one order of ten tools. No two files of decisions are alike, so that nothing is read once that a real
 //! fleet would read many times; secrets are real SOPS files.
 
-use std::fmt::Write as _;
 use super::super::{BenchError, Doing};
 use super::import::{BRANCH, Import, git};
 use super::settings::{Keys, Public};
 use super::stacks::{self, File};
 use rayon::prelude::*;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use tenantry::git::{Fleet, Location};

@@ -100,7 +100,7 @@ fn state(agents: usize) -> Result<(WebState, Senders), BenchError> {
         agents: directory_of,
         slices: Arc::new(Heads(board)),
         reports: Arc::new(NoReports),
-        signer: Some(Arc::new(hub_key())),
+        signer: tokio::sync::watch::channel(Some(Arc::new(hub_key()))).1,
         clock: Timestamp::now,
         metrics: metrics::install(),
         limits: Limits::default(),

@@ -1,0 +1,153 @@
+//! Files of one customer to documents: of this commit, or of the last one in which they were good.
+
+use super::super::catalogue::Catalogues;
+use super::super::{MAX_FILE, MAX_HISTORY, Revision, files};
+use super::folders::Trees;
+use crate::git::{EntryKind, GitError, Objects, Oid};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tenantry_planner::desired::CustomerDesired;
+use tenantry_planner::documents::{self, CustomerDocuments, HeadDocuments};
+use tenantry_planner::input::{CustomerFiles, SourceFile};
+use tenantry_planner::link::{self, Context};
+use tenantry_schema::Diagnostic;
+use tenantry_schema::document::{DomainClaim, Kind, classify};
+use tenantry_schema::id::{CustomerId, OrderKey};
+use tenantry_schema::name::DomainName;
+
+/// The documents of a customer, as far as they can be read.
+pub(super) struct Read {
+    pub(super) documents: Option<Arc<CustomerDocuments>>,
+    pub(super) found: Vec<Diagnostic>,
+}
+
+/// Reads all files of a customer.
+pub(super) fn read(objects: &Objects, id: &CustomerId, trees: Trees) -> Result<Read, GitError> {
+    let mut list = Vec::new();
+    files::below(
+        objects,
+        trees.documents,
+        &format!("fleet/customers/{id}"),
+        &mut list,
+    )?;
+    if let Some(decisions) = trees.decisions {
+        files::below(
+            objects,
+            decisions,
+            &format!("fleet/decisions/{id}"),
+            &mut list,
+        )?;
+    }
+    let (documents, found) = documents::customer(&CustomerFiles {
+        id: id.clone(),
+        files: list,
+    });
+    Ok(Read {
+        documents: documents.map(Arc::new),
+        found,
+    })
+}
+
+/// Domains that a customer's orders have claimed, as far as those decisions can be read.
+pub(super) fn claims(
+    objects: &Objects,
+    id: &CustomerId,
+    decisions: Option<Oid>,
+) -> Result<Vec<(OrderKey, DomainName)>, GitError> {
+    let mut list = Vec::new();
+    if let Some(decisions) = decisions {
+        files::below(
+            objects,
+            decisions,
+            &format!("fleet/decisions/{id}"),
+            &mut list,
+        )?;
+    }
+    let claim = |file: &SourceFile| {
+        let Kind::DomainClaim(customer, order) = classify(&file.path) else {
+            return None;
+        };
+        let claim = documents::read::<DomainClaim>(file, &mut Vec::new())?;
+        Some((OrderKey { customer, order }, claim.domain))
+    };
+    Ok(list.iter().filter_map(claim).collect())
+}
+
+/// Loads the trees that documents refer to into the catalogue.
+pub(super) fn gather<'d>(
+    objects: &Objects,
+    catalogues: &mut Catalogues,
+    all: impl Iterator<Item = &'d CustomerDocuments>,
+) -> Result<(), GitError> {
+    let (mut stacks, mut nginx, mut revisions) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for documents in all {
+        let needed = link::needed_trees(documents);
+        stacks.extend(needed.stacks);
+        nginx.extend(needed.nginx);
+        revisions.extend(needed.revisions);
+    }
+    let stacks: Vec<_> = stacks
+        .into_iter()
+        .map(|(tool, tree)| (tool.clone(), tree))
+        .collect();
+    let nginx: Vec<_> = nginx.into_iter().collect();
+    let revisions: Vec<_> = revisions
+        .into_iter()
+        .map(|(tool, text)| (tool.clone(), text.to_owned()))
+        .collect();
+    catalogues.need(objects, &stacks, &nginx)?;
+    catalogues.resolve(objects, &revisions)?;
+    Ok(())
+}
+
+/// The newest earlier version of a customer's documents that is good together with today's decisions, settings and catalogue.
+pub(super) fn last_good(
+    objects: &Objects,
+    catalogues: &mut Catalogues,
+    head: &Arc<HeadDocuments>,
+    id: &CustomerId,
+    trees: Trees,
+    revision: Revision,
+) -> Result<Option<(Oid, Arc<CustomerDesired>)>, GitError> {
+    let path = format!("fleet/customers/{id}");
+    for version in objects.first_parent_versions(revision.commit, &path, MAX_HISTORY) {
+        let version = version?;
+        let Some(entry) = version
+            .entry
+            .filter(|entry| entry.kind == EntryKind::Tree && entry.oid != trees.documents)
+        else {
+            continue;
+        };
+        let read = read(
+            objects,
+            id,
+            Trees {
+                documents: entry.oid,
+                ..trees
+            },
+        )?;
+        let Some(documents) = &read.documents else {
+            continue;
+        };
+        gather(objects, catalogues, std::iter::once(documents.as_ref()))?;
+        let catalogue = catalogues.catalogue();
+        // Findings of an old version are not shown, so their lines need not be found.
+        let context = Context {
+            head,
+            catalogue: &catalogue,
+            text_of: &|_| None,
+        };
+        if let (Some(desired), _) = link::customer(context, documents) {
+            return Ok(Some((version.commit, Arc::new(desired))));
+        }
+    }
+    Ok(None)
+}
+
+/// The text of a file of the commit with the root tree `root`.
+pub(super) fn text_of(objects: &Objects, root: Oid, path: &str) -> Option<Arc<str>> {
+    let entry = objects.lookup(root, path).ok()??;
+    let content = objects.blob(entry.oid, MAX_FILE).ok()?;
+    String::from_utf8(content).ok().map(Into::into)
+}
