@@ -172,26 +172,20 @@ fn nothing_is_left_unfinished() {
 }
 
 /// Where a secret's value may be looked at: the moment of encryption, of signing, of writing to memory-only files, of a request.
-const EDGES: [&str; 19] = [
+const EDGES: [&str; 13] = [
     "schema/src/secret.rs",
-    "schema/sops/",
-    "schema/wire/src/",
-    "reconciler/planner/src/render/",
-    "reconciler/planner/src/render.rs",
-    "reconciler/planner/tests/",
+    "schema/sops/src/",
+    "schema/wire/src/slice.rs",
     "reconciler/src/keys.rs",
     "reconciler/src/publish.rs",
     "reconciler/src/cli/init.rs",
     "agent/src/keys.rs",
-    "agent/src/enrol.rs",
+    "agent/src/accept.rs",
     "agent/src/secrets.rs",
     "agent/src/desired.rs",
-    "agent/src/execute.rs",
-    "agent/src/accept.rs",
+    "agent/src/agent/open.rs",
     "agent/src/containers/",
-    "agent/src/link/",
-    "agent/src/certificates.rs",
-    "agent/src/agent.rs",
+    "agent/src/web_server/nginx.rs",
 ];
 
 #[test]
@@ -209,6 +203,11 @@ fn secrets_are_exposed_at_the_edge_alone() {
                 .unwrap()
                 .to_string_lossy()
                 .into_owned();
+            if name.contains("/tests/") || name.ends_with("tests.rs") {
+                continue;
+            }
+            // What stands below the tests of a file is theirs.
+            let text = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
             let exposes = text.contains(".expose()") || text.contains("expose_secret()");
             assert!(
                 !exposes || EDGES.iter().any(|edge| name.starts_with(edge)),

@@ -164,6 +164,8 @@ pub fn content(agent: &FakeAgent, decisions: &Decisions) -> BTreeMap<String, Str
                 .map(|line| line.split(':').next().unwrap_or_default().to_owned() + "\n")
                 .collect();
         }
+        // The first port of the server's range is one of its ports as well.
+        text = text.replace("\n  sites: 20000\n", "\n  sites: <first>\n");
         for (value, name) in &names {
             text = text.replace(value, name);
         }
