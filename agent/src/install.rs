@@ -70,7 +70,6 @@ fn agent_unit(program: &Path, path: &Path) -> String {
     format!(
         "[Unit]
 Description=Tenantry agent: keeps this server as its slice says
-Documentation=man:tenantry-agent(8)
 After=network-online.target docker.service {SECRETS_UNIT}
 Wants=network-online.target
 StartLimitIntervalSec=0
