@@ -137,8 +137,7 @@ pub(super) fn run(options: &Options) -> Result<Vec<Figure>, BenchError> {
             "greatest memory with reports of all servers",
             Unit::Megabytes,
             vec![warm.peak_mb],
-        )
-        .aim(Aim::AtMost(500.0)),
+        ),
         Figure::new(
             "first pass of the hub (all it shows included)",
             Unit::Milliseconds,
