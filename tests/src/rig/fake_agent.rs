@@ -7,7 +7,7 @@ use age::secrecy::ExposeSecret as _;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tenantry_schema::id::{FleetId, InstanceName, ServerKey};
 use tenantry_schema::name::RelativePath;
@@ -32,6 +32,8 @@ pub struct FakeAgent {
     ledger: String,
     sequence: AtomicU64,
     accepted: Mutex<Option<Received>>,
+    /// Set while the hub has not heard of what was accepted last.
+    owes: AtomicBool,
 }
 
 /// A slice as it was received, opened.
@@ -106,6 +108,7 @@ impl FakeAgent {
             client: client.map_err(|error| trouble("http client", error))?,
             sequence: AtomicU64::new(0),
             accepted: Mutex::new(None),
+            owes: AtomicBool::new(false),
         })
     }
 
@@ -183,6 +186,7 @@ impl FakeAgent {
         let verdict = judge(before.as_ref(), &received.manifest, true);
         if !matches!(verdict, Verdict::Refuse(_)) {
             *accepted = Some(received.clone());
+            self.owes.store(true, Ordering::SeqCst);
         }
         Ok(Answered::Slice(Box::new(received), verdict))
     }
@@ -304,16 +308,23 @@ impl FakeAgent {
 
     /// Asks, takes what comes, and reports that it runs, until nothing new comes within `wait` seconds.
     pub async fn serve(&self, url: &str, fleet: &Fleet, wait: u64) -> Result<(), LabError> {
-        while let Answered::Slice(_, verdict) = self.next(url, fleet, wait).await? {
-            if let Verdict::Refuse(kind) = verdict {
-                return Err(trouble(
-                    "slice",
-                    format!("refused by the ledger of {}: {kind:?}", self.server),
-                ));
+        loop {
+            // A report that did not arrive is owed, as a real agent's outbox owes it.
+            if self.owes.load(Ordering::SeqCst) {
+                self.deliver(url, fleet, vec![self.all_is_well()]).await?;
+                self.owes.store(false, Ordering::SeqCst);
             }
-            self.deliver(url, fleet, vec![self.all_is_well()]).await?;
+            match self.next(url, fleet, wait).await? {
+                Answered::Slice(_, Verdict::Refuse(kind)) => {
+                    return Err(trouble(
+                        "slice",
+                        format!("refused by the ledger of {}: {kind:?}", self.server),
+                    ));
+                }
+                Answered::Slice(..) => {}
+                Answered::Unchanged | Answered::Refused(_) => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     async fn ask(
