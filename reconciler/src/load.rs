@@ -177,6 +177,7 @@ impl Loader {
             customers: outcome.customers,
             domains,
             broken: outcome.broken,
+            held: outcome.held,
         };
         tracing::debug!(%commit, customers = desired.customers.len(), took_ms = begun.elapsed().as_millis() as u64, "loaded");
         Ok(Loaded {

@@ -66,6 +66,7 @@ fn main() {
         customers,
         domains,
         broken: BTreeSet::new(),
+        held: BTreeSet::new(),
     };
 
     let mut inventory = Inventory::default();

@@ -25,6 +25,9 @@ pub struct Desired {
     pub domains: Arc<DomainIndex>,
     /// Customers that have never been good: they are shown, and nothing is done.
     pub broken: BTreeSet<CustomerId>,
+    /// Customers whose decisions of this commit cannot be read: they stay as they were, and nothing is decided for them, because it may have
+    /// been decided already.
+    pub held: BTreeSet<CustomerId>,
 }
 
 /// One customer as it should be.

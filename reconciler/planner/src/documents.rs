@@ -1,7 +1,7 @@
 //! Files to typed documents, one customer at a time, with every mistake located. References between documents are checked in [`crate::link`].
 
 use crate::codes;
-use crate::input::{CustomerFiles, HeadFiles, SourceFile, diagnose};
+use crate::input::{CustomerFiles, Finder, HeadFiles, SourceFile, diagnose};
 use crate::object::ObjectId;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -97,6 +97,9 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
             .note("`tenantry init DIR` makes a fleet"),
         );
     }
+    if let (Some(hub), Some(activation)) = (&hub, &activation) {
+        found.extend(check_activated(files, hub, activation, hub_key.is_some()));
+    }
     let documents = match (hub, found.iter().any(Diagnostic::is_error)) {
         (Some(hub), false) => Some(HeadDocuments {
             hub,
@@ -108,6 +111,45 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
         _ => None,
     };
     (documents, found)
+}
+
+/// What an activated fleet must have: the id it was activated with, and the key that signs slices.
+fn check_activated(
+    files: &HeadFiles,
+    hub: &Hub,
+    activation: &Activation,
+    has_key: bool,
+) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    if hub.fleet_id != activation.fleet_id {
+        let text_of = |path: &str| {
+            let file = files.files.iter().find(|file| file.path == path)?;
+            file.text.clone().ok()
+        };
+        let place = Finder::new(&text_of, "fleet/hub.yaml").place(&["fleet_id"], false);
+        let message = format!("the id of the fleet was `{}`", activation.fleet_id);
+        found.push(
+            Diagnostic::error(codes::FLEET_ID_CHANGED, place, message)
+                .label("an id never changes")
+                .note("every container, DNS record and backup of this fleet is marked with its id, and agents refuse slices of another one: put it back"),
+        );
+    }
+    let named = files
+        .files
+        .iter()
+        .any(|file| file.path == "fleet/hub-key.yaml");
+    if !has_key && !named {
+        let place = Place::file("fleet/hub-key.yaml");
+        found.push(
+            Diagnostic::error(
+                codes::MISSING_FILE,
+                place,
+                "the fleet has no `fleet/hub-key.yaml`",
+            )
+            .note("it holds the key that signs slices: take it back from Git's history"),
+        );
+    }
+    found
 }
 
 /// Reads the documents of one customer. None where any of them has errors: the customer then stays at its last good version.
@@ -208,20 +250,36 @@ fn text<'f>(file: &'f SourceFile, found: &mut Vec<Diagnostic>) -> Option<&'f str
 
 fn read_secrets(file: &SourceFile, found: &mut Vec<Diagnostic>) -> Option<SecretsFile> {
     let text = text(file, found)?;
-    match tenantry_sops::top_level_keys(text) {
+    match tenantry_sops::sealed_keys(text) {
         Ok(names) => Some(SecretsFile {
             blob: file.id,
             names: names.into_iter().map(Cow::into_owned).collect(),
         }),
         Err(why) => {
-            found.push(
-                Diagnostic::error(codes::NOT_ENCRYPTED, Place::file(&file.path), format!("not a SOPS-encrypted file: {why}"))
-                    .note(format!("encrypt it before it is committed: `sops -e -i {}`", file.path))
-                    .note("if it was committed in clear text, its secrets are known to everyone who can read the repository: replace them"),
-            );
+            found.push(not_sealed(file, text, &why));
             None
         }
     }
+}
+
+fn not_sealed(file: &SourceFile, text: &str, why: &tenantry_sops::Error) -> Diagnostic {
+    let (place, message) = match why {
+        tenantry_sops::Error::ClearText { path } => {
+            let key = path.split(['.', '[']).next().unwrap_or_default();
+            let finder = Finder::new(&|_| Some(text.into()), &file.path);
+            (
+                finder.place(&[key], true),
+                format!("`{path}` is in clear text"),
+            )
+        }
+        why => (
+            Place::file(&file.path),
+            format!("not a SOPS-encrypted file: {why}"),
+        ),
+    };
+    Diagnostic::error(codes::NOT_ENCRYPTED, place, message)
+        .note(format!("encrypt it before it is committed: `sops -e -i {}`", file.path))
+        .note("if it was committed in clear text, its secrets are known to everyone who can read the repository: replace them")
 }
 
 /// The code of a reader's problem.

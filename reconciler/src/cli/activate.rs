@@ -3,12 +3,14 @@
 use super::Outcome;
 use super::output::say;
 use crate::config::{FleetArgs, person};
-use crate::git::{Author, Change, Fleet, Location, Outcome as Committed};
+use crate::git::{Author, Change, Fleet, Location, Oid, Outcome as Committed};
 use crate::keys::HubIdentity;
+use crate::load::{Loader, Revision};
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use tenantry_schema::document::Activation;
+use tenantry_schema::id::FleetId;
 use tenantry_schema::name::RelativePath;
 
 /// Arguments of `activate`.
@@ -32,28 +34,30 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         &args.fleet.branch,
         scratch.path(),
     )?;
-    let document = Activation {
-        hub: identity.recipient().clone(),
-        release: args.release.clone(),
-    };
-    let body = serde_yaml::to_string(&document).context("cannot write the document")?;
-    let content = format!(
-        "# Written by `tenantry activate`: the hub that may act on this fleet, and its release.\n{body}"
-    );
     let path = RelativePath::try_from("fleet/activation.yaml")?;
     let (name, email) = person();
     let message = format!(
         "activate: hub {} at release {}\n",
-        document.hub, document.release
+        identity.recipient(),
+        args.release
     );
     for _ in 0..5 {
         fleet.fetch()?;
         let base = fleet
             .head()?
             .with_context(|| format!("the fleet has no branch `{}`", args.fleet.branch))?;
+        let document = Activation {
+            fleet_id: fleet_id(&fleet, base)?,
+            hub: identity.recipient().clone(),
+            release: args.release.clone(),
+        };
+        let body = serde_yaml::to_string(&document).context("cannot write the document")?;
+        let content = format!(
+            "# Written by `tenantry activate`: the hub that may act on this fleet, and its release.\n{body}"
+        );
         let change = Change {
             path: path.clone(),
-            content: Some(content.clone().into_bytes()),
+            content: Some(content.into_bytes()),
         };
         match fleet.commit(
             base,
@@ -79,4 +83,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
     }
     bail!("the branch kept moving; try again")
+}
+
+/// The id of the fleet: the one it was activated with before, else that of `hub.yaml`.
+fn fleet_id(fleet: &Fleet, base: Oid) -> anyhow::Result<FleetId> {
+    let objects = fleet.objects();
+    let loaded = Loader::new(objects.clone()).load(Revision {
+        tree: objects.root_tree(base)?,
+        commit: base,
+        generation: 0,
+    })?;
+    let desired = loaded
+        .desired
+        .context("fleet/hub.yaml has errors; `tenantry check` lists them")?;
+    Ok(desired.head.hub.fleet_id.clone())
 }

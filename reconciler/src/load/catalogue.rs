@@ -14,7 +14,7 @@ use tenantry_schema::diagnostic::Place;
 use tenantry_schema::id::ToolName;
 
 /// Compiled stacks and templates, kept from commit to commit.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Catalogues {
     catalogue: Arc<Catalogue>,
     /// Trees of `stacks` and `nginx` that the branch part was made from.

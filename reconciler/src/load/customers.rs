@@ -1,14 +1,16 @@
 //! Customers: read where their trees changed, resolved where anything they refer to changed, kept at the last good version where there are errors.
 
+mod fallback;
 mod folders;
 mod read;
 
 use super::Revision;
 use super::catalogue::Catalogues;
 use crate::git::{GitError, Objects, Oid};
+use fallback::Fallback;
 use folders::{Folders, Trees};
 use rayon::prelude::*;
-use read::{Read, claims, gather, last_good, read, text_of};
+use read::{Read, claims, gather, read, text_of};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tenantry_planner::catalogue::Catalogue;
@@ -24,6 +26,7 @@ use tenantry_schema::name::DomainName;
 pub(super) struct Outcome {
     pub(super) customers: BTreeMap<CustomerId, Arc<CustomerDesired>>,
     pub(super) broken: BTreeSet<CustomerId>,
+    pub(super) held: BTreeSet<CustomerId>,
     pub(super) frozen: Vec<FrozenScope>,
     pub(super) diagnostics: Vec<Diagnostic>,
     /// Domains that broken customers hold: they stay theirs.
@@ -67,6 +70,8 @@ struct Linked {
     found: Vec<Diagnostic>,
     /// Set where `desired` is of an earlier version.
     frozen: Option<FrozenScope>,
+    /// Whether its decisions are, too.
+    held: bool,
 }
 
 /// The settings, by identity (held, so that the address stays theirs), and the catalogue.
@@ -76,6 +81,24 @@ struct ContextKey(Arc<HeadDocuments>, Arc<Vec<(String, bool)>>);
 impl PartialEq for ContextKey {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) && (Arc::ptr_eq(&self.1, &other.1) || self.1 == other.1)
+    }
+}
+
+impl Known {
+    /// Puts the last good version in the place of what cannot be used.
+    fn fall_back(&mut self, id: &CustomerId, fallback: &mut Fallback<'_>) -> Result<(), GitError> {
+        let Some((_, linked)) = &mut self.linked else {
+            return Ok(());
+        };
+        let good = fallback.find(id, self.trees, &self.read)?;
+        linked.frozen = Some(FrozenScope {
+            customer: Some(id.clone()),
+            stays_at: good.as_ref().map(|good| good.commit.to_string()),
+            errors: linked.found.iter().filter(|found| found.is_error()).count(),
+        });
+        linked.held = good.as_ref().is_some_and(|good| good.held);
+        linked.desired = good.map(|good| good.desired);
+        Ok(())
     }
 }
 
@@ -218,23 +241,18 @@ impl Customers {
                 (id.clone(), broken)
             })
             .collect();
-        // Few customers are broken at a time, so looking for their last good version need not be fast.
-        for (id, _) in linked.iter().filter(|(_, broken)| *broken) {
-            let Some(known) = self.known.get_mut(id) else {
-                continue;
-            };
-            let Some((_, linked)) = &mut known.linked else {
-                continue;
-            };
-            let errors = linked.found.iter().filter(|found| found.is_error()).count();
-            let good = last_good(objects, catalogues, head, id, known.trees, revision)?;
-            let stays_at = good.as_ref().map(|(commit, _)| commit.to_string());
-            linked.desired = good.map(|(_, desired)| desired);
-            linked.frozen = Some(FrozenScope {
-                customer: Some(id.clone()),
-                stays_at,
-                errors,
-            });
+        let broken: Vec<&CustomerId> = linked
+            .iter()
+            .filter(|(_, broken)| *broken)
+            .map(|(id, _)| id)
+            .collect();
+        if !broken.is_empty() {
+            let mut fallback = Fallback::new(objects, catalogues, head, revision)?;
+            for id in broken {
+                if let Some(known) = self.known.get_mut(id) {
+                    known.fall_back(id, &mut fallback)?;
+                }
+            }
         }
         Ok(linked.into_iter().map(|(id, _)| id).collect())
     }
@@ -268,6 +286,7 @@ impl Customers {
         let mut outcome = Outcome {
             customers: self.good.clone(),
             broken: BTreeSet::new(),
+            held: BTreeSet::new(),
             frozen: Vec::new(),
             diagnostics,
             kept: Vec::new(),
@@ -285,6 +304,9 @@ impl Customers {
                 outcome
                     .kept
                     .extend(claims(objects, id, known.trees.decisions)?);
+            }
+            if linked.held {
+                outcome.held.insert(id.clone());
             }
             outcome.frozen.extend(linked.frozen.clone());
             outcome.diagnostics.extend(linked.found.iter().cloned());
@@ -316,6 +338,7 @@ fn link_one(context: Context<'_>, read: &Read) -> Linked {
             desired: None,
             found: read.found.clone(),
             frozen: None,
+            held: false,
         };
     };
     let (desired, mut found) = link::customer(context, documents);
@@ -324,5 +347,6 @@ fn link_one(context: Context<'_>, read: &Read) -> Linked {
         desired: desired.map(Arc::new),
         found,
         frozen: None,
+        held: false,
     }
 }

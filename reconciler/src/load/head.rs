@@ -62,7 +62,7 @@ impl Heads {
 }
 
 /// Ids of the files directly in `fleet/`: what decides whether they have to be read again.
-fn blobs(objects: &Objects, fleet: Oid) -> Result<Vec<Oid>, GitError> {
+pub(super) fn blobs(objects: &Objects, fleet: Oid) -> Result<Vec<Oid>, GitError> {
     let entries = objects.tree(fleet)?;
     Ok(entries
         .iter()
@@ -71,7 +71,7 @@ fn blobs(objects: &Objects, fleet: Oid) -> Result<Vec<Oid>, GitError> {
         .collect())
 }
 
-fn compile(
+pub(super) fn compile(
     objects: &Objects,
     fleet: Oid,
 ) -> Result<(Option<HeadDocuments>, Vec<Diagnostic>), GitError> {

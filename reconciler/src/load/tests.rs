@@ -22,11 +22,15 @@ enum Edit {
         mistake: bool,
     },
     /// The decision that a domain is the order's.
-    Claim { customer: usize, domain: u8 },
+    Claim {
+        customer: usize,
+        domain: u8,
+        mistake: bool,
+    },
     /// Everything that people wrote about a customer goes.
     Remove { customer: usize },
     /// What the fleet as a whole is set to.
-    Settings { memory: u8, mistake: bool },
+    Settings { memory: u8, fault: Fault },
     /// The catalogue.
     Stack { title: u8 },
     /// Something among the customers that is none, or its end.
@@ -35,15 +39,27 @@ enum Edit {
     Readme { text: u8 },
 }
 
+/// What is wrong with the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Nothing,
+    /// An unknown key: the whole fleet stays as it was.
+    Mistake,
+    /// The plan that all orders have is not there.
+    NoPlan,
+}
+
 fn edit() -> impl Strategy<Value = Edit> {
     let customer = 0..CUSTOMERS.len();
     let mistake = prop::sample::select(vec![false, false, true]);
+    let fault = prop::sample::select(vec![Fault::Nothing, Fault::Mistake, Fault::NoPlan]);
     prop_oneof![
         6 => (customer.clone(), 0..5u8, mistake.clone())
             .prop_map(|(customer, domain, mistake)| Edit::Order { customer, domain, mistake }),
-        4 => (customer.clone(), 0..5u8).prop_map(|(customer, domain)| Edit::Claim { customer, domain }),
+        4 => (customer.clone(), 0..5u8, mistake.clone())
+            .prop_map(|(customer, domain, mistake)| Edit::Claim { customer, domain, mistake }),
         2 => customer.prop_map(|customer| Edit::Remove { customer }),
-        1 => (1..4u8, mistake).prop_map(|(memory, mistake)| Edit::Settings { memory, mistake }),
+        2 => (1..4u8, fault).prop_map(|(memory, fault)| Edit::Settings { memory, fault }),
         1 => (0..3u8).prop_map(|title| Edit::Stack { title }),
         1 => any::<bool>().prop_map(|there| Edit::Stranger { there }),
         1 => any::<u8>().prop_map(|text| Edit::Readme { text }),
@@ -71,19 +87,24 @@ impl Edit {
                     put(&format!("{folder}/orders/website.yaml"), &order),
                 ]
             }
-            Self::Claim { customer, domain } => {
+            Self::Claim {
+                customer,
+                domain,
+                mistake,
+            } => {
+                let key = if *mistake { "domian" } else { "domain" };
                 let path = format!(
                     "fleet/decisions/{}/website/domain.yaml",
                     CUSTOMERS[*customer]
                 );
-                vec![put(&path, &format!("domain: d{domain}.example\n"))]
+                vec![put(&path, &format!("{key}: d{domain}.example\n"))]
             }
             Self::Remove { customer } => ["customer.yaml", "orders/website.yaml"]
                 .into_iter()
                 .map(|file| gone(format!("fleet/customers/{}/{file}", CUSTOMERS[*customer])))
                 .collect(),
-            Self::Settings { memory, mistake } => {
-                vec![put("fleet/hub.yaml", &settings(keys, *memory, *mistake))]
+            Self::Settings { memory, fault } => {
+                vec![put("fleet/hub.yaml", &settings(keys, *memory, *fault))]
             }
             Self::Stack { title } => stack(*title),
             Self::Stranger { there: true } => vec![put("fleet/customers/Notes.txt", "hello")],
@@ -93,10 +114,14 @@ impl Edit {
     }
 }
 
-fn settings(keys: &str, memory: u8, mistake: bool) -> String {
-    let plans = if mistake { "palns" } else { "plans" };
+fn settings(keys: &str, memory: u8, fault: Fault) -> String {
+    let (plans, pro) = match fault {
+        Fault::Nothing => ("plans", "pro"),
+        Fault::Mistake => ("palns", "pro"),
+        Fault::NoPlan => ("plans", "professional"),
+    };
     format!(
-        "fleet_id: test\nurl: http://127.0.0.1:1\nkeys:\n  hub: {keys}\n  recovery: {keys}\n{plans}:\n  pro: {{ memory: {memory}G }}\n"
+        "fleet_id: test\nurl: http://127.0.0.1:1\nkeys:\n  hub: {keys}\n  recovery: {keys}\n{plans}:\n  {pro}: {{ memory: {memory}G }}\n"
     )
 }
 
@@ -194,7 +219,7 @@ proptest! {
         let world = World::new(Layout::Bare);
         let (fleet, keys) = (world.fleet("data"), keys());
         let mut first = stack(0);
-        first.push(put("fleet/hub.yaml", &settings(&keys, 1, false)));
+        first.push(put("fleet/hub.yaml", &settings(&keys, 1, Fault::Nothing)));
         let mut at = commit(&fleet, &first);
         let mut loader = Loader::new(fleet.objects().clone());
         let mut before = load(&mut loader, &fleet, at);
@@ -217,7 +242,7 @@ fn one_edit_names_one_customer() {
     let world = World::new(Layout::Bare);
     let (fleet, keys) = (world.fleet("data"), keys());
     let mut first = stack(0);
-    first.push(put("fleet/hub.yaml", &settings(&keys, 1, false)));
+    first.push(put("fleet/hub.yaml", &settings(&keys, 1, Fault::Nothing)));
     let order = |customer, domain, mistake| {
         Edit::Order {
             customer,
@@ -248,4 +273,121 @@ fn one_edit_names_one_customer() {
     let loaded = load(&mut loader, &fleet, at);
     assert_eq!(loaded.changed, Some(vec!["globex".try_into().unwrap()]));
     assert_eq!(loaded.frozen.len(), 1);
+}
+
+/// Two customers with one order and one server each, and one who has nothing yet.
+fn settled(fleet: &Fleet, keys: &str) -> Oid {
+    let mut first = stack(0);
+    first.push(put("fleet/hub.yaml", &settings(keys, 1, Fault::Nothing)));
+    for customer in [0, 2] {
+        let order = Edit::Order {
+            customer,
+            domain: u8::try_from(customer).unwrap(),
+            mistake: false,
+        };
+        let claim = Edit::Claim {
+            customer,
+            domain: u8::try_from(customer).unwrap(),
+            mistake: false,
+        };
+        first.extend(order.changes(keys));
+        first.extend(claim.changes(keys));
+        first.push(put(
+            &format!("fleet/customers/{}/servers/one.yaml", CUSTOMERS[customer]),
+            "provider: static\naddress: 192.0.2.1\n",
+        ));
+    }
+    first.push(put(
+        "fleet/customers/initech/customer.yaml",
+        "language: en\n",
+    ));
+    commit(fleet, &first)
+}
+
+fn frozen(loaded: &Loaded) -> Vec<(String, Option<String>)> {
+    let scopes = loaded.frozen.iter();
+    scopes
+        .map(|scope| {
+            let customer = scope.customer.as_ref().map(ToString::to_string);
+            (customer.unwrap_or_default(), scope.stays_at.clone())
+        })
+        .collect()
+}
+
+#[test]
+fn a_plan_that_goes_missing_leaves_its_customers_as_they_were() {
+    let world = World::new(Layout::Bare);
+    let (fleet, keys) = (world.fleet("data"), keys());
+    let good = settled(&fleet, &keys);
+    let mut loader = Loader::new(fleet.objects().clone());
+    let before = load(&mut loader, &fleet, good);
+    let gone = [put("fleet/hub.yaml", &settings(&keys, 2, Fault::NoPlan))];
+    let at = commit(&fleet, &gone);
+    for loader in [&mut loader, &mut Loader::new(fleet.objects().clone())] {
+        let after = load(loader, &fleet, at);
+        let stays = Some(good.to_string());
+        assert_eq!(
+            frozen(&after),
+            [
+                ("acme".to_owned(), stays.clone()),
+                ("globex".to_owned(), stays)
+            ]
+        );
+        let (old, new) = (
+            before.desired.as_ref().unwrap(),
+            after.desired.as_ref().unwrap(),
+        );
+        assert_eq!(customers(old), customers(new));
+        assert!(new.broken.is_empty() && new.held.is_empty());
+        let said = &after.diagnostics[0];
+        assert_eq!(said.message, "unknown plan `pro`");
+        let last = said.notes.last().unwrap();
+        assert!(last.starts_with("customer acme stays at commit"), "{last}");
+    }
+    // What they write meanwhile is taken up as soon as the plan is back.
+    commit(
+        &fleet,
+        &Edit::Order {
+            customer: 0,
+            domain: 4,
+            mistake: false,
+        }
+        .changes(&keys),
+    );
+    let at = commit(
+        &fleet,
+        &[put("fleet/hub.yaml", &settings(&keys, 3, Fault::Nothing))],
+    );
+    let mended = load(&mut loader, &fleet, at);
+    assert_eq!(frozen(&mended), []);
+    let order = &mended.desired.as_ref().unwrap().customers["acme"].orders["website"];
+    assert_eq!(order.document.domain.as_str(), "d4.example");
+}
+
+#[test]
+fn a_decision_that_cannot_be_read_holds_one_customer() {
+    let world = World::new(Layout::Bare);
+    let (fleet, keys) = (world.fleet("data"), keys());
+    let good = settled(&fleet, &keys);
+    let mut loader = Loader::new(fleet.objects().clone());
+    let before = load(&mut loader, &fleet, good);
+    let mistake = Edit::Claim {
+        customer: 0,
+        domain: 0,
+        mistake: true,
+    };
+    let at = commit(&fleet, &mistake.changes(&keys));
+    for loader in [&mut loader, &mut Loader::new(fleet.objects().clone())] {
+        let after = load(loader, &fleet, at);
+        assert_eq!(
+            frozen(&after),
+            [("acme".to_owned(), Some(good.to_string()))]
+        );
+        let (old, new) = (
+            before.desired.as_ref().unwrap(),
+            after.desired.as_ref().unwrap(),
+        );
+        assert_eq!(customers(old), customers(new));
+        assert!(new.held.iter().map(ToString::to_string).eq(["acme"]));
+    }
 }

@@ -225,6 +225,7 @@ async fn one_agent_cannot_have_everything() {
         parallel: 2,
         pace: Duration::from_millis(1),
         burst: 1_000,
+        bodies: 2,
     };
     let hub = Hub::start_with(fixture::small(now()), true, limits).await;
     let (a, b, c) = tokio::join!(

@@ -157,3 +157,50 @@ async fn a_large_body_is_refused_before_it_is_read() {
         .unwrap();
     assert!(String::from_utf8_lossy(&answer[..length]).starts_with("HTTP/1.1 413 "));
 }
+
+/// The head of a request that announces a body and does not send it.
+async fn announce(hub: &Hub, damage: bool) -> tokio::net::TcpStream {
+    let request = hub.agent.request(
+        "POST",
+        "/agent/v1/reports",
+        Some(b"x"),
+        &Agent::nonce(),
+        now().as_second(),
+    );
+    let signed = request.build().unwrap();
+    let mut head = String::from("POST /agent/v1/reports HTTP/1.1\r\nhost: hub\r\n");
+    for (name, value) in signed.headers() {
+        let mut value = value.to_str().unwrap().to_owned();
+        if damage && name == "tenantry-nonce" {
+            value = Agent::nonce().to_string();
+        }
+        head.extend([name.as_str(), ": ", &value, "\r\n"]);
+    }
+    let mut stream = tokio::net::TcpStream::connect(hub.base.trim_start_matches("http://"))
+        .await
+        .unwrap();
+    let head = format!("{head}content-length: 1\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn answer_to(mut stream: tokio::net::TcpStream) -> String {
+    let mut answer = vec![0; 512];
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut answer));
+    let length = read.await.expect("an answer").unwrap();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+/// Whoever knows a key's fingerprint, which is public, cannot make the hub wait for a body; one agent holds back little room.
+#[tokio::test]
+async fn slow_bodies_of_strangers_and_of_one_agent_do_not_hold_up_the_others() {
+    let hub = hub().await;
+    for _ in 0..80 {
+        let stranger = announce(&hub, true).await;
+        assert!(answer_to(stranger).await.starts_with("HTTP/1.1 401 "));
+    }
+    let _slow = [announce(&hub, false).await, announce(&hub, false).await];
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let third = answer_to(announce(&hub, false).await).await;
+    assert!(third.starts_with("HTTP/1.1 429 "), "{third}");
+}

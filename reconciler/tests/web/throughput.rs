@@ -67,6 +67,7 @@ fn unchanged_answers_a_second() {
         parallel: 10_000,
         pace: Duration::from_nanos(1),
         burst: 1_000_000,
+        bodies: 2,
     };
     let hub = runtime.block_on(Hub::start_with(fixture::empty(now()), true, limits));
     hub.slices.publish(&server("acme-1"), 7, "c7");

@@ -109,6 +109,12 @@ pub enum Error {
     /// A file would be readable by nobody.
     #[error("no recipients")]
     NoRecipients,
+    /// A leaf that the file's own rule says is encrypted, and is not.
+    #[error("value `{path}` is in clear text")]
+    ClearText {
+        /// Where.
+        path: String,
+    },
     /// Not an RFC 3339 time.
     #[error("`{text}` is not an RFC 3339 time")]
     BadTime {

@@ -121,6 +121,24 @@ impl SopsFile {
         leaves
     }
 
+    /// The first leaf that the rule says is encrypted and that is not, although `sops` would have encrypted it.
+    pub(crate) fn first_exposed(&self) -> Option<Path> {
+        let exposed = |leaf: &Leaf| {
+            let empty = || match self.node(&leaf.path).map(|node| &node.data) {
+                Some(Data::Scalar(scalar)) => scalar.text.is_empty(),
+                _ => true,
+            };
+            !leaf.encrypted
+                && leaf.kind != Kind::Null
+                && self.selector.encrypts(&leaf.path)
+                && !empty()
+        };
+        self.leaves()
+            .into_iter()
+            .find(exposed)
+            .map(|leaf| leaf.path)
+    }
+
     /// The value of a clear leaf; `None` if it is encrypted, not a scalar, or not there.
     pub fn clear_value(&self, path: &Path) -> Option<Value> {
         match &self.node(path)?.data {

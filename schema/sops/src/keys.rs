@@ -21,38 +21,82 @@ pub fn is_sops(text: &str) -> bool {
 /// The top-level keys in order, without `sops`. Takes microseconds, because it only looks at line starts; anything but
 /// the plain block layout goes through the full parser, with its errors.
 pub fn top_level_keys(text: &str) -> Result<Vec<Cow<'_, str>>, Error> {
-    if let Some((keys, true)) = scan(text) {
-        return Ok(keys);
+    if let Some(scan) = scan(text).filter(|scan| scan.metadata) {
+        return Ok(scan.keys);
     }
-    let file = SopsFile::parse(text)?;
-    Ok(file
-        .top_level_keys()
-        .map(|key| Cow::Owned(key.to_owned()))
-        .collect())
+    Ok(owned_keys(&SopsFile::parse(text)?))
 }
 
-/// The keys and whether `sops` was among them; `None` where the layout is not plain enough to be sure.
-fn scan(text: &str) -> Option<(Vec<Cow<'_, str>>, bool)> {
+/// Like [`top_level_keys`], for a file that is fit to be committed: somebody can open it, and whatever its rule says is encrypted is.
+/// What `sops` leaves as it is (empty texts, null) may be clear.
+///
+/// # Errors
+/// Those of [`SopsFile::parse`], [`Error::NoRecipients`], and [`Error::ClearText`] for the first leaf that everybody can read.
+pub fn sealed_keys(text: &str) -> Result<Vec<Cow<'_, str>>, Error> {
+    if let Some(scan) = scan(text).filter(|scan| scan.metadata && scan.sealed) {
+        return Ok(scan.keys);
+    }
+    let file = SopsFile::parse(text)?;
+    if file.recipients().next().is_none() {
+        return Err(Error::NoRecipients);
+    }
+    match file.first_exposed() {
+        Some(path) => Err(Error::ClearText {
+            path: path.to_string(),
+        }),
+        None => Ok(owned_keys(&file)),
+    }
+}
+
+fn owned_keys(file: &SopsFile) -> Vec<Cow<'static, str>> {
+    file.top_level_keys()
+        .map(|key| Cow::Owned(key.to_owned()))
+        .collect()
+}
+
+/// What the starts of lines tell.
+struct Scan<'t> {
+    keys: Vec<Cow<'t, str>>,
+    /// Whether `sops` is among the keys.
+    metadata: bool,
+    /// Whether every value is surely encrypted, and for somebody.
+    sealed: bool,
+}
+
+/// `None` where the layout is not plain enough to be sure.
+fn scan(text: &str) -> Option<Scan<'_>> {
     let mut keys: Vec<Cow<'_, str>> = Vec::new();
-    let mut found_metadata = false;
+    let (mut metadata, mut in_metadata, mut all_sealed, mut recipient) =
+        (false, false, true, false);
     for line in text.lines() {
         match line.as_bytes().first() {
-            None | Some(b' ' | b'#') => continue,
+            None | Some(b'#') => continue,
+            Some(b' ') => {
+                recipient |= in_metadata && line.contains("recipient: age1");
+                all_sealed &= in_metadata;
+                continue;
+            }
             _ => {}
         }
         let end = line.match_indices(':').find_map(|(at, _)| {
             matches!(line.as_bytes().get(at + 1), None | Some(b' ')).then_some(at)
         })?;
         let key = simple_key(&line[..end])?;
-        if key == "sops" {
-            found_metadata = true;
+        in_metadata = key == "sops";
+        if in_metadata {
+            metadata = true;
         } else if keys.contains(&Cow::Borrowed(key)) {
             return None;
         } else {
+            all_sealed &= line[end + 1..].trim_start().starts_with("ENC[AES256_GCM,");
             keys.push(Cow::Borrowed(key));
         }
     }
-    Some((keys, found_metadata))
+    Some(Scan {
+        keys,
+        metadata,
+        sealed: all_sealed && recipient,
+    })
 }
 
 /// An unquoted key of name-like characters, or one of those in double quotes.

@@ -58,7 +58,7 @@ pub use edit::Change;
 pub use encrypt::{EncryptOptions, encrypt};
 pub use error::Error;
 pub use file::{Decrypted, Leaf, SopsFile};
-pub use keys::{is_sops, top_level_keys};
+pub use keys::{is_sops, sealed_keys, top_level_keys};
 pub use path::{Path, Segment};
 pub use rand::CryptoRng;
 pub use recipients::{Identities, Recipient};

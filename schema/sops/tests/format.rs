@@ -8,7 +8,7 @@ use common::{at, keys, options, rng, rule, sample, set, text, tree};
 use proptest::prelude::*;
 use tenantry_sops::{
     Error, ExposeSecret, Identities, Kind, Map, Path, Rule, SopsFile, Value, encrypt, is_sops,
-    top_level_keys,
+    sealed_keys, top_level_keys,
 };
 
 proptest! {
@@ -22,7 +22,8 @@ proptest! {
         prop_assert!(is_sops(&text));
         let names: Vec<_> = plain.iter().map(|(key, _)| key.to_owned()).collect();
         prop_assert_eq!(file.top_level_keys().collect::<Vec<_>>(), names.clone());
-        prop_assert_eq!(top_level_keys(&text).unwrap(), names);
+        prop_assert_eq!(top_level_keys(&text).unwrap(), names.clone());
+        prop_assert_eq!(sealed_keys(&text).unwrap(), names);
         prop_assert!(file.decrypt(&ours.identities).unwrap().root == plain, "{}", text);
     }
 
@@ -56,6 +57,7 @@ proptest! {
         let _ = SopsFile::parse(&text);
         let _ = is_sops(&text);
         let _ = top_level_keys(&text);
+        let _ = sealed_keys(&text);
         let _ = tenantry_sops::CreationRules::parse(&text);
         let _ = Identities::parse(&text);
     }
@@ -279,4 +281,38 @@ fn names_are_read_in_microseconds() {
     println!("top_level_keys: {each:?} for {} bytes", text.len());
     // Generous, for unoptimised builds on a busy machine.
     assert!(each < std::time::Duration::from_millis(2), "{each:?}");
+}
+
+/// A file with a value in clear text under a key that its rule says is encrypted, wherever that stands.
+#[test]
+fn what_everybody_can_read_is_found() {
+    let ours = keys();
+    let plain = Map::default()
+        .with("token", Value::text("hush"))
+        .with("public_unencrypted", Value::text("open"))
+        .with("empty", Value::text(""));
+    let sealed = encrypt(
+        &plain,
+        &options(&[&ours], Rule::default(), true),
+        &mut rng(1),
+    )
+    .unwrap();
+    assert_eq!(
+        sealed_keys(&sealed).unwrap(),
+        ["token", "public_unencrypted", "empty"]
+    );
+    let exposed = |text: String, path: &str| {
+        let path = path.to_owned();
+        assert_eq!(sealed_keys(&text), Err(Error::ClearText { path }), "{text}");
+        assert!(top_level_keys(&text).is_ok());
+    };
+    exposed(format!("added: hunter2\n{sealed}"), "added");
+    exposed(format!("added: {{ deep: 5 }}\n{sealed}"), "added.deep");
+    exposed(format!("added:\n  - hunter2\n{sealed}"), "added[0]");
+    exposed(format!("added: |\n  hunter2\n{sealed}"), "added");
+    exposed(sealed.replacen("token: ENC[", "token: XNC[", 1), "token");
+
+    let metadata = "sops:\n  lastmodified: '2026-01-01T00:00:00Z'\n  mac: ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]\n  version: 3.11.0\n";
+    let nobody = format!("token: ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]\n{metadata}");
+    assert!(sealed_keys(&nobody).is_err(), "nobody can open it");
 }

@@ -74,6 +74,8 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Activation {
+    /// The fleet that was activated. An id that is changed in `hub.yaml` afterwards is an error: every mark left outside carries it.
+    pub fleet_id: FleetId,
     /// The age recipient of the hub that acts.
     pub hub: AgeRecipient,
     /// The release that acts. A hub of another release only observes.

@@ -17,7 +17,9 @@ mod request;
 
 pub use answer::{Answer, ExpectAnswer, VerifiedAnswer, sign_answer, verify_answer};
 pub use nonce::Nonce;
-pub use request::{Request, VerifiedRequest, key_id, sign_request, verify_request};
+pub use request::{
+    Request, VerifiedRequest, check_body, key_id, sign_request, verify_request, verify_request_head,
+};
 
 /// RFC 9530 digest of the body.
 pub const CONTENT_DIGEST: &str = "content-digest";
@@ -33,6 +35,9 @@ pub const SERVER: &str = "tenantry-server";
 pub const GENERATION: &str = "tenantry-generation";
 /// Digest of the content of that slice; `none` while there is none.
 pub const CONTENT: &str = "tenantry-content";
+
+/// Largest body of `POST /agent/v1/reports` in bytes. The hub answers more with status 413; what stands between may take less.
+pub const LARGEST_REPORTS: usize = 4 << 20;
 
 /// A header to add to a message.
 pub type Header = (&'static str, String);

@@ -108,6 +108,9 @@ pub fn plan_customer(
         let status = draft.finish(&customer, id, order, &slices, &mut plan.decisions);
         plan.orders.push(Arc::new(status));
     }
+    if fleet.held.contains(&desired.id) {
+        plan.decisions.clear();
+    }
     plan.totals = totals(&plan);
     plan.valid_until = customer.valid_until.get();
     plan

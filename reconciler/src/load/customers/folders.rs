@@ -7,14 +7,14 @@ use tenantry_schema::diagnostic::Place;
 use tenantry_schema::id::CustomerId;
 
 /// The two trees of a customer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Trees {
     pub(super) documents: Oid,
     pub(super) decisions: Option<Oid>,
 }
 
 /// The folders `fleet/customers` and `fleet/decisions` of one commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Folders {
     customers: Option<Oid>,
     decisions: Option<Oid>,
@@ -51,6 +51,7 @@ impl Folders {
         let entries = |tree: Option<Oid>| tree.map_or(Ok(Vec::new()), |tree| objects.tree(tree));
         let decisions: HashMap<String, Oid> = entries(self.decisions)?
             .into_iter()
+            .filter(|entry| entry.kind == EntryKind::Tree)
             .map(|entry| (entry.name, entry.oid))
             .collect();
         let mut listing = Listing {
@@ -93,22 +94,28 @@ impl Folders {
             let entries = [difference.old, difference.new].into_iter().flatten();
             ids.extend(entries.filter_map(|entry| CustomerId::try_from(entry.name).ok()));
         }
-        let look = |tree: Option<Oid>, id: &CustomerId| {
-            tree.map_or(Ok(None), |tree| objects.lookup(tree, id.as_str()))
-        };
-        let trees = |id: CustomerId| {
-            let documents = look(self.customers, &id)?.map(|entry| entry.oid);
-            let decisions = look(self.decisions, &id)?.map(|entry| entry.oid);
-            let trees = documents.map(|documents| Trees {
-                documents,
-                decisions,
-            });
-            Ok((id, trees))
-        };
         ids.into_iter()
-            .map(trees)
+            .map(|id| self.of_customer(objects, &id).map(|trees| (id, trees)))
             .collect::<Result<Vec<_>, GitError>>()
             .map(Some)
+    }
+
+    /// The trees of one customer. None where there is no such customer.
+    pub(super) fn of_customer(
+        self,
+        objects: &Objects,
+        id: &CustomerId,
+    ) -> Result<Option<Trees>, GitError> {
+        let look = |tree: Option<Oid>| {
+            let entry = tree.map_or(Ok(None), |tree| objects.lookup(tree, id.as_str()))?;
+            let entry = entry.filter(|entry| entry.kind == EntryKind::Tree);
+            Ok::<_, GitError>(entry.map(|entry| entry.oid))
+        };
+        let (documents, decisions) = (look(self.customers)?, look(self.decisions)?);
+        Ok(documents.map(|documents| Trees {
+            documents,
+            decisions,
+        }))
     }
 }
 

@@ -1,15 +1,14 @@
-//! Files of one customer to documents: of this commit, or of the last one in which they were good.
+//! Files of one customer to documents.
 
 use super::super::catalogue::Catalogues;
-use super::super::{MAX_FILE, MAX_HISTORY, Revision, files};
+use super::super::{MAX_FILE, files};
 use super::folders::Trees;
-use crate::git::{EntryKind, GitError, Objects, Oid};
+use crate::git::{GitError, Objects, Oid};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tenantry_planner::desired::CustomerDesired;
-use tenantry_planner::documents::{self, CustomerDocuments, HeadDocuments};
+use tenantry_planner::documents::{self, CustomerDocuments};
 use tenantry_planner::input::{CustomerFiles, SourceFile};
-use tenantry_planner::link::{self, Context};
+use tenantry_planner::link;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::document::{DomainClaim, Kind, classify};
 use tenantry_schema::id::{CustomerId, OrderKey};
@@ -99,50 +98,6 @@ pub(super) fn gather<'d>(
     catalogues.need(objects, &stacks, &nginx)?;
     catalogues.resolve(objects, &revisions)?;
     Ok(())
-}
-
-/// The newest earlier version of a customer's documents that is good together with today's decisions, settings and catalogue.
-pub(super) fn last_good(
-    objects: &Objects,
-    catalogues: &mut Catalogues,
-    head: &Arc<HeadDocuments>,
-    id: &CustomerId,
-    trees: Trees,
-    revision: Revision,
-) -> Result<Option<(Oid, Arc<CustomerDesired>)>, GitError> {
-    let path = format!("fleet/customers/{id}");
-    for version in objects.first_parent_versions(revision.commit, &path, MAX_HISTORY) {
-        let version = version?;
-        let Some(entry) = version
-            .entry
-            .filter(|entry| entry.kind == EntryKind::Tree && entry.oid != trees.documents)
-        else {
-            continue;
-        };
-        let read = read(
-            objects,
-            id,
-            Trees {
-                documents: entry.oid,
-                ..trees
-            },
-        )?;
-        let Some(documents) = &read.documents else {
-            continue;
-        };
-        gather(objects, catalogues, std::iter::once(documents.as_ref()))?;
-        let catalogue = catalogues.catalogue();
-        // Findings of an old version are not shown, so their lines need not be found.
-        let context = Context {
-            head,
-            catalogue: &catalogue,
-            text_of: &|_| None,
-        };
-        if let (Some(desired), _) = link::customer(context, documents) {
-            return Ok(Some((version.commit, Arc::new(desired))));
-        }
-    }
-    Ok(None)
 }
 
 /// The text of a file of the commit with the root tree `root`.

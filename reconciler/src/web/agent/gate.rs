@@ -16,6 +16,8 @@ pub struct Limits {
     pub pace: Duration,
     /// Requests that may come at once after a quiet time.
     pub burst: u32,
+    /// Bodies that may be on their way at once.
+    pub bodies: u32,
 }
 
 impl Default for Limits {
@@ -24,6 +26,7 @@ impl Default for Limits {
             parallel: 8,
             pace: Duration::from_millis(200),
             burst: 100,
+            bodies: 2,
         }
     }
 }
@@ -32,6 +35,7 @@ impl Default for Limits {
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     under_way: AtomicU32,
+    bodies: AtomicU32,
     /// Generic cell rate algorithm: when, in nanoseconds since the start, everything asked so far will have been paid for.
     paid_at: AtomicU64,
 }
@@ -44,6 +48,26 @@ impl Drop for Pass {
     fn drop(&mut self) {
         self.0.gate.under_way.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// Room for one body; given back when dropped.
+#[derive(Debug)]
+pub(super) struct BodyPass(Arc<AgentIdentity>);
+
+impl Drop for BodyPass {
+    fn drop(&mut self) {
+        self.0.gate.bodies.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Lets `agent` send one more body, or says after how long to come again: room for bodies is shared by all, so one agent has little of it.
+pub(super) fn enter_body(
+    agent: &Arc<AgentIdentity>,
+    limits: &Limits,
+) -> Result<BodyPass, Duration> {
+    let entered = agent.gate.bodies.fetch_add(1, Ordering::AcqRel) < limits.bodies;
+    let pass = BodyPass(Arc::clone(agent));
+    entered.then_some(pass).ok_or(Duration::from_secs(1))
 }
 
 /// Lets one more request of `agent` in, or says after how long to come again.
@@ -96,6 +120,7 @@ mod tests {
             parallel: 1,
             pace: Duration::from_millis(100),
             burst: 3,
+            bodies: 1,
         };
         let gate = Gate::default();
         let at = Duration::from_millis;

@@ -37,7 +37,7 @@ struct Asked {
 pub(in crate::web) async fn next(State(app): State<App>, request: Request) -> Response {
     const ROUTE: &str = "next";
     let (parts, _) = request.into_parts();
-    let caller = match verify::verify(&app, &parts, None) {
+    let caller = match verify::verify(&app, &parts, verify::Brings::Nothing) {
         Ok(caller) => caller,
         Err(refusal) => return answer::to_stranger(ROUTE, &refusal),
     };

@@ -1,9 +1,10 @@
-//! `POST /agent/v1/reports`: what agents saw. Bounded before it is read, its signature checked before it is parsed, kept before it is acknowledged.
+//! `POST /agent/v1/reports`: what agents saw. The signature is checked before the body is read, the body is bounded
+//! and compared with its signed digest before it is parsed, and kept before it is acknowledged.
 
 use super::answer::{self, JSON, Reply};
 use super::ports::ReportError;
 use super::refusal::Refusal;
-use super::verify::{self, Caller};
+use super::verify::{self, Brings, Caller};
 use crate::web::app::App;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -14,10 +15,9 @@ use axum::response::Response;
 use futures_util::StreamExt as _;
 use std::time::Duration;
 use tenantry_schema::wire::ReportBatch;
+use tenantry_wire::http::LARGEST_REPORTS as LARGEST;
 use tokio::sync::Semaphore;
 
-/// Largest body in bytes.
-const LARGEST: usize = 4 << 20;
 /// Time that a body may take to arrive.
 const SLOWEST: Duration = Duration::from_secs(30);
 /// Bodies that are held in memory at once, over all agents.
@@ -27,23 +27,29 @@ static BODIES: Semaphore = Semaphore::const_new(64);
 pub(in crate::web) async fn reports(State(app): State<App>, request: Request) -> Response {
     const ROUTE: &str = "reports";
     let (parts, body) = request.into_parts();
-    let (caller, body) = match receive(&app, &parts, body).await {
-        Ok(received) => received,
+    let caller = match receive_head(&app, &parts) {
+        Ok(caller) => caller,
         Err(refusal) => return answer::to_stranger(ROUTE, &refusal),
     };
-    let outcome = keep(&app, &caller, &body).await;
+    let outcome = receive(&app, &caller, &parts, body).await;
     answer::to_caller(&app, ROUTE, &caller, outcome)
 }
 
-async fn receive(app: &App, parts: &Parts, body: Body) -> Result<(Caller, Bytes), Refusal> {
-    verify::claims_known_key(app, parts)?;
+fn receive_head(app: &App, parts: &Parts) -> Result<Caller, Refusal> {
     let announced = parts
         .headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let caller = verify::verify(app, parts, Brings::Body)?;
     if announced.is_some_and(|length| length > LARGEST as u64) {
         return Err(Refusal::too_large(LARGEST));
     }
+    Ok(caller)
+}
+
+/// From here on the request is an agent's. The room for its body is given back as soon as the reports are kept.
+async fn receive(app: &App, caller: &Caller, parts: &Parts, body: Body) -> Result<Reply, Refusal> {
+    let _pass = caller.admit_body(app)?;
     let slow = |_| {
         Refusal::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -58,8 +64,8 @@ async fn receive(app: &App, parts: &Parts, body: Body) -> Result<(Caller, Bytes)
     let body = tokio::time::timeout(SLOWEST, bounded(body))
         .await
         .map_err(slow)??;
-    let caller = verify::verify(app, parts, Some(&body))?;
-    Ok((caller, body))
+    verify::check_body(parts, &body)?;
+    keep(app, caller, &body).await
 }
 
 async fn bounded(body: Body) -> Result<Bytes, Refusal> {
@@ -76,7 +82,6 @@ async fn bounded(body: Body) -> Result<Bytes, Refusal> {
 }
 
 async fn keep(app: &App, caller: &Caller, body: &[u8]) -> Result<Reply, Refusal> {
-    let _pass = caller.admit(app)?;
     // The place in the text is told, the text itself is not.
     let batch: ReportBatch = serde_json::from_slice(body).map_err(|error| {
         Refusal::malformed(format!(

@@ -1,7 +1,7 @@
 //! Who sent a request: the signature is checked before anything of the request is believed or parsed. The server comes from the key, never from path or body.
 
 use super::directory::AgentIdentity;
-use super::gate::{self, Pass};
+use super::gate::{self, BodyPass, Pass};
 use super::refusal::Refusal;
 use crate::web::app::App;
 use axum::http::StatusCode;
@@ -30,6 +30,13 @@ impl Caller {
         self.agent.server()
     }
 
+    /// Whether its request is recent and not one too many, and whether it may bring another body.
+    pub(super) fn admit_body(&self, app: &App) -> Result<(Pass, BodyPass), Refusal> {
+        let pass = self.admit(app)?;
+        let body = gate::enter_body(&self.agent, &app.state.limits).map_err(Refusal::busy)?;
+        Ok((pass, body))
+    }
+
     /// Whether its request is recent and not one too many.
     pub(super) fn admit(&self, app: &App) -> Result<Pass, Refusal> {
         let now = (app.state.clock)();
@@ -55,8 +62,17 @@ impl Caller {
     }
 }
 
-/// Checks the signature of a request; `body` if it has one.
-pub(super) fn verify(app: &App, parts: &Parts, body: Option<&[u8]>) -> Result<Caller, Refusal> {
+/// What a request brings besides its head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Brings {
+    /// Nothing.
+    Nothing,
+    /// A body that has not been read. Its announced digest is signed; [`check_body`] compares it afterwards.
+    Body,
+}
+
+/// Checks the signature of a request. A body is not read before: nobody but an agent makes the hub hold any of it.
+pub(super) fn verify(app: &App, parts: &Parts, brings: Brings) -> Result<Caller, Refusal> {
     let signer = app
         .state
         .signer
@@ -68,13 +84,17 @@ pub(super) fn verify(app: &App, parts: &Parts, body: Option<&[u8]>) -> Result<Ca
         method: parts.method.as_str(),
         path: parts.uri.path(),
         query: parts.uri.query(),
-        body,
+        body: None,
     };
     let mut found = None;
-    let verified = http::verify_request(&request, &headers(parts), |fingerprint| {
+    let find = |fingerprint: &str| {
         found = directory.find(fingerprint);
         found.map(|agent| agent.key())
-    })?;
+    };
+    let verified = match brings {
+        Brings::Nothing => http::verify_request(&request, &headers(parts), find),
+        Brings::Body => http::verify_request_head(&request, &headers(parts), find),
+    }?;
     let agent = found.cloned().ok_or_else(Refusal::unknown_key)?;
     Ok(Caller {
         agent,
@@ -84,19 +104,9 @@ pub(super) fn verify(app: &App, parts: &Parts, body: Option<&[u8]>) -> Result<Ca
     })
 }
 
-/// Refuses a request that claims no key of the fleet, before its body is read. Says nothing about the signature.
-pub(super) fn claims_known_key(app: &App, parts: &Parts) -> Result<(), Refusal> {
-    if app.state.signer.borrow().is_none() {
-        return Err(Refusal::no_signer());
-    }
-    let headers = headers(parts);
-    let claimed = http::key_id(&headers)?;
-    app.state
-        .agents
-        .borrow()
-        .find(claimed)
-        .map(drop)
-        .ok_or_else(Refusal::unknown_key)
+/// Whether the body is the one that was signed.
+pub(super) fn check_body(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
+    Ok(http::check_body(&headers(parts), body)?)
 }
 
 /// The headers that are text. Others cannot be ours, so leaving them out makes them missing.

@@ -68,14 +68,39 @@ pub fn verify_request<'k>(
     headers: &[(&str, &str)],
     key: impl FnOnce(&str) -> Option<&'k VerifyingKey>,
 ) -> Result<VerifiedRequest, HttpError> {
-    let (list, params) = base::parse(headers::one(headers, SIGNATURE_INPUT)?)?;
-    let signature = headers::signature_bytes(headers::one(headers, SIGNATURE)?)?;
-    let nonce = Nonce::try_from(headers::one(headers, NONCE)?)?;
-    let key = key(params.key_id).ok_or(HttpError::UnknownKey)?;
     let digest = request
         .body
         .map(|body| headers::checked_digest(headers, body))
         .transpose()?;
+    verify_with(request, headers, digest, key)
+}
+
+/// Checks a request whose body has not been read yet: the signature over its headers, the announced digest of the body included. The body
+/// itself is checked by [`check_body`] when it is there.
+pub fn verify_request_head<'k>(
+    request: &Request<'_>,
+    headers: &[(&str, &str)],
+    key: impl FnOnce(&str) -> Option<&'k VerifyingKey>,
+) -> Result<VerifiedRequest, HttpError> {
+    let digest = headers::one(headers, CONTENT_DIGEST)?;
+    verify_with(request, headers, Some(digest), key)
+}
+
+/// Whether `body` is the one whose digest the headers announce.
+pub fn check_body(headers: &[(&str, &str)], body: &[u8]) -> Result<(), HttpError> {
+    headers::checked_digest(headers, body).map(drop)
+}
+
+fn verify_with<'k>(
+    request: &Request<'_>,
+    headers: &[(&str, &str)],
+    digest: Option<&str>,
+    key: impl FnOnce(&str) -> Option<&'k VerifyingKey>,
+) -> Result<VerifiedRequest, HttpError> {
+    let (list, params) = base::parse(headers::one(headers, SIGNATURE_INPUT)?)?;
+    let signature = headers::signature_bytes(headers::one(headers, SIGNATURE)?)?;
+    let nonce = Nonce::try_from(headers::one(headers, NONCE)?)?;
+    let key = key(params.key_id).ok_or(HttpError::UnknownKey)?;
     let query = query_component(request);
     let components = components(request, &query, digest, &nonce);
     if !base::covers(list, &components) {

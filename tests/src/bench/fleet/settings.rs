@@ -74,7 +74,11 @@ impl Keys {
         );
         let key =
             encrypt(&pem, &self.options()?, &mut rand::rng()).doing("encrypting the hub's key")?;
-        let activation = format!("hub: {}\nrelease: {}\n", self.hub.age, tenantry::RELEASE);
+        let activation = format!(
+            "fleet_id: bench\nhub: {}\nrelease: {}\n",
+            self.hub.age,
+            tenantry::RELEASE
+        );
         let file = |name: &str, text: String| (format!("fleet/{name}"), text);
         Ok(vec![
             file("hub.yaml", settings),

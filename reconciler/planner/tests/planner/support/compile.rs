@@ -83,6 +83,7 @@ impl Compiler {
                 .into_iter()
                 .filter(|id| !customers.contains_key(id))
                 .collect(),
+            held: BTreeSet::new(),
             customers,
         };
         (Some(desired), found)

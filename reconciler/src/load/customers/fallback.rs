@@ -1,0 +1,274 @@
+//! The last good version of a customer: where what they are now cannot be used, the newest earlier state that can.
+//!
+//! Commits are walked along first parents. At each that differs, two things are tried: that commit's documents with today's decisions,
+//! settings and catalogue, which lets everything else move on; then the settings and the catalogue of that commit as well, for the customer
+//! whose own documents are good and who lost what they refer to. Decisions stay today's as long as these can be read.
+//!
+//! What comes out depends on the history alone, so every hub finds the same. The walk is shared by all customers of a load: a plan that
+//! goes missing may take thousands of them along.
+
+use super::super::catalogue::Catalogues;
+use super::super::{MAX_HISTORY, Revision, head};
+use super::folders::{Folders, Trees};
+use super::read::{Read, gather, read};
+use crate::git::{EntryKind, GitError, Objects, Oid};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use tenantry_planner::desired::CustomerDesired;
+use tenantry_planner::documents::{CustomerDocuments, HeadDocuments};
+use tenantry_planner::link::{self, Context};
+use tenantry_schema::id::CustomerId;
+
+/// How many different settings and catalogues of the past are looked at in one load.
+const MAX_SURROUNDINGS: usize = 50;
+
+/// An earlier state of a customer that can be used.
+pub(super) struct Good {
+    /// Since when it was so.
+    pub(super) commit: Oid,
+    /// The customer as they were.
+    pub(super) desired: Arc<CustomerDesired>,
+    /// Whether the decisions are of that commit, too.
+    pub(super) held: bool,
+}
+
+/// What customers are resolved against, at some commit: ids of the files directly in `fleet/`, of `stacks` and of `nginx`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct SurroundingsKey(Arc<[Oid]>, Option<Oid>, Option<Oid>);
+
+/// The same, read.
+struct Surroundings {
+    head: Arc<HeadDocuments>,
+    catalogues: Catalogues,
+}
+
+/// A commit of the walk.
+struct Step {
+    commit: Oid,
+    root: Oid,
+    folders: Folders,
+    around: SurroundingsKey,
+}
+
+/// Looks for the last good versions of many customers.
+pub(super) struct Fallback<'a> {
+    objects: &'a Objects,
+    today: &'a mut Catalogues,
+    head: &'a Arc<HeadDocuments>,
+    steps: Vec<Step>,
+    next: Option<Oid>,
+    surroundings: HashMap<SurroundingsKey, Option<Surroundings>>,
+    /// What surrounds customers today; known not to help.
+    around: SurroundingsKey,
+}
+
+impl<'a> Fallback<'a> {
+    /// Looks in the history of `revision`; `head` and `today` are its settings and catalogue.
+    pub(super) fn new(
+        objects: &'a Objects,
+        today: &'a mut Catalogues,
+        head: &'a Arc<HeadDocuments>,
+        revision: Revision,
+    ) -> Result<Self, GitError> {
+        Ok(Self {
+            objects,
+            today,
+            head,
+            steps: Vec::new(),
+            next: Some(revision.commit),
+            surroundings: HashMap::new(),
+            around: folders_of(objects, revision.tree)?.1,
+        })
+    }
+
+    /// The newest state of a customer that can be used. `now` is what they are today, which cannot.
+    pub(super) fn find(
+        &mut self,
+        id: &CustomerId,
+        trees: Trees,
+        now: &Read,
+    ) -> Result<Option<Good>, GitError> {
+        // What was tried already: versions of the documents, and of those together with what they were resolved against.
+        let mut documents_tried = HashSet::from([trees.documents]);
+        let mut tried = HashSet::from([(trees, self.around.clone())]);
+        for index in 0.. {
+            let Some(around) = self.step(index)?.map(|step| step.around.clone()) else {
+                break;
+            };
+            let Some(at) = self.trees(index, id)? else {
+                continue;
+            };
+            let with_todays = Trees {
+                documents: at.documents,
+                ..trees
+            };
+            if documents_tried.insert(at.documents)
+                && let Some(documents) = self.read(id, with_todays, trees, now)?
+                && let Some(desired) = self.link_today(&documents)?
+            {
+                let commit = self.begin_of(index, id, at.documents)?;
+                return Ok(Some(Good {
+                    commit,
+                    desired,
+                    held: false,
+                }));
+            }
+            if !tried.insert((at, around)) {
+                continue;
+            }
+            let versions = [(with_todays, false), (at, true)];
+            let versions = versions
+                .into_iter()
+                .filter(|(version, held)| !held || *version != with_todays);
+            for (version, held) in versions {
+                if let Some(documents) = self.read(id, version, trees, now)?
+                    && let Some(desired) = self.link_then(index, &documents)?
+                {
+                    let commit = self.steps.get(index).map(|step| step.commit);
+                    return Ok(commit.map(|commit| Good {
+                        commit,
+                        desired,
+                        held,
+                    }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A step of the walk, the newest commit first. None beyond its end.
+    fn step(&mut self, index: usize) -> Result<Option<&Step>, GitError> {
+        while self.steps.len() <= index {
+            let Some(commit) = self.next.filter(|_| self.steps.len() < MAX_HISTORY) else {
+                return Ok(None);
+            };
+            let root = self.objects.root_tree(commit)?;
+            let (folders, around) = folders_of(self.objects, root)?;
+            self.next = self.objects.commit_info(commit)?.parents.first().copied();
+            self.steps.push(Step {
+                commit,
+                root,
+                folders,
+                around,
+            });
+        }
+        Ok(self.steps.get(index))
+    }
+
+    /// A customer's trees at a step. None where there is no such step, or no such customer.
+    fn trees(&mut self, index: usize, id: &CustomerId) -> Result<Option<Trees>, GitError> {
+        let objects = self.objects;
+        self.step(index)?
+            .map_or(Ok(None), |step| step.folders.of_customer(objects, id))
+    }
+
+    /// Documents of one version; those of today are there already.
+    fn read(
+        &self,
+        id: &CustomerId,
+        version: Trees,
+        today: Trees,
+        now: &Read,
+    ) -> Result<Option<Arc<CustomerDocuments>>, GitError> {
+        if version == today {
+            return Ok(now.documents.clone());
+        }
+        Ok(read(self.objects, id, version)?.documents)
+    }
+
+    fn link_today(
+        &mut self,
+        documents: &CustomerDocuments,
+    ) -> Result<Option<Arc<CustomerDesired>>, GitError> {
+        link(self.objects, self.today, self.head, documents)
+    }
+
+    /// Resolves documents against the settings and the catalogue of a step.
+    fn link_then(
+        &mut self,
+        index: usize,
+        documents: &CustomerDocuments,
+    ) -> Result<Option<Arc<CustomerDesired>>, GitError> {
+        let Some(step) = self.steps.get(index) else {
+            return Ok(None);
+        };
+        if !self.surroundings.contains_key(&step.around) {
+            if self.surroundings.len() >= MAX_SURROUNDINGS {
+                return Ok(None);
+            }
+            let then = surroundings(self.objects, self.today, step.root)?;
+            self.surroundings.insert(step.around.clone(), then);
+        }
+        match self.surroundings.get_mut(&step.around) {
+            Some(Some(then)) => link(self.objects, &mut then.catalogues, &then.head, documents),
+            _ => Ok(None),
+        }
+    }
+
+    /// The oldest commit of the stretch around a step in which the customer's documents were the same.
+    fn begin_of(&mut self, index: usize, id: &CustomerId, documents: Oid) -> Result<Oid, GitError> {
+        let mut last = index;
+        while let Some(trees) = self.trees(last + 1, id)?
+            && trees.documents == documents
+        {
+            last += 1;
+        }
+        let step = self.step(last)?.map(|step| step.commit);
+        step.ok_or(GitError::Missing(documents))
+    }
+}
+
+/// The folders of customers below a root tree, and what surrounds them.
+fn folders_of(objects: &Objects, root: Oid) -> Result<(Folders, SurroundingsKey), GitError> {
+    let folder = |name| {
+        let entry = objects.lookup(root, name)?;
+        let entry = entry.filter(|entry| entry.kind == EntryKind::Tree);
+        Ok::<_, GitError>(entry.map(|entry| entry.oid))
+    };
+    let (mut folders, mut files) = (Folders::default(), Vec::new());
+    if let Some(fleet) = folder("fleet")? {
+        folders = Folders::of(objects, fleet)?;
+        files = head::blobs(objects, fleet)?;
+    }
+    let around = SurroundingsKey(files.into(), folder("stacks")?, folder("nginx")?);
+    Ok((folders, around))
+}
+
+/// Settings and catalogue of an earlier root tree. None where its settings have errors.
+fn surroundings(
+    objects: &Objects,
+    today: &Catalogues,
+    root: Oid,
+) -> Result<Option<Surroundings>, GitError> {
+    let Some(fleet) = objects.lookup(root, "fleet")? else {
+        return Ok(None);
+    };
+    let (Some(head), _) = head::compile(objects, fleet.oid)? else {
+        return Ok(None);
+    };
+    // Trees that were compiled already need not be again.
+    let mut catalogues = today.clone();
+    catalogues.read(objects, root)?;
+    Ok(Some(Surroundings {
+        head: Arc::new(head),
+        catalogues,
+    }))
+}
+
+/// Resolves documents. Findings of an old version are not shown, so their lines need not be found.
+fn link(
+    objects: &Objects,
+    catalogues: &mut Catalogues,
+    head: &HeadDocuments,
+    documents: &CustomerDocuments,
+) -> Result<Option<Arc<CustomerDesired>>, GitError> {
+    gather(objects, catalogues, std::iter::once(documents))?;
+    let catalogue = catalogues.catalogue();
+    let context = Context {
+        head,
+        catalogue: &catalogue,
+        text_of: &|_| None,
+    };
+    let (desired, _) = link::customer(context, documents);
+    Ok(desired.map(Arc::new))
+}
