@@ -3,6 +3,7 @@
 //! Everything is cached by object id. A customer is read again when one of their two trees changed, resolved again when the catalogue or
 //! `hub.yaml` did as well, and stays at their last good version while their documents have errors (law 11).
 
+mod agents;
 mod catalogue;
 mod customers;
 mod files;
@@ -24,7 +25,7 @@ use tenantry_planner::status::FrozenScope;
 use tenantry_planner::{Desired, ObjectId};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::document::Automation;
-use tenantry_schema::id::{CustomerId, OrderId, OrderKey};
+use tenantry_schema::id::{CustomerId, OrderId, OrderKey, ServerKey};
 use tenantry_schema::name::DomainName;
 
 /// Largest file of the fleet that is read, in bytes.
@@ -58,6 +59,8 @@ pub struct Loaded {
     pub fleet_frozen: bool,
     /// Customers that may differ from the load before. None: everything may.
     pub changed: Option<Vec<CustomerId>>,
+    /// Servers whose agent's key is that of another server, with that one: their agents are not known.
+    pub taken: BTreeMap<ServerKey, ServerKey>,
 }
 
 /// What is to be loaded: a commit, or a tree that has not been committed.
@@ -138,6 +141,7 @@ impl Loader {
                 frozen,
                 fleet_frozen: true,
                 changed: None,
+                taken: agents::Taken::new(),
             });
         };
         let outcome = self.customers.read(
@@ -151,6 +155,8 @@ impl Loader {
         let mut found = outcome.diagnostics;
         explain_consequences(&mut found, &outcome.frozen, outcome.customers.len());
         diagnostics.extend(found);
+        let text_of = |path: &str| customers::text_of(&self.objects, tree, path);
+        diagnostics.extend(agents::diagnose(&outcome.taken, &text_of));
         frozen.extend(outcome.frozen);
         let (domains, same_domains) =
             self.domain_index(&outcome.customers, &outcome.changed, outcome.kept);
@@ -187,6 +193,7 @@ impl Loader {
             frozen,
             fleet_frozen: head.frozen,
             changed,
+            taken: outcome.taken,
         })
     }
 

@@ -46,6 +46,8 @@ pub const SAME_HOST: u16 = 121;
 pub const SAME_INSTANCE: u16 = 122;
 /// More is wrong than is listed.
 pub const MORE: u16 = 123;
+/// An agent's key that speaks for another server.
+pub const AGENT_KEY_TAKEN: u16 = 124;
 /// A Compose file that is wrong.
 pub const COMPOSE: u16 = 201;
 /// A variable of a Compose file that has no source.

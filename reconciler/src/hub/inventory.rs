@@ -98,7 +98,8 @@ impl Hub {
                 refusals: Vec::new(),
                 events: Vec::new(),
             };
-            remember(&mut seen, history.remove(&server).unwrap_or_default());
+            let history = history.remove(&server).unwrap_or_default();
+            remember(&server, &mut seen, history);
             self.inventory.servers.insert(server, seen);
         }
     }
@@ -118,7 +119,7 @@ impl Hub {
                 if let Some(latest) = latest {
                     seen.report = latest.report;
                 }
-                remember(seen, news.history);
+                remember(&server, seen, news.history);
             }
             (None, Some(StoredReport { report, .. })) => {
                 let mut seen = ServerObservation {
@@ -128,7 +129,7 @@ impl Hub {
                     refusals: Vec::new(),
                     events: Vec::new(),
                 };
-                remember(&mut seen, news.history);
+                remember(&server, &mut seen, news.history);
                 self.inventory.servers.insert(server, seen);
             }
             (None, None) => {}
@@ -136,13 +137,13 @@ impl Hub {
     }
 }
 
-fn remember(seen: &mut ServerObservation, history: Vec<HistoryEntry>) {
+fn remember(server: &ServerKey, seen: &mut ServerObservation, history: Vec<HistoryEntry>) {
     for entry in history {
         match entry.what {
             Happening::Event(event) => seen.events.push(event),
             Happening::Refusal(refusal) => seen.refusals.push(refusal),
             Happening::Gap { from, to } => {
-                tracing::warn!("reports {from} to {to} of an agent never arrived");
+                tracing::warn!("reports {from} to {to} of {server} never arrived");
             }
         }
     }

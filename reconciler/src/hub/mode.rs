@@ -91,11 +91,8 @@ impl Hub {
 
     /// Tells the web server which keys belong to which servers.
     pub(super) fn refresh_agents(&mut self) {
-        let Some(desired) = self
-            .loaded
-            .as_ref()
-            .and_then(|loaded| loaded.desired.as_ref())
-        else {
+        let Some(loaded) = &self.loaded else { return };
+        let Some(desired) = &loaded.desired else {
             return;
         };
         let keys: Vec<(ServerKey, _)> = desired
@@ -112,7 +109,8 @@ impl Hub {
                     customer: customer.id.clone(),
                     server: id.clone(),
                 };
-                Some((key, &server.agent.as_ref()?.sign))
+                let agent = server.agent.as_ref()?;
+                (!loaded.taken.contains_key(&key)).then_some((key, &agent.sign))
             })
             .collect();
         let (directory, errors) = AgentDirectory::new(

@@ -5,12 +5,14 @@ mod folders;
 mod read;
 
 use super::Revision;
+use super::agents::{AgentKeys, Taken};
 use super::catalogue::Catalogues;
 use crate::git::{GitError, Objects, Oid};
 use fallback::Fallback;
 use folders::{Folders, Trees};
 use rayon::prelude::*;
-use read::{Read, claims, gather, read, text_of};
+pub(super) use read::text_of;
+use read::{Read, claims, gather, read};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tenantry_planner::catalogue::Catalogue;
@@ -33,6 +35,8 @@ pub(super) struct Outcome {
     pub(super) kept: Vec<(OrderKey, DomainName)>,
     /// Customers that are not what they were at the load before.
     pub(super) changed: Vec<Changed>,
+    /// Servers whose agent's key is another's.
+    pub(super) taken: Taken,
 }
 
 /// A customer that is not what it was. None: it was not there, is gone, or was never good.
@@ -52,6 +56,7 @@ pub(super) struct Customers {
     context: Option<ContextKey>,
     /// All that are not broken.
     good: BTreeMap<CustomerId, Arc<CustomerDesired>>,
+    agents: AgentKeys,
     /// Those about whom there is something to say: findings, or that they stay at an earlier version.
     noted: BTreeSet<CustomerId>,
 }
@@ -171,7 +176,8 @@ impl Customers {
             .into_iter()
             .filter_map(|id| self.settle(id))
             .collect();
-        self.outcome(objects, changed)
+        let taken = self.agents.taken(objects, revision)?;
+        self.outcome(objects, changed, taken)
     }
 
     /// Customers that have to be read, with their trees; none where a customer is gone.
@@ -274,10 +280,16 @@ impl Customers {
             Some(new) => self.good.insert(id.clone(), new.clone()),
             None => self.good.remove(&id),
         };
+        self.agents.update(old.as_deref(), new.as_deref());
         (old.is_some() || new.is_some()).then_some(Changed { id, old, new })
     }
 
-    fn outcome(&self, objects: &Objects, changed: Vec<Changed>) -> Result<Outcome, GitError> {
+    fn outcome(
+        &self,
+        objects: &Objects,
+        changed: Vec<Changed>,
+        taken: Taken,
+    ) -> Result<Outcome, GitError> {
         let diagnostics = self
             .looked_at
             .iter()
@@ -291,6 +303,7 @@ impl Customers {
             diagnostics,
             kept: Vec::new(),
             changed,
+            taken,
         };
         for id in &self.noted {
             let Some(known) = self.known.get(id) else {

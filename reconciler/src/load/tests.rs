@@ -1,5 +1,7 @@
 //! The loader keeps what has not changed; what it gives must be what a fresh one gives, whatever was committed before.
 
+mod containment;
+
 use super::{Loaded, Loader, Revision};
 use crate::git::tests::{World, author, put};
 use crate::git::{Change, Fleet, Layout, Oid, Outcome};
@@ -273,121 +275,4 @@ fn one_edit_names_one_customer() {
     let loaded = load(&mut loader, &fleet, at);
     assert_eq!(loaded.changed, Some(vec!["globex".try_into().unwrap()]));
     assert_eq!(loaded.frozen.len(), 1);
-}
-
-/// Two customers with one order and one server each, and one who has nothing yet.
-fn settled(fleet: &Fleet, keys: &str) -> Oid {
-    let mut first = stack(0);
-    first.push(put("fleet/hub.yaml", &settings(keys, 1, Fault::Nothing)));
-    for customer in [0, 2] {
-        let order = Edit::Order {
-            customer,
-            domain: u8::try_from(customer).unwrap(),
-            mistake: false,
-        };
-        let claim = Edit::Claim {
-            customer,
-            domain: u8::try_from(customer).unwrap(),
-            mistake: false,
-        };
-        first.extend(order.changes(keys));
-        first.extend(claim.changes(keys));
-        first.push(put(
-            &format!("fleet/customers/{}/servers/one.yaml", CUSTOMERS[customer]),
-            "provider: static\naddress: 192.0.2.1\n",
-        ));
-    }
-    first.push(put(
-        "fleet/customers/initech/customer.yaml",
-        "language: en\n",
-    ));
-    commit(fleet, &first)
-}
-
-fn frozen(loaded: &Loaded) -> Vec<(String, Option<String>)> {
-    let scopes = loaded.frozen.iter();
-    scopes
-        .map(|scope| {
-            let customer = scope.customer.as_ref().map(ToString::to_string);
-            (customer.unwrap_or_default(), scope.stays_at.clone())
-        })
-        .collect()
-}
-
-#[test]
-fn a_plan_that_goes_missing_leaves_its_customers_as_they_were() {
-    let world = World::new(Layout::Bare);
-    let (fleet, keys) = (world.fleet("data"), keys());
-    let good = settled(&fleet, &keys);
-    let mut loader = Loader::new(fleet.objects().clone());
-    let before = load(&mut loader, &fleet, good);
-    let gone = [put("fleet/hub.yaml", &settings(&keys, 2, Fault::NoPlan))];
-    let at = commit(&fleet, &gone);
-    for loader in [&mut loader, &mut Loader::new(fleet.objects().clone())] {
-        let after = load(loader, &fleet, at);
-        let stays = Some(good.to_string());
-        assert_eq!(
-            frozen(&after),
-            [
-                ("acme".to_owned(), stays.clone()),
-                ("globex".to_owned(), stays)
-            ]
-        );
-        let (old, new) = (
-            before.desired.as_ref().unwrap(),
-            after.desired.as_ref().unwrap(),
-        );
-        assert_eq!(customers(old), customers(new));
-        assert!(new.broken.is_empty() && new.held.is_empty());
-        let said = &after.diagnostics[0];
-        assert_eq!(said.message, "unknown plan `pro`");
-        let last = said.notes.last().unwrap();
-        assert!(last.starts_with("customer acme stays at commit"), "{last}");
-    }
-    // What they write meanwhile is taken up as soon as the plan is back.
-    commit(
-        &fleet,
-        &Edit::Order {
-            customer: 0,
-            domain: 4,
-            mistake: false,
-        }
-        .changes(&keys),
-    );
-    let at = commit(
-        &fleet,
-        &[put("fleet/hub.yaml", &settings(&keys, 3, Fault::Nothing))],
-    );
-    let mended = load(&mut loader, &fleet, at);
-    assert_eq!(frozen(&mended), []);
-    let order = &mended.desired.as_ref().unwrap().customers["acme"].orders["website"];
-    assert_eq!(order.document.domain.as_str(), "d4.example");
-}
-
-#[test]
-fn a_decision_that_cannot_be_read_holds_one_customer() {
-    let world = World::new(Layout::Bare);
-    let (fleet, keys) = (world.fleet("data"), keys());
-    let good = settled(&fleet, &keys);
-    let mut loader = Loader::new(fleet.objects().clone());
-    let before = load(&mut loader, &fleet, good);
-    let mistake = Edit::Claim {
-        customer: 0,
-        domain: 0,
-        mistake: true,
-    };
-    let at = commit(&fleet, &mistake.changes(&keys));
-    for loader in [&mut loader, &mut Loader::new(fleet.objects().clone())] {
-        let after = load(loader, &fleet, at);
-        assert_eq!(
-            frozen(&after),
-            [("acme".to_owned(), Some(good.to_string()))]
-        );
-        let (old, new) = (
-            before.desired.as_ref().unwrap(),
-            after.desired.as_ref().unwrap(),
-        );
-        assert_eq!(customers(old), customers(new));
-        assert!(new.held.iter().map(ToString::to_string).eq(["acme"]));
-    }
 }

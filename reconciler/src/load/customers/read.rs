@@ -101,7 +101,7 @@ pub(super) fn gather<'d>(
 }
 
 /// The text of a file of the commit with the root tree `root`.
-pub(super) fn text_of(objects: &Objects, root: Oid, path: &str) -> Option<Arc<str>> {
+pub(in crate::load) fn text_of(objects: &Objects, root: Oid, path: &str) -> Option<Arc<str>> {
     let entry = objects.lookup(root, path).ok()??;
     let content = objects.blob(entry.oid, MAX_FILE).ok()?;
     String::from_utf8(content).ok().map(Into::into)
