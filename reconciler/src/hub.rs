@@ -4,6 +4,7 @@
 //! beside it. Data flows one way: branch and reports in, decisions, slices and status out.
 
 mod act;
+mod data;
 mod inventory;
 mod mode;
 mod run;
@@ -49,6 +50,9 @@ pub enum HubError {
     /// The data directory.
     #[error("the data directory {0} cannot be used")]
     Data(PathBuf, #[source] std::io::Error),
+    /// It was deleted, or another put in its place, while the hub ran. [`serve`] can be called again at once.
+    #[error("the data directory {0} was deleted")]
+    DataGone(PathBuf),
     /// The diary.
     #[error("the hub's database")]
     Store(#[from] StoreError),
@@ -71,6 +75,7 @@ pub enum HubError {
 
 /// Everything the loop holds.
 pub struct Hub {
+    data: data::DataDirectory,
     fleet: Arc<Fleet>,
     source: Source,
     loader: Loader,

@@ -9,6 +9,7 @@ pub mod key;
 pub mod name;
 pub mod secret;
 pub mod size;
+pub mod url;
 pub mod window;
 pub mod wire;
 

@@ -48,6 +48,8 @@ pub const SAME_INSTANCE: u16 = 122;
 pub const MORE: u16 = 123;
 /// An agent's key that speaks for another server.
 pub const AGENT_KEY_TAKEN: u16 = 124;
+/// A domain that another order has.
+pub const DOMAIN_TAKEN: u16 = 125;
 /// A Compose file that is wrong.
 pub const COMPOSE: u16 = 201;
 /// A variable of a Compose file that has no source.

@@ -12,10 +12,11 @@ use rand::Rng;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use tenantry_schema::id::FleetId;
 use tenantry_schema::key::{AgeRecipient, PublicKeys};
 use tenantry_schema::name::RelativePath;
+use tenantry_schema::url::HubUrl;
 use tenantry_sops::{EncryptOptions, Map, Rule, Value, encrypt};
 use tenantry_wire::SigningKey;
 
@@ -71,7 +72,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         .keys
         .clone()
         .unwrap_or_else(|| with_suffix(&args.dir, "-keys"));
-    if std::path::absolute(&keys_dir)?.starts_with(std::path::absolute(&args.dir)?) {
+    let url = HubUrl::try_from(args.url.as_str())?;
+    if !git2::Branch::name_is_valid(&args.branch)? {
+        bail!("`{}` cannot be the name of a branch", args.branch);
+    }
+    if real(&keys_dir)?.starts_with(real(&args.dir)?) {
         bail!("keys do not belong inside the fleet; choose another folder with --keys");
     }
     if std::fs::read_dir(&args.dir).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -85,7 +90,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         None => random_id()?,
     };
     let (hub, recovery) = (Pair::generate(), Pair::generate());
-    let files = files(args, &fleet_id, &hub, &recovery)?;
+    let files = files(&url, &fleet_id, &hub, &recovery)?;
     // Keys first: a fleet whose keys were lost is worth nothing, keys without a fleet do no harm.
     let hub_file = keys_dir.join("hub.agekey");
     let recovery_file = keys_dir.join("recovery.key");
@@ -132,6 +137,22 @@ Next:
     Ok(Outcome::Clean)
 }
 
+/// Where a path leads that need not be there yet: links and `..` are followed.
+fn real(path: &Path) -> std::io::Result<PathBuf> {
+    let mut real = PathBuf::new();
+    for part in std::path::absolute(path)?.components() {
+        if part == Component::ParentDir {
+            real.pop();
+            continue;
+        }
+        real.push(part);
+        if let Ok(there) = real.canonicalize() {
+            real = there;
+        }
+    }
+    Ok(real)
+}
+
 fn with_suffix(dir: &Path, suffix: &str) -> PathBuf {
     let mut name = dir.as_os_str().to_owned();
     while name.to_string_lossy().len() > 1 && name.to_string_lossy().ends_with('/') {
@@ -156,7 +177,7 @@ fn random_id() -> anyhow::Result<FleetId> {
 }
 
 fn files(
-    args: &Args,
+    url: &HubUrl,
     fleet_id: &FleetId,
     hub: &Pair,
     recovery: &Pair,
@@ -168,7 +189,7 @@ fn files(
         file(".sops.yaml", &sops_rules(&hub_keys, &recovery_keys))?,
         file(
             "fleet/hub.yaml",
-            &hub_yaml(fleet_id, &args.url, &hub_keys, &recovery_keys),
+            &hub_yaml(fleet_id, url, &hub_keys, &recovery_keys),
         )?,
         file("fleet/staff.yaml", STAFF)?,
         file(
@@ -223,7 +244,7 @@ creation_rules:
     )
 }
 
-fn hub_yaml(fleet_id: &FleetId, url: &str, hub: &PublicKeys, recovery: &PublicKeys) -> String {
+fn hub_yaml(fleet_id: &FleetId, url: &HubUrl, hub: &PublicKeys, recovery: &PublicKeys) -> String {
     let url = serde_json::to_string(url).unwrap_or_default();
     format!(
         "# Settings of the whole fleet.

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::output::say;
 use crate::config::{FleetArgs, HubArgs, log_filter};
 use crate::git::Location;
-use crate::hub::{Options, serve};
+use crate::hub::{HubError, Options, serve};
 use anyhow::Context;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -73,7 +73,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         .context("cannot start")?;
     runtime.block_on(async {
         let listening = |address: SocketAddr| say(format!("serving at http://{address}"));
-        serve(options, args.listen, listening, stop_signal()).await
+        loop {
+            match serve(options.clone(), args.listen, listening, stop_signal()).await {
+                // It is a cache and a diary: everything needed is in Git.
+                Err(error @ HubError::DataGone(_)) => {
+                    tracing::warn!("{error}; starting anew");
+                }
+                outcome => return outcome,
+            }
+        }
     })?;
     Ok(Outcome::Clean)
 }

@@ -1,5 +1,6 @@
 //! Starting and stopping: opens everything, runs the loop on its thread and the web server beside it.
 
+use super::data::{DIARY, DataDirectory};
 use super::inventory::{RECENT, ReportDoor, Reports, Wake};
 use super::{Done, Hub, HubError};
 use crate::git::{Fleet, Location};
@@ -27,6 +28,8 @@ use tokio::sync::{mpsc, watch};
 
 /// After a failed pass the loop tries again this soon.
 const BREATH: Duration = Duration::from_secs(5);
+/// The data directory is looked at this often while nothing happens.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
 /// Shortest time between two passes that only take in reports: many reports are planned together.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -56,12 +59,13 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         &options.branch,
         &options.data,
     )?);
-    let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(&options.data.join("hub.db"))?);
+    let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(&options.data.join(DIARY))?);
     let slices = SliceStore::open(&options.data.join("slices.git"))
         .map_err(|error| HubError::Slices(Box::new(error)))?;
     let identity = options.key.as_deref().map(HubIdentity::read).transpose()?;
     let loader = Loader::new(fleet.objects().clone());
     let mut hub = Hub {
+        data: DataDirectory::opened(&options.data)?,
         source: super::source::Source::default(),
         loader,
         loaded: None,
@@ -204,7 +208,7 @@ pub async fn serve(
         .name("hub".into())
         .spawn(move || {
             let _alive = alive;
-            run_loop(&mut hub, wakes, &handle);
+            run_loop(&mut hub, wakes, &handle)
         })
         .map_err(|error| HubError::Listen("a thread".into(), error))?;
     listening(address);
@@ -218,18 +222,20 @@ pub async fn serve(
     watch_task.abort();
     let _ = wake.send(Wake::Stop);
     match tokio::task::spawn_blocking(move || worker.join()).await {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(outcome)) => outcome,
         _ => Err(HubError::LoopEnded),
     }
 }
 
+/// Passes until it is told to stop, or until its data directory is gone.
 fn run_loop(
     hub: &mut Hub,
     mut wakes: mpsc::UnboundedReceiver<Wake>,
     handle: &tokio::runtime::Handle,
-) {
+) -> Result<(), HubError> {
     let mut look = true;
     loop {
+        hub.data.check()?;
         let next = match hub.pass(look) {
             Ok(_) => {
                 look = false;
@@ -243,30 +249,41 @@ fn run_loop(
                     .unwrap_or(Timestamp::MAX)
             }
         };
-        let pause = Timestamp::now().duration_until(next);
-        let pause = Duration::try_from(pause)
-            .unwrap_or(Duration::ZERO)
-            .max(Duration::from_millis(1));
-        let first = handle.block_on(async { tokio::time::timeout(pause, wakes.recv()).await });
         let mut batch: Vec<Reports> = Vec::new();
-        match first {
-            Ok(None | Some(Wake::Stop)) => return,
-            Ok(Some(Wake::Branch)) => look = true,
-            Ok(Some(Wake::Reports(reports))) => {
-                batch.push(*reports);
-                std::thread::sleep(GATHER);
-            }
-            Err(_) => {}
+        let mut wake = wait(hub, &mut wakes, handle, next)?;
+        if matches!(wake, Some(Wake::Reports(_))) {
+            std::thread::sleep(GATHER);
         }
-        while let Ok(wake) = wakes.try_recv() {
-            match wake {
+        while let Some(woken) = wake {
+            match woken {
                 Wake::Branch => look = true,
                 Wake::Reports(reports) => batch.push(*reports),
-                Wake::Stop => return,
+                Wake::Stop => return Ok(()),
             }
+            wake = wakes.try_recv().ok();
         }
         for reports in batch {
             hub.observe(reports);
+        }
+    }
+}
+
+/// What wakes the loop first; nothing where it is time for the next pass.
+fn wait(
+    hub: &Hub,
+    wakes: &mut mpsc::UnboundedReceiver<Wake>,
+    handle: &tokio::runtime::Handle,
+    next: Timestamp,
+) -> Result<Option<Wake>, HubError> {
+    loop {
+        let left = Duration::try_from(Timestamp::now().duration_until(next))
+            .unwrap_or(Duration::ZERO)
+            .max(Duration::from_millis(1));
+        let pause = left.min(LOOK_AFTER);
+        match handle.block_on(async { tokio::time::timeout(pause, wakes.recv()).await }) {
+            Ok(wake) => return Ok(Some(wake.unwrap_or(Wake::Stop))),
+            Err(_) if pause == left => return Ok(None),
+            Err(_) => hub.data.check()?,
         }
     }
 }

@@ -197,19 +197,18 @@ fn found<T>(result: Result<T, GitError>) -> Result<Option<T>, GitError> {
     }
 }
 
-/// A commit's or a tree's id to the tree of the stack.
+/// A commit's id to the tree that the stack has there. A tree's id would not tell whose tree it is.
 fn resolve(objects: &Objects, tool: &ToolName, text: &str) -> Result<Option<ObjectId>, GitError> {
     let Ok(id) = ObjectId::try_from(text) else {
         return Ok(None);
     };
     let id = oid(id)?;
-    if let Some(root) = found(objects.root_tree(id))? {
-        let entry = objects.lookup(root, &format!("stacks/{tool}"))?;
-        return Ok(entry
-            .filter(|entry| entry.kind == EntryKind::Tree)
-            .map(|entry| object_id(entry.oid)));
-    }
-    Ok(found(objects.tree(id))?.map(|_| object_id(id)))
+    let Some(root) = found(objects.root_tree(id))? else {
+        return Ok(None);
+    };
+    let entry = objects.lookup(root, &format!("stacks/{tool}"))?;
+    let tree = entry.filter(|entry| entry.kind == EntryKind::Tree);
+    Ok(tree.map(|entry| object_id(entry.oid)))
 }
 
 type CompiledStack = Option<Arc<tenantry_planner::catalogue::CompiledStack>>;

@@ -3,6 +3,7 @@
 use crate::id::{FleetId, ToolName};
 use crate::key::{AgeRecipient, PublicKeys};
 use crate::size::ByteSize;
+use crate::url::HubUrl;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ pub struct Hub {
     /// Immutable id, part of every mark left outside.
     pub fleet_id: FleetId,
     /// Where agents and people reach the hub, `https://…`.
-    pub url: String,
+    pub url: HubUrl,
     /// Public keys of the hub and of the offline recovery key.
     pub keys: HubKeys,
     /// How commits are trusted.

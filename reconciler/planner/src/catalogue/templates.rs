@@ -4,7 +4,7 @@ use crate::codes;
 use crate::input::NginxFiles;
 use crate::object::ObjectId;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context};
 use std::collections::BTreeSet;
 use std::fmt;
 use tenantry_schema::Diagnostic;
@@ -115,14 +115,10 @@ pub fn compile_templates(files: &NginxFiles) -> (Option<Templates>, Vec<Diagnost
     let mut environment = environment();
     for (name, text) in &files.templates {
         let known = |name: &str| SITE_VALUES.contains(&name);
-        if let Err(why) = parse(
-            &mut environment,
-            name,
-            &format!("nginx/{name}.conf"),
-            text,
-            &known,
-        ) {
-            found.extend(why);
+        let path = format!("nginx/{name}.conf");
+        match parse(&mut environment, name, &path, text, &known) {
+            Ok(()) => found.extend(try_out(&environment, name, &path, text, &[sample_site()])),
+            Err(why) => found.extend(why),
         }
     }
     let good = found.is_empty();
@@ -169,6 +165,50 @@ fn parse(
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
+/// What is wrong with a template that cannot be rendered with any of some values that it may get.
+fn try_out(
+    environment: &Environment<'_>,
+    name: &str,
+    path: &str,
+    text: &str,
+    samples: &[Value],
+) -> Option<Diagnostic> {
+    let template = environment.get_template(name).ok()?;
+    let mut failed = None;
+    for sample in samples {
+        match template.render(sample) {
+            Ok(_) => return None,
+            Err(why) => failed = Some(why),
+        }
+    }
+    let why = failed?;
+    let place = match why.range() {
+        Some(range) if why.name() == Some(name) => Place::of(path, text, range.start, range.end),
+        _ => Place::file(path),
+    };
+    let message = if why.kind() == ErrorKind::OutOfFuel {
+        format!("the template does not end: it takes more than {TEMPLATE_FUEL} steps")
+    } else {
+        format!("the template cannot be rendered: {why}")
+    };
+    let found = Diagnostic::error(codes::TEMPLATE, place, message);
+    Some(found.note("tried with values as they come for a site of `acme.example`"))
+}
+
+/// What a site might be given. The real values are of the same types.
+fn sample_site() -> Value {
+    context! {
+        host => "www.acme.example",
+        upstream => "127.0.0.1:20000",
+        listen => context! { http => "80", https => "443" },
+        https_port_suffix => "",
+        certificate => "tenantry/certificates/www.acme.example",
+        headers => context! { Example => "value" },
+        stack => "acme-website",
+        max_body => 1_048_576_u64,
+    }
+}
+
 fn unknown_variable(path: &str, text: &str, name: &str) -> Diagnostic {
     let word = |c: char| c.is_alphanumeric() || c == '_';
     let whole =
@@ -195,4 +235,32 @@ fn unknown_variable(path: &str, text: &str, name: &str) -> Diagnostic {
         format!("the template uses `{name}`, which nothing sets"),
     )
     .label("unknown variable")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    fn found(text: &str) -> Vec<Diagnostic> {
+        let template: Arc<str> = text.into();
+        let files = NginxFiles {
+            tree: ObjectId([7; 20]),
+            templates: BTreeMap::from([("default".to_owned(), template)]),
+        };
+        let (templates, found) = compile_templates(&files);
+        assert_eq!(templates.is_some(), found.is_empty());
+        found
+    }
+
+    #[test]
+    fn templates_that_cannot_be_rendered_are_refused() {
+        assert_eq!(found("server_name {{ host }};\n"), []);
+        let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{{ host }}{% endfor %}{% endfor %}";
+        assert!(found(endless)[0].message.contains("does not end"));
+        let wrong = found("a;\nlisten {{ listen.htps.port }};\n");
+        assert!(wrong[0].message.contains("cannot be rendered"), "{wrong:?}");
+        assert_eq!(wrong[0].place.line, 2);
+    }
 }

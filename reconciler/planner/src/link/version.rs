@@ -164,13 +164,13 @@ impl Linker<'_, '_> {
             .flatten();
         if tree.is_none() {
             let message = format!("revision `{revision}` of {name} cannot be found");
-            let note = "write the object id of a commit or of the stack's tree (40 digits), or `main` to follow the branch".to_owned();
+            let note = "write the id of a commit that has this stack (40 digits), or `main` to follow the branch".to_owned();
             self.error(
                 codes::UNKNOWN_REVISION,
                 &["tools", name.as_str(), "revision"],
                 false,
                 message,
-                "no such commit or tree",
+                "no such commit, or it has no such stack",
                 note,
             );
         }

@@ -119,6 +119,10 @@ pub fn plan_customer(
 impl<'a> Customer<'a> {
     fn new(fleet: &'a Desired, desired: &'a CustomerDesired, observed: Observed<'a>) -> Self {
         let mut ports = desired.retired_ports.clone();
+        for (id, server) in &desired.servers {
+            let taken = ports.entry(id.clone()).or_default();
+            taken.extend([server.web.http, server.web.https]);
+        }
         let mut memory: BTreeMap<ServerId, u64> = BTreeMap::new();
         for order in desired.orders.values() {
             if let Some(server) = &order.server {

@@ -1,0 +1,233 @@
+//! The command line as its users meet it: the program itself, in folders of its own.
+
+#![allow(clippy::unwrap_used, reason = "test helpers outside of test functions")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A folder for one test, and the program run in it.
+struct Desk(tempfile::TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let output = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env("HOME", self.0.path())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .output()
+            .unwrap();
+        Ran::from(output)
+    }
+
+    fn git(&self, folder: &str, arguments: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(["-c", "user.name=Jo", "-c", "user.email=jo@example.com"])
+            .args(arguments)
+            .current_dir(self.path(folder))
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn edit(&self, path: &str, change: impl Fn(&str) -> String) {
+        let text = std::fs::read_to_string(self.path(path)).unwrap();
+        let changed = change(&text);
+        assert_ne!(text, changed, "{path}");
+        self.write(path, &changed);
+    }
+}
+
+/// What a run of the program said.
+#[derive(Debug)]
+struct Ran {
+    code: i32,
+    text: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = [output.stdout, output.stderr].concat();
+        Self {
+            code: output.status.code().unwrap(),
+            text: String::from_utf8(text).unwrap(),
+        }
+    }
+}
+
+impl Ran {
+    #[track_caller]
+    fn says(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, code, "{}", self.text);
+        for word in words {
+            assert!(self.text.contains(word), "no `{word}` in:\n{}", self.text);
+        }
+    }
+}
+
+#[test]
+fn a_new_fleet_is_good_and_says_how_to_go_on() {
+    let desk = Desk::new();
+    desk.run(&["init", "fleet"])
+        .says(0, &["tenantry activate fleet", "fleet-keys/hub.agekey"]);
+    desk.run(&["check", "fleet"])
+        .says(0, &["good: 0 customers"]);
+    desk.run(&["activate", "fleet", "--key", "fleet-keys/hub.agekey"])
+        .says(0, &["may act"]);
+    desk.run(&["activate", "fleet", "--key", "fleet-keys/hub.agekey"])
+        .says(0, &["already"]);
+    let activation = desk.git("fleet", &["show", "HEAD:fleet/activation.yaml"]);
+    assert!(activation.contains("fleet_id: "), "{activation}");
+}
+
+#[test]
+fn keys_stay_out_of_the_fleet_however_the_way_is_written() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("other")).unwrap();
+    std::fs::create_dir(desk.path("fleet")).unwrap();
+    std::os::unix::fs::symlink(desk.path("fleet"), desk.path("link")).unwrap();
+    for keys in [
+        "fleet/keys",
+        "other/../fleet/keys",
+        "link/keys",
+        "./fleet/./keys",
+    ] {
+        desk.run(&["init", "fleet", "--keys", keys])
+            .says(1, &["keys do not belong inside the fleet"]);
+    }
+    let made = std::fs::read_dir(desk.path("fleet")).unwrap().count();
+    assert_eq!(made, 0);
+}
+
+#[test]
+fn nothing_is_left_behind_where_a_fleet_cannot_be_made() {
+    let desk = Desk::new();
+    let wrong: [(&[&str], &str); 4] = [
+        (&["--branch", "../x"], "cannot be the name of a branch"),
+        (&["--url", "hub.example.com"], "is not the address of a hub"),
+        (
+            &["--url", "https://jo:pw@hub.example.com"],
+            "is not the address of a hub",
+        ),
+        (&["--fleet-id", "No Id"], "--fleet-id"),
+    ];
+    for (arguments, why) in wrong {
+        let arguments = [&["init", "fleet"], arguments].concat();
+        let ran = desk.run(&arguments);
+        assert_ne!(ran.code, 0);
+        assert!(ran.text.contains(why), "{}", ran.text);
+    }
+    let left: Vec<_> = std::fs::read_dir(desk.path(".")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// A fleet with two customers of one server each.
+fn two_customers(desk: &Desk) {
+    desk.run(&["init", "fleet"]).says(0, &[]);
+    for (customer, address) in [("acme", "192.0.2.1"), ("globex", "192.0.2.2")] {
+        let folder = format!("fleet/fleet/customers/{customer}");
+        desk.write(&format!("{folder}/customer.yaml"), "language: en\n");
+        let server = format!("provider: static\naddress: {address}\n");
+        desk.write(&format!("{folder}/servers/{customer}-1.yaml"), &server);
+        let order = format!("plan: basic\ndomain: {customer}.example\ntools: [html]\n");
+        desk.write(&format!("{folder}/orders/website.yaml"), &order);
+    }
+    desk.edit("fleet/fleet/hub.yaml", |text| {
+        let before = text.split("\nplans:").next().unwrap();
+        format!("{before}\nplans:\n  basic: {{}}\n")
+    });
+    desk.git("fleet", &["add", "."]);
+    desk.git("fleet", &["commit", "-qm", "two customers"]);
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_it_is_committed() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.run(&["check", "fleet"])
+        .says(0, &["good: 2 customers"]);
+    let order = "fleet/fleet/customers/acme/orders/website.yaml";
+    let server = "fleet/fleet/customers/acme/servers/acme-1.yaml";
+    let original = |path: &str| std::fs::read_to_string(desk.path(path)).unwrap();
+    let (good_order, good_server) = (original(order), original(server));
+    let tree = desk.git("fleet", &["rev-parse", "HEAD:stacks/guestbook"]);
+    let cases = [
+        (
+            server,
+            format!("{good_server}web: {{ http: 0 }}\n"),
+            1,
+            "ports go from 1 to 65535",
+        ),
+        (
+            server,
+            format!("{good_server}web: {{ http: 443 }}\n"),
+            1,
+            "both be port 443",
+        ),
+        (
+            order,
+            good_order.replace(
+                "[html]",
+                &format!("{{ html: {{ revision: {} }} }}", tree.trim()),
+            ),
+            1,
+            "cannot be found",
+        ),
+        (
+            order,
+            good_order.replace("acme.example", "globex.example"),
+            0,
+            "order globex/website waits for its domain `globex.example`",
+        ),
+    ];
+    for (path, text, code, why) in cases {
+        desk.write(path, &text);
+        desk.run(&["check", "fleet"]).says(code, &[why]);
+        desk.write(order, &good_order);
+        desk.write(server, &good_server);
+    }
+
+    let secrets = "fleet/fleet/customers/acme/secrets.yaml";
+    desk.write(secrets, "smtp_password: hunter2\n");
+    desk.run(&["check", "fleet"])
+        .says(1, &["not a SOPS-encrypted file"]);
+    let key = std::fs::read_to_string(desk.path("fleet/fleet/hub-key.yaml")).unwrap();
+    desk.write(secrets, &format!("smtp_password: hunter2\n{key}"));
+    desk.run(&["check", "fleet"])
+        .says(1, &["`smtp_password` is in clear text", "secrets.yaml:1:1"]);
+}
+
+#[test]
+fn a_fleet_that_was_activated_keeps_its_id() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.run(&["activate", "fleet", "--key", "fleet-keys/hub.agekey"])
+        .says(0, &[]);
+    desk.git("fleet", &["reset", "-q", "--hard"]);
+    desk.edit("fleet/fleet/hub.yaml", |text| {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("fleet_id:"))
+            .unwrap();
+        text.replace(line, "fleet_id: another")
+    });
+    desk.run(&["check", "fleet"])
+        .says(1, &["T0301", "an id never changes"]);
+    assert!(Path::new(&desk.path("fleet/fleet/activation.yaml")).exists());
+}

@@ -1,0 +1,85 @@
+//! The address of the hub.
+
+use crate::name::text_type;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why a text is not the address of a hub.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not the address of a hub: {1}; expected `https://hub.example.com`, without a path"
+)]
+pub struct UrlError(String, &'static str);
+
+text_type!(
+    /// Where a hub is reached: scheme, host and perhaps a port, without a path and without a final `/`.
+    HubUrl,
+    UrlError
+);
+
+impl TryFrom<String> for HubUrl {
+    type Error = UrlError;
+    fn try_from(text: String) -> Result<Self, UrlError> {
+        let fail = |why| Err(UrlError(text.clone(), why));
+        let Ok(url) = url::Url::parse(&text) else {
+            return fail("it is not a URL");
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            return fail("it begins with neither `https://` nor `http://`");
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return fail("it names no host");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return fail("it holds a user name or password");
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return fail("it has a path");
+        }
+        Ok(Self(url.as_str().trim_end_matches('/').into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn addresses_of_hubs_and_others() {
+        let read = |text: &str| HubUrl::try_from(text).map(String::from);
+        assert_eq!(
+            read("https://hub.example.com").unwrap(),
+            "https://hub.example.com"
+        );
+        assert_eq!(
+            read("http://127.0.0.1:8080/").unwrap(),
+            "http://127.0.0.1:8080"
+        );
+        assert_eq!(read("https://[::1]:1").unwrap(), "https://[::1]:1");
+        let others = [
+            "",
+            "hub.example.com",
+            "ftp://hub",
+            "https://",
+            "https://jo@hub",
+            "https://hub/path",
+            "https://hub?x",
+            "https://hub#x",
+            "file:///etc/passwd",
+            "https://hub:99999",
+        ];
+        for other in others {
+            assert!(read(other).is_err(), "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_is_stable(text in "(https?://)?[ -~]{0,24}") {
+            if let Ok(url) = HubUrl::try_from(text) {
+                prop_assert_eq!(HubUrl::try_from(url.as_str()), Ok(url));
+            }
+        }
+    }
+}
