@@ -231,3 +231,12 @@ fn a_fleet_that_was_activated_keeps_its_id() {
         .says(1, &["T0301", "an id never changes"]);
     assert!(Path::new(&desk.path("fleet/fleet/activation.yaml")).exists());
 }
+
+/// `fleet/` of this repository, with `stacks/` and `nginx/` beside it.
+#[test]
+fn the_worked_sample_is_good_and_nothing_is_left_to_decide() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let desk = Desk::new();
+    desk.run(&["check", root]).says(0, &["good: 3 customers"]);
+    desk.run(&["plan", root]).says(2, &["plan: 0 decisions", "website-guestbook"]);
+}

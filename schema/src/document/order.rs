@@ -51,7 +51,7 @@ pub struct Tool {
     pub env: BTreeMap<VariableName, EnvValue>,
     /// Response headers that the web server adds.
     pub headers: BTreeMap<HeaderName, HeaderValue>,
-    /// A pin by hand: the object id of a commit or of a stack's tree, or `main` to follow the branch. Absent: the decision holds.
+    /// A pin by hand: the id of a commit whose version of the stack runs, or `main` to follow the branch. Absent: the decision holds.
     pub revision: Option<String>,
 }
 

@@ -103,6 +103,20 @@ impl HubBox {
             .map_err(LabError::io("cannot delete the data directory"))
     }
 
+    /// Deletes the data directory of the hub while it runs.
+    pub fn wipe_running(&self) -> Result<(), LabError> {
+        let failed = |error| LabError::io("cannot delete the data directory")(error);
+        // Moved first, so that nothing is written into it while it is deleted.
+        let aside = self.place.data.with_extension("deleted");
+        std::fs::rename(&self.place.data, &aside).map_err(failed)?;
+        std::fs::remove_dir_all(&aside).map_err(failed)
+    }
+
+    /// The data directory of the hub.
+    pub fn data(&self) -> &Path {
+        &self.place.data
+    }
+
     /// Waits until the hub has decided everything that it can for `orders` orders, and stays there.
     pub async fn decided(&self, orders: usize, timeout: Duration) -> Result<FleetStatus, LabError> {
         let fleet = &self.fleet;

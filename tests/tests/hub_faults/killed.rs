@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tenantry_tests::lab::wait_until;
 use tenantry_tests::rig::{Answered, FakeAgent, Hub, HubBox, run};
 use tenantry_wire::ledger::Verdict;
 
@@ -169,5 +170,36 @@ async fn a_hub_without_its_data_directory_decides_nothing_again_and_is_accepted(
         head,
         "something was decided again"
     );
+    nothing_twice(&home.fleet);
+}
+
+#[tokio::test]
+async fn a_hub_whose_data_directory_is_deleted_while_it_runs_starts_anew_by_itself() {
+    let mut home = HubBox::new("wiped-running").unwrap();
+    let agents = FakeAgent::crew(&home.fleet, CUSTOMERS).unwrap();
+    home.fleet.commit("customers and servers").unwrap();
+    let commits = commits(SEED + 2, 4);
+    let (first, rest) = commits.split_at(2);
+    home.start().await.unwrap();
+    for (number, files) in first.iter().enumerate() {
+        commit(&home.fleet, files, number);
+    }
+    home.decided(orders(first), LATE).await.unwrap();
+    let head = home.fleet.head().unwrap();
+
+    home.wipe_running().unwrap();
+    let diary = home.data().join("hub.db");
+    wait_until(SOON, "a new diary", async || diary.exists().then_some(())).await.unwrap();
+    let status = home.decided(orders(first), LATE).await.unwrap();
+    assert_eq!(status.servers.len(), CUSTOMERS);
+    assert_eq!(home.fleet.head().unwrap(), head, "something was decided again");
+    for (number, files) in rest.iter().enumerate() {
+        commit(&home.fleet, files, first.len() + number);
+    }
+    home.decided(orders(&commits), LATE).await.unwrap();
+    for agent in &agents {
+        agent.serve(&home.url(), &home.fleet, 0).await.unwrap();
+    }
+    all_fulfilled(&home, orders(&commits)).await;
     nothing_twice(&home.fleet);
 }
