@@ -114,12 +114,7 @@ impl Decider<'_> {
             };
             let changes: Vec<_> = missing.map(set).collect();
             return file
-                .edit(
-                    self.identity.identities(),
-                    &changes,
-                    last_modified,
-                    &mut rand::rng(),
-                )
+                .edit(self.identity.identities(), &changes, last_modified, rng)
                 .map_err(failed);
         }
         let mut map = Map::new();

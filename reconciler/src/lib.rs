@@ -7,6 +7,7 @@
 //! | [`decide`] | decisions to a commit |
 //! | [`publish`] | a slice's input to a sealed slice |
 //! | [`slices`], [`store`] | what was published; reports, attempts, audit: the data directory |
+//! | [`foresee`] | what a hub would do with a commit |
 //! | [`hub`] | the loop: load, plan, decide, publish, tell |
 //! | [`web`] | agents' API, status page, metrics |
 //! | [`cli`] | the commands |
@@ -14,6 +15,7 @@
 pub mod cli;
 pub mod config;
 pub mod decide;
+pub mod foresee;
 pub mod git;
 pub mod hub;
 pub mod keys;

@@ -10,6 +10,7 @@
 //! ```
 
 pub mod catalogue;
+pub mod change;
 pub mod check;
 pub mod codes;
 pub mod decision;

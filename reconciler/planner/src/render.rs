@@ -95,6 +95,59 @@ pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, Ren
     Ok(rendered)
 }
 
+/// One tool, rendered, before anything is put into a slice.
+pub(crate) struct Parts {
+    /// Its Compose file.
+    pub(crate) compose: String,
+    /// All variables of that file, secrets included.
+    pub(crate) variables: BTreeMap<String, String>,
+    /// Its files, by path from its folder.
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    /// Configuration of the web server, by public name.
+    pub(crate) sites: BTreeMap<DomainName, String>,
+}
+
+/// Renders one tool of a slice for being compared.
+pub(crate) fn parts(
+    slice: &SliceInput,
+    name: &InstanceName,
+    input: &InstanceInput,
+    plaintext: &Plaintext,
+) -> Result<Parts, RenderError> {
+    let instance = Instance {
+        name,
+        input,
+        web: slice.web,
+    };
+    let (plain, secret) = variables::gather(name, input, slice.web, plaintext)?;
+    let mut rendered = Rendered::default();
+    instance.render(plaintext, &mut rendered)?;
+    let folder = format!("stacks/{name}/");
+    let files = rendered.files.iter().filter_map(|(path, content)| {
+        let path = path.as_str().strip_prefix(&folder)?;
+        Some((path.to_owned(), content.clone()))
+    });
+    let files = files.collect();
+    let mut sites = BTreeMap::new();
+    if input.state == State::Running {
+        for (site, host) in &input.hosts {
+            sites.insert(host.clone(), instance.site(site, host)?);
+        }
+    }
+    let plain = plain
+        .into_iter()
+        .map(|(name, value)| (String::from(name), value));
+    let secret = secret
+        .into_iter()
+        .map(|(name, value)| (String::from(name), value.expose().clone()));
+    Ok(Parts {
+        compose: input.stack.compose.to_string(),
+        variables: plain.chain(secret).collect(),
+        files,
+        sites,
+    })
+}
+
 struct Instance<'a> {
     name: &'a InstanceName,
     input: &'a InstanceInput,

@@ -134,6 +134,22 @@ pub enum WaitingOn {
     },
 }
 
+impl WaitingOn {
+    /// Whether only reports of agents tell that it is over: whoever plans without a hub knows nothing of them.
+    pub fn is_about_agents(&self) -> bool {
+        matches!(
+            self,
+            Self::FirstContact { .. }
+                | Self::AgentSilent { .. }
+                | Self::SliceDelivery { .. }
+                | Self::SliceRefused { .. }
+                | Self::Convergence { .. }
+                | Self::AgentFailure { .. }
+                | Self::AgentPaused { .. }
+        )
+    }
+}
+
 impl fmt::Display for WaitingOn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,9 +1,11 @@
-//! Opens a fleet for looking at it: the branch of a repository, or the files of a work tree as they are now.
+//! Opens a fleet for looking at it: the branch of a repository, any other commit, or the files of a work tree as they are now. Nothing that Git
+//! or people look at changes: what has to be written goes into a scratch repository.
 
-use crate::git::{Fleet, Location, Oid};
+use crate::git::{Fleet, Location, Oid, Scratch};
 use crate::load::{Loaded, Loader, Revision};
 use anyhow::{Context, bail};
-use std::path::{Path, PathBuf};
+use git2::Repository;
+use std::path::Path;
 
 /// A fleet at one moment.
 pub(super) struct Opened {
@@ -14,69 +16,121 @@ pub(super) struct Opened {
 
 /// Opens what `fleet` names. Of a folder that people edit, the files as they are now; of anything else, the branch.
 pub(super) fn look(fleet: &str, branch: &str) -> anyhow::Result<Opened> {
-    if let Some(repository) = work_tree(fleet)? {
-        return look_at_files(&repository, branch);
-    }
-    let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let location = Location::parse(fleet)?;
-    let fleet = Fleet::open(location, branch, scratch.path())?;
-    fleet.fetch()?;
-    let head = fleet
-        .head()?
-        .with_context(|| format!("the fleet has no branch `{branch}`"))?;
-    let revision = Revision {
-        tree: fleet.objects().root_tree(head)?,
-        commit: head,
-        generation: fleet.generation(head)?,
-    };
-    let loaded = Loader::new(fleet.objects().clone()).load(revision)?;
+    let view = View::open(fleet, branch)?;
+    let revision = view.newest()?;
+    let loaded = Loader::new(view.scratch.objects().clone()).load(revision)?;
     Ok(Opened {
         loaded,
-        work_tree: false,
+        work_tree: view.has_files(),
     })
 }
 
-fn work_tree(fleet: &str) -> anyhow::Result<Option<git2::Repository>> {
-    let path = Path::new(fleet);
-    if !path.is_dir() {
-        return Ok(None);
+/// A repository to look at.
+pub(super) struct View {
+    pub(super) scratch: Scratch,
+    repository: Repository,
+    branch: String,
+    /// Holds what was fetched, where the fleet is not on this machine.
+    mirror: Option<tempfile::TempDir>,
+}
+
+impl View {
+    /// Opens what `fleet` names: a folder inside a repository, a bare repository, or an address that is fetched.
+    pub(super) fn open(fleet: &str, branch: &str) -> anyhow::Result<Self> {
+        let (repository, mirror) = if Path::new(fleet).is_dir() {
+            let Ok(repository) = Repository::discover(fleet) else {
+                bail!("`{fleet}` is not inside a Git repository; `tenantry init DIR` makes a fleet")
+            };
+            (repository, None)
+        } else {
+            let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+            let mirror = Fleet::open(Location::parse(fleet)?, branch, folder.path())?;
+            mirror.fetch()?;
+            let repository = Repository::open(mirror.objects().path())
+                .context("cannot open what was fetched")?;
+            (repository, Some(folder))
+        };
+        Ok(Self {
+            scratch: Scratch::beside(repository.commondir())?,
+            repository,
+            branch: branch.to_owned(),
+            mirror,
+        })
     }
-    match git2::Repository::discover(path) {
-        Ok(repository) if !repository.is_bare() => Ok(Some(repository)),
-        Ok(_) => Ok(None),
-        Err(_) => {
-            bail!("`{fleet}` is not inside a Git repository; `tenantry init DIR` makes a fleet")
+
+    /// Whether there are files that people edit.
+    pub(super) fn has_files(&self) -> bool {
+        self.mirror.is_none() && !self.repository.is_bare()
+    }
+
+    /// The newest commit of the branch.
+    pub(super) fn head(&self) -> anyhow::Result<Oid> {
+        self.commit_named(&self.branch)
+            .with_context(|| format!("the fleet has no branch `{}` with a commit", self.branch))
+    }
+
+    /// The files as they are now where people edit, else the branch.
+    pub(super) fn newest(&self) -> anyhow::Result<Revision> {
+        if self.has_files() {
+            self.files()
+        } else {
+            self.at(self.head()?)
         }
     }
-}
 
-/// Writes the files as they are into a tree of their own. Nothing that Git or people look at changes: neither index, branch nor files.
-fn look_at_files(repository: &git2::Repository, branch: &str) -> anyhow::Result<Opened> {
-    let head = repository
-        .find_reference(&format!("refs/heads/{branch}"))
-        .and_then(|reference| reference.peel_to_commit())
-        .with_context(|| format!("the repository has no branch `{branch}` with a commit"))?;
-    let mut index = repository.index().context("cannot read the index")?;
-    index
-        .add_all(["*"], git2::IndexAddOption::DEFAULT, None)
-        .context("cannot read the files")?;
-    index
-        .update_all(["*"], None)
-        .context("cannot read the files")?;
-    let tree = index
-        .write_tree()
-        .context("cannot write a tree of the files")?;
-    let git_dir: PathBuf = repository.path().to_owned();
-    let objects = crate::git::Objects::open(&git_dir)?;
-    let commit: Oid = head.id();
-    let revision = Revision {
-        tree,
-        commit,
-        generation: 0,
-    };
-    let loaded = Loader::new(objects).load(revision)?;
-    Ok(Opened {
-        loaded,
-        work_tree: true,
-    })
+    /// The files as they are now, as if they were committed on top of what is checked out.
+    pub(super) fn files(&self) -> anyhow::Result<Revision> {
+        let mut index = self.repository.index().context("cannot read the index")?;
+        index
+            .add_all(["*"], git2::IndexAddOption::DEFAULT, None)
+            .and_then(|()| index.update_all(["*"], None))
+            .context("cannot read the files")?;
+        self.indexed(&mut index)
+    }
+
+    /// What is staged for the next commit.
+    #[expect(
+        dead_code,
+        reason = "for the hook that looks at what is about to be committed"
+    )]
+    pub(super) fn staged(&self) -> anyhow::Result<Revision> {
+        let mut index = self.repository.index().context("cannot read the index")?;
+        self.indexed(&mut index)
+    }
+
+    fn indexed(&self, index: &mut git2::Index) -> anyhow::Result<Revision> {
+        let commit = match self
+            .repository
+            .head()
+            .and_then(|head| head.peel_to_commit())
+        {
+            Ok(commit) => commit.id(),
+            Err(_) => self.head()?,
+        };
+        Ok(Revision {
+            tree: self.scratch.tree_of(index)?,
+            commit,
+            generation: 0,
+        })
+    }
+
+    /// A commit.
+    pub(super) fn at(&self, commit: Oid) -> anyhow::Result<Revision> {
+        Ok(Revision {
+            tree: self.scratch.objects().root_tree(commit)?,
+            commit,
+            generation: 0,
+        })
+    }
+
+    /// The commit that a name stands for: a branch, a tag, an id, `HEAD~2` and whatever else Git understands.
+    pub(super) fn commit_named(&self, name: &str) -> anyhow::Result<Oid> {
+        let find = |name: &str| {
+            let object = self.repository.revparse_single(name)?;
+            object.peel_to_commit().map(|commit| commit.id())
+        };
+        find(name)
+            .or_else(|_| find(&format!("refs/remotes/origin/{name}")))
+            .with_context(|| format!("`{name}` is no commit of the fleet"))
+    }
 }

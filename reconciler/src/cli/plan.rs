@@ -1,60 +1,60 @@
-//! `tenantry plan`: what a hub would decide and publish. Works without any key and without a running hub: then nothing is known of the servers.
+//! `tenantry plan`: what a change of the fleet does, container by container, and what a hub would decide for it. Works without any key: a secret
+//! counts as changed exactly if its ciphertext is.
 
-use super::output::{count, diagnostics, json, say};
-use super::{Outcome, open};
+mod markdown;
+mod report;
+mod text;
+
+use super::Outcome;
+use super::open::View;
+use super::output::{diagnostics, json, say};
 use crate::config::FleetArgs;
-use anyhow::bail;
+use crate::foresee::Foresight;
+use crate::git::Oid;
+use crate::load::Revision;
+use anyhow::{Context, bail};
 use jiff::Timestamp;
-use serde::Serialize;
+use report::{End, Report};
 use std::collections::HashMap;
-use tenantry_planner::explain::word;
-use tenantry_planner::{Inventory, Observed, Plan, PlanCache, plan};
+use tenantry_planner::{Inventory, Observed};
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tenantry plan                            what the files as they are now change, against the branch
+  tenantry plan --to fix-acme              what merging a branch changes
+  tenantry plan --from v1 --to v2          what came of everything between two commits
+  tenantry plan --to HEAD --markdown       the same for a comment at a pull request
+
+Exit codes: 0 nothing changes and nothing is to be decided, 2 something is, 1 the fleet has errors.")]
 pub(super) struct Args {
     #[command(flatten)]
     fleet: FleetArgs,
-    /// For programs.
+    /// What is now. Default: the branch.
+    #[arg(long, value_name = "COMMIT")]
+    from: Option<String>,
+    /// What is to be. Default: the files as they are now, or the branch where there are none. A commit that does not follow `--from` is merged first.
+    #[arg(long, value_name = "COMMIT")]
+    to: Option<String>,
+    /// Every server on its own, however many there are.
     #[arg(long)]
+    all: bool,
+    /// For programs.
+    #[arg(long, conflicts_with = "markdown")]
     json: bool,
-}
-
-#[derive(Serialize)]
-struct Shown {
-    decisions: Vec<ShownDecision>,
-    slices: Vec<ShownSlice>,
-    waiting: Vec<ShownWait>,
-}
-
-#[derive(Serialize)]
-struct ShownDecision {
-    path: String,
-    summary: String,
-}
-
-#[derive(Serialize)]
-struct ShownSlice {
-    server: String,
-    because: &'static str,
-    instances: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct ShownWait {
-    order: String,
-    phase: String,
-    reasons: Vec<String>,
+    /// For a comment at a pull request.
+    #[arg(long)]
+    markdown: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let opened = open::look(&args.fleet.fleet, &args.fleet.branch)?;
-    if !args.json {
-        diagnostics(opened.loaded.diagnostics.iter());
-    }
-    let Some(desired) = &opened.loaded.desired else {
-        bail!("the fleet's own documents have errors and were never good; nothing can be planned");
+    let view = View::open(&args.fleet.fleet, &args.fleet.branch)?;
+    let from = match &args.from {
+        Some(name) => (view.commit_named(name)?, name.clone()),
+        None => (view.head()?, args.fleet.branch.clone()),
     };
+    let ends = ends(&view, from, args.to.as_deref())?;
     let inventory = Inventory::default();
     let attempts = HashMap::new();
     let observed = Observed {
@@ -63,88 +63,90 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         attempts_revision: 0,
         now: Timestamp::now(),
     };
-    let plan = plan(desired, observed, &mut PlanCache::default());
-    let shown = shown(&plan);
-    let outcome = if plan.is_empty() {
-        Outcome::Clean
-    } else {
-        Outcome::Changes
-    };
+    let mut foresight = Foresight::new(&view.scratch);
+    let before = foresight.look(ends.from.1, observed)?;
+    let after = foresight.look(ends.to.1, observed)?;
+    if after.loaded.desired.is_none() {
+        diagnostics(after.loaded.diagnostics.iter());
+        bail!("the fleet's own documents have errors and were never good; nothing can be planned");
+    }
+    let report = Report::new(ends, &before, &after, &|file| foresight.marks(file));
     if args.json {
-        json(&shown)?;
+        json(&report)?;
+    } else if args.markdown {
+        say(markdown::write(&report));
     } else {
-        print(&shown);
+        diagnostics(&report.diagnostics);
+        say(text::write(&report, args.all));
     }
-    Ok(outcome)
+    Ok(report.outcome())
 }
 
-fn shown(plan: &Plan) -> Shown {
-    let orders = plan
-        .customers
-        .values()
-        .flat_map(|customer| &customer.orders);
-    Shown {
-        decisions: plan
-            .decisions()
-            .map(|decision| ShownDecision {
-                path: decision.path(),
-                summary: decision.summary(),
-            })
-            .collect(),
-        slices: plan
-            .slices()
-            .map(|task| ShownSlice {
-                server: task.server.to_string(),
-                because: task.because,
-                instances: task
-                    .input
-                    .instances
-                    .keys()
-                    .map(ToString::to_string)
-                    .collect(),
-            })
-            .collect(),
-        waiting: orders
-            .filter(|order| !order.waiting.is_empty())
-            .map(|order| ShownWait {
-                order: format!("{}/{}", order.customer, order.order),
-                phase: word(&order.phase),
-                reasons: order.waiting.iter().map(ToString::to_string).collect(),
-            })
-            .collect(),
-    }
+/// The two states that are compared.
+pub(super) struct Ends {
+    from: (End, Revision),
+    to: (End, Revision),
+    /// What has to be known about the comparison.
+    note: Option<String>,
 }
 
-fn print(shown: &Shown) {
-    for decision in &shown.decisions {
-        say(format!(
-            "+ decide   {}\n           {}",
-            decision.path, decision.summary
-        ));
-    }
-    for slice in &shown.slices {
-        let runs = if slice.instances.is_empty() {
-            "nothing yet".to_owned()
+fn ends(view: &View, from: (Oid, String), to: Option<&str>) -> anyhow::Result<Ends> {
+    let (from, from_name) = from;
+    let start = (End::commit(&from_name, from), view.at(from)?);
+    let Some(name) = to else {
+        let to = if view.has_files() {
+            (End::files(), view.files()?)
         } else {
-            slice.instances.join(", ")
+            let head = view.head()?;
+            (End::commit("the branch", head), view.at(head)?)
         };
-        say(format!("~ publish  slice of {}: {runs}", slice.server));
+        return Ok(Ends {
+            from: start,
+            to,
+            note: None,
+        });
+    };
+    let to = view.commit_named(name)?;
+    let end = End::commit(name, to);
+    let base = view.scratch.merge_base(from, to)?;
+    let base =
+        base.with_context(|| format!("`{from_name}` and `{name}` have no history in common"))?;
+    if base == from {
+        return Ok(Ends {
+            from: start,
+            to: (end, view.at(to)?),
+            note: None,
+        });
     }
-    for wait in &shown.waiting {
-        say(format!("· {} ({})", wait.order, wait.phase));
-        for reason in &wait.reasons {
-            say(format!("    waits: {reason}"));
-        }
+    if base == to {
+        // Backwards: what going back would do.
+        return Ok(Ends {
+            from: start,
+            to: (end, view.at(to)?),
+            note: Some(format!(
+                "{name} is older than {from_name}: this is what going back does"
+            )),
+        });
     }
-    if shown.decisions.is_empty() && shown.slices.is_empty() {
-        say("nothing to decide or publish");
-    } else {
-        let (decisions, slices) = (
-            count(shown.decisions.len(), "decision"),
-            count(shown.slices.len(), "slice"),
-        );
-        say(format!(
-            "plan: {decisions}, {slices} (nothing is known of the servers: ask a running hub with `tenantry status`)"
-        ));
+    match view.scratch.merge(from, to)? {
+        Some(tree) => Ok(Ends {
+            from: start,
+            to: (
+                end,
+                Revision {
+                    tree,
+                    commit: from,
+                    generation: 0,
+                },
+            ),
+            note: Some(format!("{name}, merged into {from_name}")),
+        }),
+        None => Ok(Ends {
+            from: (End::commit("where they parted", base), view.at(base)?),
+            to: (end, view.at(to)?),
+            note: Some(format!(
+                "{name} conflicts with {from_name}: this is what {name} changes since they parted. Merge {from_name} into it and plan again"
+            )),
+        }),
     }
 }

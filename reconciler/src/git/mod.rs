@@ -16,6 +16,7 @@ mod mirror;
 mod objects;
 pub(crate) mod pack;
 pub(crate) mod program;
+mod scratch;
 mod watch;
 mod write;
 
@@ -31,6 +32,7 @@ pub use history::Version;
 pub use init::{InitError, Layout, init_repository};
 pub use location::{Location, LocationError};
 pub use objects::{CommitInfo, Entry, EntryKind, Objects};
+pub use scratch::Scratch;
 pub use watch::{WatchError, Watcher};
 pub use write::Author;
 pub(crate) use write::commit_object;

@@ -189,10 +189,16 @@ async fn a_hub_whose_data_directory_is_deleted_while_it_runs_starts_anew_by_itse
 
     home.wipe_running().unwrap();
     let diary = home.data().join("hub.db");
-    wait_until(SOON, "a new diary", async || diary.exists().then_some(())).await.unwrap();
+    wait_until(SOON, "a new diary", async || diary.exists().then_some(()))
+        .await
+        .unwrap();
     let status = home.decided(orders(first), LATE).await.unwrap();
     assert_eq!(status.servers.len(), CUSTOMERS);
-    assert_eq!(home.fleet.head().unwrap(), head, "something was decided again");
+    assert_eq!(
+        home.fleet.head().unwrap(),
+        head,
+        "something was decided again"
+    );
     for (number, files) in rest.iter().enumerate() {
         commit(&home.fleet, files, first.len() + number);
     }

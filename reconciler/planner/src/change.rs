@@ -1,0 +1,190 @@
+//! What a change of the fleet does to servers: two plans of one inventory compared, container by container.
+//!
+//! The same rendering that makes slices makes what is compared here, with marks in the place of secrets: a mark differs exactly if the secret's
+//! ciphertext does, so no key is needed.
+
+mod compare;
+mod files;
+mod groups;
+mod instance;
+mod service;
+
+use crate::object::ObjectId;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use tenantry_schema::id::{InstanceName, OrderId, ServerKey, ToolName};
+use tenantry_schema::name::DomainName;
+
+pub use compare::compare;
+pub use groups::{Group, groups};
+
+/// Stands in for the secrets of a SOPS file: a mark for each name.
+pub type Marks<'a> = dyn Fn(ObjectId) -> BTreeMap<String, String> + 'a;
+
+/// What happens on one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServerChange {
+    /// The server.
+    pub server: ServerKey,
+    /// Whether it comes, goes or stays.
+    pub presence: Presence,
+    /// Settings of the server itself that change, in words: `window daily 02:00-05:00 → any time`.
+    pub settings: Vec<String>,
+    /// Disruptive steps wait for this window. None: they are taken at once.
+    pub window: Option<String>,
+    /// Set where the agent only watches and reports.
+    pub observed_only: bool,
+    /// Tools, by the name of their Compose project.
+    pub instances: BTreeMap<InstanceName, InstanceChange>,
+}
+
+/// Whether something comes, goes or stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// It was not there before.
+    Added,
+    /// It is there before and after.
+    Kept,
+    /// It is not there afterwards.
+    Removed,
+}
+
+/// What happens to one tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InstanceChange {
+    /// Its order.
+    pub order: OrderId,
+    /// Which tool.
+    pub tool: ToolName,
+    /// Whether it comes, goes or stays.
+    pub presence: Presence,
+    /// Set where it is stopped or started: whether it runs afterwards.
+    pub runs: Option<bool>,
+    /// Trees of its stack, before and after, where they differ.
+    pub version: Option<(ObjectId, ObjectId)>,
+    /// Containers, by service.
+    pub services: BTreeMap<String, ServiceChange>,
+    /// Public names.
+    pub sites: BTreeMap<DomainName, SiteChange>,
+    /// Volumes that are made, or that stay behind without a tool.
+    pub volumes: BTreeMap<String, VolumeChange>,
+    /// Data that the change touches, in words.
+    pub at_risk: Vec<String>,
+    /// What could not be compared, and why.
+    pub unknown: Option<String>,
+}
+
+/// What happens to a container.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case", tag = "what")]
+pub enum ServiceChange {
+    /// It is made.
+    Created {
+        /// From this image.
+        image: String,
+    },
+    /// It is removed.
+    Removed,
+    /// It is removed and made again.
+    Replaced {
+        /// What differs.
+        why: BTreeSet<Why>,
+    },
+    /// It goes on; files that it sees through a mounted folder change.
+    Files {
+        /// Which, from the tool's folder.
+        files: BTreeSet<String>,
+    },
+    /// It is stopped.
+    Stopped,
+    /// It is started.
+    Started,
+}
+
+/// Why a container is replaced.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Another image.
+    Image {
+        /// Before.
+        from: String,
+        /// After.
+        to: String,
+    },
+    /// Variables of its environment.
+    Environment(BTreeSet<String>),
+    /// Secrets that it sees as files.
+    Secrets(BTreeSet<String>),
+    /// Files that are mounted one by one.
+    Files(BTreeSet<String>),
+    /// Published ports.
+    Ports,
+    /// What is mounted.
+    Mounts,
+    /// Networks that it is in.
+    Networks,
+    /// Anything else that a container is made with.
+    Settings(BTreeSet<String>),
+}
+
+/// What happens to a public name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteChange {
+    /// It answers afterwards.
+    Added,
+    /// It is served in another way.
+    Changed,
+    /// It answers no more.
+    Removed,
+}
+
+/// What happens to a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VolumeChange {
+    /// It is made, empty.
+    Created,
+    /// It stays on the server with its data, and nothing uses it (law 8).
+    Detached,
+}
+
+impl ServerChange {
+    /// Whether nothing happens there.
+    pub fn is_empty(&self) -> bool {
+        self.presence == Presence::Kept && self.settings.is_empty() && self.instances.is_empty()
+    }
+}
+
+impl InstanceChange {
+    /// Whether a visitor notices: a container that runs is stopped, removed or replaced, or a site goes.
+    pub fn interrupts(&self) -> bool {
+        let stops = |change: &ServiceChange| {
+            matches!(
+                change,
+                ServiceChange::Removed | ServiceChange::Replaced { .. } | ServiceChange::Stopped
+            )
+        };
+        self.services.values().any(stops)
+            || self.sites.values().any(|site| *site == SiteChange::Removed)
+    }
+}
+
+impl Why {
+    /// In a few words.
+    pub fn words(&self) -> String {
+        let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Image { from, to } => format!("image {from} → {to}"),
+            Self::Environment(names) => format!("environment {}", list(names)),
+            Self::Secrets(names) => format!("secret {}", list(names)),
+            Self::Files(paths) => format!("file {}", list(paths)),
+            Self::Ports => "ports".to_owned(),
+            Self::Mounts => "mounts".to_owned(),
+            Self::Networks => "networks".to_owned(),
+            Self::Settings(names) => list(names),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Servers before and after: which come, go, or differ.
+
+use super::instance::{self, Side};
+use super::{Marks, Presence, ServerChange};
+use crate::plan::Plan;
+use crate::slice_input::SliceInput;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tenantry_schema::document::Manage;
+use tenantry_schema::id::{CustomerId, ServerKey};
+
+/// Compares what two plans say that servers should be; `marks` stands in for secrets. Customers whose plans are the same are not looked at.
+pub fn compare(before: &Plan, after: &Plan, marks: &Marks<'_>) -> Vec<ServerChange> {
+    let customers: BTreeSet<&CustomerId> = before
+        .customers
+        .keys()
+        .chain(after.customers.keys())
+        .collect();
+    let mut changes = Vec::new();
+    for id in customers {
+        let (old, new) = (before.customers.get(id), after.customers.get(id));
+        if let (Some(old), Some(new)) = (old, new)
+            && Arc::ptr_eq(old, new)
+        {
+            continue;
+        }
+        let slices = |plan: Option<&Arc<crate::plan::CustomerPlan>>| {
+            let slices = plan
+                .into_iter()
+                .flat_map(|plan| plan.desired_slices.clone());
+            slices
+                .map(|slice| (slice.server.clone(), slice))
+                .collect::<BTreeMap<ServerKey, Arc<SliceInput>>>()
+        };
+        let (old, new) = (slices(old), slices(new));
+        let servers: BTreeSet<&ServerKey> = old.keys().chain(new.keys()).collect();
+        for server in servers {
+            let change = server_change(
+                server,
+                old.get(server).map(AsRef::as_ref),
+                new.get(server).map(AsRef::as_ref),
+                marks,
+            );
+            if !change.is_empty() {
+                changes.push(change);
+            }
+        }
+    }
+    changes
+}
+
+fn server_change(
+    server: &ServerKey,
+    old: Option<&SliceInput>,
+    new: Option<&SliceInput>,
+    marks: &Marks<'_>,
+) -> ServerChange {
+    let presence = match (old, new) {
+        (None, _) => Presence::Added,
+        (_, None) => Presence::Removed,
+        _ => Presence::Kept,
+    };
+    let mut names = BTreeSet::new();
+    for slice in old.iter().chain(&new) {
+        names.extend(slice.instances.keys());
+    }
+    let side = |slice: Option<&SliceInput>, name| {
+        let slice = slice?;
+        let input = slice.instances.get(name)?;
+        Some(Side::render(slice, name, input, marks))
+    };
+    let mut instances = BTreeMap::new();
+    for name in names {
+        let same = |old: &SliceInput, new: &SliceInput| {
+            let parts = |slice: &SliceInput| serde_json::to_vec(&slice.instances.get(name)).ok();
+            old.web == new.web
+                && old.customer_secrets == new.customer_secrets
+                && parts(old).is_some_and(|old| Some(old) == parts(new))
+        };
+        if let (Some(old), Some(new)) = (old, new)
+            && same(old, new)
+        {
+            continue;
+        }
+        let change = instance::change(side(old, name), side(new, name));
+        instances.extend(change.map(|change| (name.clone(), change)));
+    }
+    ServerChange {
+        server: server.clone(),
+        presence,
+        settings: match (old, new) {
+            (Some(old), Some(new)) => settings(old, new),
+            _ => Vec::new(),
+        },
+        window: new
+            .and_then(|slice| slice.window)
+            .map(|window| window.to_string()),
+        observed_only: new.is_some_and(|slice| slice.manage == Manage::Observe),
+        instances,
+    }
+}
+
+fn settings(old: &SliceInput, new: &SliceInput) -> Vec<String> {
+    let mut words = Vec::new();
+    let window = |slice: &SliceInput| {
+        slice
+            .window
+            .map_or_else(|| "any time".to_owned(), |window| window.to_string())
+    };
+    if old.window != new.window {
+        words.push(format!("window {} → {}", window(old), window(new)));
+    }
+    let manage = |slice: &SliceInput| match slice.manage {
+        Manage::Observe => "observe",
+        Manage::Full => "full",
+    };
+    if old.manage != new.manage {
+        words.push(format!("manage {} → {}", manage(old), manage(new)));
+    }
+    if old.agent != new.agent {
+        words.push("another agent's keys".to_owned());
+    }
+    if old.web != new.web {
+        words.push(format!(
+            "web server at ports {} and {} → {} and {}",
+            old.web.http, old.web.https, new.web.http, new.web.https
+        ));
+    }
+    words
+}

@@ -1,0 +1,71 @@
+//! Equal changes of many servers, told once: what 500 servers have in common is one line with a number.
+
+use super::{InstanceChange, Presence, ServiceChange, SiteChange};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use tenantry_schema::id::{CustomerId, ServerKey, ToolName};
+
+use super::ServerChange;
+
+/// One kind of change of one tool, and where it happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// The tool.
+    pub tool: ToolName,
+    /// Whether it comes, goes or stays.
+    pub presence: Presence,
+    /// What happens to its containers.
+    pub services: BTreeMap<String, ServiceChange>,
+    /// How many public names come, change and go.
+    pub sites: BTreeMap<SiteChange, usize>,
+    /// Where.
+    pub servers: BTreeSet<ServerKey>,
+    /// Whose.
+    pub customers: BTreeSet<CustomerId>,
+    /// Whether visitors notice.
+    pub interrupts: bool,
+}
+
+type Key = (
+    ToolName,
+    Presence,
+    BTreeMap<String, ServiceChange>,
+    BTreeMap<SiteChange, usize>,
+);
+
+/// Groups of equal changes, the largest first.
+pub fn groups(changes: &[ServerChange]) -> Vec<Group> {
+    let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
+    for change in changes {
+        for instance in change.instances.values() {
+            let key = key(instance);
+            let group = groups.entry(key.clone()).or_insert_with(|| Group {
+                tool: key.0,
+                presence: key.1,
+                services: key.2,
+                sites: key.3,
+                servers: BTreeSet::new(),
+                customers: BTreeSet::new(),
+                interrupts: instance.interrupts(),
+            });
+            group.servers.insert(change.server.clone());
+            group.customers.insert(change.server.customer.clone());
+        }
+    }
+    let mut groups: Vec<Group> = groups.into_values().collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.servers.len()));
+    groups
+}
+
+fn key(instance: &InstanceChange) -> Key {
+    let mut sites = BTreeMap::new();
+    for site in instance.sites.values() {
+        *sites.entry(*site).or_default() += 1;
+    }
+    (
+        instance.tool.clone(),
+        instance.presence,
+        instance.services.clone(),
+        sites,
+    )
+}

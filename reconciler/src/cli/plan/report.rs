@@ -1,0 +1,212 @@
+//! What a plan has to tell, whoever reads it.
+
+use super::Ends;
+use crate::cli::Outcome;
+use crate::foresee::Foreseen;
+use crate::git::Oid;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use tenantry_planner::change::{
+    Group, Marks, Presence, ServerChange, ServiceChange, SiteChange, compare, groups,
+};
+use tenantry_planner::explain::word;
+use tenantry_planner::status::FrozenScope;
+use tenantry_schema::Diagnostic;
+use tenantry_schema::id::{CustomerId, ServerKey};
+
+/// One end of a comparison.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(in crate::cli) struct End {
+    /// As people call it.
+    pub(super) name: String,
+    /// Its id. None: files that are not committed.
+    pub(super) commit: Option<String>,
+}
+
+impl End {
+    pub(super) fn commit(name: &str, id: Oid) -> Self {
+        Self {
+            name: name.to_owned(),
+            commit: Some(id.to_string()),
+        }
+    }
+
+    pub(super) fn files() -> Self {
+        Self {
+            name: "the files as they are now".to_owned(),
+            commit: None,
+        }
+    }
+
+    /// `main (3f2a91c)`.
+    pub(super) fn words(&self) -> String {
+        match &self.commit {
+            Some(id) if !id.starts_with(&self.name) => {
+                format!("{} ({})", self.name, id.get(..7).unwrap_or(id))
+            }
+            Some(id) => id.get(..7).unwrap_or(id).to_owned(),
+            None => self.name.clone(),
+        }
+    }
+}
+
+/// A choice that a hub would make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Choice {
+    pub(super) customer: CustomerId,
+    /// The file it is written to.
+    pub(super) path: String,
+    /// In words.
+    pub(super) summary: String,
+    /// Whether it is due already, whatever becomes of the change.
+    pub(super) due_anyway: bool,
+}
+
+/// An order that does not go on by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Wait {
+    pub(super) order: String,
+    pub(super) phase: String,
+    pub(super) reasons: Vec<String>,
+}
+
+/// How much there is of everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Totals {
+    pub(super) customers: usize,
+    pub(super) servers: usize,
+    pub(super) created: usize,
+    pub(super) replaced: usize,
+    pub(super) removed: usize,
+    pub(super) stopped: usize,
+    pub(super) started: usize,
+    pub(super) sites_added: usize,
+    pub(super) sites_removed: usize,
+    /// Servers where visitors notice.
+    pub(super) interrupted: usize,
+    /// Servers where that waits for a maintenance window.
+    pub(super) waiting_for_window: usize,
+}
+
+/// Everything.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) from: End,
+    pub(super) to: End,
+    pub(super) note: Option<String>,
+    pub(super) totals: Totals,
+    pub(super) groups: Vec<Group>,
+    pub(super) changes: Vec<ServerChange>,
+    pub(super) decisions: Vec<Choice>,
+    pub(super) waiting: Vec<Wait>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) frozen: Vec<FrozenScope>,
+}
+
+impl Report {
+    pub(super) fn new(ends: Ends, before: &Foreseen, after: &Foreseen, marks: &Marks<'_>) -> Self {
+        let changes = compare(&before.plan, &after.plan, marks);
+        let due: BTreeSet<String> = before
+            .decisions
+            .iter()
+            .map(|decision| decision.path() + &decision.summary())
+            .collect();
+        let decisions = after.decisions.iter().map(|decision| Choice {
+            customer: decision.order.customer.clone(),
+            path: decision.path(),
+            summary: decision.summary(),
+            due_anyway: due.contains(&(decision.path() + &decision.summary())),
+        });
+        Self {
+            from: ends.from.0,
+            to: ends.to.0,
+            note: ends.note,
+            totals: totals(&changes),
+            groups: groups(&changes),
+            changes,
+            decisions: decisions.collect(),
+            waiting: new_waits(before, after),
+            diagnostics: after.loaded.diagnostics.to_vec(),
+            frozen: after.loaded.frozen.clone(),
+        }
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        if self.diagnostics.iter().any(Diagnostic::is_error) {
+            Outcome::Errors
+        } else if self.changes.is_empty() && self.decisions.is_empty() {
+            Outcome::Clean
+        } else {
+            Outcome::Changes
+        }
+    }
+}
+
+/// Orders that wait for something that they did not wait for before, apart from agents, of which nothing is known here.
+fn new_waits(before: &Foreseen, after: &Foreseen) -> Vec<Wait> {
+    let waits = |foreseen: &Foreseen| {
+        let orders = foreseen
+            .plan
+            .customers
+            .values()
+            .flat_map(|customer| customer.orders.clone());
+        let waits = orders.map(|order| {
+            let reasons: Vec<String> = order
+                .waiting
+                .iter()
+                .filter(|reason| !reason.is_about_agents())
+                .map(ToString::to_string)
+                .collect();
+            Wait {
+                order: format!("{}/{}", order.customer, order.order),
+                phase: word(&order.phase),
+                reasons,
+            }
+        });
+        waits
+            .filter(|wait| !wait.reasons.is_empty())
+            .collect::<Vec<_>>()
+    };
+    let known = waits(before);
+    let mut new = waits(after);
+    new.retain(|wait| !known.contains(wait));
+    new
+}
+
+fn totals(changes: &[ServerChange]) -> Totals {
+    let mut totals = Totals::default();
+    let mut customers: BTreeSet<&CustomerId> = BTreeSet::new();
+    let mut servers: BTreeSet<&ServerKey> = BTreeSet::new();
+    for change in changes {
+        customers.insert(&change.server.customer);
+        servers.insert(&change.server);
+        let mut interrupts = false;
+        for instance in change.instances.values() {
+            interrupts |= instance.presence != Presence::Added && instance.interrupts();
+            for service in instance.services.values() {
+                match service {
+                    ServiceChange::Created { .. } => totals.created += 1,
+                    ServiceChange::Removed => totals.removed += 1,
+                    ServiceChange::Replaced { .. } => totals.replaced += 1,
+                    ServiceChange::Stopped => totals.stopped += 1,
+                    ServiceChange::Started => totals.started += 1,
+                    ServiceChange::Files { .. } => {}
+                }
+            }
+            for site in instance.sites.values() {
+                match site {
+                    SiteChange::Added => totals.sites_added += 1,
+                    SiteChange::Removed => totals.sites_removed += 1,
+                    SiteChange::Changed => {}
+                }
+            }
+        }
+        if interrupts {
+            totals.interrupted += 1;
+            totals.waiting_for_window += usize::from(change.window.is_some());
+        }
+    }
+    totals.customers = customers.len();
+    totals.servers = servers.len();
+    totals
+}

@@ -1,0 +1,262 @@
+//! A plan for a terminal.
+
+use super::report::{Report, Totals};
+use crate::cli::output::count;
+use std::fmt::Write as _;
+use tenantry_planner::change::{
+    Group, InstanceChange, Presence, ServerChange, ServiceChange, SiteChange, VolumeChange,
+};
+
+/// More servers than this are shown by what they have in common.
+const FEW: usize = 20;
+/// Decisions that are listed one by one.
+const FEW_DECISIONS: usize = 40;
+
+pub(super) fn write(report: &Report, all: bool) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{} → {}", report.from.words(), report.to.words());
+    if let Some(note) = &report.note {
+        let _ = writeln!(out, "{note}");
+    }
+    if !report.changes.is_empty() {
+        out.push('\n');
+        if all || report.changes.len() <= FEW {
+            report
+                .changes
+                .iter()
+                .for_each(|change| server(&mut out, change));
+        } else {
+            report.groups.iter().for_each(|each| group(&mut out, each));
+            let _ = writeln!(out, "\n(--all shows every server on its own)");
+        }
+    }
+    decisions(&mut out, report);
+    for wait in &report.waiting {
+        let _ = writeln!(out, "\n{} ({})", wait.order, wait.phase);
+        for reason in &wait.reasons {
+            let _ = writeln!(out, "  waits: {reason}");
+        }
+    }
+    let _ = write!(out, "\n{}", summary(report));
+    out
+}
+
+fn server(out: &mut String, change: &ServerChange) {
+    let mut facts = Vec::new();
+    match change.presence {
+        Presence::Added => facts.push("new".to_owned()),
+        Presence::Removed => {
+            facts.push("no longer in the fleet; the machine stays as it is".to_owned())
+        }
+        Presence::Kept => {}
+    }
+    let disrupts = change.instances.values().any(InstanceChange::interrupts);
+    if change.observed_only {
+        facts.push("manage: observe, so its agent only reports".to_owned());
+    } else if let Some(window) = change.window.as_ref().filter(|_| disrupts) {
+        facts.push(format!("what disrupts waits for {window}"));
+    }
+    let facts = if facts.is_empty() {
+        String::new()
+    } else {
+        format!("  ({})", facts.join("; "))
+    };
+    let _ = writeln!(out, "{}{facts}", change.server);
+    for setting in &change.settings {
+        let _ = writeln!(out, "  ~ {setting}");
+    }
+    for (name, instance) in &change.instances {
+        let _ = writeln!(
+            out,
+            "  {} {name}{}",
+            sign(instance.presence),
+            state(instance)
+        );
+        for line in lines(instance) {
+            let _ = writeln!(out, "      {line}");
+        }
+    }
+}
+
+/// `+`, `~` or `-`.
+pub(super) fn sign(presence: Presence) -> &'static str {
+    match presence {
+        Presence::Added => "+",
+        Presence::Kept => "~",
+        Presence::Removed => "-",
+    }
+}
+
+/// What is to be said of a tool as a whole.
+pub(super) fn state(instance: &InstanceChange) -> String {
+    let mut words = Vec::new();
+    match instance.runs {
+        Some(true) => words.push("started".to_owned()),
+        Some(false) => words.push("stopped, its data stays".to_owned()),
+        None => {}
+    }
+    if let Some((from, to)) = &instance.version {
+        let short =
+            |id: &tenantry_planner::ObjectId| id.to_string().chars().take(7).collect::<String>();
+        words.push(format!("stack {} → {}", short(from), short(to)));
+    }
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!("  {}", words.join("; "))
+    }
+}
+
+/// What happens to a tool, a line each.
+pub(super) fn lines(instance: &InstanceChange) -> Vec<String> {
+    let mut lines: Vec<String> = instance
+        .services
+        .iter()
+        .map(|(name, change)| format!("{name}: {}", service(change)))
+        .collect();
+    for (host, change) in &instance.sites {
+        let what = match change {
+            SiteChange::Added => "answers at",
+            SiteChange::Changed => "is served in another way at",
+            SiteChange::Removed => "no longer answers at",
+        };
+        lines.push(format!("{what} https://{host}"));
+    }
+    for (volume, change) in &instance.volumes {
+        if *change == VolumeChange::Created {
+            lines.push(format!("new volume {volume}"));
+        }
+    }
+    lines.extend(instance.at_risk.iter().map(|risk| format!("data: {risk}")));
+    lines.extend(
+        instance
+            .unknown
+            .iter()
+            .map(|why| format!("cannot be compared: {why}")),
+    );
+    lines
+}
+
+/// What happens to a container.
+pub(super) fn service(change: &ServiceChange) -> String {
+    let list = |names: &std::collections::BTreeSet<String>| {
+        names.iter().cloned().collect::<Vec<_>>().join(", ")
+    };
+    match change {
+        ServiceChange::Created { image } => format!("created from {image}"),
+        ServiceChange::Removed => "removed".to_owned(),
+        ServiceChange::Replaced { why } => {
+            let why: Vec<String> = why
+                .iter()
+                .map(tenantry_planner::change::Why::words)
+                .collect();
+            format!("replaced ({})", why.join("; "))
+        }
+        ServiceChange::Files { files } => format!("goes on, sees new {}", list(files)),
+        ServiceChange::Stopped => "stopped".to_owned(),
+        ServiceChange::Started => "started".to_owned(),
+    }
+}
+
+fn group(out: &mut String, group: &Group) {
+    let servers = count(group.servers.len(), "server");
+    let customers = count(group.customers.len(), "customer");
+    let _ = writeln!(
+        out,
+        "{} {} on {servers} of {customers}",
+        sign(group.presence),
+        group.tool
+    );
+    for (name, change) in &group.services {
+        let _ = writeln!(out, "      {name}: {}", service(change));
+    }
+}
+
+fn decisions(out: &mut String, report: &Report) {
+    if report.decisions.is_empty() {
+        return;
+    }
+    let anyway = report
+        .decisions
+        .iter()
+        .filter(|choice| choice.due_anyway)
+        .count();
+    let note = match anyway {
+        0 => String::new(),
+        all if all == report.decisions.len() => " (due already)".to_owned(),
+        some => format!(" ({some} of them due already)"),
+    };
+    let _ = writeln!(out, "\nthe hub will decide{note}:");
+    for choice in report.decisions.iter().take(FEW_DECISIONS) {
+        let _ = writeln!(out, "  {}", choice.summary);
+    }
+    if let Some(more) = report
+        .decisions
+        .len()
+        .checked_sub(FEW_DECISIONS)
+        .filter(|more| *more > 0)
+    {
+        let _ = writeln!(out, "  and {more} more");
+    }
+}
+
+/// One line that says how much it is.
+pub(super) fn summary(report: &Report) -> String {
+    let Totals {
+        customers,
+        servers,
+        created,
+        replaced,
+        removed,
+        stopped,
+        started,
+        interrupted,
+        waiting_for_window,
+        ..
+    } = report.totals;
+    if report.changes.is_empty() && report.decisions.is_empty() {
+        return "nothing changes on any server".to_owned();
+    }
+    if report.changes.is_empty() {
+        return format!(
+            "nothing changes on any server; {} to be made",
+            count(report.decisions.len(), "decision")
+        );
+    }
+    let parts = [
+        (created, "created"),
+        (replaced, "replaced"),
+        (removed, "removed"),
+        (stopped, "stopped"),
+        (started, "started"),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{number} {what}"))
+        .collect();
+    let containers = if parts.is_empty() {
+        "no container is touched".to_owned()
+    } else {
+        format!("containers: {}", parts.join(", "))
+    };
+    let notice = match (interrupted, waiting_for_window) {
+        (0, _) => "nobody notices".to_owned(),
+        (all, waiting) if all == waiting => {
+            format!(
+                "visitors notice on {}, in the maintenance window",
+                count(all, "server")
+            )
+        }
+        (all, 0) => format!("visitors notice on {}, at once", count(all, "server")),
+        (all, waiting) => format!(
+            "visitors notice on {}, on {waiting} of them in the maintenance window",
+            count(all, "server")
+        ),
+    };
+    format!(
+        "{} of {}; {containers}; {notice}",
+        count(servers, "server"),
+        count(customers, "customer")
+    )
+}

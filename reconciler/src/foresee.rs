@@ -1,0 +1,169 @@
+//! What a hub would do with a commit, without doing it: decisions are made in a scratch repository until none is left to make.
+//!
+//! Planning is the hub's own. Only what is drawn at random is not: a secret that a hub would generate is known by its name alone, so no key is needed.
+
+use crate::git::{Change, GitError, Oid, Scratch};
+use crate::load::{LoadError, Loaded, Loader, MAX_FILE, Revision};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use tenantry_planner::decision::{Choice, Decision};
+use tenantry_planner::plan::{PlanCache, plan};
+use tenantry_planner::{ObjectId, Observed, Plan};
+use tenantry_schema::document::SecretSpec;
+use tenantry_schema::name::{RelativePath, VariableName};
+
+/// More rounds than any order needs; a guard against choices that never end.
+const MOST_ROUNDS: usize = 16;
+
+/// A commit, and what would come of it.
+pub struct Foreseen {
+    /// The commit as it is.
+    pub loaded: Loaded,
+    /// What would be planned when everything is decided.
+    pub plan: Plan,
+    /// What would be decided, in order.
+    pub decisions: Vec<Decision>,
+}
+
+/// Looks ahead with one loader and one cache, so that what two commits have in common is worked out once.
+pub struct Foresight<'s> {
+    scratch: &'s Scratch,
+    loader: Loader,
+    cache: PlanCache,
+}
+
+impl<'s> Foresight<'s> {
+    /// Over the objects of `scratch`.
+    pub fn new(scratch: &'s Scratch) -> Self {
+        Self {
+            scratch,
+            loader: Loader::new(scratch.objects().clone()),
+            cache: PlanCache::default(),
+        }
+    }
+
+    /// What would come of `revision`.
+    ///
+    /// # Errors
+    /// Where objects cannot be read. Mistakes in documents are in [`Foreseen::loaded`].
+    pub fn look(
+        &mut self,
+        revision: Revision,
+        observed: Observed<'_>,
+    ) -> Result<Foreseen, LoadError> {
+        let loaded = self.loader.load(revision)?;
+        let mut decisions: Vec<Decision> = Vec::new();
+        let mut now = loaded.clone();
+        let mut revision = revision;
+        for _ in 0..MOST_ROUNDS {
+            let Some(desired) = &now.desired else { break };
+            let plan = plan(desired, observed, &mut self.cache);
+            let next: Vec<Decision> = plan.decisions().cloned().collect();
+            if next.is_empty() {
+                return Ok(Foreseen {
+                    loaded,
+                    plan,
+                    decisions,
+                });
+            }
+            let changes = self.changes(revision.tree, &next)?;
+            revision.tree = self.scratch.apply(revision.tree, &changes)?;
+            decisions.extend(next);
+            now = self.loader.load(revision)?;
+        }
+        let plan = now
+            .desired
+            .as_ref()
+            .map(|desired| plan(desired, observed, &mut self.cache));
+        Ok(Foreseen {
+            loaded,
+            plan: plan.unwrap_or_default(),
+            decisions,
+        })
+    }
+
+    /// Marks for the secrets of a file: they differ exactly where the ciphertext does.
+    pub fn marks(&self, file: ObjectId) -> BTreeMap<String, String> {
+        let text = crate::load::oid(file)
+            .and_then(|oid| self.scratch.objects().blob(oid, MAX_FILE))
+            .unwrap_or_default();
+        marks(&String::from_utf8_lossy(&text))
+    }
+
+    fn changes(&self, tree: Oid, decisions: &[Decision]) -> Result<Vec<Change>, GitError> {
+        let mut changes = Vec::new();
+        for decision in decisions {
+            let Ok(path) = RelativePath::try_from(decision.path()) else {
+                continue;
+            };
+            let content = match (&decision.choice, decision.content()) {
+                (Choice::Secrets(_, names), _) => {
+                    let objects = self.scratch.objects();
+                    let entry = objects.lookup(tree, path.as_str())?;
+                    let before = entry.map(|entry| objects.blob(entry.oid, MAX_FILE));
+                    let before = before.transpose()?.unwrap_or_default();
+                    with_secrets(&String::from_utf8_lossy(&before), names)
+                }
+                (_, Some(content)) => content,
+                (_, None) => continue,
+            };
+            changes.push(Change {
+                path,
+                content: Some(content.into_bytes()),
+            });
+        }
+        Ok(changes)
+    }
+}
+
+/// A file of secrets in which `names` are there as well, with nothing in them.
+fn with_secrets(before: &str, names: &BTreeMap<VariableName, SecretSpec>) -> String {
+    let mut text = String::new();
+    for name in names.keys() {
+        let _ = writeln!(
+            text,
+            "{name}: ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]"
+        );
+    }
+    if before.is_empty() {
+        text.push_str(
+            "sops:\n    age:\n        - recipient: age1\n    lastmodified: \"1970-01-01T00:00:00Z\"\n",
+        );
+    } else {
+        text.push_str(before);
+    }
+    text
+}
+
+/// The text of every top-level value of a SOPS file.
+fn marks(text: &str) -> BTreeMap<String, String> {
+    let Ok(root) = tenantry_yaml::parse(text, &tenantry_yaml::Limits::default()) else {
+        return BTreeMap::new();
+    };
+    let entries = root.as_mapping().unwrap_or_default().iter();
+    entries
+        .filter_map(|(key, value)| {
+            let name = key.as_str().filter(|name| *name != "sops")?;
+            let sealed = text.get(value.span.start..value.span.end)?;
+            let oid = Oid::hash_object(git2::ObjectType::Blob, sealed.as_bytes()).ok()?;
+            Some((name.to_owned(), oid.to_string()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_differs_where_the_ciphertext_does() {
+        let one =
+            "A: ENC[AES256_GCM,data:AA==,x]\nB: ENC[AES256_GCM,data:BB==,x]\nsops:\n  age: []\n";
+        let two = one.replace("BB==", "CC==").replace("age: []", "age: [1]");
+        let (one, two) = (marks(one), marks(&two));
+        assert_eq!(one.keys().collect::<Vec<_>>(), ["A", "B"]);
+        assert_eq!(one["A"], two["A"]);
+        assert_ne!(one["B"], two["B"]);
+        assert!(marks("{").is_empty());
+    }
+}

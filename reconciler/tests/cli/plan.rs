@@ -1,0 +1,236 @@
+//! `tenantry plan`: what a change does, container by container, for people, programs and pull requests.
+
+use crate::{Desk, two_customers};
+
+/// Two customers for whom everything is decided, and a branch to come back to.
+fn decided(desk: &Desk) {
+    two_customers(desk);
+    let order = "fleet/fleet/customers/acme/orders/website.yaml";
+    desk.edit(order, |text| {
+        text.replace("[html]", "{ html: , guestbook: }")
+    });
+    for (customer, server) in [("acme", "acme-1"), ("globex", "globex-1")] {
+        let path = format!("fleet/fleet/customers/{customer}/servers/{server}.yaml");
+        let agent = Desk::agent();
+        desk.edit(&path, |text| {
+            format!("{text}window: Sun 02:00-05:00\n{agent}")
+        });
+    }
+    desk.commit("agents");
+    desk.run(&["activate", "fleet", "--key", "fleet-keys/hub.agekey"])
+        .says(0, &[]);
+    let data = ["--data", "data", "--key", "fleet-keys/hub.agekey"];
+    desk.run(&[&["apply", "fleet", "--once"][..], &data].concat())
+        .says(2, &[]);
+    desk.git("fleet", &["reset", "-q", "--hard"]);
+}
+
+#[test]
+fn nothing_to_do_says_so() {
+    let desk = Desk::new();
+    decided(&desk);
+    desk.run(&["plan", "fleet"])
+        .says(0, &["nothing changes on any server"]);
+}
+
+#[test]
+fn an_edit_names_the_containers_that_it_replaces() {
+    let desk = Desk::new();
+    decided(&desk);
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace(
+            "guestbook: ",
+            "guestbook: { parameters: { TITLE: Voices } }",
+        )
+        .replace("html: ,", "html: { parameters: { TITLE: Hello } },")
+    });
+    let ran = desk.run(&["plan", "fleet"]);
+    ran.says(
+        2,
+        &[
+            "acme/acme-1  (what disrupts waits for Sun 02:00-05:00)",
+            "~ website-guestbook",
+            "web: replaced (environment TITLE)",
+            "~ website-html",
+            "web: goes on, sees new files/html/index.html",
+            "containers: 1 replaced; visitors notice on 1 server, in the maintenance window",
+        ],
+    );
+    assert!(!ran.text.contains("globex"), "{}", ran.text);
+    assert!(!ran.text.contains("db:"), "{}", ran.text);
+}
+
+#[test]
+fn what_comes_and_what_goes() {
+    let desk = Desk::new();
+    decided(&desk);
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace("guestbook:", "")
+    });
+    desk.edit("fleet/fleet/customers/globex/orders/website.yaml", |text| {
+        text.replace("[html]", "[html, guestbook]")
+    });
+    desk.run(&["plan", "fleet"]).says(
+        2,
+        &[
+            "- website-guestbook",
+            "no longer answers at https://guestbook.acme.example",
+            "data: website-guestbook_data stays on the server without its tool",
+            "+ website-guestbook",
+            "db: created from postgres:15",
+            "answers at https://guestbook.globex.example",
+            "new volume website-guestbook_data",
+            "the hub will decide:",
+            "globex/website: guestbook secrets generated: DB_PASSWORD",
+        ],
+    );
+    // Nothing of it happened.
+    desk.git("fleet", &["checkout", "-q", "."]);
+    desk.run(&["plan", "fleet"]).says(0, &[]);
+    assert_eq!(desk.git("fleet", &["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_branch_is_planned_as_if_it_were_merged() {
+    let desk = Desk::new();
+    decided(&desk);
+    desk.git("fleet", &["checkout", "-qb", "stop-shop"]);
+    desk.edit("fleet/fleet/customers/globex/orders/website.yaml", |text| {
+        text.replace("[html]", "{ html: { state: stopped } }")
+    });
+    desk.commit("stop the shop");
+    desk.git("fleet", &["checkout", "-q", "main"]);
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace(
+            "guestbook: ",
+            "guestbook: { parameters: { TITLE: Voices } }",
+        )
+    });
+    desk.commit("meanwhile");
+    let ran = desk.run(&["plan", "fleet", "--to", "stop-shop"]);
+    ran.says(
+        2,
+        &[
+            "stop-shop, merged into main",
+            "web: stopped",
+            "no longer answers at https://globex.example",
+        ],
+    );
+    assert!(
+        !ran.text.contains("acme"),
+        "what main has is not undone:\n{}",
+        ran.text
+    );
+    desk.run(&["plan", "fleet", "--from", "stop-shop", "--to", "main"])
+        .says(2, &["main, merged into stop-shop", "TITLE"]);
+    desk.run(&["plan", "fleet", "--to", "nowhere"])
+        .says(1, &["`nowhere` is no commit of the fleet"]);
+
+    // Both edited the same line.
+    desk.git("fleet", &["checkout", "-q", "stop-shop"]);
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace("guestbook: ", "guestbook: { state: stopped }")
+    });
+    desk.commit("in the way");
+    desk.run(&["plan", "fleet", "--to", "stop-shop"])
+        .says(2, &["stop-shop conflicts with main"]);
+}
+
+#[test]
+fn a_secret_counts_as_changed_if_its_ciphertext_is() {
+    let desk = Desk::new();
+    decided(&desk);
+    let path = "fleet/fleet/decisions/acme/website/tools/guestbook.secrets.yaml";
+    desk.edit(path, |text| {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("DB_PASSWORD:"))
+            .unwrap();
+        text.replace(
+            line,
+            "DB_PASSWORD: ENC[AES256_GCM,data:b3RoZXI=,iv:AA==,tag:AA==,type:str]",
+        )
+    });
+    desk.run(&["plan", "fleet"]).says(
+        2,
+        &[
+            "web: replaced (secret db_password)",
+            "db: replaced (secret db_password)",
+        ],
+    );
+}
+
+#[test]
+fn a_mistake_is_shown_with_what_stays_as_it_is() {
+    let desk = Desk::new();
+    decided(&desk);
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace("guestbook:", "guestbok:")
+    });
+    let ran = desk.run(&["plan", "fleet"]);
+    ran.says(
+        1,
+        &[
+            "unknown tool `guestbok`",
+            "did you mean `guestbook`?",
+            "nothing changes on any server",
+        ],
+    );
+    let json = desk.run(&["plan", "fleet", "--json"]);
+    assert_eq!(json.code, 1);
+    let value: serde_json::Value = serde_json::from_str(&json.text).unwrap();
+    assert_eq!(value["frozen"][0]["customer"], "acme");
+    desk.run(&["plan", "fleet", "--markdown"])
+        .says(1, &["1 error: this must not be merged as it is"]);
+}
+
+#[test]
+fn a_new_image_of_a_stack_is_one_line_however_many_run_it() {
+    let desk = Desk::new();
+    decided(&desk);
+    for number in 0..30 {
+        let folder = format!("fleet/fleet/customers/many-{number}");
+        desk.write(&format!("{folder}/customer.yaml"), "");
+        let agent = Desk::agent();
+        desk.write(
+            &format!("{folder}/servers/one.yaml"),
+            &format!("provider: static\naddress: 192.0.2.9\n{agent}"),
+        );
+        desk.write(
+            &format!("{folder}/orders/web.yaml"),
+            &format!("plan: basic\ndomain: many-{number}.example\ntools: [guestbook]\n"),
+        );
+    }
+    desk.commit("thirty more");
+    let data = ["--data", "data", "--key", "fleet-keys/hub.agekey"];
+    desk.run(&[&["apply", "fleet", "--once"][..], &data].concat())
+        .says(2, &[]);
+    desk.git("fleet", &["reset", "-q", "--hard"]);
+    desk.edit("fleet/stacks/guestbook/compose.yaml", |text| {
+        text.replace("tenantry/guestbook:1.0", "tenantry/guestbook:1.1")
+    });
+    for number in 0..30 {
+        let order = format!("fleet/fleet/customers/many-{number}/orders/web.yaml");
+        desk.edit(&order, |text| {
+            text.replace("[guestbook]", "{ guestbook: { revision: main } }")
+        });
+    }
+    let ran = desk.run(&["plan", "fleet"]);
+    ran.says(
+        2,
+        &[
+            "~ guestbook on 30 servers of 30 customers",
+            "web: replaced (image tenantry/guestbook:1.0 → tenantry/guestbook:1.1)",
+        ],
+    );
+    assert!(!ran.text.contains("many-7/one"), "{}", ran.text);
+    desk.run(&["plan", "fleet", "--all"])
+        .says(2, &["many-7/one"]);
+    let markdown = desk.run(&["plan", "fleet", "--markdown"]);
+    markdown.says(2, &[
+        "| `~` | guestbook | web: replaced (image tenantry/guestbook:1.0 → tenantry/guestbook:1.1) | 30 |",
+        "<summary>many-7 (1 server)</summary>",
+        "a new image opens the data of the old one (the stack declares a backup)",
+    ]);
+    assert!(markdown.text.len() < 65_536);
+}
