@@ -167,12 +167,19 @@ impl Gate {
         // The bundle first: the ledger must never name a slice that is not there.
         slices.store(&slice.reference, bundle)?;
         ledger.update(|ledger| ledger.accepted = Some(slice.reference.clone()))?;
-        slices.prune(&slice.reference)?;
+        slices.prune(&slice.reference, ledger.get().converged.as_deref())?;
         Ok(if verdict == Verdict::SameContent {
             Offered::Same(slice)
         } else {
             Offered::New(slice)
         })
+    }
+
+    /// The slice with this content, checked again, if it is still kept.
+    pub fn kept(&self, content: &str, slices: &Slices) -> Option<Slice> {
+        let bundle = slices.find(content).ok().flatten()?;
+        let slice = self.check(&bundle).ok()?;
+        Some(slice).filter(|slice| slice.reference.content == content)
     }
 
     /// The slice that the ledger names, checked again. `None` without a ledger, or if the slice is gone or damaged: the hub is

@@ -2,14 +2,15 @@
 //! [`crate::looping`].
 
 mod open;
+mod settled;
 
 pub use open::AgentError;
 
 use crate::accept::{Gate, OfferError, Offered, Slice};
 use crate::config::Config;
-use crate::containers::{Action, Observer};
+use crate::containers::{Action, Lookout};
 use crate::converge::{self, Input, Plan};
-use crate::desired::{Desired, Surroundings};
+use crate::desired::{Desired, Instance, Surroundings};
 use crate::execute::{Hands, sentence};
 use crate::files::{FilesError, Root};
 use crate::history::History;
@@ -18,16 +19,23 @@ use crate::keys::Keys;
 use crate::lanes::{self, LaneResult};
 use crate::ledger::Origin;
 use crate::link::Link;
+use crate::link::troubles::Troubles;
 use crate::outbox::Outbox;
+use crate::outbox::aside::Aside;
 use crate::report::{self, News};
 use crate::slices::Slices;
 use crate::step::{Lane, Step};
 use crate::web_server::WebServer;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::wire::{Event, EventKind, Report, SliceRef};
+
+/// How long the container engine may take to tell what is on it.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The agent and all that it remembers.
 #[derive(Debug)]
@@ -43,6 +51,8 @@ pub struct Agent<W> {
     /// What happened since the last report.
     pub news: News,
     desired: Option<Desired>,
+    /// Instances as they were when everything of them was last as it should be.
+    settled: BTreeMap<InstanceName, Instance>,
     hands: Rc<Hands<W>>,
     _lock: Option<open::Lock>,
 }
@@ -82,6 +92,7 @@ impl<W: WebServer> Agent<W> {
             Ok(None) => {}
             Err(error) => self.not_accepted(error, now),
         }
+        self.settled = self.last_settled();
     }
 
     /// A link to the hub that is configured.
@@ -117,8 +128,8 @@ impl<W: WebServer> Agent<W> {
             .map(|desired| desired.reference.clone())
     }
 
-    /// What the container observer must look at again.
-    pub fn observer(&mut self) -> &mut Observer {
+    /// What looks at the container engine.
+    pub fn observer(&mut self) -> &mut Lookout {
         &mut self.eyes.engine
     }
 
@@ -172,7 +183,9 @@ impl<W: WebServer> Agent<W> {
     fn not_accepted(&mut self, error: OfferError, now: Timestamp) {
         match error {
             OfferError::Refused(refused) => {
-                tracing::warn!(kind = ?refused.kind, detail = refused.detail, "slice refused");
+                let kind = serde_json::to_value(refused.kind).unwrap_or_default();
+                let kind = kind.as_str().unwrap_or_default();
+                tracing::warn!(kind, "slice refused: {}", refused.detail);
                 self.news.refusal(refused.at(now));
             }
             OfferError::Files(error) => {
@@ -206,24 +219,32 @@ impl<W: WebServer> Agent<W> {
 
     /// Looks at the server and decides. While it is not known what it should be, there is nothing to do.
     pub async fn look(&mut self, now: Timestamp) -> Look {
+        self.look_within(PATIENCE, now).await
+    }
+
+    /// The same; the container engine is waited for no longer than `patience`.
+    pub async fn look_within(&mut self, patience: Duration, now: Timestamp) -> Look {
         let ledger = self.hands.ledger.borrow().get().clone();
         let desired = self.desired.as_ref();
-        let state = self.eyes.observe(&self.hands, desired, &ledger).await;
+        let state = self
+            .eyes
+            .observe(patience, &self.hands, desired, &ledger)
+            .await;
         let (history, key) = (&self.history, &self.surroundings.key);
         let plan = desired.map(|desired| {
             converge::converge(&Input {
                 desired,
                 state: &state,
                 ledger: &ledger,
+                settled: &self.settled,
                 history,
                 key,
                 now,
             })
         });
-        Look {
-            state,
-            plan: plan.unwrap_or_default(),
-        }
+        let plan = plan.unwrap_or_default();
+        self.note_settled(&plan);
+        Look { state, plan }
     }
 
     /// Remembers that the server is as it should be, once it is.
@@ -247,7 +268,7 @@ impl<W: WebServer> Agent<W> {
     pub fn absorb(&mut self, result: LaneResult, now: Timestamp) {
         self.history.busy.remove(&result.lane);
         let instance = match &result.lane {
-            Lane::Instance(name) => Some(name.clone()),
+            Lane::Instance(name) | Lane::Files(name) => Some(name.clone()),
             Lane::Leftovers | Lane::Web => None,
         };
         for (step, changed) in &result.taken {
@@ -258,7 +279,7 @@ impl<W: WebServer> Agent<W> {
                 } else {
                     EventKind::Changed
                 };
-                tracing::info!(lane = ?result.lane, "{step}");
+                tracing::info!(lane = %result.lane, "{step}");
                 self.event(kind, instance.clone(), step.to_string(), now);
             }
         }
@@ -278,7 +299,7 @@ impl<W: WebServer> Agent<W> {
             None => self.history.succeeded(&result.lane),
             Some((step, why)) => {
                 self.count_start(&step, now);
-                tracing::warn!(lane = ?result.lane, why, "could not {step}");
+                tracing::warn!(lane = %result.lane, why, "could not {step}");
                 let first = self
                     .history
                     .failure(&result.lane, &result.of)
@@ -306,9 +327,15 @@ impl<W: WebServer> Agent<W> {
         report::report(self.desired.as_ref(), look, ledger.get())
     }
 
-    /// Reports that wait for the hub.
+    /// Reports that wait for the hub, and those that it will not take.
     pub fn outbox(&self) -> Result<Outbox, FilesError> {
-        Outbox::open(Root::private(&self.config.state.join("outbox"))?)
+        let root = |name: &str| Root::private(&self.config.state.join(name));
+        Outbox::open(root("outbox")?, Aside::open(root("refused-reports")?))
+    }
+
+    /// What stands between this server and its hub.
+    pub fn troubles(&self) -> Result<Troubles, FilesError> {
+        Troubles::open(Root::private(&self.config.state.join("link"))?)
     }
 
     /// Numbers a report and puts it into the outbox, with the news.

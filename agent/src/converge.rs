@@ -8,13 +8,13 @@ mod leftovers;
 mod web;
 
 use crate::containers::InputsKey;
-use crate::desired::Desired;
+use crate::desired::{Desired, Instance};
 use crate::history::History;
 use crate::host_state::HostState;
 use crate::ledger::Ledger;
 use crate::step::{Lane, Step};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::document::Manage;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::DomainName;
@@ -29,6 +29,8 @@ pub struct Input<'a> {
     pub state: &'a HostState,
     /// What was accepted and done.
     pub ledger: &'a Ledger,
+    /// Instances as they were when everything of them was last as it should be.
+    pub settled: &'a BTreeMap<InstanceName, Instance>,
     /// What was tried.
     pub history: &'a History,
     /// Key of digests that others may see.
@@ -48,6 +50,8 @@ pub struct Plan {
     pub verdicts: BTreeMap<InstanceName, Verdict>,
     /// How each site stands.
     pub sites: BTreeMap<DomainName, SiteVerdict>,
+    /// Instances of which everything is there and healthy.
+    pub settled: BTreeSet<InstanceName>,
     /// Digest of what each lane's steps are for: a failure says nothing about steps for something else.
     pub of: BTreeMap<Lane, String>,
     /// When to plan again although nothing happened.
@@ -98,6 +102,10 @@ struct InstancePlan {
     verdict: Verdict,
     /// Whether its sites may be served: it runs, and is healthy.
     ready: bool,
+    /// Whether everything of it is as it should be.
+    settled: bool,
+    /// Whether the container engine does not answer, so that only files can be put right.
+    blind: bool,
     next: Option<Timestamp>,
 }
 
@@ -131,11 +139,15 @@ pub fn converge(input: &Input<'_>) -> Plan {
         ready.insert(name, planned.ready);
         plan.wake(planned.next);
         plan.verdicts.insert(name.clone(), planned.verdict);
-        plan.add(
-            Lane::Instance(name.clone()),
-            &instance.digest,
-            planned.steps,
-        );
+        if planned.settled {
+            plan.settled.insert(name.clone());
+        }
+        let lane = if planned.blind {
+            Lane::Files(name.clone())
+        } else {
+            Lane::Instance(name.clone())
+        };
+        plan.add(lane, &instance.digest, planned.steps);
     }
     plan.add(
         Lane::Leftovers,
@@ -165,7 +177,9 @@ pub fn converge(input: &Input<'_>) -> Plan {
 fn observe_only(plan: &mut Plan) {
     plan.would = std::mem::take(&mut plan.steps);
     for (lane, steps) in &plan.would {
-        let Lane::Instance(name) = lane else { continue };
+        let (Lane::Instance(name) | Lane::Files(name)) = lane else {
+            continue;
+        };
         let Some(verdict) = plan.verdicts.get_mut(name) else {
             continue;
         };

@@ -1,7 +1,6 @@
 //! What the agent would do now, for people and programs. Does nothing itself.
 
 use crate::agent::Look;
-use crate::step::Lane;
 use serde::Serialize;
 use std::fmt;
 
@@ -27,14 +26,9 @@ pub struct DiffStep {
 
 /// What the look comes to.
 pub fn diff(look: &Look) -> Diff {
-    let lane = |lane: &Lane| match lane {
-        Lane::Instance(name) => name.to_string(),
-        Lane::Leftovers => "leftovers".to_owned(),
-        Lane::Web => "web".to_owned(),
-    };
     let steps = look.plan.all_steps().filter(|(_, step)| step.is_news());
     let steps = steps.map(|(of, step)| DiffStep {
-        lane: lane(of),
+        lane: of.to_string(),
         step: step.to_string(),
         repair: step.is_repair(),
     });

@@ -1,4 +1,5 @@
-//! `enrol`: makes this server's keys and its configuration, and prints what the fleet must know of it. Nothing is sent anywhere.
+//! `enrol`: makes this server's keys and its configuration, and prints what the fleet must know of it. Nothing is sent anywhere from
+//! here.
 
 use crate::config::{self, Config, ConfigError, Nginx};
 use crate::files::{FilesError, Root};

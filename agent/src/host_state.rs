@@ -1,6 +1,6 @@
 //! What is on the server at one moment, as plain data, and how it is seen. Nothing is changed here.
 
-use crate::containers::{EngineState, Observer};
+use crate::containers::{EngineState, Lookout};
 use crate::desired::Desired;
 use crate::execute::Hands;
 use crate::files::DigestCache;
@@ -8,6 +8,7 @@ use crate::ledger::Ledger;
 use crate::secrets::{Seen, Wanted};
 use crate::web_server::{WebServer, WebState};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use tenantry_schema::name::RelativePath;
 
 /// Longest file that can be compared.
@@ -30,22 +31,23 @@ pub struct HostState {
 #[derive(Debug)]
 pub struct Eyes {
     /// The container engine.
-    pub engine: Observer,
+    pub engine: Lookout,
     files: DigestCache,
 }
 
 impl Eyes {
     /// Has seen nothing yet.
-    pub fn new(engine: Observer) -> Self {
+    pub fn new(engine: Lookout) -> Self {
         Self {
             engine,
             files: DigestCache::default(),
         }
     }
 
-    /// Everything that is there now.
+    /// Everything that is there now. The container engine is waited for no longer than `patience`.
     pub async fn observe<W: WebServer>(
         &mut self,
+        patience: Duration,
         hands: &Hands<W>,
         desired: Option<&Desired>,
         ledger: &Ledger,
@@ -56,7 +58,10 @@ impl Eyes {
             .map(|(path, _)| path);
         let paths: BTreeSet<_> = wanted.chain(ledger.files.iter()).collect();
         let (none, secrets) = (Wanted::new(), desired.map(|desired| &desired.secrets));
+        // First, for it may take a while, in which the rest can change.
+        let engine = self.engine.observe(patience).await;
         HostState {
+            engine: engine.map_err(|error| error.to_string()),
             files: self
                 .files
                 .digests_of(&hands.live, paths, LIMIT)
@@ -66,11 +71,6 @@ impl Eyes {
                 .observe(secrets.unwrap_or(&none))
                 .map_err(|error| error.to_string()),
             web: hands.web.observe().map_err(|error| error.to_string()),
-            engine: self
-                .engine
-                .observe()
-                .await
-                .map_err(|error| error.to_string()),
         }
     }
 }

@@ -4,6 +4,10 @@
 pub mod backoff;
 pub mod deliver;
 pub mod poll;
+mod refusal;
+pub mod troubles;
+
+pub use refusal::HubRefusal;
 
 use crate::keys::Keys;
 use reqwest::{Client, Method, StatusCode, Url, redirect::Policy};
@@ -28,9 +32,9 @@ pub enum LinkError {
     /// No connection, or no answer in time.
     #[error("the hub cannot be reached")]
     Unreachable(#[source] reqwest::Error),
-    /// An answer that is none of ours: the hub does not know this server's key (401), is starting, or something stands in between.
-    #[error("the hub answers with status {0}")]
-    Status(StatusCode),
+    /// It does not serve the request: it does not know this server's key, is starting, or something stands in between.
+    #[error("{0}")]
+    Refused(HubRefusal),
     /// An answer that cannot be believed.
     #[error("the hub's answer is not believed: {0}")]
     Untrusted(#[from] HttpError),
@@ -40,6 +44,9 @@ pub enum LinkError {
     /// A believed answer that makes no sense.
     #[error("the hub's answer makes no sense")]
     Malformed,
+    /// The reports that wait cannot be read or removed.
+    #[error("{0}: {1}")]
+    Outbox(&'static str, String),
 }
 
 impl LinkError {
@@ -56,8 +63,29 @@ impl LinkError {
                 }
             }),
             Self::TooLarge => Some(RefusalKind::TooLarge),
-            Self::Unreachable(_) | Self::Status(_) | Self::Malformed => None,
+            Self::Unreachable(_) | Self::Refused(_) | Self::Malformed | Self::Outbox(..) => None,
         }
+    }
+
+    /// Tells one kind of trouble from another, in a word or two.
+    pub(crate) fn kind(&self) -> String {
+        match self {
+            Self::Unreachable(_) => "unreachable".to_owned(),
+            Self::Refused(refusal) => format!(
+                "{} {}",
+                refusal.status.as_u16(),
+                refusal.kind.as_deref().unwrap_or_default()
+            ),
+            Self::Untrusted(error) => format!("untrusted: {error}"),
+            Self::TooLarge => "too large".to_owned(),
+            Self::Malformed => "malformed".to_owned(),
+            Self::Outbox(what, _) => (*what).to_owned(),
+        }
+    }
+
+    /// Addresses with their questions would only hide what is wrong.
+    fn unreachable(error: reqwest::Error) -> Self {
+        Self::Unreachable(error.without_url())
     }
 }
 
@@ -95,7 +123,7 @@ impl Link {
             .no_proxy()
             .user_agent(concat!("tenantry-agent/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(LinkError::Unreachable)?;
+            .map_err(LinkError::unreachable)?;
         let base = Url::parse(base).map_err(|_| LinkError::Malformed)?;
         Ok(Self {
             client,
@@ -182,13 +210,16 @@ impl Link {
                 .header("content-type", "application/json")
                 .body(body);
         }
-        let answer = request.send().await.map_err(LinkError::Unreachable)?;
+        let answer = request.send().await.map_err(LinkError::unreachable)?;
         let status = answer.status();
-        if status != StatusCode::OK && status != StatusCode::NO_CONTENT {
-            return Err(LinkError::Status(status));
-        }
         let headers = answer.headers().clone();
-        let body = read(answer, limit).await?;
+        let served = matches!(status, StatusCode::OK | StatusCode::NO_CONTENT);
+        let body = if served {
+            read(answer, limit).await?
+        } else {
+            // What a refusal says is good to know, and nothing depends on it.
+            read(answer, refusal::LARGEST).await.unwrap_or_default()
+        };
         let pairs: Vec<_> = headers
             .iter()
             .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
@@ -198,14 +229,20 @@ impl Link {
             nonce: &nonce,
             trusted: &self.trusted,
         };
-        verify_answer(status.as_u16(), &pairs, &body, &expect)?;
-        Ok((status, body))
+        let verified = verify_answer(status.as_u16(), &pairs, &body, &expect);
+        if served {
+            verified?;
+            Ok((status, body))
+        } else {
+            let refusal = HubRefusal::read(status, &body, verified.is_ok());
+            Err(LinkError::Refused(refusal))
+        }
     }
 }
 
 async fn read(mut answer: reqwest::Response, limit: usize) -> Result<Vec<u8>, LinkError> {
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(LinkError::Unreachable)? {
+    while let Some(chunk) = answer.chunk().await.map_err(LinkError::unreachable)? {
         if body.len() + chunk.len() > limit {
             return Err(LinkError::TooLarge);
         }

@@ -1,12 +1,13 @@
 //! The loop: something wakes it, it looks, decides, and has the steps taken beside it. Nothing in here waits for a step, for the hub,
 //! or for a container to become healthy.
 
-use crate::agent::{Agent, AgentError, Look};
+use crate::agent::{Agent, AgentError, Look, PATIENCE};
 use crate::containers::{self, Wake};
 use crate::execute::sentence;
 use crate::lanes::{self, LaneResult};
 use crate::link::deliver::deliver;
 use crate::link::poll::{FromHub, poll};
+use crate::link::troubles::{About, Troubles};
 use crate::outbox::Outbox;
 use crate::step::Lane;
 use crate::wake::{FileWatch, Watched};
@@ -64,6 +65,7 @@ struct Loop<W> {
     engine: mpsc::Receiver<Wake>,
     files: Option<FileWatch>,
     outbox: Rc<RefCell<Outbox>>,
+    troubles: Rc<RefCell<Troubles>>,
     posted: Rc<Notify>,
     heard: (Instant, Timestamp),
     inspected: Instant,
@@ -84,7 +86,14 @@ impl<W: WebServer + 'static> Loop<W> {
         let (have, had) = watch::channel(agent.have());
         let ledger = agent.hands().ledger.borrow().get().id.clone();
         spawn_local(poll(link.clone(), had, to_hub));
-        spawn_local(deliver(link, ledger, outbox.clone(), posted.clone()));
+        let troubles = Rc::new(RefCell::new(agent.troubles()?));
+        spawn_local(deliver(
+            link,
+            ledger,
+            outbox.clone(),
+            posted.clone(),
+            troubles.clone(),
+        ));
         spawn_local(containers::watch(agent.hands().engine.clone(), to_engine));
         let files = FileWatch::new()
             .inspect_err(|error| tracing::warn!(%error, "managed files are not watched, only looked at every {PATROL:?}"));
@@ -98,6 +107,7 @@ impl<W: WebServer + 'static> Loop<W> {
             engine,
             files: files.ok(),
             outbox,
+            troubles,
             posted,
             heard: (now, Timestamp::now()),
             inspected: now,
@@ -124,7 +134,11 @@ impl<W: WebServer + 'static> Loop<W> {
     async fn turn(&mut self) {
         self.wait().await;
         self.drain();
-        let look = self.agent.look(Timestamp::now()).await;
+        self.await_engine().await;
+        let look = self
+            .agent
+            .look_within(Duration::ZERO, Timestamp::now())
+            .await;
         self.start_lanes(&look);
         if let Err(error) = self.agent.note_converged(&look.plan) {
             tracing::warn!(error = sentence(&error), "the ledger cannot be written");
@@ -145,12 +159,32 @@ impl<W: WebServer + 'static> Loop<W> {
         tokio::select! {
             Some(message) = self.hub.recv() => self.hear(message),
             Some(result) = self.done.1.recv() => self.finish(result),
+            // It was waited for, and is heard of now.
+            () = self.agent.observer().arrived() => {}
             Some(wake) = self.engine.recv() => {
                 self.engine_woke(wake);
                 tokio::time::sleep(DEBOUNCE).await;
             }
             () = touched => tokio::time::sleep(DEBOUNCE).await,
             () = tokio::time::sleep_until(self.next) => {}
+        }
+    }
+
+    /// Gives the container engine time to tell what is on it. The hub is listened to meanwhile; what lanes did is taken in afterwards,
+    /// for the engine may have been looked at before.
+    async fn await_engine(&mut self) {
+        self.agent.observer().begin();
+        if self.agent.observer().hangs() {
+            return;
+        }
+        let patience = tokio::time::sleep(PATIENCE);
+        tokio::pin!(patience);
+        loop {
+            tokio::select! {
+                () = self.agent.observer().arrived() => return,
+                () = &mut patience => return,
+                Some(message) = self.hub.recv() => self.hear(message),
+            }
         }
     }
 
@@ -177,6 +211,7 @@ impl<W: WebServer + 'static> Loop<W> {
             FromHub::Heard => {
                 self.heard = (Instant::now(), now);
                 self.away = false;
+                self.troubles.borrow_mut().served(About::Slices);
             }
             FromHub::Bundle { bytes, accepted } => {
                 let good = self.agent.offer(&bytes, true, now);
@@ -186,7 +221,9 @@ impl<W: WebServer + 'static> Loop<W> {
                 let _ = accepted.send(good);
             }
             FromHub::Trouble(error) => {
-                tracing::debug!(error = sentence(&error), "no news from the hub");
+                self.troubles
+                    .borrow_mut()
+                    .refused(About::Slices, &error, now);
                 if !self.away {
                     // A hub that comes back may have forgotten everything (law 3): it is told as soon as it can be reached.
                     self.away = true;
@@ -206,7 +243,7 @@ impl<W: WebServer + 'static> Loop<W> {
     /// Ends lanes that work towards something that is not wanted any more. Their steps can be cut off anywhere.
     fn abandon_outdated(&mut self) {
         let wanted = |lane: &Lane, of: &str| match lane {
-            Lane::Instance(name) => {
+            Lane::Instance(name) | Lane::Files(name) => {
                 let desired = self.agent.desired();
                 desired
                     .and_then(|desired| desired.instances.get(name))
@@ -262,6 +299,7 @@ impl<W: WebServer + 'static> Loop<W> {
     }
 
     fn finish(&mut self, result: LaneResult) {
+        self.agent.observer().outdate();
         self.lanes.remove(&result.lane);
         self.agent.absorb(result, Timestamp::now());
     }

@@ -10,9 +10,7 @@ use std::time::Duration;
 use tenantry_agent::agent::{Agent, AgentError};
 use tenantry_agent::config::{self, Config};
 use tenantry_agent::execute::sentence;
-use tenantry_agent::link::Next;
-use tenantry_agent::web_server::NginxServer;
-use tenantry_agent::{diff, enrol, install, looping, report, status};
+use tenantry_agent::{diff, enrol, greet, install, looping, once, report, status};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Keeps one server as its slice says, with or without the hub.
@@ -38,7 +36,8 @@ struct Arguments {
 enum Command {
     /// Make this server's keys and configuration, and print what the fleet must know
     ///
-    /// Run again it changes nothing and prints the same. The private keys never leave the server.
+    /// Run again it changes nothing and prints the same. The private keys never leave the server. The hub is asked whether it knows
+    /// this server, and what it says is printed to standard error; nothing depends on it.
     Enrol {
         /// YAML file with hub_url, fleet_id, server, hub_key, hub_age, recovery_key, recovery_age
         #[arg(long)]
@@ -47,6 +46,9 @@ enum Command {
         facts: Box<enrol::HubFacts>,
         #[command(flatten)]
         places: Box<enrol::Places>,
+        /// Do not ask the hub whether it knows this server
+        #[arg(long)]
+        offline: bool,
     },
     /// Run until stopped: fetch slices, converge, heal, report
     Run,
@@ -114,6 +116,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             hub_file,
             facts,
             places,
+            offline,
         } => {
             let facts = match hub_file {
                 Some(file) => facts.or(enrol::HubFacts::read(&file)?),
@@ -128,7 +131,14 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 config.server.server,
                 enrol::snippet(&keys)
             ))?;
-            Ok(ExitCode::SUCCESS)
+            if offline {
+                return Ok(ExitCode::SUCCESS);
+            }
+            on_runtime(async {
+                let said = greet::greet(&config, GREETING).await?;
+                let _ = writeln!(std::io::stderr(), "{said}");
+                Ok(ExitCode::SUCCESS)
+            })
         }
         Command::Install { root, program } => {
             let installed = install::install(&root, &program, path, &Config::load(path)?)?;
@@ -158,8 +168,19 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Converge {
             offline, patience, ..
         } => on_runtime(async {
-            let agent = Agent::open(Config::load(path)?, true)?;
-            converge_once(agent, offline, Duration::from_secs(patience)).await
+            let mut agent = Agent::open(Config::load(path)?, true)?;
+            let outcome =
+                once::converge(&mut agent, offline, Duration::from_secs(patience)).await?;
+            say(&outcome.to_string())?;
+            anyhow::ensure!(
+                outcome.is_good(),
+                "the server is not as it should be after {patience} seconds"
+            );
+            Ok(if outcome.changed || outcome.would() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::SUCCESS
+            })
         }),
         Command::Status { json } => on_runtime(async {
             let mut agent = Agent::open(Config::load(path)?, false)?;
@@ -169,18 +190,22 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 Agent::open(Config::load(path)?, true),
                 Err(AgentError::Busy)
             );
+            let outbox = agent.outbox()?;
+            let standing = status::Standing {
+                server: agent.config().server.to_string(),
+                running,
+                waiting_reports: outbox.len(),
+                refused_reports: outbox.aside().summary()?,
+                hub_troubles: agent.troubles()?.now().clone(),
+                report,
+            };
             let text = if json {
-                serde_json::to_string_pretty(&report)? + "\n"
+                serde_json::to_string_pretty(&standing)? + "\n"
             } else {
-                status::words(
-                    &agent.config().server.to_string(),
-                    &report,
-                    agent.outbox()?.len(),
-                    running,
-                )
+                standing.words()
             };
             say(&text)?;
-            Ok(if report::all_well(&report) {
+            Ok(if report::all_well(&standing.report) {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::from(2)
@@ -217,6 +242,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// How long an enrolling person waits for the hub.
+const GREETING: Duration = Duration::from_secs(5);
 const NO_SLICE: &str = "no slice has been accepted yet";
 
 fn say(text: &str) -> anyhow::Result<()> {
@@ -245,60 +272,5 @@ fn stop() -> anyhow::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-    })
-}
-
-async fn converge_once(
-    mut agent: Agent<NginxServer>,
-    offline: bool,
-    patience: Duration,
-) -> anyhow::Result<ExitCode> {
-    if !offline {
-        match agent.link()?.next(agent.have().as_ref(), 0).await {
-            Ok(Next::Bundle(bytes)) => drop(agent.offer(&bytes, true, Timestamp::now())),
-            Ok(Next::Unchanged) => {}
-            Err(error) => tracing::warn!(
-                error = sentence(&error),
-                "going on with the slice that was accepted last"
-            ),
-        }
-    }
-    agent.have().context(NO_SLICE)?;
-    let started = tokio::time::Instant::now();
-    let mut changed = false;
-    let last = loop {
-        let look = agent.look(Timestamp::now()).await;
-        agent.note_converged(&look.plan)?;
-        if look.plan.converged || !look.plan.would.is_empty() || started.elapsed() > patience {
-            break look;
-        }
-        if look.plan.steps.is_empty() {
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        } else {
-            changed |= agent.take(&look.plan).await;
-        }
-    };
-    let mut outbox = agent.outbox()?;
-    agent.post(agent.report(&last), &mut outbox, Timestamp::now())?;
-    if !offline {
-        let (ledger, outbox) = (
-            agent.hands().ledger.borrow().get().id.clone(),
-            std::cell::RefCell::new(outbox),
-        );
-        while tenantry_agent::link::deliver::deliver_batch(&agent.link()?, &ledger, &outbox)
-            .await
-            .unwrap_or_default()
-        {}
-    }
-    say(&diff::diff(&last).to_string())?;
-    anyhow::ensure!(
-        last.plan.converged || !last.plan.would.is_empty(),
-        "the server is not as it should be after {} seconds",
-        patience.as_secs()
-    );
-    Ok(if changed || !last.plan.would.is_empty() {
-        ExitCode::from(2)
-    } else {
-        ExitCode::SUCCESS
     })
 }

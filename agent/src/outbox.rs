@@ -1,6 +1,9 @@
 //! Reports that wait for the hub: on disk, in order, bounded. Sending them is done elsewhere.
 
+pub mod aside;
+
 use crate::files::{FilesError, Root, is_temporary};
+use aside::{Aside, Why};
 use std::collections::BTreeSet;
 use tenantry_schema::name::RelativePath;
 use tenantry_schema::wire::Report;
@@ -9,24 +12,39 @@ use tenantry_schema::wire::Report;
 pub const CAPACITY: usize = 1000;
 /// Reports that are sent at once.
 pub const BATCH: usize = 50;
+/// Bytes of reports that are sent at once, unless one alone is larger. Less than the hub takes, and than web servers in front of it
+/// take by default (nginx: 1 MiB).
+pub const BATCH_BYTES: usize = 1_000_000;
 /// Far more than any report needs.
-const LIMIT: u64 = 4 << 20;
+const LIMIT: u64 = 64 << 20;
 
 /// The folder of waiting reports, one file each, named by sequence number.
 #[derive(Debug)]
 pub struct Outbox {
     root: Root,
+    aside: Aside,
     waiting: BTreeSet<u64>,
     capacity: usize,
+    /// Reports of the next batch, at most: fewer after a batch was refused.
+    most: usize,
+}
+
+/// Reports to be sent at once.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// In order.
+    pub reports: Vec<Report>,
+    /// Bytes of all of them.
+    pub bytes: usize,
 }
 
 impl Outbox {
-    /// The reports that wait in `root`.
-    pub fn open(root: Root) -> Result<Self, FilesError> {
-        Self::with_capacity(root, CAPACITY)
+    /// The reports that wait in `root`; those that the hub will not take go to `aside`.
+    pub fn open(root: Root, aside: Aside) -> Result<Self, FilesError> {
+        Self::with_capacity(root, aside, CAPACITY)
     }
 
-    fn with_capacity(root: Root, capacity: usize) -> Result<Self, FilesError> {
+    fn with_capacity(root: Root, aside: Aside, capacity: usize) -> Result<Self, FilesError> {
         let mut waiting = BTreeSet::new();
         for path in root.list()?.keys() {
             if is_temporary(path) {
@@ -37,9 +55,16 @@ impl Outbox {
         }
         Ok(Self {
             root,
+            aside,
             waiting,
             capacity,
+            most: BATCH,
         })
+    }
+
+    /// Where reports are that the hub will not take.
+    pub fn aside(&self) -> &Aside {
+        &self.aside
     }
 
     /// How many wait.
@@ -85,16 +110,43 @@ impl Outbox {
             .unwrap_or_default()
     }
 
-    /// The oldest reports, at most [`BATCH`]. Files that cannot be understood are dropped.
-    pub fn batch(&mut self) -> Result<Vec<Report>, FilesError> {
-        let mut reports = Vec::new();
-        for sequence in self.waiting.iter().copied().take(BATCH).collect::<Vec<_>>() {
-            match self.read(sequence)? {
-                Some(report) if report.sequence == sequence => reports.push(report),
+    /// The oldest reports, at most [`BATCH`] and [`BATCH_BYTES`]. Files that cannot be understood are dropped.
+    pub fn batch(&mut self) -> Result<Batch, FilesError> {
+        let mut batch = Batch::default();
+        for sequence in self.waiting.iter().copied().collect::<Vec<_>>() {
+            if batch.reports.len() >= self.most {
+                break;
+            }
+            match self.load(sequence)? {
+                Some((report, bytes)) if report.sequence == sequence => {
+                    // One for the comma.
+                    let bytes = batch.bytes + bytes + 1;
+                    if bytes > BATCH_BYTES && !batch.reports.is_empty() {
+                        break;
+                    }
+                    batch.reports.push(report);
+                    batch.bytes = bytes;
+                }
                 _ => self.drop_one(sequence)?,
             }
         }
-        Ok(reports)
+        Ok(batch)
+    }
+
+    /// The hub took a batch: the next may be larger.
+    pub fn widen(&mut self) {
+        self.most = (self.most * 2).min(BATCH);
+    }
+
+    /// It did not take one of so many reports: the next is half of that.
+    pub fn narrow(&mut self, reports: usize) {
+        self.most = (reports / 2).max(1);
+    }
+
+    /// Puts a report where it does not hold up the others: the hub will not take it.
+    pub fn set_aside(&mut self, report: &Report, why: &Why) -> Result<(), FilesError> {
+        self.aside.keep(report, why)?;
+        self.drop_one(report.sequence)
     }
 
     /// Forgets everything up to and including `sequence`: the hub has it.
@@ -106,11 +158,16 @@ impl Outbox {
     }
 
     fn read(&self, sequence: u64) -> Result<Option<Report>, FilesError> {
+        Ok(self.load(sequence)?.map(|(report, _)| report))
+    }
+
+    /// A report and its bytes.
+    fn load(&self, sequence: u64) -> Result<Option<(Report, usize)>, FilesError> {
         let bytes = match self.root.read(&file_name(sequence), LIMIT) {
             Err(FilesError::NotAFile(_) | FilesError::TooLarge { .. }) => None,
             result => result?,
         };
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        Ok(bytes.and_then(|bytes| Some((serde_json::from_slice(&bytes).ok()?, bytes.len()))))
     }
 
     fn drop_one(&mut self, sequence: u64) -> Result<(), FilesError> {
@@ -135,13 +192,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn open(folder: &tempfile::TempDir, capacity: usize) -> Outbox {
-        Outbox::with_capacity(Root::private(folder.path()).unwrap(), capacity).unwrap()
+        let root = |name: &str| Root::private(&folder.path().join(name)).unwrap();
+        Outbox::with_capacity(root("outbox"), Aside::open(root("aside")), capacity).unwrap()
     }
 
     fn numbers(outbox: &mut Outbox) -> Vec<u64> {
         outbox
             .batch()
             .unwrap()
+            .reports
             .iter()
             .map(|report| report.sequence)
             .collect()
@@ -160,7 +219,12 @@ mod tests {
         assert_eq!(numbers(&mut open(&folder, 99)), [10, 11]);
         outbox.acknowledge(99).unwrap();
         assert!(outbox.is_empty());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("outbox"))
+                .unwrap()
+                .count(),
+            0
+        );
     }
 
     #[test]
@@ -184,21 +248,70 @@ mod tests {
     #[test]
     fn damaged_files_do_not_hold_up_the_others() {
         let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join("outbox").join(name);
         let mut outbox = open(&folder, 9);
         for sequence in 1..=3 {
             outbox.push(&test_report(sequence, false)).unwrap();
         }
-        std::fs::write(folder.path().join("1.json"), "{").unwrap();
+        std::fs::write(place("1.json"), "{").unwrap();
         std::fs::write(
-            folder.path().join("2.json"),
+            place("2.json"),
             serde_json::to_vec(&test_report(7, false)).unwrap(),
         )
         .unwrap();
-        std::fs::write(folder.path().join(".9.json.1.tmp"), "{").unwrap();
-        std::fs::write(folder.path().join("notes"), "?").unwrap();
+        std::fs::write(place(".9.json.1.tmp"), "{").unwrap();
+        std::fs::write(place("notes"), "?").unwrap();
         let mut outbox = open(&folder, 9);
         assert_eq!(numbers(&mut outbox), [3]);
         assert_eq!(outbox.len(), 1);
+    }
+
+    fn large(sequence: u64, bytes: usize) -> Report {
+        let mut report = test_report(sequence, true);
+        report.events[0].message = "x".repeat(bytes);
+        report
+    }
+
+    #[test]
+    fn a_batch_is_bounded_by_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut outbox = open(&folder, CAPACITY);
+        for (sequence, bytes) in [(1, 400_000), (2, 400_000), (3, 400_000), (4, 3 << 20)] {
+            outbox.push(&large(sequence, bytes)).unwrap();
+        }
+        assert_eq!(numbers(&mut outbox), [1, 2]);
+        outbox.acknowledge(2).unwrap();
+        assert_eq!(numbers(&mut outbox), [3]);
+        outbox.acknowledge(3).unwrap();
+        // One that is larger than a batch goes alone.
+        assert_eq!(numbers(&mut outbox), [4]);
+        let batch = outbox.batch().unwrap();
+        let text = serde_json::to_vec(&batch.reports).unwrap();
+        assert!(batch.bytes.abs_diff(text.len()) <= 2);
+    }
+
+    #[test]
+    fn what_is_refused_is_halved_and_the_last_one_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut outbox = open(&folder, CAPACITY);
+        for sequence in 1..=5 {
+            outbox.push(&test_report(sequence, false)).unwrap();
+        }
+        outbox.narrow(5);
+        assert_eq!(numbers(&mut outbox), [1, 2]);
+        outbox.narrow(2);
+        assert_eq!(numbers(&mut outbox), [1]);
+        let why = Why {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            message: "no".to_owned(),
+        };
+        let first = outbox.batch().unwrap().reports.remove(0);
+        outbox.set_aside(&first, &why).unwrap();
+        outbox.widen();
+        assert_eq!(numbers(&mut outbox), [2, 3]);
+        assert_eq!(outbox.aside().summary().unwrap().count, 1);
+        // Also after a restart.
+        assert_eq!(numbers(&mut open(&folder, CAPACITY)), [2, 3, 4, 5]);
     }
 
     proptest! {

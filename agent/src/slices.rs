@@ -29,15 +29,31 @@ impl Slices {
             .read(&file_name(slice), Limits::default().compressed as u64)
     }
 
-    /// Removes all but the newest bundles. `current` stays in any case.
-    pub fn prune(&self, current: &SliceRef) -> Result<(), FilesError> {
+    /// The newest bundle that claims this content, if one is there.
+    pub fn find(&self, content: &str) -> Result<Option<Vec<u8>>, FilesError> {
+        let all = self.0.list()?.into_keys();
+        let newest = all
+            .filter(|path| has_content(path, content))
+            .max_by_key(generation_of);
+        match newest {
+            Some(path) => self.0.read(&path, Limits::default().compressed as u64),
+            None => Ok(None),
+        }
+    }
+
+    /// Removes all but the newest bundles. `current` stays in any case, and so does what holds the content `converged`: it is what
+    /// runs while a change waits.
+    pub fn prune(&self, current: &SliceRef, converged: Option<&str>) -> Result<(), FilesError> {
         let current = file_name(current);
+        let stays = |path: &RelativePath| {
+            *path == current || converged.is_some_and(|content| has_content(path, content))
+        };
         let mut found: Vec<_> = Vec::new();
         for path in self.0.list()?.into_keys() {
             if is_temporary(&path) {
                 self.0.remove(&path)?;
             } else if let Some(generation) = generation_of(&path) {
-                found.push((path != current, std::cmp::Reverse(generation), path));
+                found.push((!stays(&path), std::cmp::Reverse(generation), path));
             }
         }
         found.sort();
@@ -49,13 +65,19 @@ impl Slices {
 }
 
 fn file_name(slice: &SliceRef) -> RelativePath {
-    let content: String = slice
-        .content
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .take(12)
-        .collect();
+    let content = short(&slice.content);
     RelativePath::try_from(format!("{}-{content}.tar.gz", slice.generation)).expect("a plain name")
+}
+
+fn short(content: &str) -> String {
+    let plain = content.chars().filter(char::is_ascii_alphanumeric);
+    plain.take(12).collect()
+}
+
+fn has_content(path: &RelativePath, content: &str) -> bool {
+    let name = path.as_str().strip_suffix(".tar.gz");
+    name.and_then(|name| name.split_once('-'))
+        .is_some_and(|(_, shown)| shown == short(content))
 }
 
 fn generation_of(path: &RelativePath) -> Option<u64> {
@@ -86,10 +108,30 @@ mod tests {
         for generation in 1..=30 {
             slices.store(&slice(generation), &[7]).unwrap();
         }
-        slices.prune(&slice(3)).unwrap();
+        slices.prune(&slice(3), None).unwrap();
         let kept: Vec<_> = (1..=30)
             .filter(|generation| slices.load(&slice(*generation)).unwrap().is_some())
             .collect();
         assert_eq!(kept, [3].into_iter().chain(12..=30).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_runs_is_found_by_its_content_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let slices = Slices::new(Root::private(folder.path()).unwrap());
+        let named = |generation, content: &str| SliceRef {
+            generation,
+            content: format!("{content}{}", "0".repeat(60)),
+            commit: String::new(),
+        };
+        slices.store(&named(1, "aa"), &[1]).unwrap();
+        slices.store(&named(2, "aa"), &[2]).unwrap();
+        for generation in 3..=40 {
+            slices.store(&named(generation, "bb"), &[0]).unwrap();
+        }
+        let content = named(0, "aa").content;
+        slices.prune(&named(40, "bb"), Some(&content)).unwrap();
+        assert_eq!(slices.find(&content).unwrap(), Some(vec![2]));
+        assert_eq!(slices.find("cc").unwrap(), None);
     }
 }

@@ -1,85 +1,167 @@
-//! How the server stands, as a report says it, for people. Looking is done elsewhere.
+//! How the server stands, for people and for programs. Looking is done elsewhere.
 
+use crate::link::troubles::{About, Now};
+use crate::outbox::aside::Summary;
+use serde::Serialize;
 use std::fmt::Write as _;
-use tenantry_schema::wire::{AgentWait, InstancePhase, Report};
+use tenantry_schema::wire::{
+    AgentWait, ContainerHealth, ContainerReport, ContainerState, InstancePhase, Report,
+};
 
-/// The report in words. `server`: `customer/server`; `waiting`: reports that the hub does not have yet; `running`: whether an agent
-/// is at work.
-pub fn words(server: &str, report: &Report, waiting: usize, running: bool) -> String {
-    let mut text = String::new();
-    let mut line = |words: String| {
-        let _ = writeln!(text, "{words}");
-    };
-    line(format!(
-        "{server}: tenantry-agent {} {}",
-        report.release,
-        if running {
-            "is running"
-        } else {
-            "is not running"
+/// Everything that is known about how the server stands. As JSON: the report, and what is not in it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Standing {
+    /// `customer/server`.
+    pub server: String,
+    /// Whether an agent is at work.
+    pub running: bool,
+    /// Reports that the hub does not have yet.
+    pub waiting_reports: usize,
+    /// Reports that it will not take.
+    pub refused_reports: Summary,
+    /// What stands between this server and its hub.
+    pub hub_troubles: Now,
+    /// The state of the server.
+    #[serde(flatten)]
+    pub report: Report,
+}
+
+impl Standing {
+    /// In words, a line each.
+    pub fn words(&self) -> String {
+        let mut lines = vec![format!(
+            "{}: tenantry-agent {} {}",
+            self.server,
+            self.report.release,
+            if self.running {
+                "is running"
+            } else {
+                "is not running"
+            }
+        )];
+        lines.push(self.slice());
+        lines.push(self.machine());
+        lines.extend(self.hub());
+        lines.extend(self.instances());
+        lines.extend(self.sites());
+        let mut text = String::new();
+        for line in lines {
+            let _ = writeln!(text, "{line}");
         }
-    ));
-    match &report.slice {
-        Some(slice) => line(format!(
-            "slice: generation {}, commit {}, content {:.12}",
-            slice.generation, slice.commit, slice.content
-        )),
-        None => line("slice: none accepted yet".to_owned()),
+        text
     }
-    let engine = report
-        .host
-        .engine
-        .as_deref()
-        .map_or("does not answer".to_owned(), |version| {
-            format!("{version} answers")
+
+    fn slice(&self) -> String {
+        let Some(slice) = &self.report.slice else {
+            return "slice: none accepted yet".to_owned();
+        };
+        let stale = self.report.stale_since.map_or(String::new(), |since| {
+            format!("; nothing was heard from the hub since {since:.0}")
         });
-    line(format!(
-        "container engine: {engine}; web server: {}",
-        if report.host.web_server_running {
+        format!(
+            "slice: generation {}, commit {}, content {:.12}{stale}",
+            slice.generation, slice.commit, slice.content
+        )
+    }
+
+    fn machine(&self) -> String {
+        let host = &self.report.host;
+        let engine = host
+            .engine
+            .as_deref()
+            .map_or("does not answer".to_owned(), |version| {
+                format!("{version} answers")
+            });
+        let web = if host.web_server_running {
             "runs"
         } else {
             "does not run"
-        }
-    ));
-    if waiting > 0 {
-        line(format!("{waiting} reports wait for the hub"));
+        };
+        format!("container engine: {engine}; web server: {web}")
     }
-    for (name, instance) in &report.instances {
-        let because = instance
-            .message
-            .as_ref()
-            .map_or(String::new(), |message| format!(": {message}"));
-        let until = instance
-            .waiting
-            .as_ref()
-            .map_or(String::new(), |wait| format!(" ({})", sentence(wait)));
-        line(format!(
-            "  {name:<30} {}{until}{because}",
-            phase(instance.phase)
-        ));
-        for container in &instance.containers {
-            line(format!(
-                "    {:<28} {:?}, health {:?}",
-                container.name, container.state, container.health
+
+    fn hub(&self) -> Vec<String> {
+        let mut lines: Vec<_> = self
+            .hub_troubles
+            .iter()
+            .map(|(about, trouble)| {
+                let about = match about {
+                    About::Slices => "no answer about slices",
+                    About::Reports => "reports cannot be delivered",
+                };
+                format!(
+                    "hub: {about} since {:.0}: {}",
+                    trouble.since, trouble.message
+                )
+            })
+            .collect();
+        match self.waiting_reports {
+            0 => {}
+            1 => lines.push("1 report waits for the hub".to_owned()),
+            many => lines.push(format!("{many} reports wait for the hub")),
+        }
+        let refused = &self.refused_reports;
+        if refused.count > 0 {
+            let because = refused.last.as_ref().map_or(String::new(), |why| {
+                format!("; the last at {:.0}: {}", why.at, why.message)
+            });
+            let many = match refused.count {
+                1 => "1 report is".to_owned(),
+                many => format!("{many} reports are"),
+            };
+            lines.push(format!(
+                "{many} set aside, for the hub will not take them{because}"
             ));
         }
+        lines
     }
-    for (host, site) in &report.sites {
-        let state = if site.live { "live" } else { "not live" };
-        let because = site
-            .message
-            .as_ref()
-            .map_or(String::new(), |message| format!(": {message}"));
-        let certificate = match (&site.certificate_expires, site.self_signed) {
-            (Some(until), true) => format!(", self-signed until {until}"),
-            (Some(until), false) => format!(", certificate until {until}"),
-            (None, _) => String::new(),
-        };
-        line(format!(
-            "  https://{host:<22} {state}{certificate}{because}"
-        ));
+
+    fn instances(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (name, instance) in &self.report.instances {
+            let because = instance
+                .message
+                .as_ref()
+                .map_or(String::new(), |message| format!(": {message}"));
+            let until = instance
+                .waiting
+                .as_ref()
+                .map_or(String::new(), |wait| format!(" ({})", sentence(wait)));
+            lines.push(format!(
+                "  {:<30} {}{until}{because}",
+                name.as_str(),
+                phase(instance.phase)
+            ));
+            for container in &instance.containers {
+                lines.push(format!(
+                    "    {:<28} {}",
+                    container.name,
+                    container_words(container)
+                ));
+            }
+        }
+        lines
     }
-    text
+
+    fn sites(&self) -> Vec<String> {
+        let sites = self.report.sites.iter().map(|(host, site)| {
+            let state = if site.live { "live" } else { "not live" };
+            let because = site
+                .message
+                .as_ref()
+                .map_or(String::new(), |message| format!(": {message}"));
+            let certificate = match (&site.certificate_expires, site.self_signed) {
+                (Some(until), true) => format!(", self-signed until {until:.0}"),
+                (Some(until), false) => format!(", certificate until {until:.0}"),
+                (None, _) => String::new(),
+            };
+            format!(
+                "  https://{:<22} {state}{certificate}{because}",
+                host.as_str()
+            )
+        });
+        sites.collect()
+    }
 }
 
 fn phase(phase: InstancePhase) -> &'static str {
@@ -93,12 +175,41 @@ fn phase(phase: InstancePhase) -> &'static str {
     }
 }
 
+/// Such as `running, healthy` and `ended with exit code 137, restarted 3 times`.
+fn container_words(container: &ContainerReport) -> String {
+    let state = match (container.state, container.exit_code) {
+        (ContainerState::Missing, _) => "does not exist".to_owned(),
+        (ContainerState::Created, _) => "made, never started".to_owned(),
+        (ContainerState::Running, _) => "running".to_owned(),
+        (ContainerState::Paused, _) => "paused".to_owned(),
+        (ContainerState::Restarting, _) => "is being started again and again".to_owned(),
+        (ContainerState::Exited, Some(code)) => format!("ended with exit code {code}"),
+        (ContainerState::Exited, None) => "ended".to_owned(),
+        (ContainerState::Dead, _) => "given up by the container engine".to_owned(),
+    };
+    let health = match (container.state, container.health) {
+        (ContainerState::Running, ContainerHealth::Healthy) => ", healthy",
+        (ContainerState::Running, ContainerHealth::Unhealthy) => ", not healthy",
+        (ContainerState::Running, ContainerHealth::Starting) => ", not known to be healthy yet",
+        _ => "",
+    };
+    let restarts = match container.restarts {
+        0 => String::new(),
+        1 => ", restarted once".to_owned(),
+        many => format!(", restarted {many} times"),
+    };
+    format!("{state}{health}{restarts}")
+}
+
 fn sentence(wait: &AgentWait) -> String {
     match wait {
         AgentWait::ObserveOnly => "this server is only observed".to_owned(),
         AgentWait::Window { opens } => format!("until the maintenance window opens at {opens}"),
-        AgentWait::Retry { at, attempts } => format!("attempt {attempts} failed, next at {at}"),
+        AgentWait::Retry { at, attempts } => format!("attempt {attempts} failed, next at {at:.0}"),
         AgentWait::Healthy { service } => format!("until {service} is healthy"),
         AgentWait::Paused { until } => format!("paused until {until}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,10 +14,23 @@ use tenantry_schema::name::{DomainName, RelativePath, Smoke};
 pub enum Lane {
     /// One instance.
     Instance(InstanceName),
+    /// The files of one instance while the container engine does not answer: a step that waits for the engine in the instance's own
+    /// lane must not hold them up.
+    Files(InstanceName),
     /// What nothing asks for any more.
     Leftovers,
     /// The web server, which all instances share.
     Web,
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Instance(name) | Self::Files(name) => f.write_str(name.as_str()),
+            Self::Leftovers => f.write_str("leftovers"),
+            Self::Web => f.write_str("web"),
+        }
+    }
 }
 
 /// One thing to do. Each says what must be true afterwards.

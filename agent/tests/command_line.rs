@@ -162,7 +162,59 @@ fn diff_restore_and_converge_use_the_slice_that_was_accepted() {
         text(&converged)
     );
     assert!(world.state("live/web-html/compose.yaml").exists());
-    assert!(text(&agent(&path, &["status"])).contains("1 reports wait for the hub"));
+    assert!(text(&agent(&path, &["status"])).contains("1 report waits for the hub"));
+}
+
+#[test]
+fn output_that_nobody_watches_has_no_colours() {
+    let world = World::new();
+    let path = world.folder.path().join("agent.yaml");
+    std::fs::write(&path, serde_yaml::to_string(&world.config).unwrap()).unwrap();
+    // Each says something in the log or as an error.
+    let outputs = [
+        agent(&path, &["converge", "--once"]),
+        agent(&path, &["status"]),
+        agent(&path, &["no-such-command"]),
+        agent(&path, &["--help"]),
+    ];
+    for output in &outputs {
+        assert!(!text(output).contains('\u{1b}'), "{}", text(output));
+    }
+    let log = text(&outputs[0]);
+    assert!(
+        log.contains("WARN") && log.contains("the hub cannot be reached"),
+        "{log}"
+    );
+
+    // The daemon, whose output goes to a file.
+    let log = world.folder.path().join("agent.log");
+    let file = || std::fs::File::create(&log).unwrap();
+    let mut daemon = Command::new(env!("CARGO_BIN_EXE_tenantry-agent"))
+        .arg("--config")
+        .arg(&path)
+        .arg("run")
+        .stdout(file())
+        .stderr(file())
+        .spawn()
+        .unwrap();
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
+    for _ in 0..500 {
+        if said().contains("WARN") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert!(said().contains("WARN"), "{}", said());
+    assert!(!said().contains('\u{1b}'), "{}", said());
+    // What it could not do is there for people to see.
+    let status = text(&agent(&path, &["status"]));
+    assert!(
+        status.contains("hub: no answer about slices since")
+            && status.contains("cannot be reached"),
+        "{status}"
+    );
 }
 
 #[test]

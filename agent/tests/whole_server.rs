@@ -45,6 +45,8 @@ impl Rig {
     async fn new(lab: Lab) -> Self {
         let mut world = World::with(|config| {
             config.docker = "/var/run/docker.sock".into();
+            // Others work on this engine, too.
+            config.fleet_id = lab.project.clone().try_into().unwrap();
             config.nginx.control = Control::Direct;
         });
         let hub = Hub::start(&mut world).await;
@@ -234,7 +236,12 @@ fn from_slice_to_https_and_back_after_drift() {
         // A new page, a deleted site, a deleted secret.
         rig.hub.publish(&rig.world, 2, rig.slice("running", "two"));
         rig.until_answers(Some("two")).await;
-        rig.until_phase(InstancePhase::Healthy).await;
+        rig.hub
+            .until("in agreement", |report| {
+                let slice = report.slice.as_ref().filter(|slice| slice.generation == 2);
+                slice.is_some_and(|slice| report.converged.as_ref() == Some(&slice.content))
+            })
+            .await;
         let site = rig
             .world
             .folder
@@ -247,12 +254,24 @@ fn from_slice_to_https_and_back_after_drift() {
             .secrets
             .join(&rig.lab.project)
             .join("DB_PASSWORD");
+        let pinned = rig.lab.inspect("web").await.unwrap().id;
         std::fs::remove_file(&secret).unwrap();
         let begin = Instant::now();
         while !site.exists() || !secret.exists() {
             assert!(begin.elapsed() < Duration::from_secs(2));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        // Its container had the file mounted.
+        let anew = async || {
+            let found = rig.lab.inspect("web").await?;
+            let running = found.state.and_then(|state| state.running);
+            (found.id != pinned && running == Some(true)).then_some(())
+        };
+        while anew().await.is_none() {
+            assert!(begin.elapsed() < Duration::from_secs(20));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        rig.until_answers(Some("two")).await;
 
         // The agent is killed and comes back: nothing is made anew.
         rig.until_phase(InstancePhase::Healthy).await;

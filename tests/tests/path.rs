@@ -204,6 +204,8 @@ async fn an_order_lives_through_healing_edits_stopping_and_removal() {
         only(&before, "guestbook"),
         "a changed file restarted another tool"
     );
+    // The page is seen before the container is made anew.
+    story.rolled_out("the page").await;
     let before = world.running().unwrap();
     story.edit("TITLE: Guests }", "TITLE: Visitors }");
     page_until(server, "guestbook.acme.test", "Visitors", SOON)

@@ -3,7 +3,7 @@
 use super::Agent;
 use crate::accept::Gate;
 use crate::config::Config;
-use crate::containers::{Engine, InputsKey, Observer};
+use crate::containers::{Engine, InputsKey, Lookout};
 use crate::desired::Surroundings;
 use crate::execute::Hands;
 use crate::files::{FilesError, Root};
@@ -18,6 +18,7 @@ use crate::slices::Slices;
 use crate::smoke;
 use crate::web_server::NginxServer;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use tenantry_schema::Secret;
@@ -92,10 +93,11 @@ impl Agent<NginxServer> {
             slices: Slices::new(Root::private(&config.state.join("slices"))?),
             surroundings: Surroundings::new(&config, key),
             keys,
-            eyes: Eyes::new(Observer::new(engine)),
+            eyes: Eyes::new(Lookout::new(engine)),
             history: History::default(),
             news: News::default(),
             desired: None,
+            settled: BTreeMap::new(),
             hands: Rc::new(hands),
             config,
             _lock: lock,

@@ -4,9 +4,12 @@
 //! Never emitted: a step that removes or changes a volume; a step on a container, network or volume of another keeper, of
 //! `docker compose run`, or of a project that is not asked for.
 
+mod in_force;
 mod order;
 mod service;
 mod waits;
+
+pub use in_force::{Version, in_force};
 
 use super::desired::{InstanceInput, Pull, ServiceSpec, Wanted};
 use super::inputs::InputsKey;

@@ -51,6 +51,11 @@ impl Engine {
         Ok(connected)
     }
 
+    /// The next request connects anew.
+    pub(super) fn disconnect(&self) {
+        *self.slot() = None;
+    }
+
     /// Judges an error; after one that says that the engine is away the next request negotiates anew, for what comes back may be
     /// another release.
     pub(super) fn judge(
@@ -61,7 +66,7 @@ impl Engine {
     ) -> EngineError {
         let error = EngineError::of(what, error, spec);
         if error.unreachable() {
-            *self.slot() = None;
+            self.disconnect();
         }
         error
     }

@@ -33,8 +33,9 @@
 //! # Caveats
 //!
 //! - Mounts name absolute paths, and paths are inputs: keep an instance's files at the same place in every generation.
-//! - A mounted single file pins an inode: a container goes on seeing a file that was replaced. The content's digest being an
-//!   input, a wanted change makes the container anew; a file that drifted and was put back does not.
+//! - A mounted single file pins an inode: a container goes on seeing a file that was replaced. A wanted change makes the container
+//!   anew because the content's digest is an input; a file that drifted and was put back does because the kernel tells that the
+//!   mount is of a file that is gone ([`mounts`]). Where `/proc` of the engine cannot be read, it does not.
 //! - The engine's client logs whole answers at level `debug` under the target `bollard`; keep that target above `debug`.
 //! - Changed options of a volume are not applied: that would need a new volume.
 
@@ -47,6 +48,8 @@ mod events;
 mod execute;
 pub mod inputs;
 mod labels;
+mod lookout;
+mod mounts;
 mod names;
 mod observe;
 mod pace;
@@ -54,13 +57,15 @@ pub mod spec;
 pub mod state;
 mod step;
 
-pub use converge::{Facts, converge, remove_others};
+pub use converge::{Facts, Version, converge, in_force, remove_others};
 pub use desired::InstanceInput;
 pub use engine::Engine;
 pub use error::{EngineError, ErrorKind};
 pub use events::{ContainerEvent, Wake, watch};
 pub use execute::{Ensured, execute};
 pub use inputs::InputsKey;
+pub use lookout::Lookout;
+pub use mounts::Replaced;
 pub use observe::Observer;
 pub use pace::Pace;
 pub use state::EngineState;

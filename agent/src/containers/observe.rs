@@ -7,7 +7,7 @@
 use super::engine::Engine;
 use super::error::EngineError;
 use super::state::{Attachment, Container, EngineState, Network, Owner, State};
-use super::{labels, names};
+use super::{labels, mounts, names};
 use bollard::models::{
     self, ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum as Listed,
 };
@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tenantry_schema::wire::ContainerHealth;
 
+/// What is done here, for messages.
+pub(super) const WHAT: &str = "list what is on the container engine";
 /// An engine that has not listed everything by then counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -34,6 +36,8 @@ struct Known {
     entry: Entry,
     restarts: u64,
     aliases: BTreeMap<String, BTreeSet<String>>,
+    /// Its process, if it runs and mounts something of the server.
+    mounting: Option<i64>,
 }
 
 /// The parts of a list entry that change when something happened to the container.
@@ -67,15 +71,15 @@ impl Observer {
 
     /// Everything that is on the engine now.
     pub async fn observe(&mut self) -> Result<EngineState, EngineError> {
-        let what = "list what is on the container engine";
-        tokio::time::timeout(PATIENCE, self.read(what))
-            .await
-            .unwrap_or_else(|_| {
-                Err(EngineError::new(
-                    what,
-                    super::error::ErrorKind::EngineUnreachable,
-                ))
-            })
+        let seen = tokio::time::timeout(PATIENCE, self.read(WHAT)).await;
+        seen.unwrap_or_else(|_| {
+            // What comes back may be another release.
+            self.engine.disconnect();
+            Err(EngineError::new(
+                WHAT,
+                super::error::ErrorKind::EngineUnreachable,
+            ))
+        })
     }
 
     async fn read(&mut self, what: &str) -> Result<EngineState, EngineError> {
@@ -137,6 +141,9 @@ impl Observer {
             }
             if let Some(known) = self.known.get(&container.id) {
                 container.restarts = known.restarts;
+                if let Some(pid) = known.mounting.filter(|_| container.state.is_up()) {
+                    container.replaced = mounts::replaced(pid, &container.id);
+                }
                 for (name, attachment) in &mut container.networks {
                     attachment.aliases = known.aliases.get(name).cloned();
                 }
@@ -180,8 +187,15 @@ impl Known {
                 endpoint.aliases.iter().flatten().cloned().collect(),
             )
         });
+        let pid = details.state.as_ref().and_then(|state| state.pid);
+        let binds = details
+            .mounts
+            .iter()
+            .flatten()
+            .any(|mount| mount.typ.as_deref() == Some("bind"));
         Self {
             entry,
+            mounting: pid.filter(|pid| *pid > 0 && binds),
             restarts: details
                 .restart_count
                 .and_then(|count| u64::try_from(count).ok())
@@ -232,6 +246,7 @@ fn container(summary: ContainerSummary) -> Option<Container> {
             .into_iter()
             .map(|(name, endpoint)| (name, attachment(endpoint)))
             .collect(),
+        replaced: Vec::new(),
     })
 }
 

@@ -171,9 +171,9 @@ fn may_end(project: &Project, name: &str, service: &compose::Service) -> bool {
             .any(|other| other.depends_on.contains_key(name))
     };
     match service.restart {
-        compose::Restart::Always | compose::Restart::UnlessStopped => false,
-        compose::Restart::OnFailure { .. } => true,
-        compose::Restart::No => {
+        Some(compose::Restart::Always | compose::Restart::UnlessStopped) => false,
+        Some(compose::Restart::OnFailure { .. }) => true,
+        Some(compose::Restart::No) | None => {
             service.ports.is_empty()
                 && service.expose.is_empty()
                 && service.healthcheck.is_none()

@@ -1,6 +1,7 @@
 //! What is on the engine, as plain data: what [`super::observe`] saw, and all that [`super::converge`] knows.
 
 use super::labels;
+use super::mounts::Replaced;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::wire::{ContainerHealth, ContainerReport, ContainerState};
 
@@ -42,6 +43,8 @@ pub struct Container {
     pub restarts: u64,
     /// The networks that it is connected to, by name.
     pub networks: BTreeMap<String, Attachment>,
+    /// Mounts that show what is not there any more. Known of running containers only.
+    pub replaced: Vec<Replaced>,
 }
 
 /// Labels that say whose a container is.

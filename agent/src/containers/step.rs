@@ -194,6 +194,8 @@ pub enum Why {
     Paused,
     /// The engine gave it up.
     Dead,
+    /// It goes on seeing a file that was replaced.
+    Detached,
     /// It has another name.
     Renamed,
     /// It is connected to other networks, or in another way.
@@ -214,6 +216,7 @@ impl Why {
             Self::Down
                 | Self::Paused
                 | Self::Dead
+                | Self::Detached
                 | Self::Renamed
                 | Self::Rewired
                 | Self::Unfinished

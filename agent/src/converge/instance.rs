@@ -1,7 +1,9 @@
 //! One instance: its secret files, its files, its containers, its smoke check. Pure.
 
+mod verdict;
+
 use super::{Input, InstancePlan, Verdict};
-use crate::containers::{self, EngineState, Facts, InstanceInput, Pass, Waiting, WaitingOn};
+use crate::containers::{self, EngineState, Facts, InstanceInput, Pass, Version, WaitingOn};
 use crate::desired::Instance;
 use crate::secrets;
 use crate::step::{Lane, SmokeStep, Step};
@@ -27,12 +29,18 @@ pub(super) fn plan(input: &Input<'_>, name: &InstanceName, instance: &Instance) 
     };
     let (pass, held) = containers_pass(input, wanted, engine);
     let mut steps = secrets;
-    // What a running container sees is not changed while disruptive steps are held.
-    if !held {
-        match write_steps(input, instance) {
-            Ok(writes) => steps.extend(writes),
-            Err(problem) => return failed(format!("files cannot be seen: {problem}")),
-        }
+    // What a running container sees is not changed while disruptive steps are held: it is kept as it was.
+    let shown = if held {
+        in_force(input, name, instance, engine)
+    } else {
+        Some(instance)
+    };
+    match shown
+        .map(|shown| write_steps(input, shown, held))
+        .transpose()
+    {
+        Ok(writes) => steps.extend(writes.into_iter().flatten()),
+        Err(problem) => return failed(format!("files cannot be seen: {problem}")),
     }
     steps.extend(
         pass.steps
@@ -52,14 +60,15 @@ pub(super) fn plan(input: &Input<'_>, name: &InstanceName, instance: &Instance) 
         .and_then(|of| smoke_step(input, name, instance, of));
     let mut plan = InstancePlan {
         ready: settled && running,
+        settled,
         ..InstancePlan::default()
     };
-    plan.verdict = verdict(input, name, instance, &pass, &steps, smoke.is_some());
+    plan.verdict = verdict::verdict(input, name, instance, &pass, &steps, smoke.is_some());
     plan.verdict.smoke_of = smoke_of;
     steps.extend(smoke.map(Step::Smoke));
     plan.next = next(input, &pass);
     plan.steps = steps;
-    hold_after_failure(input, name, instance, &mut plan);
+    hold_after_failure(input, &Lane::Instance(name.clone()), instance, &mut plan);
     plan
 }
 
@@ -83,7 +92,12 @@ fn without_engine(
     mut steps: Vec<Step>,
     problem: &str,
 ) -> InstancePlan {
-    steps.extend(write_steps(input, instance).unwrap_or_default());
+    let writes = write_steps(input, instance, false).unwrap_or_default();
+    steps.extend(
+        writes
+            .into_iter()
+            .filter(|step| safe_unseen(input, name, step)),
+    );
     let verdict = Verdict {
         phase: InstancePhase::Degraded,
         message: Some(problem.to_owned()),
@@ -92,10 +106,29 @@ fn without_engine(
     let mut plan = InstancePlan {
         steps,
         verdict,
+        blind: true,
         ..InstancePlan::default()
     };
-    hold_after_failure(input, name, instance, &mut plan);
+    hold_after_failure(input, &Lane::Files(name.clone()), instance, &mut plan);
     plan
+}
+
+/// Whether a file may be written although nobody knows which version of it the containers show: not where a change of it may have to
+/// wait for the window.
+fn safe_unseen(input: &Input<'_>, name: &InstanceName, step: &Step) -> bool {
+    let (Step::WriteFile { path, data, .. }, true) = (step, shut(input)) else {
+        return true;
+    };
+    input.settled.get(name).is_none_or(|before| {
+        let file = before.files.get(path);
+        file.is_some_and(|file| file.data == *data)
+    })
+}
+
+/// Whether disruptive steps must wait for the maintenance window.
+fn shut(input: &Input<'_>) -> bool {
+    let window = input.desired.host.window;
+    window.is_some_and(|window| !window.is_open(input.now))
 }
 
 /// What the engine needs, and whether disruptive steps are held back until the window opens.
@@ -111,15 +144,30 @@ fn containers_pass(
         key: input.key,
     };
     let pass = containers::converge(wanted, engine, &facts(false));
-    let shut = input
-        .desired
-        .host
-        .window
-        .is_some_and(|window| !window.is_open(input.now));
-    if shut && pass.steps.iter().any(|step| step.disruptive) {
-        (containers::converge(wanted, engine, &facts(true)), true)
-    } else {
-        (pass, false)
+    if !shut(input) {
+        return (pass, false);
+    }
+    let kept = containers::converge(wanted, engine, &facts(true));
+    let mut waiting = kept.waiting.iter();
+    // What waits for something else as well would be disruptive later.
+    let held = waiting.any(|waiting| waiting.on == WaitingOn::Window)
+        || pass.steps.iter().any(|step| step.disruptive);
+    if held { (kept, true) } else { (pass, false) }
+}
+
+/// The version of the instance whose files its containers see: the wanted one, or the one before.
+fn in_force<'a>(
+    input: &Input<'a>,
+    name: &InstanceName,
+    wanted: &'a Instance,
+    engine: &EngineState,
+) -> Option<&'a Instance> {
+    let before = input.settled.get(name);
+    let made = |version: &'a Instance| version.containers.as_ref().ok();
+    let version = containers::in_force(made(wanted)?, before.and_then(made), engine, input.key)?;
+    match version {
+        Version::Wanted => Some(wanted),
+        Version::Before => before,
     }
 }
 
@@ -147,9 +195,11 @@ fn is_below(prefix: &str, path: &tenantry_schema::name::RelativePath) -> bool {
     path.as_str().starts_with(prefix)
 }
 
-fn write_steps(input: &Input<'_>, instance: &Instance) -> Result<Vec<Step>, String> {
+/// `settled`: the files had been right before, whatever the server as a whole was.
+fn write_steps(input: &Input<'_>, instance: &Instance, settled: bool) -> Result<Vec<Step>, String> {
     let found = input.state.files.as_ref().map_err(Clone::clone)?;
-    let repair = input.ledger.converged.as_deref() == Some(&input.desired.reference.content);
+    let repair =
+        settled || input.ledger.converged.as_deref() == Some(&input.desired.reference.content);
     let wrong: Vec<_> = instance
         .files
         .iter()
@@ -228,14 +278,11 @@ fn smoke_step(
 /// After a failure the steps wait, longer each time, unless something else is wanted now.
 fn hold_after_failure(
     input: &Input<'_>,
-    name: &InstanceName,
+    lane: &Lane,
     instance: &Instance,
     plan: &mut InstancePlan,
 ) {
-    let Some(failure) = input
-        .history
-        .failure(&Lane::Instance(name.clone()), &instance.digest)
-    else {
+    let Some(failure) = input.history.failure(lane, &instance.digest) else {
         return;
     };
     if plan.steps.is_empty() {
@@ -268,101 +315,4 @@ fn next(input: &Input<'_>, pass: &Pass) -> Option<Timestamp> {
         _ => None,
     });
     times.min()
-}
-
-fn verdict(
-    input: &Input<'_>,
-    name: &InstanceName,
-    instance: &Instance,
-    pass: &Pass,
-    steps: &[Step],
-    smoke_due: bool,
-) -> Verdict {
-    if !steps.is_empty() {
-        let repair = steps.iter().any(Step::is_repair);
-        let phase = if repair {
-            InstancePhase::Degraded
-        } else {
-            InstancePhase::Progressing
-        };
-        let waiting = pass
-            .waiting
-            .first()
-            .and_then(|waiting| wait(input, waiting));
-        return Verdict {
-            phase,
-            waiting,
-            ..Verdict::default()
-        };
-    }
-    // The worst of what is waited for says how the instance stands.
-    if let Some(worst) = pass
-        .waiting
-        .iter()
-        .max_by_key(|waiting| severity(&waiting.on))
-    {
-        let phase = match severity(&worst.on) {
-            0 => InstancePhase::Progressing,
-            1 => InstancePhase::Waiting,
-            2 => InstancePhase::Degraded,
-            _ => InstancePhase::Failed,
-        };
-        return Verdict {
-            phase,
-            waiting: wait(input, worst),
-            message: Some(worst.to_string()),
-            smoke_of: None,
-        };
-    }
-    if instance.spec.state == State::Stopped {
-        return Verdict {
-            phase: InstancePhase::Stopped,
-            ..Verdict::default()
-        };
-    }
-    let phase = if smoke_due {
-        InstancePhase::Progressing
-    } else {
-        InstancePhase::Healthy
-    };
-    let last = input.ledger.smoke.get(name).filter(|_| smoke_due);
-    match last.map(|record| &record.result) {
-        Some(SmokeResult::Failed { reason }) => Verdict {
-            phase: InstancePhase::Degraded,
-            message: Some(reason.clone()),
-            ..Verdict::default()
-        },
-        _ => Verdict {
-            phase,
-            ..Verdict::default()
-        },
-    }
-}
-
-fn severity(on: &WaitingOn) -> u8 {
-    match on {
-        WaitingOn::Dependency { .. } | WaitingOn::Healthy | WaitingOn::Removing => 0,
-        WaitingOn::Window => 1,
-        WaitingOn::Unhealthy | WaitingOn::Restarting | WaitingOn::Pace { .. } => 2,
-        WaitingOn::Image { .. } | WaitingOn::External { .. } | WaitingOn::NameTaken { .. } => 3,
-    }
-}
-
-fn wait(input: &Input<'_>, waiting: &Waiting) -> Option<AgentWait> {
-    match &waiting.on {
-        WaitingOn::Dependency { service, .. } => Some(AgentWait::Healthy {
-            service: service.clone(),
-        }),
-        WaitingOn::Healthy | WaitingOn::Unhealthy => Some(AgentWait::Healthy {
-            service: waiting.service.clone(),
-        }),
-        WaitingOn::Window => input.desired.host.window.map(|window| AgentWait::Window {
-            opens: window.next_open(input.now),
-        }),
-        WaitingOn::Pace { at, attempts } => Some(AgentWait::Retry {
-            at: *at,
-            attempts: *attempts,
-        }),
-        _ => None,
-    }
 }

@@ -1,6 +1,7 @@
 //! A model of a server: what each step does to it. Decisions are tested on it by example and by law.
 
 mod examples;
+mod held;
 mod laws;
 
 use super::*;
@@ -189,6 +190,7 @@ struct Server {
     secrets: BTreeMap<RelativePath, String>,
     web: WebState,
     ledger: Ledger,
+    settled: BTreeMap<InstanceName, Instance>,
     history: History,
     now: Timestamp,
 }
@@ -204,6 +206,7 @@ impl Server {
             secrets: BTreeMap::new(),
             web: WebState::default(),
             ledger: ledger.unwrap(),
+            settled: BTreeMap::new(),
             history: History::default(),
             now: now(),
         }
@@ -239,6 +242,7 @@ impl Server {
             desired,
             state,
             ledger: &self.ledger,
+            settled: &self.settled,
             history: &self.history,
             key: &key,
             now,
@@ -321,6 +325,7 @@ impl Server {
             let plan = self.plan(desired);
             if plan.steps.is_empty() && plan.converged {
                 self.ledger.converged = Some(desired.reference.content.clone());
+                self.settled.clone_from(&desired.instances);
                 return plan;
             }
             for step in plan.steps.values().flatten() {

@@ -47,6 +47,11 @@ impl Stamp {
         }
     }
 
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Whether it is a plain file with this access.
     pub fn has(&self, access: &Access) -> bool {
         let own = (

@@ -30,6 +30,14 @@ pub struct Said {
     pub slice: Option<(u64, String, Vec<u8>)>,
     /// Answers 503 to everything.
     pub down: bool,
+    /// Answers 413, not signed, to bodies of more bytes.
+    pub largest: Option<usize>,
+    /// Answers 400 to batches with an event that says this.
+    pub poison: Option<&'static str>,
+    /// Signs no refusal.
+    pub stranger: bool,
+    /// Bytes of the bodies that were taken.
+    pub bodies: Vec<usize>,
     /// Forgets to answer the reports after having kept them, so many times.
     pub lose_receipts: u32,
     /// Signs answers with this key instead.
@@ -57,7 +65,10 @@ impl Hub {
         world.config.hub = format!("http://{}/prefix", listener.local_addr().unwrap());
         let routes = Router::new()
             .route("/prefix/agent/v1/next", get(next))
-            .route("/prefix/agent/v1/reports", post(reports));
+            .route(
+                "/prefix/agent/v1/reports",
+                post(reports).layer(axum::extract::DefaultBodyLimit::disable()),
+            );
         tokio::spawn(axum::serve(listener, routes.with_state(hub.clone())).into_future());
         hub
     }
@@ -182,11 +193,37 @@ async fn reports(
     if hub.read(|said| said.down) {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
+    let refused = |status, error: &str, hint: &str, signed| {
+        let text = serde_json::json!({ "error": error, "hint": hint }).to_string();
+        if signed {
+            hub.answer(status, text.into_bytes(), &nonce)
+        } else {
+            (status, text).into_response()
+        }
+    };
+    if hub
+        .read(|said| said.largest)
+        .is_some_and(|largest| body.len() > largest)
+    {
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        return refused(status, "too_large", "send fewer at a time", false);
+    }
     let batch: ReportBatch = serde_json::from_slice(&body).unwrap();
+    let (poison, signed) = hub.read(|said| (said.poison, !said.stranger));
+    let mut events = batch.reports.iter().flat_map(|report| &report.events);
+    if events.any(|event| Some(event.message.as_str()) == poison) {
+        return refused(
+            StatusCode::BAD_REQUEST,
+            "malformed",
+            "this makes no sense",
+            signed,
+        );
+    }
     let mut accepted = 0;
     let lost = {
         let mut said = hub.said.lock().unwrap();
         said.ledger = batch.ledger;
+        said.bodies.push(body.len());
         for report in batch.reports {
             said.arrived += 1;
             accepted = report.sequence;

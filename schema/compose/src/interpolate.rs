@@ -2,7 +2,7 @@
 
 use crate::template::{Rule, Template, TemplateError, Unresolved};
 use std::ops::Range;
-use tenantry_yaml::{Kind, Node, Problem, Span, Tag};
+use tenantry_yaml::{Kind, Node, Problem, ProblemKind, Span, Tag};
 
 /// Where the values of variables come from.
 pub(crate) enum Values<'a> {
@@ -129,19 +129,15 @@ impl Walk<'_, '_> {
     }
 
     fn scalar(&mut self, node: &Node, value: &str, path: &str) -> Kind {
-        let report = |range: Range<usize>, message: String| {
-            let span = locate(self.text, node, value, range);
-            Problem::invalid(span, message).with_path(path)
+        let unset = |missing: Unresolved| {
+            let span = locate(self.text, node, value, missing.source_range);
+            Problem::new(span, ProblemKind::UnsetVariable, missing.message).with_path(path)
         };
         let resolved = match Template::parse(value) {
             Ok(template) => match self.values.resolve(&template) {
                 Ok(resolved) => resolved,
                 Err(missing) => {
-                    self.problems.extend(
-                        missing
-                            .into_iter()
-                            .map(|one| report(one.source_range, one.message)),
-                    );
+                    self.problems.extend(missing.into_iter().map(unset));
                     // Opaque, so that the missing value is not complained about again as a wrong one.
                     crate::template::OPAQUE.to_string()
                 }

@@ -181,7 +181,7 @@ pub(crate) fn file_source(at: &At<'_>, content: bool) -> Option<FileSource> {
     let text = source.text()?;
     if fields.get("environment").is_some() {
         let Some(value) = at.cx.values.named(text) else {
-            source.invalid(format!("the variable {} has no value", source.found()));
+            source.unset(&source.found());
             return None;
         };
         return Some(FileSource::Environment {

@@ -81,6 +81,16 @@ impl<'a> At<'a> {
         self.report(Problem::invalid(self.span(), message).with_help(help));
     }
 
+    /// A variable has no value; it is shown as the file has it.
+    pub(crate) fn unset(&self, shown: &str) {
+        let message = format!("the variable {shown} has no value");
+        self.report(Problem::new(
+            self.span(),
+            ProblemKind::UnsetVariable,
+            message,
+        ));
+    }
+
     pub(crate) fn unsupported(&self, message: impl Into<String>) {
         self.report(Problem::new(self.span(), ProblemKind::Unsupported, message));
     }

@@ -104,7 +104,8 @@ pub struct Service {
     pub networks: BTreeMap<NetworkName, Attachment>,
     pub depends_on: BTreeMap<ServiceName, Dependency>,
     pub healthcheck: Option<Healthcheck>,
-    pub restart: Restart,
+    /// `None` where the file does not say: the engine then does what `no` says, as under Compose.
+    pub restart: Option<Restart>,
     pub user: Option<String>,
     pub group_add: Vec<String>,
     pub working_dir: Option<String>,

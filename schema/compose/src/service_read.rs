@@ -55,10 +55,7 @@ pub(crate) fn read(at: &At<'_>) -> Option<Service> {
         configs: fields.get("configs").map(configs).unwrap_or_default(),
         depends_on: fields.get("depends_on").map(depends_on).unwrap_or_default(),
         healthcheck: fields.get("healthcheck").and_then(health::read),
-        restart: fields
-            .get("restart")
-            .and_then(restart)
-            .unwrap_or(Restart::No),
+        restart: fields.get("restart").and_then(restart),
         user: fields.owned("user"),
         group_add: fields.get("group_add").map(groups).unwrap_or_default(),
         working_dir: fields.owned("working_dir"),
@@ -149,7 +146,7 @@ pub(crate) fn pairs(at: &At<'_>, from_outside: bool) -> Pairs {
             None => Some(String::new()),
         };
         let Some(value) = value else {
-            at.invalid(format!("the variable {} has no value", shown(at, name)));
+            at.unset(&shown(at, name));
             return;
         };
         if name.is_empty() {
@@ -306,18 +303,21 @@ fn restart(at: &At<'_>) -> Option<Restart> {
         return None;
     }
     let expected = "`\"no\"`, `always`, `on-failure[:times]` or `unless-stopped`";
-    at.parse(expected, Restart::No, |text| match text {
-        "no" => Some(Restart::No),
-        "always" => Some(Restart::Always),
-        "unless-stopped" => Some(Restart::UnlessStopped),
-        "on-failure" => Some(Restart::OnFailure { retries: None }),
+    let read = at.parse(expected, Some(Restart::No), |text| match text {
+        // As an unset variable leaves it; Compose takes it for a key that is not there.
+        "" => Some(None),
+        "no" => Some(Some(Restart::No)),
+        "always" => Some(Some(Restart::Always)),
+        "unless-stopped" => Some(Some(Restart::UnlessStopped)),
+        "on-failure" => Some(Some(Restart::OnFailure { retries: None })),
         _ => {
             let retries = text.strip_prefix("on-failure:")?.parse().ok()?;
-            Some(Restart::OnFailure {
+            Some(Some(Restart::OnFailure {
                 retries: Some(retries),
-            })
+            }))
         }
-    })
+    });
+    read.flatten()
 }
 
 fn pull_policy(at: &At<'_>) -> Option<PullPolicy> {

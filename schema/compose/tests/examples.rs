@@ -129,7 +129,7 @@ fn a_full_service() {
     assert!(matches!(&health.test, HealthTest::Exec(words) if words.as_slice().len() == 3));
     assert_eq!(health.interval, Some(Duration::from_secs(90)));
     assert_eq!(health.retries, Some(5));
-    assert_eq!(web.restart, Restart::UnlessStopped);
+    assert_eq!(web.restart, Some(Restart::UnlessStopped));
     assert_eq!(web.limits.memory, Some(512 << 20));
     assert_eq!(
         web.limits.cpus.map(tenantry_compose::Cpus::nano),

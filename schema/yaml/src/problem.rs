@@ -67,6 +67,8 @@ pub enum ProblemKind {
     TooLarge,
     /// Right as such, but not supported here; used by the readers of particular formats.
     Unsupported,
+    /// A variable that nothing gives a value; used by the readers of formats that have variables.
+    UnsetVariable,
 }
 
 /// One mistake, located.

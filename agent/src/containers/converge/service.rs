@@ -1,10 +1,11 @@
 //! One service: what must be done to its container. The heart of the decision.
 
 use super::{Planner, Ready, push, remove};
-use crate::containers::desired::{NetworkChoice, ServiceSpec};
+use crate::containers::desired::{MountSource, NetworkChoice, ServiceSpec};
 use crate::containers::inputs::Digest;
 use crate::containers::state::{Container, State};
 use crate::containers::step::{Action, NewContainer, Old, Target, WaitingOn, Why};
+use std::path::Path;
 use tenantry_schema::wire::ContainerHealth;
 
 impl<'a> Planner<'a> {
@@ -93,6 +94,10 @@ impl<'a> Planner<'a> {
                     to: service.container.name.clone(),
                 };
                 self.step(Some(name), action, Why::Renamed);
+                return self.keep_up(name, service, current);
+            }
+            if detached(service, current) {
+                return self.renew(name, service, current, inputs);
             }
             return self.keep_up(name, service, current);
         }
@@ -124,6 +129,35 @@ impl<'a> Planner<'a> {
             why,
             running.is_some(),
         );
+        Ready {
+            started: true,
+            ..Ready::default()
+        }
+    }
+
+    /// Right, but it goes on seeing files that were replaced: only a new start mounts what is there now.
+    fn renew(
+        &mut self,
+        name: &'a str,
+        service: &'a ServiceSpec,
+        current: &Container,
+        inputs: Digest,
+    ) -> Ready {
+        if self.facts.hold_disruptive {
+            self.wait(name, WaitingOn::Window);
+            return self.keep_up(name, service, current);
+        }
+        let Some(image_id) = self.image_id(service) else {
+            return self.keep_up(name, service, current);
+        };
+        if self.wait_for_pace(name) || self.wait_for_dependencies(name, service) {
+            return self.keep_up(name, service, current);
+        }
+        let new = Box::new(NewContainer::of(
+            self.input, name, service, inputs, image_id,
+        ));
+        let old = vec![Old::of(current)];
+        self.disruptive(Some(name), Action::Recreate { old, new }, Why::Detached);
         Ready {
             started: true,
             ..Ready::default()
@@ -278,6 +312,24 @@ impl<'a> Planner<'a> {
             ..Ready::default()
         }
     }
+}
+
+/// Whether something of the instance that it mounts was replaced behind its back.
+fn detached(service: &ServiceSpec, container: &Container) -> bool {
+    let ours = |path: &Path| {
+        let mut below = service.files.range(path.to_owned()..);
+        below.next().is_some_and(|(file, _)| file.starts_with(path))
+    };
+    let mut mounts = service.container.mounts.iter();
+    container.state.is_up()
+        && !container.replaced.is_empty()
+        && mounts.any(|(target, mount)| match &mount.source {
+            MountSource::Bind { path, .. } => {
+                let mut replaced = container.replaced.iter();
+                ours(path) && replaced.any(|replaced| replaced.is(path, target))
+            }
+            _ => false,
+        })
 }
 
 /// Whether it is a job that did what it should.

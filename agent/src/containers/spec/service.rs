@@ -246,12 +246,13 @@ fn health(health: &compose::Healthcheck) -> HealthSpec {
     }
 }
 
-fn restart(restart: compose::Restart) -> Restart {
+/// Compose sends no policy where the file names none, which the engine takes as `no`: both are the same container.
+fn restart(restart: Option<compose::Restart>) -> Restart {
     match restart {
-        compose::Restart::No => Restart::No,
-        compose::Restart::Always => Restart::Always,
-        compose::Restart::UnlessStopped => Restart::UnlessStopped,
-        compose::Restart::OnFailure { retries } => Restart::OnFailure {
+        Some(compose::Restart::No) | None => Restart::No,
+        Some(compose::Restart::Always) => Restart::Always,
+        Some(compose::Restart::UnlessStopped) => Restart::UnlessStopped,
+        Some(compose::Restart::OnFailure { retries }) => Restart::OnFailure {
             max: retries.map(i64::from),
         },
     }

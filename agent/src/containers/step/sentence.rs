@@ -14,6 +14,7 @@ impl Why {
             Self::Down => "it does not run",
             Self::Paused => "it is paused",
             Self::Dead => "the engine gave it up",
+            Self::Detached => "a file that it mounts was put back",
             Self::Renamed => "it was renamed",
             Self::Rewired => "its networks are not as they should be",
             Self::Unfinished => "its replacement was interrupted",

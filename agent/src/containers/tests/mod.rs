@@ -1,5 +1,6 @@
 //! Tests of the pure half: what is decided, and what it comes to on a model of the engine.
 
+mod detached;
 mod edges;
 mod hash;
 mod laws;

@@ -208,6 +208,7 @@ impl Model {
             exit_code: None,
             restarts: 0,
             networks,
+            replaced: Vec::new(),
         });
         Ok(id)
     }
@@ -271,6 +272,8 @@ impl Model {
         }
         container.state = State::Running;
         container.exit_code = None;
+        // What is there now is mounted.
+        container.replaced.clear();
         Ok(())
     }
 

@@ -274,6 +274,16 @@ fn what_cannot_be_done_is_refused() {
 }
 
 #[test]
+fn no_policy_and_no_are_one_container() {
+    let spec = |line: &str| {
+        let text = format!("services:\n  a:\n    image: x\n    {line}\n");
+        translate(&text).unwrap().input.services["a"].clone()
+    };
+    assert_eq!(spec(""), spec("restart: \"no\""));
+    assert_eq!(spec("").container.restart, Restart::No);
+}
+
+#[test]
 fn what_runs_by_default_and_what_may_end() {
     for (service, job) in [
         ("restart: \"no\"", true),

@@ -1,0 +1,40 @@
+//! Instances as they were when everything of them was last as it should be: what is kept up while a change waits.
+
+use super::Agent;
+use crate::converge::Plan;
+use crate::desired::{Desired, Instance};
+use crate::web_server::WebServer;
+use std::collections::BTreeMap;
+use tenantry_schema::id::InstanceName;
+
+impl<W: WebServer> Agent<W> {
+    /// The instances of the slice that the server was last in full agreement with.
+    pub(super) fn last_settled(&self) -> BTreeMap<InstanceName, Instance> {
+        let ledger = self.hands.ledger.borrow();
+        let (Some(content), Some(desired)) = (&ledger.get().converged, &self.desired) else {
+            return BTreeMap::new();
+        };
+        if *content == desired.reference.content {
+            return desired.instances.clone();
+        }
+        let slice = self.gate.kept(content, &self.slices);
+        slice.map_or_else(BTreeMap::new, |slice| {
+            Desired::new(slice, &self.surroundings).instances
+        })
+    }
+
+    pub(super) fn note_settled(&mut self, plan: &Plan) {
+        let Some(desired) = &self.desired else { return };
+        self.settled
+            .retain(|name, _| desired.instances.contains_key(name));
+        for name in &plan.settled {
+            let known = self.settled.get(name).map(|instance| &instance.digest);
+            let Some(instance) = desired.instances.get(name) else {
+                continue;
+            };
+            if known != Some(&instance.digest) {
+                self.settled.insert(name.clone(), instance.clone());
+            }
+        }
+    }
+}
