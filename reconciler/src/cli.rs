@@ -3,11 +3,17 @@
 mod activate;
 mod apply;
 mod check;
+mod erase;
 mod explain;
+mod git_setup;
 mod init;
+mod migrate;
+mod offboard;
 mod open;
 mod output;
 mod plan;
+mod schema;
+mod secrets;
 mod serve;
 mod status;
 
@@ -46,8 +52,24 @@ enum Command {
     Serve(serve::Args),
     /// Show the state of the fleet, as a running hub sees it.
     Status(status::Args),
-    /// Say how far an order or server is, and why not further.
+    /// Bring the documents of a fleet to the newest format.
+    Migrate(migrate::Args),
+    /// Print, write or install the JSON Schemas of documents.
+    Schema(schema::Args),
+    /// Show, set, edit, rotate and check secrets.
+    Secrets(secrets::Args),
+    /// Set up a clone: diffs and merges of secrets, and a hook that checks commits.
+    GitSetup(git_setup::Args),
+    /// Erase the personal data of a customer from all of Git's history.
+    Erase(erase::Args),
+    /// Lock somebody who leaves out of the secrets, and list what they could read.
+    Offboard(offboard::Args),
+    /// Say how far an order or server is, and why not further; or what a code such as T0107 means.
     Explain(explain::Args),
+    #[command(hide = true)]
+    SopsTextconv(git_setup::textconv::Args),
+    #[command(hide = true)]
+    SopsMerge(git_setup::merge::Args),
 }
 
 /// How a command ended well.
@@ -71,7 +93,15 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Apply(args) => apply::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Status(args) => status::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Secrets(args) => secrets::run(&args),
+        Command::GitSetup(args) => git_setup::run(&args),
+        Command::Erase(args) => erase::run(&args),
+        Command::Offboard(args) => offboard::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::SopsTextconv(args) => git_setup::textconv::run(&args),
+        Command::SopsMerge(args) => git_setup::merge::run(&args),
     };
     match result {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,

@@ -47,6 +47,64 @@ pub fn log_filter() -> String {
     std::env::var("TENANTRY_LOG").unwrap_or_else(|_| "info".to_owned())
 }
 
+/// Where age identities are found when none is named, in the places where `sops` looks: `SOPS_AGE_KEY_FILE`, `SOPS_AGE_KEY`, and
+/// `sops/age/keys.txt` in the person's settings.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module reads the environment"
+)]
+pub fn sops_keys() -> crate::secrets::keyring::Sources {
+    let path = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let settings = path("XDG_CONFIG_HOME").or_else(|| Some(path("HOME")?.join(".config")));
+    let own = settings.map(|folder| folder.join("sops/age/keys.txt"));
+    crate::secrets::keyring::Sources {
+        files: path("SOPS_AGE_KEY_FILE").into_iter().chain(own).collect(),
+        inline: std::env::var("SOPS_AGE_KEY")
+            .ok()
+            .filter(|text| !text.trim().is_empty())
+            .map(tenantry_schema::Secret::new),
+    }
+}
+
+/// The person's editor, as one line of words: `VISUAL`, else `EDITOR`, else `vi`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module reads the environment"
+)]
+pub fn editor() -> String {
+    let set = |name| {
+        std::env::var(name)
+            .ok()
+            .filter(|line| !line.trim().is_empty())
+    };
+    set("VISUAL")
+        .or_else(|| set("EDITOR"))
+        .unwrap_or_else(|| "vi".to_owned())
+}
+
+/// Folders that are in memory on most machines, the person's own first.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module reads the environment"
+)]
+pub fn memory_folders() -> Vec<PathBuf> {
+    let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    own.into_iter().chain([PathBuf::from("/dev/shm")]).collect()
+}
+
+/// The index that Git hands to a hook, where it is another than the repository's own.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module reads the environment"
+)]
+pub fn index_file() -> Option<PathBuf> {
+    std::env::var_os("GIT_INDEX_FILE").map(PathBuf::from)
+}
+
 /// The person at the keyboard, for commits made by `init` and `activate`.
 #[expect(
     clippy::disallowed_methods,

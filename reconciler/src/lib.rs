@@ -9,6 +9,7 @@
 //! | [`slices`], [`store`] | what was published; reports, attempts, audit: the data directory |
 //! | [`foresee`] | what a hub would do with a commit |
 //! | [`hub`] | the loop: load, plan, decide, publish, tell |
+//! | [`secrets`] | what people do with files of secrets |
 //! | [`web`] | agents' API, status page, metrics |
 //! | [`cli`] | the commands |
 
@@ -21,6 +22,7 @@ pub mod hub;
 pub mod keys;
 pub mod load;
 pub mod publish;
+pub mod secrets;
 pub mod slices;
 pub mod store;
 pub mod web;

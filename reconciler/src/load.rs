@@ -8,6 +8,7 @@ mod catalogue;
 mod customers;
 mod files;
 mod head;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use tenantry_planner::documents::HeadDocuments;
 use tenantry_planner::domains::DomainIndex;
 use tenantry_planner::status::FrozenScope;
 use tenantry_planner::{Desired, ObjectId};
+use tenantry_planner::{policy, references};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::document::Automation;
 use tenantry_schema::id::{CustomerId, OrderId, OrderKey, ServerKey};
@@ -118,7 +120,7 @@ impl Loader {
         let mut frozen = Vec::new();
 
         let head = self.head.read(&self.objects, fleet, commit)?;
-        diagnostics.extend(head.diagnostics.iter().cloned());
+        diagnostics.extend(of_the_fleet(&head));
         if head.frozen {
             let errors = head
                 .diagnostics
@@ -133,7 +135,7 @@ impl Loader {
         }
         let catalogue = self.catalogues.read(&self.objects, tree)?;
         let Some(documents) = head.documents.clone() else {
-            diagnostics.extend(self.catalogues.diagnostics());
+            diagnostics.extend(of_the_catalogue(self.catalogues.diagnostics()));
             return Ok(Loaded {
                 desired: None,
                 catalogue,
@@ -151,12 +153,27 @@ impl Loader {
             fleet,
             revision,
         )?;
-        diagnostics.extend(self.catalogues.diagnostics());
+        diagnostics.extend(of_the_catalogue(self.catalogues.diagnostics()));
         let mut found = outcome.diagnostics;
         explain_consequences(&mut found, &outcome.frozen, outcome.customers.len());
         diagnostics.extend(found);
         let text_of = |path: &str| customers::text_of(&self.objects, tree, path);
         diagnostics.extend(agents::diagnose(&outcome.taken, &text_of));
+        let customers = outcome
+            .customers
+            .keys()
+            .chain(&outcome.broken)
+            .cloned()
+            .collect();
+        let catalogue = self.catalogues.catalogue();
+        let known = references::Known {
+            hub: &documents.hub,
+            catalogue: &catalogue,
+            customers: &customers,
+        };
+        diagnostics.extend(references::hub(known, &text_of));
+        diagnostics.extend(policy::check(known, &text_of));
+        diagnostics.extend(shared::check(&self.objects, fleet, known)?);
         frozen.extend(outcome.frozen);
         let (domains, same_domains) =
             self.domain_index(&outcome.customers, &outcome.changed, outcome.kept);
@@ -230,7 +247,7 @@ impl Loader {
 /// All of a customer that the index of domains is made from.
 fn domains(
     customer: Option<&CustomerDesired>,
-) -> impl Iterator<Item = (&OrderId, &DomainName, Automation, Option<&DomainName>)> {
+) -> impl Iterator<Item = (&OrderId, &DomainName, Automation, Option<&DomainName>, u64)> {
     let orders = customer.into_iter().flat_map(|customer| &customer.orders);
     orders.map(|(id, order)| {
         (
@@ -238,8 +255,48 @@ fn domains(
             &order.document.domain,
             order.document.automation,
             order.claim.as_ref(),
+            order.claim_generation,
         )
     })
+}
+
+/// What is wrong with the documents of `fleet/` itself, with what stays as it is because of it.
+fn of_the_fleet(head: &head::Head) -> impl Iterator<Item = Diagnostic> {
+    head.diagnostics.iter().cloned().map(|found| {
+        if !found.is_error() {
+            return found;
+        }
+        found.note(match head.stays_at {
+            Some(commit) => format!(
+                "the whole fleet stays at commit {} (last good): nothing new is decided or published",
+                short(&commit.to_string())
+            ),
+            None => "the fleet was never good: nothing is done".to_owned(),
+        })
+    })
+}
+
+/// What is wrong with stacks and templates, with what stays as it is because of it.
+fn of_the_catalogue(found: impl Iterator<Item = Diagnostic>) -> impl Iterator<Item = Diagnostic> {
+    found.map(|found| {
+        let stays = match found.place.file.split('/').collect::<Vec<_>>().as_slice() {
+            _ if !found.is_error() => None,
+            ["stacks", tool, _, ..] => Some(format!(
+                "tools that run {tool} stay at their versions; new ones wait"
+            )),
+            ["nginx", ..] => Some("sites stay as they are; new ones wait".to_owned()),
+            _ => None,
+        };
+        match stays {
+            Some(note) => found.note(note),
+            None => found,
+        }
+    })
+}
+
+/// A commit as people write it.
+fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
 }
 
 /// Says at each error what stays as it is because of it.
@@ -267,11 +324,16 @@ fn explain_consequences(found: &mut [Diagnostic], frozen: &[FrozenScope], custom
         diagnostic.notes.push(match &scope.stays_at {
             Some(commit) => format!(
                 "customer {id} stays at commit {} (last good){rest}",
-                &commit[..commit.len().min(7)]
+                short(commit)
             ),
             None => format!("customer {id} was never good: nothing is done for it{rest}"),
         });
     }
+}
+
+/// The text of the file at `path` below the root tree `root`. None where there is none that can be read.
+pub fn text_of(objects: &Objects, root: Oid, path: &str) -> Option<Arc<str>> {
+    customers::text_of(objects, root, path)
 }
 
 /// Git's id as the planner knows it.

@@ -50,8 +50,11 @@ pub struct Place {
     pub column: u32,
     /// Characters to underline, at least 1.
     pub width: u32,
-    /// The text of the line, shortened where it is very long.
+    /// The text of the line; of a very long one the part around the place.
     pub source: String,
+    /// Characters of the line that were left out before `source`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u32,
 }
 
 impl Place {
@@ -63,6 +66,7 @@ impl Place {
             column: 0,
             width: 1,
             source: String::new(),
+            skipped: 0,
         }
     }
 
@@ -78,16 +82,34 @@ impl Place {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
+        // YAML counts a byte order mark for nothing.
+        let mark = text
+            .get(line_start..)
+            .is_some_and(|line| line_start == 0 && line.starts_with('\u{feff}'));
+        let line_start = line_start
+            + if mark && start > 0 {
+                '\u{feff}'.len_utf8()
+            } else {
+                0
+            };
+        let before = text[line_start..start].chars().count();
+        let skipped = if before < MAX_LINE / 2 {
+            0
+        } else {
+            before - MAX_LINE / 4
+        };
         Self {
             file: path.into(),
             line: text[..start].matches('\n').count() as u32 + 1,
-            column: text[line_start..start].chars().count() as u32 + 1,
+            column: before as u32 + 1,
             width: (text[start..end].chars().count() as u32).max(1),
             source: text[line_start..line_end]
                 .trim_end_matches('\r')
                 .chars()
+                .skip(skipped)
                 .take(MAX_LINE)
                 .collect(),
+            skipped: skipped as u32,
         }
     }
 }
@@ -100,6 +122,14 @@ impl fmt::Display for Place {
             write!(f, "{}:{}:{}", self.file, self.line, self.column)
         }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Characters of a source line that are kept.
@@ -122,9 +152,9 @@ pub struct Diagnostic {
     /// Ways out and consequences, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Another place that has to do with it, and why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub related: Option<(Place, String)>,
+    /// Other places that have to do with it, each with why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<(Place, String)>,
 }
 
 impl Diagnostic {
@@ -137,7 +167,7 @@ impl Diagnostic {
             place,
             label: String::new(),
             notes: Vec::new(),
-            related: None,
+            related: Vec::new(),
         }
     }
 
@@ -161,9 +191,9 @@ impl Diagnostic {
         self
     }
 
-    /// With another place.
+    /// With one more place.
     pub fn related(mut self, place: Place, why: impl Into<String>) -> Self {
-        self.related = Some((place, why.into()));
+        self.related.push((place, why.into()));
         self
     }
 
@@ -195,9 +225,11 @@ impl Diagnostic {
             paint.reset,
             clean(&self.message)
         );
-        let gutter = self.place.line.to_string().len().max(1);
+        let places = std::iter::once(&self.place).chain(self.related.iter().map(|(at, _)| at));
+        let lines = places.map(|place| place.line).max().unwrap_or_default();
+        let gutter = lines.to_string().len();
         show_place(&mut out, &self.place, &self.label, gutter, colour, paint);
-        if let Some((place, why)) = &self.related {
+        for (place, why) in &self.related {
             show_place(&mut out, place, why, gutter, paint.frame, paint);
         }
         for note in &self.notes {
@@ -231,17 +263,27 @@ fn show_place(
         return;
     }
     let line = place.line;
-    let indent = place.column.saturating_sub(1) as usize;
-    let carets = "^".repeat((place.width as usize).min(MAX_LINE));
+    // What is left out stands as one character, before and behind.
+    let before = if place.skipped > 0 { "…" } else { "" };
+    let kept = place.source.chars().count();
+    let behind = if kept == MAX_LINE { "…" } else { "" };
+    let indent = place.column.saturating_sub(1).saturating_sub(place.skipped) as usize;
+    let indent = indent.min(MAX_LINE) + before.chars().count();
+    let carets = "^".repeat(
+        (place.width as usize)
+            .min((MAX_LINE + 2).saturating_sub(indent))
+            .max(1),
+    );
+    let space = if label.is_empty() { "" } else { " " };
     let _ = writeln!(out, "{:gutter$} {frame}│{reset}", "");
     let _ = writeln!(
         out,
-        "{frame}{line:>gutter$} │{reset} {}",
+        "{frame}{line:>gutter$} │{reset} {before}{}{behind}",
         clean(&place.source)
     );
     let _ = writeln!(
         out,
-        "{:gutter$} {frame}│{reset} {:indent$}{colour}{carets} {}{reset}",
+        "{:gutter$} {frame}│{reset} {:indent$}{colour}{carets}{space}{}{reset}",
         "",
         "",
         clean(label)
@@ -255,7 +297,7 @@ fn clean(text: &str) -> String {
         .map(|c| {
             if c == '\t' {
                 ' '
-            } else if c.is_control() {
+            } else if c.is_control() || turns_direction(c) {
                 '\u{fffd}'
             } else {
                 c
@@ -264,6 +306,11 @@ fn clean(text: &str) -> String {
         .collect::<String>()
         .trim_end()
         .to_owned()
+}
+
+/// Invisible characters that turn the direction of writing: with them a text can look like another one.
+fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Display for Diagnostic {
@@ -331,6 +378,50 @@ error[T0107]: unknown tool `nextcluod`
   │   ^^^^^^^^^ not in the catalogue
   │
   = did you mean `nextcloud`?
+";
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn of_a_very_long_line_the_part_around_the_place_is_shown() {
+        let text = format!("{}wrong{}\n", "a".repeat(100_000), "b".repeat(100_000));
+        let place = Place::of("x.yaml", &text, 100_000, 100_005);
+        assert_eq!(place.column, 100_001);
+        let shown = Diagnostic::error(1, place, "m").label("here").render();
+        let lines: Vec<&str> = shown.lines().collect();
+        let at = |line: &str, mark: &str| {
+            line.split_once(mark)
+                .map(|(before, _)| before.chars().count())
+        };
+        assert_eq!(at(lines[3], "wrong"), at(lines[4], "^^^^^ here"));
+        assert!(
+            lines.iter().all(|line| line.chars().count() < 260),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn several_places_are_shown() {
+        let text = "plan: pro\nplan: small\n";
+        let place = |start| Place::of("x.yaml", text, start, start + 4);
+        let shown = Diagnostic::error(101, place(10), "twice")
+            .related(place(0), "first")
+            .related(Place::file("y.yaml"), "and there")
+            .render();
+        let expected = "\
+error[T0101]: twice
+  ┌─ x.yaml:2:1
+  │
+2 │ plan: small
+  │ ^^^^
+  │
+  ┌─ x.yaml:1:1
+  │
+1 │ plan: pro
+  │ ^^^^ first
+  │
+  ┌─ y.yaml
+  │  and there
 ";
         assert_eq!(shown, expected);
     }

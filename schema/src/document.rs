@@ -4,18 +4,27 @@ mod customer;
 mod decision;
 mod hub;
 mod kind;
+mod operation;
 mod order;
+mod policy;
+mod pool;
+mod rollout;
 mod server;
 mod stack;
 mod staff;
 
-pub use customer::{Brand, Customer};
-pub use decision::{DomainClaim, Fulfilled, Pin, ServerAssignment, ToolDecision};
-pub use hub::{Activation, Hub, HubKeys, MAX_FLOOR, Plan, Trust};
+pub use customer::{Brand, Customer, Notice};
+pub use decision::{DomainClaim, Erased, Fulfilled, Pin, ServerAssignment, ToolDecision};
+pub use hub::{Activation, FORMAT, Format, Hub, HubKeys, MAX_FLOOR, Plan, Trust};
 pub use kind::{Kind, Scope, classify};
+pub use operation::{BackupChoice, Data, Erase, Operation, OrderTool, ServerTool};
 pub use order::{Automation, EnvValue, Order, State, Tool};
+pub use policy::{Policy, fits};
+pub use pool::Pool;
+pub use rollout::{Rollout, StopWhen, Wave};
 pub use server::{Manage, Provider, Server, WebPorts};
 pub use stack::{
-    Alphabet, Backup, Licence, Parameter, Rotate, SecretSpec, Site, Stack, Upgrade, UpgradeRollback,
+    Alphabet, Backup, Licence, Light, Parameter, Rotate, SecretSpec, Site, Stack, Step, Upgrade,
+    UpgradeBackup, UpgradeRollback,
 };
-pub use staff::{Person, Role, Staff};
+pub use staff::{Login, Person, Role, Staff};

@@ -23,6 +23,9 @@ pub enum SlugError {
     BadCharacter(String),
 }
 
+/// [`check_slug`] as a regular expression.
+const SLUG_PATTERN: &str = r"^(?=.{1,40}$)[a-z0-9]+(-[a-z0-9]+)*$";
+
 /// Checks that `text` is a slug.
 pub fn check_slug(text: &str) -> Result<(), SlugError> {
     if text.is_empty() {
@@ -46,6 +49,8 @@ macro_rules! slug_ids {
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Box<str>);
+
+        $crate::json::text_schema!($name, SLUG_PATTERN, []);
 
         impl $name {
             /// The id as written.
@@ -110,6 +115,12 @@ slug_ids! {
     StaffId,
     /// The site of a stack that has several, or `site` where it has one.
     SiteName,
+    /// A pool of spare servers: the file name under `fleet/pools/`.
+    PoolId,
+    /// A roll-out: the file name under `fleet/rollouts/`.
+    RolloutId,
+    /// An operation, unique within its customer: the file name under `operations/`.
+    OperationId,
     /// The immutable id of a fleet, part of every mark left outside (law 13).
     FleetId,
 }

@@ -1,6 +1,8 @@
 //! Public keys as they stand in documents. Only their shape is checked here; the cryptography is elsewhere.
 
+use crate::json::text_schema;
 use crate::name::text_type;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -19,6 +21,12 @@ text_type!(
     /// An ed25519 public key in OpenSSH's one-line form, without its comment: `ssh-ed25519 AAAA…`.
     SshPublicKey,
     KeyError
+);
+
+text_schema!(
+    SshPublicKey,
+    r"^\s*ssh-ed25519\s+[A-Za-z0-9+/=]{68}(\s.*)?$",
+    ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINWt2/SfQsdKmVq3GbXbP5bIREGHZWiNsJXEYF0x4Q48"]
 );
 
 impl TryFrom<String> for SshPublicKey {
@@ -43,6 +51,12 @@ text_type!(
     KeyError
 );
 
+text_schema!(
+    AgeRecipient,
+    "^age1[a-z0-9]{58}$",
+    ["age1nk5xrt4u5s7xl7vuz4hnltc758mf6zt4u2fugjra6wm6lvwpvdzq6qf6yk"]
+);
+
 impl TryFrom<String> for AgeRecipient {
     type Error = KeyError;
     fn try_from(text: String) -> Result<Self, KeyError> {
@@ -56,7 +70,7 @@ impl TryFrom<String> for AgeRecipient {
 }
 
 /// A pair of public keys: one to check signatures with, one to encrypt to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublicKeys {
     /// Checks what the holder signed.

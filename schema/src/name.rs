@@ -1,5 +1,6 @@
 //! Names with a grammar of their own: domains, environment variables, paths inside a slice, ports.
 
+use crate::json::text_schema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -67,6 +68,12 @@ text_type!(
     /// A fully qualified host name, lower case, without the final dot. International names are written in their `xn--` form.
     DomainName,
     NameError
+);
+
+text_schema!(
+    DomainName,
+    r"^(?=.{1,253}$)(?!.*\.[0-9]+$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+    ["acme.example"]
 );
 
 impl TryFrom<String> for DomainName {
@@ -137,6 +144,8 @@ text_type!(
     NameError
 );
 
+text_schema!(VariableName, "^[A-Z_][A-Z0-9_]{0,127}$", ["SMTP_PASSWORD"]);
+
 impl TryFrom<String> for VariableName {
     type Error = NameError;
     fn try_from(text: String) -> Result<Self, NameError> {
@@ -189,6 +198,8 @@ text_type!(
     NameError
 );
 
+text_schema!(HeaderName, "^[A-Za-z0-9_-]{1,64}$", ["X-Robots-Tag"]);
+
 impl TryFrom<String> for HeaderName {
     type Error = NameError;
     fn try_from(text: String) -> Result<Self, NameError> {
@@ -209,6 +220,13 @@ text_type!(
     /// quotes into a web server's configuration, where templates must keep it (`;` is needed by many headers).
     HeaderValue,
     NameError
+);
+
+text_schema!(
+    HeaderValue,
+    ["string", "number", "boolean"],
+    r"^[ !#%-\[\]-z|~]{0,1024}$",
+    ["noindex"]
 );
 
 impl TryFrom<String> for HeaderValue {
@@ -234,6 +252,8 @@ pub struct Smoke {
     /// Path and query, starting with `/`.
     pub path: Box<str>,
 }
+
+text_schema!(Smoke, "^GET /[!-~]{0,511}$", ["GET /healthz"]);
 
 impl TryFrom<String> for Smoke {
     type Error = NameError;

@@ -1,5 +1,6 @@
 //! Amounts of memory and disk as people write them: `512M`, `4G`.
 
+use crate::json::text_schema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -9,6 +10,13 @@ use std::fmt;
 )]
 #[serde(try_from = "String", into = "String")]
 pub struct ByteSize(pub u64);
+
+text_schema!(
+    ByteSize,
+    ["string", "integer"],
+    "^[0-9]{1,20}[KMGT]?(iB|B)?$",
+    ["512M", "4G"]
+);
 
 /// The text is not an amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

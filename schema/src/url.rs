@@ -1,5 +1,6 @@
 //! The address of the hub.
 
+use crate::json::text_schema;
 use crate::name::text_type;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -15,6 +16,12 @@ text_type!(
     /// Where a hub is reached: scheme, host and perhaps a port, without a path and without a final `/`.
     HubUrl,
     UrlError
+);
+
+text_schema!(
+    HubUrl,
+    r"^https?://[^/@?#\s]+/?$",
+    ["https://hub.example.com"]
 );
 
 impl TryFrom<String> for HubUrl {

@@ -1,5 +1,6 @@
 //! Maintenance windows: `Sun 02:00-05:00`, `daily 03:00-04:30`, always in UTC.
 
+use crate::json::text_schema;
 use jiff::{Span, Timestamp, civil::Weekday, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -12,6 +13,12 @@ pub struct Window {
     start: u16,
     end: u16,
 }
+
+text_schema!(
+    Window,
+    "^(daily|Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$",
+    ["Sun 02:00-05:00", "daily 03:00-04:30"]
+);
 
 /// The text is not a window.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +65,8 @@ impl TryFrom<String> for Window {
 /// Minutes after midnight of `HH:MM`.
 fn minutes(text: &str) -> Option<u16> {
     let (hours, minutes) = text.split_once(':')?;
-    if hours.len() != 2 || minutes.len() != 2 {
+    let two_digits = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
+    if !two_digits(hours) || !two_digits(minutes) {
         return None;
     }
     let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
@@ -183,6 +191,7 @@ mod tests {
             "Sun 02:00-02:00",
             "Sun 25:00-26:00",
             "02:00-05:00",
+            "Sun +2:00-05:00",
         ] {
             assert!(Window::try_from(bad.to_owned()).is_err(), "{bad}");
         }

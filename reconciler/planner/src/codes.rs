@@ -1,76 +1,122 @@
-//! The numbers of diagnostics. A number never changes its meaning and is never used again.
+//! The numbers of diagnostics, each with a page that explains it. A number never changes its meaning and is never used again.
 
-/// Not YAML, or YAML that is refused (duplicate keys, aliases beyond the budget, ...).
-pub const SYNTAX: u16 = 101;
-/// A key that does not exist.
-pub const UNKNOWN_KEY: u16 = 102;
-/// A key that must be there is missing.
-pub const MISSING_KEY: u16 = 103;
-/// A value of the wrong type, or one that is not possible.
-pub const BAD_VALUE: u16 = 104;
-/// A file where none belongs.
-pub const MISPLACED: u16 = 105;
-/// A file that must be there is missing.
-pub const MISSING_FILE: u16 = 106;
-/// A tool that the catalogue does not have.
-pub const UNKNOWN_TOOL: u16 = 107;
-/// A server that the customer does not have.
-pub const UNKNOWN_SERVER: u16 = 108;
-/// A plan that `hub.yaml` does not have.
-pub const UNKNOWN_PLAN: u16 = 109;
-/// A tool that the plan does not include.
-pub const TOOL_NOT_IN_PLAN: u16 = 110;
-/// A parameter that the stack does not have.
-pub const UNKNOWN_PARAMETER: u16 = 111;
-/// A parameter without default that the order does not set.
-pub const MISSING_PARAMETER: u16 = 112;
-/// A secret that the customer's `secrets.yaml` does not have.
-pub const UNKNOWN_SECRET: u16 = 113;
-/// `revision:` names nothing that can be found.
-pub const UNKNOWN_REVISION: u16 = 114;
-/// More memory than the plan allows.
-pub const OVER_PLAN_MEMORY: u16 = 115;
-/// A site whose name is not a domain name below the order's domain.
-pub const BAD_SITE_HOST: u16 = 116;
-/// A variable of an order that the stack sets itself.
-pub const RESERVED_VARIABLE: u16 = 117;
-/// A file that should be SOPS-encrypted and is not, or cannot be read as such.
-pub const NOT_ENCRYPTED: u16 = 118;
-/// A text that is not UTF-8, a link, or a file beyond the limit.
-pub const UNREADABLE: u16 = 119;
-/// A variable of an order that the stack does not use.
-pub const UNKNOWN_VARIABLE: u16 = 120;
-/// Two sites of one customer under one name.
-pub const SAME_HOST: u16 = 121;
-/// Two tools of one customer whose Compose projects would have one name.
-pub const SAME_INSTANCE: u16 = 122;
-/// More is wrong than is listed.
-pub const MORE: u16 = 123;
-/// An agent's key that speaks for another server.
-pub const AGENT_KEY_TAKEN: u16 = 124;
-/// A domain that another order has.
-pub const DOMAIN_TAKEN: u16 = 125;
+mod page;
+#[cfg(test)]
+mod tests;
+
+pub use page::{Example, Page, reference};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+        $($(#[$doc])* pub const $name: u16 = $number;)*
+
+        /// Every code, with the text of its page.
+        const PAGES: &[(u16, &str)] = &[$(($number, include_str!(concat!("codes/T0", $number, ".md")))),*];
+    };
+}
+
+codes! {
+    /// Not YAML, or YAML that is refused (duplicate keys, aliases beyond the budget, ...).
+    SYNTAX = 101,
+    /// A key that does not exist.
+    UNKNOWN_KEY = 102,
+    /// A key that must be there is missing.
+    MISSING_KEY = 103,
+    /// A value of the wrong type, or one that is not possible.
+    BAD_VALUE = 104,
+    /// A file where none belongs.
+    MISPLACED = 105,
+    /// A file that must be there is missing.
+    MISSING_FILE = 106,
+    /// A tool that the catalogue does not have.
+    UNKNOWN_TOOL = 107,
+    /// A server that the customer does not have.
+    UNKNOWN_SERVER = 108,
+    /// A plan that `hub.yaml` does not have.
+    UNKNOWN_PLAN = 109,
+    /// A tool that the plan does not include.
+    TOOL_NOT_IN_PLAN = 110,
+    /// A parameter that the stack does not have.
+    UNKNOWN_PARAMETER = 111,
+    /// A parameter without default that the order does not set.
+    MISSING_PARAMETER = 112,
+    /// A secret that the customer's `secrets.yaml` does not have.
+    UNKNOWN_SECRET = 113,
+    /// `revision:` names nothing that can be found.
+    UNKNOWN_REVISION = 114,
+    /// More memory than the plan allows.
+    OVER_PLAN_MEMORY = 115,
+    /// A site whose name is not a domain name below the order's domain.
+    BAD_SITE_HOST = 116,
+    /// A variable of an order that the stack sets itself.
+    RESERVED_VARIABLE = 117,
+    /// A file that should be SOPS-encrypted and is not, or cannot be read as such.
+    NOT_ENCRYPTED = 118,
+    /// A text that is not UTF-8, a link, or a file beyond the limit.
+    UNREADABLE = 119,
+    /// A variable of an order that the stack does not use.
+    UNKNOWN_VARIABLE = 120,
+    /// Two sites of one customer under one name.
+    SAME_HOST = 121,
+    /// Two tools of one customer whose Compose projects would have one name.
+    SAME_INSTANCE = 122,
+    /// More is wrong than is listed.
+    MORE = 123,
+    /// An agent's key that speaks for another server.
+    AGENT_KEY_TAKEN = 124,
+    /// A domain that another order has.
+    DOMAIN_TAKEN = 125,
+    /// A fleet in a newer format than this release reads.
+    NEWER_FORMAT = 126,
+    /// A customer that the fleet does not have.
+    UNKNOWN_CUSTOMER = 127,
+    /// `moved_from:` names what it cannot.
+    MOVED_FROM = 128,
+    /// A document that nothing acts on yet.
+    NOT_YET = 129,
+    /// An order that the customer does not have.
+    UNKNOWN_ORDER = 130,
+    /// A tool that is not ordered where it is looked for.
+    NOT_ORDERED = 131,
+    /// An order of a domain below which anybody can have a name.
+    PUBLIC_SUFFIX = 132,
+    /// Something that the policy does not allow.
+    NOT_ALLOWED = 133,
 /// A Compose file that is wrong.
-pub const COMPOSE: u16 = 201;
-/// A variable of a Compose file that has no source.
-pub const UNSET_VARIABLE: u16 = 202;
-/// A declared secret that nothing uses.
-pub const UNUSED_SECRET: u16 = 203;
-/// A site that points at no service or port.
-pub const SITE_TARGET: u16 = 204;
-/// A template that does not exist.
-pub const UNKNOWN_TEMPLATE: u16 = 205;
-/// A template that does not parse.
-pub const TEMPLATE: u16 = 206;
-/// `site:` and `sites:` together.
-pub const SITE_TWICE: u16 = 207;
-/// A backup that names a service or volume that does not exist.
-pub const BACKUP_TARGET: u16 = 208;
-/// A name of a stack that has two sources.
-pub const NAME_TWICE: u16 = 209;
-/// A smoke check of a stack that has no site.
-pub const SMOKE_WITHOUT_SITE: u16 = 210;
-/// A file of a stack that cannot become part of a slice.
-pub const STACK_FILE: u16 = 211;
-/// The fleet's id was changed.
-pub const FLEET_ID_CHANGED: u16 = 301;
+    COMPOSE = 201,
+    /// A variable of a Compose file that has no source.
+    UNSET_VARIABLE = 202,
+    /// A declared secret that nothing uses.
+    UNUSED_SECRET = 203,
+    /// A site that points at no service or port.
+    SITE_TARGET = 204,
+    /// A template that does not exist.
+    UNKNOWN_TEMPLATE = 205,
+    /// A template that does not parse.
+    TEMPLATE = 206,
+    /// `site:` and `sites:` together.
+    SITE_TWICE = 207,
+    /// A backup that names a service or volume that does not exist.
+    BACKUP_TARGET = 208,
+    /// A name of a stack that has two sources.
+    NAME_TWICE = 209,
+    /// A smoke check of a stack that has no site.
+    SMOKE_WITHOUT_SITE = 210,
+    /// A file of a stack that cannot become part of a slice.
+    STACK_FILE = 211,
+    /// The fleet's id was changed.
+    FLEET_ID_CHANGED = 301,
+}
+
+/// Every page, by code.
+pub fn pages() -> impl Iterator<Item = Page> {
+    PAGES.iter().map(|(code, text)| Page::parse(*code, text))
+}
+
+/// The page of a code.
+pub fn page(code: u16) -> Option<Page> {
+    PAGES
+        .iter()
+        .find(|(number, _)| *number == code)
+        .map(|(code, text)| Page::parse(*code, text))
+}

@@ -6,6 +6,7 @@ use crate::domains::DomainIndex;
 use crate::object::ObjectId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tenantry_schema::SharedMap;
 use tenantry_schema::document::{Customer, Fulfilled, Order, Server, Tool};
 use tenantry_schema::id::{CustomerId, OrderId, ServerId, SiteName, ToolName};
 use tenantry_schema::name::DomainName;
@@ -36,13 +37,13 @@ pub struct CustomerDesired {
     /// The customer.
     pub id: CustomerId,
     /// Their settings.
-    pub customer: Customer,
+    pub customer: Arc<Customer>,
     /// Their orders.
     pub orders: BTreeMap<OrderId, OrderDesired>,
     /// Their machines.
-    pub servers: BTreeMap<ServerId, Server>,
+    pub servers: BTreeMap<ServerId, Arc<Server>>,
     /// Secrets that people gave.
-    pub secrets: Option<SecretsFile>,
+    pub secrets: Option<Arc<SecretsFile>>,
     /// Ports that removed orders still hold on their servers: such an order may come back.
     pub retired_ports: BTreeMap<ServerId, BTreeSet<u16>>,
 }
@@ -51,13 +52,15 @@ pub struct CustomerDesired {
 #[derive(Debug, Clone)]
 pub struct OrderDesired {
     /// As written.
-    pub document: Order,
+    pub document: Arc<Order>,
     /// The server that it was assigned to.
     pub server: Option<ServerId>,
     /// The domain that it claimed.
     pub claim: Option<DomainName>,
+    /// The generation of the fleet that the claim was decided on.
+    pub claim_generation: u64,
     /// The record of first fulfilment.
-    pub fulfilled: Option<Fulfilled>,
+    pub fulfilled: Option<Arc<Fulfilled>>,
     /// Its tools.
     pub tools: BTreeMap<ToolName, ToolDesired>,
     /// Ports that tools removed from the order still hold: they never move to a neighbour.
@@ -87,9 +90,9 @@ pub struct ToolDesired {
     /// Whether the branch has another tree of the stack.
     pub newer_available: bool,
     /// Ports decided so far.
-    pub ports: BTreeMap<SiteName, u16>,
+    pub ports: SharedMap<SiteName, u16>,
     /// Secrets generated so far.
-    pub secrets: Option<SecretsFile>,
+    pub secrets: Option<Arc<SecretsFile>>,
     /// Public names of its sites, below the domain that its order holds, or wants where it holds none.
-    pub hosts: BTreeMap<SiteName, DomainName>,
+    pub hosts: SharedMap<SiteName, DomainName>,
 }

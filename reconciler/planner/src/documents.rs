@@ -3,16 +3,18 @@
 use crate::codes;
 use crate::input::{CustomerFiles, Finder, HeadFiles, SourceFile, diagnose};
 use crate::object::ObjectId;
+use crate::{moved, references};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::{
-    Activation, Customer, DomainClaim, Fulfilled, Hub, Kind, Order, Server, ServerAssignment,
-    Staff, ToolDecision, classify,
+    Activation, Customer, DomainClaim, Erased, FORMAT, Fulfilled, Hub, Kind, Operation, Order,
+    Server, ServerAssignment, Staff, ToolDecision, classify,
 };
-use tenantry_schema::id::{CustomerId, OrderId, ServerId, ToolName};
+use tenantry_schema::id::{CustomerId, OperationId, OrderId, ServerId, ToolName};
 use tenantry_yaml::{Limits, Problem, ProblemKind};
 
 /// The documents of `fleet/` itself.
@@ -30,21 +32,27 @@ pub struct HeadDocuments {
     pub secrets: Option<ObjectId>,
 }
 
-/// The documents of one customer.
+/// The documents of one customer. What is resolved from them shares their content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CustomerDocuments {
     /// The customer.
     pub id: CustomerId,
     /// `customer.yaml`
-    pub customer: Customer,
+    pub customer: Arc<Customer>,
     /// What they bought.
-    pub orders: BTreeMap<OrderId, Order>,
+    pub orders: BTreeMap<OrderId, Arc<Order>>,
     /// Their machines.
-    pub servers: BTreeMap<ServerId, Server>,
+    pub servers: BTreeMap<ServerId, Arc<Server>>,
     /// `secrets.yaml`
-    pub secrets: Option<SecretsFile>,
+    pub secrets: Option<Arc<SecretsFile>>,
     /// What the hub decided, by order.
     pub decisions: BTreeMap<OrderId, OrderDecisions>,
+    /// One-time acts.
+    pub operations: BTreeMap<OperationId, Operation>,
+    /// The names of the files of orders that were renamed, by the id that they keep.
+    pub written_orders: BTreeMap<OrderId, OrderId>,
+    /// Files that are there and have errors. What refers to one of them is not wrong because of that.
+    pub unread: HashSet<Kind>,
 }
 
 /// What the hub decided for one order.
@@ -55,11 +63,11 @@ pub struct OrderDecisions {
     /// Its domain.
     pub domain: Option<DomainClaim>,
     /// First fulfilment.
-    pub fulfilled: Option<Fulfilled>,
+    pub fulfilled: Option<Arc<Fulfilled>>,
     /// Pin and ports, by tool.
     pub tools: BTreeMap<ToolName, ToolDecision>,
     /// Generated secrets, by tool.
-    pub secrets: BTreeMap<ToolName, SecretsFile>,
+    pub secrets: BTreeMap<ToolName, Arc<SecretsFile>>,
 }
 
 /// A SOPS file as it is known without a key.
@@ -73,6 +81,9 @@ pub struct SecretsFile {
 
 /// Reads the documents of `fleet/` itself. None where `hub.yaml` or `staff.yaml` has errors.
 pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
+    if let Some(newer) = files.files.iter().find_map(newer_format) {
+        return (None, vec![newer]);
+    }
     let mut found = Vec::new();
     let (mut hub, mut staff, mut activation) = (None, None, None);
     let (mut hub_key, mut secrets) = (None, None);
@@ -97,6 +108,13 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
             .note("`tenantry init DIR` makes a fleet"),
         );
     }
+    if let Some(hub) = &hub {
+        let text_of = |path: &str| {
+            let file = files.files.iter().find(|file| file.path == path)?;
+            file.text.clone().ok()
+        };
+        found.extend(references::prices(hub, &text_of));
+    }
     if let (Some(hub), Some(activation)) = (&hub, &activation) {
         found.extend(check_activated(files, hub, activation, hub_key.is_some()));
     }
@@ -111,6 +129,43 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
         _ => None,
     };
     (documents, found)
+}
+
+/// Said of a fleet that is written in a newer format, and nothing else: what it means is not known.
+fn newer_format(file: &SourceFile) -> Option<Diagnostic> {
+    if classify(&file.path) != Kind::Hub {
+        return None;
+    }
+    let text = file.text.as_ref().ok()?;
+    let (root, _) = tenantry_yaml::parse_partial(text, &Limits::default());
+    let root = root?;
+    let value = root.get("format")?;
+    let format: u64 = value.as_str()?.parse().ok()?;
+    (format > u64::from(FORMAT)).then(|| {
+        let place = Place::of(&file.path, text, value.span.start, value.span.end);
+        let message = format!(
+            "the fleet is written in format {format}, this release reads formats up to {FORMAT}"
+        );
+        Diagnostic::error(codes::NEWER_FORMAT, place, message)
+            .label("newer than this release")
+            .note("use a newer release of tenantry")
+            .note("the whole fleet stays as it is; nothing else in it was looked at")
+    })
+}
+
+impl CustomerDocuments {
+    /// An order by the id that it keeps, or by the name of its file.
+    pub fn order(&self, name: &OrderId) -> Option<&Arc<Order>> {
+        let renamed = || self.written_orders.iter().find(|(_, now)| *now == name);
+        let by_file = || self.orders.get(renamed()?.0);
+        self.orders.get(name).or_else(by_file)
+    }
+
+    /// Where an order is kept: its file may have been renamed.
+    pub fn order_file(&self, order: &OrderId) -> String {
+        let name = self.written_orders.get(order).unwrap_or(order);
+        crate::link::order_path(&self.id, name)
+    }
 }
 
 /// What an activated fleet must have: the id it was activated with, and the key that signs slices.
@@ -152,70 +207,108 @@ fn check_activated(
     found
 }
 
-/// Reads the documents of one customer. None where any of them has errors: the customer then stays at its last good version.
+/// Reads the documents of one customer. Those that have errors are left out and named in [`CustomerDocuments::unread`], so that the rest can be
+/// checked as well; None where that is all of them. [`crate::link::customer`] takes no customer whose documents have errors.
 pub fn customer(files: &CustomerFiles) -> (Option<CustomerDocuments>, Vec<Diagnostic>) {
     let mut found = Vec::new();
     let mut documents = CustomerDocuments {
         id: files.id.clone(),
-        customer: Customer::default(),
+        customer: Arc::default(),
         orders: BTreeMap::new(),
         servers: BTreeMap::new(),
         secrets: None,
         decisions: BTreeMap::new(),
+        operations: BTreeMap::new(),
+        written_orders: BTreeMap::new(),
+        unread: HashSet::new(),
     };
+    let mut unread = 0;
     for file in &files.files {
-        take(&mut documents, file, &mut found);
+        let before = found.len();
+        let kind = classify(&file.path);
+        take(&mut documents, &kind, file, &mut found);
+        if found.iter().skip(before).any(Diagnostic::is_error) {
+            documents.unread.insert(kind);
+            unread += 1;
+        }
     }
-    let good = !found.iter().any(Diagnostic::is_error);
-    (good.then_some(documents), found)
+    for (kind, diagnostic) in moved::settle(&mut documents, files)
+        .into_iter()
+        .chain(references::operations(&documents, files))
+    {
+        if diagnostic.is_error() {
+            documents.unread.insert(kind);
+        }
+        found.push(diagnostic);
+    }
+    let nothing = unread > 0 && unread == files.files.len();
+    ((!nothing).then_some(documents), found)
 }
 
-fn take(documents: &mut CustomerDocuments, file: &SourceFile, found: &mut Vec<Diagnostic>) {
-    let decided = &mut documents.decisions;
-    match classify(&file.path) {
-        Kind::Customer(_) => documents.customer = read(file, found).unwrap_or_default(),
-        Kind::Order(_, id) => insert(&mut documents.orders, id, read(file, found)),
-        Kind::Server(_, id) => insert(&mut documents.servers, id, read(file, found)),
-        Kind::CustomerSecrets(_) => documents.secrets = read_secrets(file, found),
+fn take(
+    documents: &mut CustomerDocuments,
+    kind: &Kind,
+    file: &SourceFile,
+    found: &mut Vec<Diagnostic>,
+) {
+    let decisions = &mut documents.decisions;
+    match kind {
+        Kind::Customer(_) => documents.customer = shared(read(file, found)).unwrap_or_default(),
+        Kind::Order(_, id) => insert(&mut documents.orders, id, shared(read(file, found))),
+        Kind::Server(_, id) => insert(&mut documents.servers, id, shared(read(file, found))),
+        Kind::CustomerSecrets(_) => documents.secrets = shared(read_secrets(file, found)),
+        Kind::Operation(_, id) => insert(&mut documents.operations, id, read(file, found)),
         // Personal data is read by the key of its customer alone, where it is needed.
         Kind::PersonalData(_) => drop(read_secrets(file, found)),
-        Kind::ServerAssignment(_, order) => {
-            decided.entry(order).or_default().server = read(file, found);
-        }
-        Kind::DomainClaim(_, order) => decided.entry(order).or_default().domain = read(file, found),
+        Kind::ServerAssignment(_, order) => decided(decisions, order).server = read(file, found),
+        Kind::DomainClaim(_, order) => decided(decisions, order).domain = read(file, found),
         Kind::Fulfilled(_, order) => {
-            decided.entry(order).or_default().fulfilled = read(file, found);
+            decided(decisions, order).fulfilled = shared(read(file, found));
         }
-        Kind::ToolDecision(_, order, tool) => insert(
-            &mut decided.entry(order).or_default().tools,
-            tool,
-            read(file, found),
-        ),
-        Kind::ToolSecrets(_, order, tool) => {
+        Kind::Erased(_) => drop(read::<Erased>(file, found)),
+        Kind::ToolDecision(_, order, tool) => {
             insert(
-                &mut decided.entry(order).or_default().secrets,
+                &mut decided(decisions, order).tools,
                 tool,
-                read_secrets(file, found),
+                read(file, found),
             );
+        }
+        Kind::ToolSecrets(_, order, tool) => {
+            let secrets = shared(read_secrets(file, found));
+            insert(&mut decided(decisions, order).secrets, tool, secrets);
         }
         Kind::Misplaced(expected) => found.push(misplaced(file, expected)),
         _ => {}
     }
 }
 
-fn insert<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+fn decided<'d>(
+    decisions: &'d mut BTreeMap<OrderId, OrderDecisions>,
+    order: &OrderId,
+) -> &'d mut OrderDecisions {
+    decisions.entry(order.clone()).or_default()
+}
+
+fn shared<T>(document: Option<T>) -> Option<Arc<T>> {
+    document.map(Arc::new)
+}
+
+fn insert<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, key: &K, value: Option<V>) {
     if let Some(value) = value {
-        map.insert(key, value);
+        map.insert(key.clone(), value);
     }
 }
 
-fn misplaced(file: &SourceFile, expected: &str) -> Diagnostic {
+pub(crate) fn misplaced(file: &SourceFile, expected: &str) -> Diagnostic {
     Diagnostic::error(
         codes::MISPLACED,
         Place::file(&file.path),
         "this file is not a document of the fleet",
     )
-    .note(expected)
+    .note(match &file.text {
+        Err(why) => why,
+        Ok(_) => expected,
+    })
 }
 
 /// Reads one document.
@@ -268,7 +361,7 @@ fn not_sealed(file: &SourceFile, text: &str, why: &tenantry_sops::Error) -> Diag
             let key = path.split(['.', '[']).next().unwrap_or_default();
             let finder = Finder::new(&|_| Some(text.into()), &file.path);
             (
-                finder.place(&[key], true),
+                without_value(finder.place(&[key], true)),
                 format!("`{path}` is in clear text"),
             )
         }
@@ -280,6 +373,18 @@ fn not_sealed(file: &SourceFile, text: &str, why: &tenantry_sops::Error) -> Diag
     Diagnostic::error(codes::NOT_ENCRYPTED, place, message)
         .note(format!("encrypt it before it is committed: `sops -e -i {}`", file.path))
         .note("if it was committed in clear text, its secrets are known to everyone who can read the repository: replace them")
+}
+
+/// The place of a key, without what stands behind it on its line: that is a secret.
+fn without_value(place: Place) -> Place {
+    let end = place.column.saturating_sub(1).saturating_sub(place.skipped) + place.width;
+    let shown: String = place.source.chars().take(end as usize).collect();
+    let source = if place.line == 0 {
+        shown
+    } else {
+        format!("{shown}: ...")
+    };
+    Place { source, ..place }
 }
 
 /// The code of a reader's problem.

@@ -123,7 +123,7 @@ pub fn diagnose(path: &str, text: &str, code: u16, problem: &tenantry_yaml::Prob
     if let Some(help) = &problem.help {
         diagnostic = diagnostic.note(help.clone());
     }
-    if let Some((span, why)) = problem.related.first() {
+    for (span, why) in &problem.related {
         diagnostic = diagnostic.related(Place::of(path, text, span.start, span.end), why.clone());
     }
     diagnostic

@@ -1,5 +1,6 @@
 //! Documents of one customer resolved against the catalogue, the plans and each other. What cannot be resolved is a diagnostic, and freezes this customer alone.
 
+mod checks;
 mod findings;
 mod values;
 mod version;
@@ -12,13 +13,14 @@ use crate::input::{Finder, TextOf};
 use crate::object::ObjectId;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_schema::Diagnostic;
-use tenantry_schema::document::{Order, Plan, Tool};
+use std::sync::Arc;
+use tenantry_schema::document::{Kind, Order, Tool};
 use tenantry_schema::id::{CustomerId, OrderId, ServerId, SiteName, ToolName};
 use tenantry_schema::name::DomainName;
-use tenantry_schema::size::ByteSize;
+use tenantry_schema::{Diagnostic, SharedMap};
 
 use findings::{Findings, names_are_distinct};
+use version::Version;
 
 /// What customers are resolved against.
 #[derive(Clone, Copy)]
@@ -74,7 +76,8 @@ pub struct Needed<'d> {
 /// The value of `revision:` that follows the branch.
 pub const FOLLOW: &str = "main";
 
-/// Resolves one customer. None where there are errors.
+/// Resolves one customer. None where there are errors, those of documents that could not be read included. The others are checked all the
+/// same, so that everything is said at once.
 pub fn customer(
     context: Context<'_>,
     documents: &CustomerDocuments,
@@ -105,7 +108,8 @@ pub fn customer(
         secrets: documents.secrets.clone(),
         retired_ports: retired_ports(documents),
     };
-    (findings.good().then_some(desired), findings.list)
+    let good = documents.unread.is_empty() && findings.good();
+    (good.then_some(desired), findings.list)
 }
 
 static NONE: OrderDecisions = OrderDecisions {
@@ -143,13 +147,19 @@ struct Linker<'a, 'f> {
     context: Context<'a>,
     documents: &'a CustomerDocuments,
     id: &'a OrderId,
-    document: &'a Order,
+    document: &'a Arc<Order>,
     decisions: &'a OrderDecisions,
     finder: OnceCell<Finder>,
     findings: &'f mut Findings,
 }
 
 impl Linker<'_, '_> {
+    /// Whether a file is there and has errors: nothing is known about what it says.
+    fn unread(&self, kind: impl FnOnce() -> Kind) -> bool {
+        let unread = &self.documents.unread;
+        !unread.is_empty() && unread.contains(&kind())
+    }
+
     /// An error in the order's document, with one note.
     fn error(
         &mut self,
@@ -163,7 +173,7 @@ impl Linker<'_, '_> {
         if self.findings.full() {
             return;
         }
-        let path = || order_path(&self.documents.id, self.id);
+        let path = || self.documents.order_file(self.id);
         let place = self
             .finder
             .get_or_init(|| Finder::new(self.context.text_of, &path()))
@@ -173,70 +183,6 @@ impl Linker<'_, '_> {
                 .label(label)
                 .note(note),
         );
-    }
-
-    fn check_order(&mut self) {
-        let order = self.document;
-        if let Some(server) = order
-            .server
-            .as_ref()
-            .filter(|server| !self.documents.servers.contains_key(*server))
-        {
-            let hint = hint(
-                server.as_str(),
-                self.documents.servers.keys().map(ToString::to_string),
-                "the customer has no server; add one under servers/",
-            );
-            self.error(
-                codes::UNKNOWN_SERVER,
-                &["server"],
-                false,
-                format!("unknown server `{server}`"),
-                "not among this customer's servers",
-                hint,
-            );
-        }
-        let plans = &self.context.head.hub.plans;
-        match plans.get(&order.plan) {
-            None => {
-                let hint = hint(
-                    &order.plan,
-                    plans.keys().cloned(),
-                    "`hub.yaml` has no plans yet; add it under `plans:`",
-                );
-                self.error(
-                    codes::UNKNOWN_PLAN,
-                    &["plan"],
-                    false,
-                    format!("unknown plan `{}`", order.plan),
-                    "not in `plans:` of fleet/hub.yaml",
-                    hint,
-                );
-            }
-            Some(plan) => self.check_plan(plan),
-        }
-    }
-
-    fn check_plan(&mut self, plan: &Plan) {
-        for tool in self.document.tools.keys() {
-            if plan
-                .tools
-                .as_ref()
-                .is_some_and(|allowed| !allowed.contains(tool))
-            {
-                let message = format!("plan `{}` does not include {tool}", self.document.plan);
-                let note =
-                    "choose another plan, or add the tool to the plan in fleet/hub.yaml".to_owned();
-                self.error(
-                    codes::TOOL_NOT_IN_PLAN,
-                    &["tools", tool.as_str()],
-                    true,
-                    message,
-                    "not in this plan",
-                    note,
-                );
-            }
-        }
     }
 
     fn order(&mut self) -> OrderDesired {
@@ -259,6 +205,10 @@ impl Linker<'_, '_> {
                 .as_ref()
                 .map(|assignment| assignment.server.clone()),
             claim: decisions.domain.as_ref().map(|claim| claim.domain.clone()),
+            claim_generation: decisions
+                .domain
+                .as_ref()
+                .map_or(0, |claim| claim.generation),
             fulfilled: decisions.fulfilled.clone(),
             retired_ports: retired
                 .flat_map(|(_, decision)| decision.ports.values().copied())
@@ -267,45 +217,24 @@ impl Linker<'_, '_> {
         }
     }
 
-    fn check_memory(&mut self, tools: &BTreeMap<ToolName, ToolDesired>) {
-        let limit = self
-            .context
-            .head
-            .hub
-            .plans
-            .get(&self.document.plan)
-            .and_then(|plan| plan.memory);
-        let sizes = tools
-            .values()
-            .filter_map(|tool| tool.stack.as_ref()?.document.memory);
-        let wanted = sizes.fold(0_u64, |sum, size| sum.saturating_add(size.0));
-        if let Some(limit) = limit.filter(|limit| wanted > limit.0) {
-            let message = format!(
-                "the tools ask for {} of memory, plan `{}` has {limit}",
-                ByteSize(wanted),
-                self.document.plan
-            );
-            self.error(
-                codes::OVER_PLAN_MEMORY,
-                &["tools"],
-                true,
-                message,
-                "too much for the plan",
-                "choose a larger plan or fewer tools".into(),
-            );
-        }
-    }
-
     fn tool(&mut self, name: &ToolName, document: &Tool) -> ToolDesired {
         let decisions = self.decisions;
         let decided = decisions.tools.get(name);
         let pin = decided.and_then(|decided| self.pin(name, decided));
-        let version = self.version(name, document, pin);
+        let customer = &self.documents.id;
+        let undecipherable = decided.is_some() && pin.is_none()
+            || self.unread(|| Kind::ToolDecision(customer.clone(), self.id.clone(), name.clone()));
+        // Which version its values would have to be checked against is not known then.
+        let version = if undecipherable {
+            Version::default()
+        } else {
+            self.version(name, document, pin)
+        };
         if let Some(stack) = &version.stack {
             let wanted = self.hosts(name, stack, &self.document.domain, true);
             let named = wanted
-                .into_values()
-                .map(|host| (host, self.id.clone(), name.clone()));
+                .values()
+                .map(|host| (host.clone(), self.id.clone(), name.clone()));
             self.findings.hosts.extend(named);
         }
         let domain = decisions
@@ -344,7 +273,7 @@ impl Linker<'_, '_> {
         stack: &CompiledStack,
         domain: &DomainName,
         report: bool,
-    ) -> BTreeMap<SiteName, DomainName> {
+    ) -> SharedMap<SiteName, DomainName> {
         let mut hosts = BTreeMap::new();
         for (site, spec) in &stack.sites {
             let host = match spec.host.as_deref() {
@@ -369,7 +298,7 @@ impl Linker<'_, '_> {
                 Err(_) => {}
             }
         }
-        hosts
+        hosts.into()
     }
 }
 
@@ -378,7 +307,7 @@ pub fn order_path(customer: &CustomerId, order: &OrderId) -> String {
     format!("fleet/customers/{customer}/orders/{order}.yaml")
 }
 
-fn hint(word: &str, known: impl Iterator<Item = String>, if_none: &str) -> String {
+pub(crate) fn hint(word: &str, known: impl Iterator<Item = String>, if_none: &str) -> String {
     let known: Vec<String> = known.collect();
     if known.is_empty() {
         return if_none.to_owned();

@@ -10,7 +10,7 @@ mod health;
 mod order;
 mod server;
 
-use crate::decision::Decision;
+use crate::decision::{Choice, Decision};
 use crate::desired::{CustomerDesired, Desired};
 use crate::documents::HeadDocuments;
 use crate::domains::{DomainIndex, Verdict};
@@ -18,6 +18,7 @@ use crate::inventory::{Attempt, Observed, Published};
 use crate::slice_input::SliceInput;
 use crate::status::{OrderStatus, ServerStatus, Totals};
 use jiff::Timestamp;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tenantry_schema::id::{CustomerId, OrderId, OrderKey, ServerId, ServerKey};
@@ -34,6 +35,10 @@ pub struct Plan {
     pub customers: BTreeMap<CustomerId, Arc<CustomerPlan>>,
     /// Customers by the time until which their plan holds.
     wakes: BTreeSet<(Timestamp, CustomerId)>,
+    /// Customers for whom a domain is claimed: a claim names the generation that it is decided on.
+    claiming: BTreeSet<CustomerId>,
+    /// The generation of the fleet.
+    generation: u64,
 }
 
 /// What has to be done for one customer.
@@ -88,6 +93,11 @@ impl Plan {
 
     fn insert(&mut self, id: &CustomerId, plan: Arc<CustomerPlan>) {
         let until = plan.valid_until;
+        if plan.claims_domain() {
+            self.claiming.insert(id.clone());
+        } else {
+            self.claiming.remove(id);
+        }
         let before = self
             .customers
             .insert(id.clone(), plan)
@@ -103,6 +113,13 @@ impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.decisions().next().is_none() && self.slices().next().is_none()
+    }
+}
+
+impl CustomerPlan {
+    fn claims_domain(&self) -> bool {
+        let claims = |decision: &Decision| matches!(decision.choice, Choice::Domain(_));
+        self.decisions.iter().any(claims)
     }
 }
 
@@ -127,6 +144,7 @@ struct MadeFrom {
     domains: Arc<DomainIndex>,
     verdicts: Vec<Verdict>,
     observations: Vec<Seen>,
+    generation: u64,
     attempts_revision: u64,
     /// By the plan's `attempt_keys`.
     attempts: Vec<Option<Attempt>>,
@@ -140,21 +158,38 @@ struct Seen {
     published: Option<Published>,
 }
 
-/// Plans the whole fleet.
+/// Plans the whole fleet, customers side by side: none sees anything of another's plan, so their order does not matter.
 pub fn plan(desired: &Desired, observed: Observed<'_>, cache: &mut PlanCache) -> Plan {
-    cache
-        .entries
-        .retain(|id, _| desired.customers.contains_key(id));
-    let customers: BTreeMap<_, _> = desired
+    let mut before = std::mem::take(&mut cache.entries);
+    let customers: Vec<(&Arc<CustomerDesired>, Option<Entry>)> = desired
         .customers
         .iter()
-        .map(|(id, customer)| (id.clone(), cache.plan(desired, customer, observed)))
+        .map(|(id, customer)| (customer, before.remove(id)))
         .collect();
+    cache.entries = customers
+        .into_par_iter()
+        .map(|(customer, before)| {
+            let entry = Entry::renew(before, desired, customer, observed);
+            (customer.id.clone(), entry)
+        })
+        .collect();
+    let plan_of = |id: &CustomerId| Some((id.clone(), cache.entries.get(id)?.plan.clone()));
+    let customers: BTreeMap<_, _> = desired.customers.keys().filter_map(plan_of).collect();
     let wakes = customers
         .iter()
         .filter_map(|(id, plan)| Some((plan.valid_until?, id.clone())))
         .collect();
-    Plan { customers, wakes }
+    let claiming = customers
+        .iter()
+        .filter(|(_, plan)| plan.claims_domain())
+        .map(|(id, _)| id.clone())
+        .collect();
+    Plan {
+        customers,
+        wakes,
+        claiming,
+        generation: desired.generation,
+    }
 }
 
 /// Plans again for `customers`, and for those whose plans no longer hold at this time, and replaces their part of `plan`: what a report costs.
@@ -170,25 +205,32 @@ pub fn replan(
         .iter()
         .take_while(|(at, _)| *at <= observed.now)
         .map(|(_, id)| id.clone());
-    let due: BTreeSet<CustomerId> = customers.iter().cloned().chain(expired).collect();
+    let mut due: BTreeSet<CustomerId> = customers.iter().cloned().chain(expired).collect();
+    if plan.generation != desired.generation {
+        due.extend(plan.claiming.iter().cloned());
+        plan.generation = desired.generation;
+    }
     for id in &due {
         if let Some(customer) = desired.customers.get(id) {
-            plan.insert(id, cache.plan(desired, customer, observed));
+            let entry = Entry::renew(cache.entries.remove(id), desired, customer, observed);
+            plan.insert(id, entry.plan.clone());
+            cache.entries.insert(id.clone(), entry);
         }
     }
 }
 
-impl PlanCache {
-    fn plan(
-        &mut self,
+impl Entry {
+    /// The plan that was made before where it still holds, else a new one.
+    fn renew(
+        before: Option<Self>,
         desired: &Desired,
         customer: &Arc<CustomerDesired>,
         observed: Observed<'_>,
-    ) -> Arc<CustomerPlan> {
-        if let Some(entry) = self.entries.get_mut(&customer.id)
+    ) -> Self {
+        if let Some(mut entry) = before
             && entry.holds(desired, customer, observed)
         {
-            return entry.plan.clone();
+            return entry;
         }
         let plan = Arc::new(plan_customer(desired, customer, observed));
         let made_from = MadeFrom {
@@ -197,6 +239,7 @@ impl PlanCache {
             domains: desired.domains.clone(),
             verdicts: verdicts(desired, customer).collect(),
             observations: observations(customer, observed),
+            generation: desired.generation,
             attempts_revision: observed.attempts_revision,
             attempts: plan
                 .attempt_keys
@@ -204,18 +247,9 @@ impl PlanCache {
                 .map(|key| observed.attempts.get(key).cloned())
                 .collect(),
         };
-        self.entries.insert(
-            customer.id.clone(),
-            Entry {
-                made_from,
-                plan: plan.clone(),
-            },
-        );
-        plan
+        Self { made_from, plan }
     }
-}
 
-impl Entry {
     /// Whether the plan would come out the same. What was compared and does not matter to it is taken over.
     fn holds(
         &mut self,
@@ -225,6 +259,7 @@ impl Entry {
     ) -> bool {
         let from = &mut self.made_from;
         let same = Arc::ptr_eq(&from.customer, customer)
+            && (from.generation == desired.generation || !self.plan.claims_domain())
             && Arc::ptr_eq(&from.head, &desired.head)
             && self
                 .plan

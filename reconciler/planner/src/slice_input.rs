@@ -6,6 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tenantry_schema::SharedMap;
 use tenantry_schema::document::{Manage, State, Tool, WebPorts};
 use tenantry_schema::id::{FleetId, InstanceName, OrderId, ServerKey, SiteName, ToolName};
 use tenantry_schema::key::PublicKeys;
@@ -56,9 +57,9 @@ pub struct InstanceInput {
     /// The templates' tree.
     pub nginx: ObjectId,
     /// Ports by site.
-    pub ports: BTreeMap<SiteName, u16>,
+    pub ports: SharedMap<SiteName, u16>,
     /// Names by site.
-    pub hosts: BTreeMap<SiteName, DomainName>,
+    pub hosts: SharedMap<SiteName, DomainName>,
     /// The file of generated secrets.
     pub secrets: Option<ObjectId>,
     /// The stack itself; named by `tree`.

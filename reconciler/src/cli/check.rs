@@ -1,22 +1,23 @@
 //! `tenantry check`: everything that is wrong with a fleet, at once.
 
+mod staged;
+
 use super::output::{count, diagnostics, json, say};
 use super::{Outcome, open};
 use crate::config::FleetArgs;
 use serde::Serialize;
-use tenantry_planner::domains::Verdict;
-use tenantry_planner::link::order_path;
+use tenantry_planner::domains::contested;
 use tenantry_planner::status::FrozenScope;
-use tenantry_planner::{Desired, codes};
 use tenantry_schema::Diagnostic;
-use tenantry_schema::diagnostic::Place;
-use tenantry_schema::id::OrderKey;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     fleet: FleetArgs,
+    /// Only what is staged for the next commit, as a pre-commit hook does: errors that it would add, and secrets in clear text.
+    #[arg(long, conflicts_with = "json")]
+    staged: bool,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -31,10 +32,13 @@ struct Report<'a> {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    if args.staged {
+        return staged::run(&args.fleet.fleet, &args.fleet.branch);
+    }
     let opened = open::look(&args.fleet.fleet, &args.fleet.branch)?;
     let mut found = opened.loaded.diagnostics.to_vec();
     if let Some(desired) = &opened.loaded.desired {
-        found.extend(contested_domains(desired));
+        found.extend(contested(desired, &|path| opened.texts.get(path)));
     }
     let errors = found
         .iter()
@@ -82,29 +86,4 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         say(format!("{} in {what}", count(errors, "error")));
     }
     Ok(outcome)
-}
-
-/// Orders that will wait because their domain is somebody else's. No mistake of the fleet's: a stranger may order anything.
-fn contested_domains(desired: &Desired) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    for customer in desired.customers.values() {
-        for (id, order) in &customer.orders {
-            let key = OrderKey {
-                customer: customer.id.clone(),
-                order: id.clone(),
-            };
-            let wanted = &order.document.domain;
-            if let Verdict::Taken { domain, holder } = desired.domains.verdict(&key, wanted) {
-                let place = Place::file(order_path(&customer.id, id));
-                let message = format!("order {key} waits for its domain `{wanted}`");
-                let reason = if domain == wanted.as_str() {
-                    format!("order {holder} has it, or comes first")
-                } else {
-                    format!("order {holder} has `{domain}`, or comes first")
-                };
-                found.push(Diagnostic::warning(codes::DOMAIN_TAKEN, place, message).note(reason));
-            }
-        }
-    }
-    found
 }

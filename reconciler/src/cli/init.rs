@@ -13,6 +13,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
+use tenantry_schema::document::FORMAT;
 use tenantry_schema::id::FleetId;
 use tenantry_schema::key::{AgeRecipient, PublicKeys};
 use tenantry_schema::name::RelativePath;
@@ -236,8 +237,9 @@ creation_rules:
   - path_regex: ^fleet/decisions/
     mac_only_encrypted: true
     age: {hub},{recovery}
-  # Secrets that people give.
-  - path_regex: (^|/)(secrets|person)\\.yaml$
+  # Secrets that people give. Personal data (person.yaml) is encrypted to a key of each customer's own instead:
+  # `tenantry secrets edit CUSTOMER/person` makes it.
+  - path_regex: (^|/)secrets\\.yaml$
     mac_only_encrypted: true
     age: {hub},{recovery}
 "
@@ -248,6 +250,7 @@ fn hub_yaml(fleet_id: &FleetId, url: &HubUrl, hub: &PublicKeys, recovery: &Publi
     let url = serde_json::to_string(url).unwrap_or_default();
     format!(
         "# Settings of the whole fleet.
+format: {FORMAT}                       # of these documents; `tenantry migrate` raises it
 fleet_id: {fleet_id}            # never change it: it is part of every mark left outside
 url: {url}
 keys:

@@ -1,17 +1,35 @@
 //! Opens a fleet for looking at it: the branch of a repository, any other commit, or the files of a work tree as they are now. Nothing that Git
 //! or people look at changes: what has to be written goes into a scratch repository.
 
-use crate::git::{Fleet, Location, Oid, Scratch};
+use crate::git::{Fleet, Location, Objects, Oid, Scratch};
 use crate::load::{Loaded, Loader, Revision};
 use anyhow::{Context, bail};
 use git2::Repository;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A fleet at one moment.
 pub(super) struct Opened {
     pub(super) loaded: Loaded,
     /// Whether uncommitted edits are included.
     pub(super) work_tree: bool,
+    /// Texts of files, to show their lines.
+    pub(super) texts: Texts,
+    /// Holds what the texts are read from.
+    _view: View,
+}
+
+/// Reads the files of a fleet at one moment.
+pub(super) struct Texts {
+    objects: Objects,
+    tree: Oid,
+}
+
+impl Texts {
+    /// The text of a file.
+    pub(super) fn get(&self, path: &str) -> Option<Arc<str>> {
+        crate::load::text_of(&self.objects, self.tree, path)
+    }
 }
 
 /// Opens what `fleet` names. Of a folder that people edit, the files as they are now; of anything else, the branch.
@@ -22,6 +40,11 @@ pub(super) fn look(fleet: &str, branch: &str) -> anyhow::Result<Opened> {
     Ok(Opened {
         loaded,
         work_tree: view.has_files(),
+        texts: Texts {
+            objects: view.scratch.objects().clone(),
+            tree: revision.tree,
+        },
+        _view: view,
     })
 }
 
@@ -88,13 +111,13 @@ impl View {
         self.indexed(&mut index)
     }
 
-    /// What is staged for the next commit.
-    #[expect(
-        dead_code,
-        reason = "for the hook that looks at what is about to be committed"
-    )]
-    pub(super) fn staged(&self) -> anyhow::Result<Revision> {
-        let mut index = self.repository.index().context("cannot read the index")?;
+    /// What is staged for the next commit, in the index at `path` or in the repository's own.
+    pub(super) fn staged(&self, path: Option<&Path>) -> anyhow::Result<Revision> {
+        let index = match path {
+            Some(path) => git2::Index::open(path),
+            None => self.repository.index(),
+        };
+        let mut index = index.context("cannot read the index")?;
         self.indexed(&mut index)
     }
 

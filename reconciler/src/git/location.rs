@@ -151,7 +151,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Replaces what stands between `://` and `@` in every word of `text`.
-pub(super) fn redact(text: &str) -> String {
+pub(crate) fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {

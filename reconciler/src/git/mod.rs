@@ -17,6 +17,7 @@ mod objects;
 pub(crate) mod pack;
 pub(crate) mod program;
 mod scratch;
+pub(crate) mod single;
 mod watch;
 mod write;
 
@@ -30,6 +31,7 @@ pub use fleet::{Fetched, Fleet, Outcome};
 pub use git2::Oid;
 pub use history::Version;
 pub use init::{InitError, Layout, init_repository};
+pub(crate) use location::redact;
 pub use location::{Location, LocationError};
 pub use objects::{CommitInfo, Entry, EntryKind, Objects};
 pub use scratch::Scratch;

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "test helpers outside of test functions")]
 
+mod git_setup;
+mod person;
 mod plan;
+mod secrets;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -216,7 +216,7 @@ impl SopsFile {
     }
 
     /// Whether the node at `path` stands inside brackets.
-    fn is_in_flow(&self, path: &Path) -> bool {
+    pub(crate) fn is_in_flow(&self, path: &Path) -> bool {
         let parents = 1..path.segments().len();
         self.is_flow
             || parents.into_iter().any(|len| {

@@ -33,6 +33,7 @@
 
 mod apply;
 mod cipher;
+mod comments;
 mod creation_rules;
 mod edit;
 mod emit;
@@ -45,12 +46,14 @@ mod layout;
 mod mac;
 mod metadata;
 mod path;
+mod plain;
 mod recipients;
 mod rekey;
 mod rule;
 mod scalar;
 mod time;
 mod value;
+mod weave;
 mod yaml;
 
 pub use creation_rules::{CreationRule, CreationRules};
@@ -66,3 +69,4 @@ pub use rule::Rule;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use time::Timestamp;
 pub use value::{Kind, Map, Value};
+pub use weave::encrypt_text;

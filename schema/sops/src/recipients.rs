@@ -104,6 +104,11 @@ impl Identities {
         self.0.push((recipient, identity));
     }
 
+    /// Adds all of `other`.
+    pub fn extend(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().cloned());
+    }
+
     /// The public halves, in order.
     pub fn recipients(&self) -> impl Iterator<Item = &Recipient> {
         self.0.iter().map(|(recipient, _)| recipient)

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rand::CryptoRng;
 
 use crate::apply::same;
-use crate::cipher::{DataKey, Opened, Sealed};
+use crate::cipher::{DataKey, Opened};
 use crate::edit::reparse;
 use crate::encrypt::wrap;
 use crate::layout::{self, Splices, splice};
@@ -165,32 +165,11 @@ impl SopsFile {
         Ok(())
     }
 
-    /// Encrypted comments under the new key. SOPS binds them to the mapping or list around them, which the text alone
-    /// does not tell for sure; the right place is the one under which they open.
+    /// Encrypted comments under the new key.
     fn comment_splices(&self, old: &DataKey, new: &DataKey, rng: &mut dyn CryptoRng) -> Splices {
-        let mut places = vec![Path::root().additional_data()];
-        for leaf in self.leaves() {
-            for len in 1..=leaf.path.segments().len() {
-                let place = leaf.path.prefix(len).additional_data();
-                if !places.contains(&place) {
-                    places.push(place);
-                }
-            }
-        }
-        let mut splices = Splices::new();
-        for span in layout::comments(&self.source) {
-            let text = &self.source[span.clone()];
-            if !Sealed::parse(text).is_ok_and(|sealed| sealed.kind == "comment") {
-                continue;
-            }
-            let opened = places.iter().find_map(|place| match old.open(text, place) {
-                Ok(Opened::Comment(comment)) => Some((place, comment)),
-                _ => None,
-            });
-            if let Some((place, comment)) = opened {
-                splices.push((span, new.seal_text(&comment, "comment", place, rng)));
-            }
-        }
-        splices
+        self.sealed_comments(old)
+            .into_iter()
+            .map(|(span, (place, text))| (span, new.seal_text(&text, "comment", &place, rng)))
+            .collect()
     }
 }

@@ -271,6 +271,20 @@ mod tests {
     }
 
     #[test]
+    fn a_block_spans_its_lines_without_its_head() {
+        let source =
+            "a: |\n  one\n\n  # two\nb: two\n  lines # c\nl:\n  - |\n    x\n    y\n  - >-\n    z\n";
+        let root = parse(source).unwrap().unwrap();
+        let text = |node: &Node| &source[node.span.clone()];
+        assert_eq!(text(root.get("a").unwrap()), "one\n\n  # two\n");
+        assert_eq!(text(root.get("b").unwrap()), "two\n  lines");
+        let Data::List(items) = &root.get("l").unwrap().data else {
+            panic!()
+        };
+        assert_eq!(text(&items[0]), "x\n    y\n  ");
+    }
+
+    #[test]
     fn refusals() {
         for source in [
             "a: &x 1\nb: *x\n",

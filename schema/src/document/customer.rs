@@ -1,29 +1,48 @@
 //! `customers/<id>/customer.yaml`: the plain part of a customer. Personal data has a file of its own.
 
+use crate::text::{Colour, Language, Sender};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A customer. Everything has a default, so an empty file is a customer.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Customer {
     /// Language of mails and pages, as a BCP 47 tag. Absent: `en`.
-    pub language: Option<String>,
+    pub language: Option<Language>,
     /// How the customer's pages and mails look.
     pub brand: Brand,
     /// What the customer is told about.
-    pub notify: Vec<String>,
+    pub notify: Vec<Notice>,
     /// For staff.
     pub notes: Option<String>,
 }
 
 /// White-label settings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Brand {
     /// Name shown instead of ours.
+    #[schemars(example = &"Acme")]
     pub name: Option<String>,
-    /// Accent colour, `#rrggbb`.
-    pub colour: Option<String>,
+    /// Accent colour, `#rrggbb` in quotes.
+    pub colour: Option<Colour>,
     /// Sender of mails: `Name <address>`.
-    pub sender: Option<String>,
+    pub sender: Option<Sender>,
+}
+
+/// Something that a customer can be told about.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Notice {
+    /// A tool is down, and when it is back.
+    Incidents,
+    /// A certificate cannot be renewed.
+    Certificates,
+    /// A backup failed, or succeeded again.
+    Backups,
+    /// How far an order is.
+    Progress,
 }

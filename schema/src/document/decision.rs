@@ -1,13 +1,16 @@
 //! `decisions/…`: what the hub chose, and facts that cannot be observed again. Written by the hub alone, in one canonical form.
 
 use crate::id::{ServerId, SiteName, ToolName};
+use crate::key::AgeRecipient;
+use crate::map::SharedMap;
 use crate::name::DomainName;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// `<customer>/<order>/server.yaml`: the server that an order runs on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerAssignment {
     /// The server, of the same customer.
@@ -17,36 +20,42 @@ pub struct ServerAssignment {
 }
 
 /// `<customer>/<order>/domain.yaml`: the domain that an order holds. The first keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DomainClaim {
     /// The domain.
     pub domain: DomainName,
+    /// The generation of the fleet that it was decided on: of two claims in each other's way the later one counts. 0 in claims that do not
+    /// say.
+    #[serde(default)]
+    pub generation: u64,
 }
 
 /// `<customer>/<order>/tools/<tool>.yaml`: what was chosen for one tool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToolDecision {
     /// The version of the stack that runs.
     pub pin: Pin,
     /// The loopback port of each site on its server.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub ports: BTreeMap<SiteName, u16>,
+    #[serde(default, skip_serializing_if = "SharedMap::is_empty")]
+    pub ports: SharedMap<SiteName, u16>,
 }
 
 /// Which Git trees a tool runs from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pin {
     /// Object id of the tree of `stacks/<tool>`, 40 hexadecimal digits.
+    #[schemars(regex(pattern = "^[0-9a-f]{40}$"))]
     pub tree: String,
-    /// Object id of the tree of `nginx`.
+    /// Object id of the tree of `nginx`, 40 hexadecimal digits.
+    #[schemars(regex(pattern = "^[0-9a-f]{40}$"))]
     pub nginx: String,
 }
 
 /// `<customer>/<order>/fulfilled.yaml`: the record of first fulfilment, of the order and of each tool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fulfilled {
     /// When everything ordered at first ran for the first time. Absent: not yet.
@@ -55,4 +64,27 @@ pub struct Fulfilled {
     /// When each tool first ran.
     #[serde(default)]
     pub tools: BTreeMap<ToolName, Timestamp>,
+}
+
+/// `<customer>/erased.yaml`: the record that the personal data of a customer was erased. Ids and digests only: it must not say who it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Erased {
+    /// When.
+    pub erased: Timestamp,
+    /// Public half of the key that was destroyed. Absent: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<AgeRecipient>,
+    /// How many versions of `person.yaml` Git's history has.
+    pub versions: u32,
+    /// How many of them were encrypted to other keys, or not at all, so that destroying the key does not erase them.
+    #[serde(default)]
+    pub readable: u32,
+    /// SHA-256 of the last version, encrypted as it was, in hexadecimal. Absent: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
+    pub digest: Option<String>,
+    /// What accounting law keeps, by path.
+    #[serde(default)]
+    pub kept: Vec<String>,
 }

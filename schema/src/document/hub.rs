@@ -1,16 +1,23 @@
 //! `hub.yaml` and `activation.yaml`: the settings of the whole fleet, and which hub may act.
 
+use super::Policy;
+use crate::amount::Price;
 use crate::id::{FleetId, ToolName};
 use crate::key::{AgeRecipient, PublicKeys};
 use crate::size::ByteSize;
+use crate::text::StripePrice;
 use crate::url::HubUrl;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The settings of the fleet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hub {
+    /// The version of the documents' format. Absent: 1. `tenantry migrate` brings a fleet to the newest.
+    #[serde(default)]
+    pub format: Format,
     /// Immutable id, part of every mark left outside.
     pub fleet_id: FleetId,
     /// Where agents and people reach the hub, `https://…`.
@@ -22,10 +29,55 @@ pub struct Hub {
     pub trust: Trust,
     /// Added to every generation: for a history that had to be rewritten. At most [`MAX_FLOOR`].
     #[serde(default, deserialize_with = "floor")]
+    #[schemars(range(max = MAX_FLOOR))]
     pub generation_floor: u64,
     /// Plans that orders name.
     #[serde(default)]
     pub plans: BTreeMap<String, Plan>,
+    /// Which plan is sold under a price of Stripe's.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{ "price_1QxYz2": "pro" }]))]
+    pub stripe_prices: BTreeMap<StripePrice, String>,
+    /// What a commit may do, whoever made it.
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+/// The newest version of the documents' format that this release reads.
+pub const FORMAT: u32 = 1;
+
+/// A version of the documents' format, from 1 to [`FORMAT`].
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(try_from = "u32", into = "u32")]
+#[schemars(!try_from, inline)]
+pub struct Format(#[schemars(range(min = 1, max = FORMAT))] u32);
+
+impl Default for Format {
+    /// That of a file which says none.
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl From<Format> for u32 {
+    fn from(format: Format) -> Self {
+        format.0
+    }
+}
+
+impl TryFrom<u32> for Format {
+    type Error = String;
+    fn try_from(number: u32) -> Result<Self, String> {
+        if (1..=FORMAT).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(format!(
+                "there is no format {number}: this release reads formats up to {FORMAT}"
+            ))
+        }
+    }
 }
 
 /// Largest `generation_floor`. Agents never go back, so a slip of the finger here could not be undone.
@@ -43,7 +95,7 @@ fn floor<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Er
 }
 
 /// The public halves of the keys that stand for the fleet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HubKeys {
     /// The hub: signs slices and answers, decrypts the fleet's secrets.
@@ -53,7 +105,7 @@ pub struct HubKeys {
 }
 
 /// How commits are trusted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Trust {
     /// The forge's branch protection does the reviewing; the hub checks that history only moves forward.
@@ -62,17 +114,19 @@ pub enum Trust {
 }
 
 /// What a customer can buy.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Plan {
     /// Tools that the plan allows. Absent: all.
     pub tools: Option<Vec<ToolName>>,
     /// Most memory that the tools of an order may ask for together. Absent: no limit.
     pub memory: Option<ByteSize>,
+    /// What it costs a month. Absent: plans of changes say nothing about money.
+    pub price: Option<Price>,
 }
 
 /// `activation.yaml`, written by `tenantry activate`: the hub that may act on this fleet, and its release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Activation {
     /// The fleet that was activated. An id that is changed in `hub.yaml` afterwards is an error: every mark left outside carries it.

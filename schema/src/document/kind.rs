@@ -1,6 +1,6 @@
 //! Which document a path is: the place of a file gives its kind and id, and the scope that an error in it freezes.
 
-use crate::id::{CustomerId, OrderId, ServerId, ToolName};
+use crate::id::{CustomerId, OperationId, OrderId, PoolId, RolloutId, ServerId, ToolName};
 
 /// What a path of the fleet repository holds.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,12 +25,20 @@ pub enum Kind {
     Order(CustomerId, OrderId),
     /// `fleet/customers/<id>/servers/<id>.yaml`
     Server(CustomerId, ServerId),
+    /// `fleet/customers/<id>/operations/<id>.yaml`
+    Operation(CustomerId, OperationId),
+    /// `fleet/pools/<id>.yaml`
+    Pool(PoolId),
+    /// `fleet/rollouts/<id>.yaml`
+    Rollout(RolloutId),
     /// `fleet/decisions/<customer>/<order>/server.yaml`
     ServerAssignment(CustomerId, OrderId),
     /// `fleet/decisions/<customer>/<order>/domain.yaml`
     DomainClaim(CustomerId, OrderId),
     /// `fleet/decisions/<customer>/<order>/fulfilled.yaml`
     Fulfilled(CustomerId, OrderId),
+    /// `fleet/decisions/<customer>/erased.yaml`
+    Erased(CustomerId),
     /// `fleet/decisions/<customer>/<order>/tools/<tool>.yaml`
     ToolDecision(CustomerId, OrderId, ToolName),
     /// `fleet/decisions/<customer>/<order>/tools/<tool>.secrets.yaml`
@@ -72,14 +80,16 @@ impl Kind {
             | Self::CustomerSecrets(id)
             | Self::Order(id, _)
             | Self::Server(id, _)
+            | Self::Operation(id, _)
             | Self::ServerAssignment(id, _)
             | Self::DomainClaim(id, _)
             | Self::Fulfilled(id, _)
+            | Self::Erased(id)
             | Self::ToolDecision(id, ..)
             | Self::ToolSecrets(id, ..) => Scope::Customer(id.clone()),
             Self::StackFile(tool) => Scope::Stack(tool.clone()),
             Self::NginxTemplate(_) => Scope::Nginx,
-            Self::Other | Self::Misplaced(_) => Scope::Nothing,
+            Self::Pool(_) | Self::Rollout(_) | Self::Other | Self::Misplaced(_) => Scope::Nothing,
         }
     }
 }
@@ -88,6 +98,7 @@ impl Kind {
 pub fn classify(path: &str) -> Kind {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
+        ["fleet", ..] if path.ends_with(".yml") => Kind::Misplaced("documents end in .yaml"),
         ["fleet", rest @ ..] => fleet(rest).unwrap_or(Kind::Misplaced(
             "file names are ids: lower-case letters, digits and single hyphens",
         )),
@@ -120,9 +131,15 @@ fn fleet(parts: &[&str]) -> Option<Kind> {
         ["customers", id, "servers", name] => {
             Kind::Server((*id).try_into().ok()?, yaml(name)?.try_into().ok()?)
         }
+        ["customers", id, "operations", name] => {
+            Kind::Operation((*id).try_into().ok()?, yaml(name)?.try_into().ok()?)
+        }
         ["customers", ..] => Kind::Misplaced(
-            "expected customer.yaml, person.yaml, secrets.yaml, orders/<id>.yaml or servers/<id>.yaml",
+            "expected customer.yaml, person.yaml, secrets.yaml, orders/<id>.yaml, servers/<id>.yaml or operations/<id>.yaml",
         ),
+        ["pools", name] => Kind::Pool(yaml(name)?.try_into().ok()?),
+        ["rollouts", name] => Kind::Rollout(yaml(name)?.try_into().ok()?),
+        ["decisions", id, "erased.yaml"] => Kind::Erased((*id).try_into().ok()?),
         ["decisions", id, order, "server.yaml"] => {
             Kind::ServerAssignment((*id).try_into().ok()?, (*order).try_into().ok()?)
         }

@@ -1,17 +1,20 @@
 //! `customers/<id>/orders/<id>.yaml`: what a customer bought.
 
-use crate::id::{ServerId, ToolName};
+use crate::id::{OrderId, ServerId, ToolName};
+use crate::map::SharedMap;
 use crate::name::{DomainName, HeaderName, HeaderValue, VariableName};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// An order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
     /// A plan of `hub.yaml`.
+    #[schemars(example = &"pro")]
     pub plan: String,
     /// Tools answer at `<tool>.<domain>`.
     pub domain: DomainName,
@@ -21,13 +24,18 @@ pub struct Order {
     /// How far it goes without a person.
     #[serde(default)]
     pub automation: Automation,
+    /// The id that the order had first, where its file was renamed: it stays the same order, with its decisions, containers and data.
+    /// Absent: the file's name is its id.
+    #[serde(default)]
+    pub moved_from: Option<OrderId>,
     /// What runs, by tool. A plain list stands for tools without settings.
     #[serde(default, deserialize_with = "tools")]
+    #[schemars(schema_with = "tools_schema")]
     pub tools: BTreeMap<ToolName, Tool>,
 }
 
 /// How far an order goes without a person.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Automation {
     /// All the way.
@@ -38,20 +46,21 @@ pub enum Automation {
 }
 
 /// One tool of an order. Everything has a default: `umami:` alone is enough.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tool {
     /// Whether it runs. `stopped` keeps its data and takes its site down.
     pub state: State,
-    /// `false` is the same as `state: stopped`, as a switch that acts at once.
+    /// `false` is the same as `state: stopped`, as a switch that acts at once. Absent: `state` decides.
     pub enabled: Option<bool>,
     /// Values of the stack's parameters.
-    pub parameters: BTreeMap<VariableName, String>,
+    pub parameters: SharedMap<VariableName, String>,
     /// More variables for the Compose file: plain values or `{secret: name}` from the customer's `secrets.yaml`.
-    pub env: BTreeMap<VariableName, EnvValue>,
+    pub env: SharedMap<VariableName, EnvValue>,
     /// Response headers that the web server adds.
-    pub headers: BTreeMap<HeaderName, HeaderValue>,
+    pub headers: SharedMap<HeaderName, HeaderValue>,
     /// A pin by hand: the id of a commit whose version of the stack runs, or `main` to follow the branch. Absent: the decision holds.
+    #[schemars(example = &"main")]
     pub revision: Option<String>,
 }
 
@@ -66,7 +75,7 @@ impl Tool {
 }
 
 /// Whether a tool runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Containers and sites are up.
@@ -77,8 +86,9 @@ pub enum State {
 }
 
 /// A plain value, or where to find a secret one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(deny_unknown_fields)]
 pub enum EnvValue {
     /// As written.
     Plain(String),
@@ -109,6 +119,15 @@ impl<'de> Deserialize<'de> for EnvValue {
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<EnvValue, E> {
                 Ok(EnvValue::Plain(value.to_string()))
             }
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<EnvValue, D::Error> {
+                deserializer.deserialize_any(self)
+            }
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<EnvValue, E> {
+                Ok(EnvValue::Plain(value.to_string()))
+            }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<EnvValue, A::Error> {
                 #[derive(Deserialize)]
                 #[serde(deny_unknown_fields)]
@@ -121,9 +140,18 @@ impl<'de> Deserialize<'de> for EnvValue {
                 })
             }
         }
-        // A map is announced by the input; everything else is read as the text that was written.
-        deserializer.deserialize_any(Either)
+        // Of a scalar the reader gives the text that was written: `0755` and `1.10` stay what they are.
+        deserializer.deserialize_newtype_struct(AS_WRITTEN, Either)
     }
+}
+
+/// Asks our YAML reader for a scalar's text as it was written; other readers take it for the name of a type.
+const AS_WRITTEN: &str = "$as_written";
+
+fn tools_schema(generator: &mut SchemaGenerator) -> Schema {
+    let map = generator.subschema_for::<BTreeMap<ToolName, Option<Tool>>>();
+    let list = generator.subschema_for::<Vec<ToolName>>();
+    json_schema!({ "anyOf": [map, { "uniqueItems": true, "allOf": [list] }], "default": {} })
 }
 
 fn tools<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<ToolName, Tool>, D::Error> {

@@ -1,19 +1,28 @@
 //! `customers/<id>/servers/<id>.yaml`: one machine that runs an agent.
 
+use crate::id::ServerId;
+use crate::json::address;
 use crate::key::PublicKeys;
 use crate::size::ByteSize;
 use crate::window::Window;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// A server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
     /// Who runs the machine.
     pub provider: Provider,
     /// Its public address.
+    #[serde(deserialize_with = "ip")]
+    #[schemars(schema_with = "address")]
     pub address: IpAddr,
+    /// The id that the server had first, where its file was renamed: it stays the same server, and its agent goes on.
+    /// Absent: the file's name is its id.
+    #[serde(default)]
+    pub moved_from: Option<ServerId>,
     /// When disruptive steps may be taken. Absent: at any time.
     #[serde(default)]
     pub window: Option<Window>,
@@ -32,7 +41,7 @@ pub struct Server {
 }
 
 /// Who runs a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
     /// It is there already and stays.
@@ -40,7 +49,7 @@ pub enum Provider {
 }
 
 /// How much the agent may do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Manage {
     /// Reports what it would do.
@@ -51,17 +60,22 @@ pub enum Manage {
 }
 
 /// Ports of the web server. Other than 80 and 443 only where something else owns those.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
+#[schemars(!try_from, default, deny_unknown_fields)]
 pub struct WebPorts {
     /// Address to listen on. Absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "address_or_none")]
     pub address: Option<IpAddr>,
     /// Plain HTTP, for redirects and certificate challenges.
+    #[schemars(range(min = 1))]
     pub http: u16,
     /// HTTPS.
+    #[schemars(range(min = 1))]
     pub https: u16,
     /// First of up to 10,000 loopback ports that sites are published at; from 1024. Those above are left out.
+    #[schemars(range(min = LOWEST_SITE))]
     pub sites: u16,
 }
 
@@ -76,10 +90,32 @@ impl Default for WebPorts {
     }
 }
 
+fn ip<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        serde::de::Error::custom(format!(
+            "`{text}` is not an IP address: write 192.0.2.17 or 2001:db8::17"
+        ))
+    })
+}
+
+fn ip_or_none<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<IpAddr>, D::Error> {
+    #[derive(Deserialize)]
+    struct Address(#[serde(deserialize_with = "ip")] IpAddr);
+    Ok(Option::<Address>::deserialize(deserializer)?.map(|address| address.0))
+}
+
+fn address_or_none(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "anyOf": [address(generator), { "type": "null" }] })
+}
+
 /// As written: nothing is known to fit together yet.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Written {
+    #[serde(deserialize_with = "ip_or_none")]
     address: Option<IpAddr>,
     http: u16,
     https: u16,

@@ -3,11 +3,12 @@
 use crate::id::SiteName;
 use crate::name::{Smoke, VariableName};
 use crate::size::ByteSize;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A tool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stack {
     /// Its name for people.
@@ -18,44 +19,45 @@ pub struct Stack {
     /// Secrets that the hub generates once.
     #[serde(default)]
     pub secrets: BTreeMap<VariableName, SecretSpec>,
-    /// The one site; short for `sites: {site: …}`.
+    /// The one site; short for `sites: {site: …}`. Absent: `sites` has them all.
     #[serde(default)]
     pub site: Option<Site>,
     /// Several sites by name.
     #[serde(default)]
     pub sites: BTreeMap<SiteName, Site>,
-    /// What decides whether it works.
+    /// What decides whether it works. Absent: healthy containers do.
     #[serde(default)]
     pub smoke: Option<Smoke>,
-    /// Memory it asks for; what servers are chosen by.
+    /// Memory it asks for; what servers are chosen by. Absent: none is counted.
     #[serde(default)]
     pub memory: Option<ByteSize>,
-    /// What holds data worth keeping.
+    /// What holds data worth keeping. Absent: nothing does.
     #[serde(default)]
     pub backup: Option<Backup>,
-    /// How versions change.
+    /// How versions change. Absent: in any step, without a backup.
     #[serde(default)]
     pub upgrade: Option<Upgrade>,
-    /// What its licence lets a hosting company do.
+    /// What its licence lets a hosting company do. Absent: not known.
     #[serde(default)]
     pub licence: Option<Licence>,
 }
 
 /// A variable that an order may set.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Parameter {
     /// Its value where the order says nothing. Absent: the order must say.
     pub default: Option<String>,
-    /// For people.
+    /// For people. Absent: nothing is said.
     pub description: Option<String>,
 }
 
 /// How a secret is generated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecretSpec {
     /// Characters, 8 to 512.
+    #[schemars(range(min = 8, max = 512))]
     pub length: u16,
     /// Which characters.
     pub alphabet: Alphabet,
@@ -74,7 +76,7 @@ impl Default for SecretSpec {
 }
 
 /// Characters of a generated secret.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Alphabet {
     /// Letters and digits: fits into URLs and files without escaping.
@@ -87,7 +89,7 @@ pub enum Alphabet {
 }
 
 /// Whether a secret may be replaced.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Rotate {
     /// When a person asks for it.
@@ -98,10 +100,11 @@ pub enum Rotate {
 }
 
 /// One public site.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Site {
     /// The service that answers.
+    #[schemars(example = &"web")]
     pub service: String,
     /// Its port in the container, published by the Compose file at `127.0.0.1:${SITE_PORT}`.
     pub port: u16,
@@ -125,29 +128,49 @@ fn default_body() -> ByteSize {
 }
 
 /// What to back up: services with a database, volumes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Backup {
-    /// The service that runs PostgreSQL.
+    /// The service that runs PostgreSQL. Absent: none does.
     pub postgres: Option<String>,
     /// Volumes to keep.
     pub volumes: Vec<String>,
 }
 
 /// How versions change.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Upgrade {
-    /// Largest step at a time: `major`, `minor` or `patch`.
-    pub step: Option<String>,
-    /// `before`: a backup comes first.
-    pub backup: Option<String>,
+    /// Largest step at a time. Absent: any.
+    pub step: Option<Step>,
+    /// Whether a backup comes first. Absent: it does not.
+    pub backup: Option<UpgradeBackup>,
     /// What happens when the new version does not become healthy.
     pub rollback: UpgradeRollback,
 }
 
+/// The part of a version that may change at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Any: 1.4 to 2.0.
+    Major,
+    /// 1.4 to 1.5.
+    Minor,
+    /// 1.4.1 to 1.4.2.
+    Patch,
+}
+
+/// Whether a backup comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UpgradeBackup {
+    /// It does, and it is verified.
+    Before,
+}
+
 /// What happens when a new version does not become healthy.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum UpgradeRollback {
     /// Stop and wait for a person.
@@ -161,11 +184,23 @@ pub enum UpgradeRollback {
 }
 
 /// A note about the licence and a traffic light for hosting companies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Licence {
     /// Name and what matters.
     pub note: String,
-    /// `green`, `yellow` or `red`.
-    pub light: String,
+    /// Whether hosting companies may offer it.
+    pub light: Light,
+}
+
+/// Whether hosting companies may offer a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Light {
+    /// They may.
+    Green,
+    /// Under conditions: read the note.
+    Yellow,
+    /// They may not.
+    Red,
 }

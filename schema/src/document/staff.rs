@@ -2,32 +2,50 @@
 
 use crate::id::StaffId;
 use crate::key::{AgeRecipient, SshPublicKey};
+use crate::text::{EmailAddress, PasswordHash};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// All people, by id.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// All people who work here, by id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Staff(pub BTreeMap<StaffId, Person>);
 
 /// One person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
     /// Where they are reached.
-    pub email: String,
+    pub email: EmailAddress,
     /// What they may do.
     pub role: Role,
     /// Keys that sign their commits and approvals.
     #[serde(default)]
     pub signing_keys: Vec<SshPublicKey>,
-    /// Key that secrets of people are encrypted to.
+    /// Key that secrets of people are encrypted to. Absent: they can open none.
     #[serde(default)]
     pub age: Option<AgeRecipient>,
+    /// How they log in to the status page. Absent: they do not.
+    #[serde(default)]
+    pub login: Option<Login>,
+}
+
+/// How a person logs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// Their password, hashed with Argon2id.
+    pub password: PasswordHash,
+    /// The key of `fleet/secrets.yaml` that holds the seed of their one-time codes. Absent: the password alone is asked for.
+    #[serde(default)]
+    pub totp_secret: Option<String>,
 }
 
 /// What a person may do, from most to least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Everything, destructive operations included.

@@ -291,9 +291,15 @@ impl<'de> Deserializer<'de> for De<'_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
+        if name == crate::AS_WRITTEN {
+            return match &self.node.kind {
+                Kind::Scalar { .. } => self.deserialize_str(visitor),
+                _ => self.deserialize_any(visitor),
+            };
+        }
         visitor.visit_newtype_struct(self)
     }
 

@@ -32,6 +32,10 @@ pub use suggest::suggest;
 
 use serde::de::DeserializeOwned;
 
+/// A type that takes a text or something else asks for it as a newtype of this name: of a scalar it is then given the text that was written
+/// (`0755`, `1.10`), not what an untyped reader would make of it.
+pub const AS_WRITTEN: &str = "$as_written";
+
 /// Parses and decodes in one go.
 ///
 /// Recoverable mistakes of the tree (duplicate keys, unknown tags) and mistakes of the types are reported

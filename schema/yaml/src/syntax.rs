@@ -6,6 +6,22 @@ use crate::tabs;
 
 /// The problem for the parser's message `info` at byte `at`.
 pub(crate) fn explain(text: &str, at: usize, info: &str) -> Problem {
+    if let Some(problem) = conflict(text) {
+        return problem;
+    }
+    if info.contains("invalid indentation")
+        && text
+            .get(at..)
+            .is_some_and(|rest| rest.starts_with(['"', '\'']))
+    {
+        return Problem::new(
+            place(text, at),
+            ProblemKind::Syntax,
+            "a quote is never closed",
+        )
+        .with_label("opens here")
+        .with_help("add the closing quote, or indent the lines that go on further than the key");
+    }
     if let Some(span) = tabs::near(text, at) {
         return tabs::problem(span);
     }
@@ -23,6 +39,28 @@ pub(crate) fn explain(text: &str, at: usize, info: &str) -> Problem {
         problem = problem.with_help(help);
     }
     problem
+}
+
+/// What a merge left for people to decide.
+fn conflict(text: &str) -> Option<Problem> {
+    const MARK: &str = "<<<<<<< ";
+    let start = if text.starts_with(MARK) {
+        0
+    } else {
+        text.find("\n<<<<<<< ")? + 1
+    };
+    let line = text[start..].lines().next().unwrap_or_default();
+    let span = Span::new(start, start + line.len());
+    let problem = Problem::new(
+        span,
+        ProblemKind::Syntax,
+        "a merge conflict was not resolved",
+    );
+    Some(
+        problem
+            .with_label("mark of a conflict")
+            .with_help("keep one of the two sides, and remove the lines with the marks"),
+    )
 }
 
 /// A character that may stand nowhere in a file for people: control characters and byte order marks.

@@ -14,6 +14,7 @@ use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::{Site, Stack};
 use tenantry_schema::name::{DomainName, RelativePath};
+use tenantry_yaml::ProblemKind;
 
 /// Reads a stack and proves that it fits together. `templates` are those it will be served with.
 pub fn compile_stack(
@@ -53,8 +54,7 @@ impl Compiler<'_> {
                 format!("the file cannot be taken: {why}"),
             ));
         }
-        let manifest = self.file(MANIFEST);
-        let compose = self.file(COMPOSE);
+        let (manifest, compose) = (self.file(MANIFEST), self.file(COMPOSE));
         let (manifest, compose) = (manifest?, compose?);
         self.manifest = manifest.text.clone().ok()?;
         let document: Stack = read(&manifest, &mut self.found)?;
@@ -69,10 +69,9 @@ impl Compiler<'_> {
         let (outline, problems) = tenantry_compose::outline(&compose, &known);
         let sound = problems.is_empty();
         for problem in problems {
-            let code = if problem.message.contains("variable") {
-                codes::UNSET_VARIABLE
-            } else {
-                codes::COMPOSE
+            let code = match problem.kind {
+                ProblemKind::UnsetVariable => codes::UNSET_VARIABLE,
+                _ => codes::COMPOSE,
             };
             self.found.push(diagnose(&path, &compose, code, &problem));
         }

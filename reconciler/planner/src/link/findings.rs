@@ -1,6 +1,6 @@
 //! What was found so far about one customer, bounded, and what only shows when all orders are seen together.
 
-use super::{Context, order_path};
+use super::Context;
 use crate::codes;
 use crate::documents::CustomerDocuments;
 use crate::input::locate;
@@ -59,7 +59,7 @@ pub(super) fn names_are_distinct(
         let place = || {
             locate(
                 context.text_of,
-                &order_path(&documents.id, &id),
+                &documents.order_file(&id),
                 &["tools", name.as_str()],
                 true,
             )
@@ -71,6 +71,15 @@ pub(super) fn names_are_distinct(
             findings.push(
                 Diagnostic::error(codes::SAME_HOST, place(), message)
                     .label("second site of that name")
+                    .related(
+                        locate(
+                            context.text_of,
+                            &documents.order_file(other_order),
+                            &["tools", other_tool.as_str()],
+                            true,
+                        ),
+                        "the other one",
+                    )
                     .note("give one of the orders another domain"),
             );
         }
@@ -83,7 +92,7 @@ pub(super) fn names_are_distinct(
             if let Some((other_order, other_tool)) = instances.get(&instance) {
                 let place = locate(
                     context.text_of,
-                    &order_path(&documents.id, id),
+                    &documents.order_file(id),
                     &["tools", name.as_str()],
                     true,
                 );
@@ -93,6 +102,15 @@ pub(super) fn names_are_distinct(
                 findings.push(
                     Diagnostic::error(codes::SAME_INSTANCE, place, message)
                         .label("second of that name")
+                        .related(
+                            locate(
+                                context.text_of,
+                                &documents.order_file(other_order),
+                                &["tools", other_tool.as_str()],
+                                true,
+                            ),
+                            "the other one",
+                        )
                         .note("give the order another id"),
                 );
             }

@@ -3,7 +3,7 @@
 use super::{Linker, hint};
 use crate::catalogue::{CompiledStack, Templates};
 use crate::codes;
-use tenantry_schema::document::{EnvValue, Tool};
+use tenantry_schema::document::{EnvValue, Kind, Tool};
 use tenantry_schema::id::ToolName;
 use tenantry_schema::name::VariableName;
 
@@ -138,6 +138,10 @@ impl Linker<'_, '_> {
     }
 
     fn check_secret(&mut self, keys: &[&str], secret: &str) {
+        let customer = &self.documents.id;
+        if self.unread(|| Kind::CustomerSecrets(customer.clone())) {
+            return;
+        }
         let names = self.documents.secrets.as_ref().map(|file| &file.names);
         if !names.is_some_and(|names| names.contains(secret)) {
             let path = format!("fleet/customers/{}/secrets.yaml", self.documents.id);

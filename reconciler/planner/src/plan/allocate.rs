@@ -1,7 +1,8 @@
 //! Choosing a server and ports. Deterministic: the same fleet and inventory give the same choice.
 
 use super::customer::Customer;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use tenantry_schema::SharedMap;
 use tenantry_schema::document::ServerAssignment;
 use tenantry_schema::id::{OrderId, ServerId, SiteName};
 use tenantry_schema::size::ByteSize;
@@ -53,24 +54,23 @@ pub(super) fn choose_server(
     })
 }
 
-/// Adds the lowest free port for each of `sites` that has none yet. False where the range is used up.
+/// `ports`, and the lowest free one for each of `sites` that has none yet. None where the range is used up.
 pub(super) fn add_ports<'s>(
-    ports: &mut BTreeMap<SiteName, u16>,
+    ports: &SharedMap<SiteName, u16>,
     sites: impl Iterator<Item = &'s SiteName>,
     first: u16,
     taken: &mut BTreeSet<u16>,
-) -> bool {
-    for site in sites {
-        if ports.contains_key(site) {
-            continue;
-        }
-        let Some(port) = (first.max(LOWEST)..=first.saturating_add(PORTS - 1))
-            .find(|port| !taken.contains(port))
-        else {
-            return false;
-        };
+) -> Option<SharedMap<SiteName, u16>> {
+    let mut added = Vec::new();
+    for site in sites.filter(|site| !ports.contains_key(*site)) {
+        let port = (first.max(LOWEST)..=first.saturating_add(PORTS - 1))
+            .find(|port| !taken.contains(port))?;
         taken.insert(port);
-        ports.insert(site.clone(), port);
+        added.push((site.clone(), port));
     }
-    true
+    if added.is_empty() {
+        return Some(ports.clone());
+    }
+    let kept = ports.iter().map(|(site, port)| (site.clone(), *port));
+    Some(kept.chain(added).collect())
 }

@@ -24,10 +24,9 @@ pub(super) fn choose(
         return Vec::new();
     };
     let mut choices = Vec::new();
-    let mut ports = tool.ports.clone();
     let first = first_port(customer, server);
-    let fits = add_ports(
-        &mut ports,
+    let ports = add_ports(
+        &tool.ports,
         stack.sites.keys(),
         first,
         customer
@@ -36,12 +35,12 @@ pub(super) fn choose(
             .entry(server.clone())
             .or_default(),
     );
-    if !fits {
+    let Some(ports) = ports else {
         waiting.push(WaitingOn::Decision {
             what: format!("ports for {name}: none is free on {server}"),
         });
         return Vec::new();
-    }
+    };
     if tool.pin
         != Some(Pinned {
             stack: stack.tree,

@@ -53,6 +53,7 @@ pub(super) fn plan_order(
         Verdict::Free if paused => {}
         Verdict::Free => decide(Choice::Domain(DomainClaim {
             domain: wanted.clone(),
+            generation: customer.fleet.generation,
         })),
         Verdict::Taken { domain, holder } => {
             draft.phase = Phase::NeedsAttention;
@@ -301,11 +302,11 @@ impl Draft {
 /// The record of first fulfilment, if it has something new to say. Its times are those of the reports that prove it, so that the same
 /// observations give the same record at any time.
 fn record(order: &OrderDesired, views: &BTreeMap<&ToolName, ToolView>) -> Option<Fulfilled> {
-    let mut record = order.fulfilled.clone().unwrap_or(Fulfilled {
+    let before = order.fulfilled.as_deref();
+    let mut record = before.cloned().unwrap_or(Fulfilled {
         order: None,
         tools: BTreeMap::new(),
     });
-    let before = record.clone();
     for (name, view) in views {
         if let Some(at) = view.proven.filter(|_| !record.tools.contains_key(*name)) {
             record.tools.insert((*name).clone(), at);
@@ -321,7 +322,8 @@ fn record(order: &OrderDesired, views: &BTreeMap<&ToolName, ToolView>) -> Option
             .collect();
         record.order = times.and_then(|times| times.into_iter().max());
     }
-    (record != before).then_some(record)
+    let begun = record.order.is_some() || !record.tools.is_empty();
+    (before.is_some_and(|before| *before != record) || before.is_none() && begun).then_some(record)
 }
 
 fn severity(health: Health) -> u8 {

@@ -130,3 +130,13 @@ fn what_an_order_may_set() {
     assert_eq!(stack.settable(), ["A"]);
     assert!(stack.is_builtin("DOMAIN") && !stack.is_builtin("A"));
 }
+
+#[test]
+fn a_key_called_variable_is_not_a_variable_without_a_value() {
+    let key = "services: { a: { image: a, variable: 1 } }\n";
+    assert_eq!(small("title: S\n", key).1, [201]);
+    let unset = "services: { a: { image: a, command: \"${NOWHERE}\" } }\n";
+    assert_eq!(small("title: S\n", unset).1, [202]);
+    let named = "services: { a: { image: a, environment: [NOWHERE] } }\n";
+    assert_eq!(small("title: S\n", named).1, [202]);
+}

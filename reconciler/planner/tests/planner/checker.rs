@@ -10,6 +10,7 @@ use tenantry_planner::slice_input::SliceInput;
 use tenantry_schema::document::{
     DomainClaim, Fulfilled, Pin, SecretSpec, ServerAssignment, ToolDecision,
 };
+use tenantry_schema::id::SiteName;
 
 const ORDER: &str = "fleet/customers/acme/orders/web.yaml";
 
@@ -103,6 +104,7 @@ fn choosing_again() {
     let domain = || {
         Choice::Domain(DomainClaim {
             domain: "new.example".try_into().unwrap(),
+            generation: 1,
         })
     };
     let twice = |part: &mut CustomerPlan| {
@@ -132,6 +134,7 @@ fn domains_of_others() {
             part,
             Choice::Domain(DomainClaim {
                 domain: domain.try_into().unwrap(),
+                generation: 1,
             }),
         );
         let wrong = check_by_customer(&pass.plan, &pass.desired, &fleet.inventory);
@@ -194,9 +197,8 @@ fn slices_of_others() {
         "{said}"
     );
     let rename = |one: &mut tenantry_planner::slice_input::InstanceInput| {
-        one.hosts
-            .values_mut()
-            .for_each(|host| *host = "notacme.example".try_into().unwrap());
+        let moved = |site: &SiteName| (site.clone(), "notacme.example".try_into().unwrap());
+        one.hosts = one.hosts.keys().map(moved).collect();
     };
     let said = complaints(|part| with_input(part, |input| instances(input, &rename)));
     assert!(
@@ -216,7 +218,11 @@ fn slices_of_others() {
     let said = complaints(|part| {
         with_input(part, |input| {
             instances(input, &|one| {
-                one.ports.values_mut().for_each(|port| *port = 20_000);
+                one.ports = one
+                    .ports
+                    .keys()
+                    .map(|site| (site.clone(), 20_000))
+                    .collect();
             });
         });
     });

@@ -149,6 +149,121 @@ fn claims_of_customers_who_cannot_be_compiled_are_kept() {
     );
 }
 
+/// Verdicts about orders that hold what they want, by a claim of the generation.
+fn standing(orders: &[(&str, &str, u64)]) -> Vec<String> {
+    let claimed: Vec<_> = orders
+        .iter()
+        .map(|(order, domain, _)| (*order, *domain, None))
+        .collect();
+    let mut fleet = fleet(&claimed);
+    for (order, domain, generation) in orders {
+        let text = match generation {
+            0 => format!("domain: {domain}\n"),
+            _ => format!("domain: {domain}\ngeneration: {generation}\n"),
+        };
+        fleet.write(&format!("fleet/decisions/{order}/domain.yaml"), &text);
+    }
+    let desired = fleet.compile();
+    let say = |(order, domain, _): &(&str, &str, u64)| match desired
+        .domains
+        .verdict(&key(order), &(*domain).try_into().unwrap())
+    {
+        Verdict::Holds => "holds".to_owned(),
+        Verdict::Free => "free".to_owned(),
+        Verdict::Taken { domain, holder } => format!("{domain} of {holder}"),
+    };
+    orders.iter().map(say).collect()
+}
+
+#[test]
+fn of_two_claims_the_later_one_has_held_without_a_break() {
+    assert_eq!(
+        standing(&[("a/o", "x.example", 5), ("b/o", "x.example", 13)]),
+        ["x.example of b/o", "holds"]
+    );
+    assert_eq!(
+        standing(&[("a/o", "x.example", 13), ("b/o", "x.example", 5)]),
+        ["holds", "x.example of a/o"]
+    );
+    assert_eq!(
+        standing(&[("a/o", "x.example", 5), ("b/o", "www.x.example", 13)]),
+        ["www.x.example of b/o", "holds"],
+        "names above and below are in each other's way as well"
+    );
+    assert_eq!(
+        standing(&[("a/o", "www.x.example", 5), ("a/p", "x.example", 13)]),
+        ["holds", "holds"],
+        "but not those of one customer"
+    );
+}
+
+#[test]
+fn claims_that_do_not_say_when_are_the_oldest() {
+    assert_eq!(
+        standing(&[("a/o", "x.example", 0), ("b/o", "x.example", 1)]),
+        ["x.example of b/o", "holds"]
+    );
+    assert_eq!(
+        standing(&[("b/o", "x.example", 0), ("a/o", "x.example", 0)]),
+        ["x.example of a/o", "holds"],
+        "and served by customer and id"
+    );
+}
+
+#[test]
+fn a_claim_that_lapsed_stands_in_the_way_of_newcomers_only() {
+    let claims = [
+        ("a/o", "x.example", 9),
+        ("b/o", "www.x.example", 13),
+        ("c/o", "blog.x.example", 5),
+    ];
+    assert_eq!(
+        standing(&claims),
+        ["blog.x.example of c/o", "holds", "holds"]
+    );
+    let mut fleet = fleet(&[
+        ("a/o", "x.example", Some("x.example")),
+        ("b/o", "www.x.example", None),
+        ("d/o", "shop.x.example", None),
+    ]);
+    fleet.write(
+        "fleet/decisions/b/o/domain.yaml",
+        "domain: www.x.example\ngeneration: 13\n",
+    );
+    let verdict = fleet
+        .compile()
+        .domains
+        .verdict(&key("d/o"), &"shop.x.example".try_into().unwrap());
+    assert_eq!(
+        verdict,
+        Verdict::Taken {
+            domain: "x.example".into(),
+            holder: key("a/o")
+        }
+    );
+}
+
+#[test]
+fn an_order_that_is_restored_does_not_take_its_domain_back() {
+    let mut fleet = fleet(&[("a/o", "x.example", None)]);
+    fleet.settle();
+    let order = "fleet/customers/a/orders/o.yaml";
+    let text = fleet.files[order].clone();
+    fleet.remove(order);
+    fleet.write("fleet/customers/b/orders/o.yaml", &text);
+    fleet.generation = 20;
+    fleet.settle();
+    fleet.write(order, &text);
+    let desired = fleet.compile();
+    let verdict = |order| {
+        desired
+            .domains
+            .verdict(&key(order), &"x.example".try_into().unwrap())
+    };
+    assert_eq!(verdict("b/o"), Verdict::Holds);
+    assert!(matches!(verdict("a/o"), Verdict::Taken { holder, .. } if holder == key("b/o")));
+}
+
 #[test]
 fn only_one_of_two_orders_of_one_commit_is_decided() {
     let mut fleet = fleet(&[

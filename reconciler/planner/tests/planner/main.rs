@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod checker;
+mod customers;
 mod diagnostics;
 mod domains;
 mod properties;

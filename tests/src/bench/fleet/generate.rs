@@ -210,7 +210,10 @@ fn decisions(number: usize, catalogue: &Catalogue) -> Result<Vec<Decision>, Benc
             server,
             because: "only server of the customer".into(),
         }),
-        Choice::Domain(DomainClaim { domain }),
+        Choice::Domain(DomainClaim {
+            domain,
+            generation: 1,
+        }),
         Choice::Fulfilled(fulfilled),
     ];
     for (place, stack) in catalogue.stacks.iter().enumerate() {

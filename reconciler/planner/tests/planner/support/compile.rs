@@ -240,8 +240,8 @@ impl Compiler {
             for (order, desired) in &customer.orders {
                 let paused = desired.document.automation;
                 key += &format!(
-                    "{id}/{order} {} {:?} {paused:?}\n",
-                    desired.document.domain, desired.claim
+                    "{id}/{order} {} {:?} {} {paused:?}\n",
+                    desired.document.domain, desired.claim, desired.claim_generation
                 );
             }
         }

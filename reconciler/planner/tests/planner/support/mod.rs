@@ -39,6 +39,7 @@ pub(crate) struct Fleet {
     pub(crate) attempts_revision: u64,
     pub(crate) cache: PlanCache,
     pub(crate) now: Timestamp,
+    pub(crate) generation: u64,
     pub(crate) diagnostics: Vec<Diagnostic>,
     drawn: u32,
 }
@@ -72,6 +73,7 @@ impl Fleet {
             attempts_revision: 0,
             cache: PlanCache::default(),
             now: "2026-11-21T10:00:00Z".parse().unwrap(),
+            generation: 7,
             diagnostics: Vec::new(),
             drawn: 0,
         };
@@ -156,7 +158,11 @@ impl Fleet {
     pub(crate) fn compile(&mut self) -> Desired {
         let (desired, diagnostics) = self.compiler.compile(&self.files);
         self.diagnostics = diagnostics;
-        desired.unwrap_or_else(|| panic!("{}", show::diagnostics(&self.diagnostics)))
+        let desired = desired.unwrap_or_else(|| panic!("{}", show::diagnostics(&self.diagnostics)));
+        Desired {
+            generation: self.generation,
+            ..desired
+        }
     }
 
     /// What is wrong with the files, without planning.

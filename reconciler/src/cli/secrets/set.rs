@@ -1,0 +1,108 @@
+//! `tenantry secrets set`: one value, from standard input or a prompt, never from the command line, where other people of the machine and the
+//! shell's history would see it.
+
+use super::{Desk, Key, Place};
+use crate::cli::Outcome;
+use crate::cli::output::say;
+use crate::secrets::Target;
+use crate::secrets::change::{Saved, name};
+use anyhow::{Context, bail};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use std::io::{BufRead, IsTerminal, Read, Write};
+use tenantry_sops::{SecretString, SopsFile};
+use zeroize::Zeroizing;
+
+/// Longest value that is taken, in bytes.
+const MAX_VALUE: u64 = 256 * 1024;
+
+/// Arguments of `secrets set`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The value is read from standard input, or asked for without showing it:
+  tenantry secrets set acme smtp_password
+  pass show acme/smtp | tenantry secrets set acme smtp_password
+  tenantry secrets set acme tls_key < key.pem
+One line end at its end is dropped, unless it has several lines.
+
+A file that is not there yet is made by the rules of .sops.yaml. Comments, order and all other values stay as they are.
+Personal data (`acme/person`) is encrypted to a key of that customer, which is made where it is missing.")]
+pub(super) struct Args {
+    /// The file: `acme`, `acme/person`, `acme/website/umami`, `hub`, or a path.
+    file: String,
+    /// The name of the secret. Inside of mappings: names with dots between them.
+    name: String,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    key: Key,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let target = Target::parse(&args.file)?;
+    let desk = Desk::open(&args.place, &args.key)?;
+    let path = target.path();
+    let text = desk.tree.read(&path)?;
+    let file = text
+        .as_deref()
+        .map(SopsFile::parse)
+        .transpose()
+        .ok()
+        .flatten();
+    let at = name(file.as_ref(), &args.name)?;
+    let value = read_value(&args.name)?;
+    let saved = desk.writer().set(&target, &at, value)?;
+    match saved {
+        Saved::Created => say(format!("{path}: made, with `{at}`")),
+        Saved::Changed => say(format!("{path}: `{at}` set")),
+        Saved::Unchanged => say(format!("{path}: `{at}` has that value already")),
+    }
+    if saved != Saved::Unchanged {
+        desk.tell_restarts(&target, &[at.to_string()])?;
+    }
+    Ok(Outcome::Clean)
+}
+
+fn read_value(name: &str) -> anyhow::Result<SecretString> {
+    let stdin = std::io::stdin();
+    let text = if stdin.is_terminal() {
+        Zeroizing::new(ask(name)?)
+    } else {
+        let mut text = Zeroizing::new(String::new());
+        let read = stdin.lock().take(MAX_VALUE + 1).read_to_string(&mut text);
+        read.context("the value is not text (UTF-8)")?;
+        if text.len() as u64 > MAX_VALUE {
+            bail!("the value is longer than {} KiB", MAX_VALUE / 1024);
+        }
+        text
+    };
+    let lines = text.matches('\n').count();
+    let value = if lines == 1 {
+        text.strip_suffix('\n').unwrap_or(&text)
+    } else {
+        &text
+    };
+    let value = value.strip_suffix('\r').unwrap_or(value);
+    if value.is_empty() {
+        bail!("no value was given: nothing was changed");
+    }
+    Ok(SecretString::from(value))
+}
+
+/// Asks on the terminal, without showing what is typed.
+fn ask(name: &str) -> anyhow::Result<String> {
+    let stdin = std::io::stdin();
+    let before =
+        tcgetattr(&stdin).context("cannot ask without showing what is typed; use a pipe")?;
+    let mut silent = before.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    eprint!("value of `{name}`: ");
+    let _ = std::io::stderr().flush();
+    tcsetattr(&stdin, OptionalActions::Flush, &silent)
+        .context("cannot ask without showing what is typed; use a pipe")?;
+    let mut line = String::new();
+    let read = stdin.lock().read_line(&mut line);
+    let _ = tcsetattr(&stdin, OptionalActions::Flush, &before);
+    eprintln!();
+    read.context("cannot read from the terminal")?;
+    Ok(line)
+}

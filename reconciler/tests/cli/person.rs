@@ -1,0 +1,438 @@
+//! Personal data: encrypted to a key of its own, erased by destroying it; and a person of the staff who leaves.
+
+use crate::secrets::{editor, person, run_with};
+use crate::{Desk, Ran, two_customers};
+use std::path::Path;
+use std::process::Command;
+
+const REFERENCE: &str = "refs/tenantry/person-keys";
+const PERSON: &str = "fleet/customers/acme/person.yaml";
+
+/// An origin, and a clone of it in `fleet` that people work in.
+fn cloned() -> Desk {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.git(".", &["clone", "-q", "--bare", "fleet", "origin.git"]);
+    std::fs::remove_dir_all(desk.path("fleet")).unwrap();
+    desk.git(".", &["clone", "-q", "origin.git", "fleet"]);
+    for (name, value) in [("user.name", "Jo"), ("user.email", "jo@example.com")] {
+        desk.git("fleet", &["config", name, value]);
+    }
+    desk
+}
+
+fn run(desk: &Desk, arguments: &[&str], input: &str) -> Ran {
+    run_with(desk, "fleet", arguments, input, &[])
+}
+
+fn commit(desk: &Desk, folder: &str, message: &str) {
+    desk.git(folder, &["add", "."]);
+    desk.git(folder, &["commit", "-qm", message]);
+    desk.git(folder, &["push", "-q", "origin", "main"]);
+}
+
+/// Every object of a repository, reachable or not, as one text.
+fn objects(desk: &Desk, folder: &str) -> String {
+    desk.git(
+        folder,
+        &[
+            "cat-file",
+            "--batch-all-objects",
+            "--batch-check=%(objectname)",
+        ],
+    )
+}
+
+#[test]
+fn personal_data_has_a_key_of_its_own_that_is_in_no_history() {
+    let desk = cloned();
+    run(
+        &desk,
+        &["secrets", "set", "acme/person", "name"],
+        "Ada Lovelace",
+    )
+    .says(0, &["made, with `name`"]);
+    let first = desk.git("origin.git", &["rev-parse", REFERENCE]);
+    let mail = editor(
+        &desk,
+        "mail",
+        "sed -i 's/^name:.*/name: Ada King/' \"$1\"; echo 'email: ada@example.com' >> \"$1\"",
+    );
+    run_with(
+        &desk,
+        "fleet",
+        &["secrets", "edit", "acme/person"],
+        "",
+        &[("VISUAL", &mail)],
+    )
+    .says(0, &["saved"]);
+    assert_eq!(
+        run(&desk, &["secrets", "get", "acme/person", "name"], "").text,
+        "Ada King"
+    );
+    run(&desk, &["secrets", "list", "acme/person"], "")
+        .says(0, &["opened by the customer's own key"]);
+    assert_eq!(
+        desk.git("origin.git", &["rev-parse", REFERENCE]),
+        first,
+        "one key, made once"
+    );
+    run(&desk, &["secrets", "set", "globex/person", "name"], "Grace").says(0, &[]);
+    let parents = desk.git("origin.git", &["rev-list", "--count", REFERENCE]);
+    assert_eq!(parents.trim(), "1");
+    assert_eq!(
+        desk.git("origin.git", &["ls-tree", "--name-only", REFERENCE]),
+        "acme.yaml\nglobex.yaml\n"
+    );
+    commit(&desk, "fleet", "persons");
+    run(&desk, &["check"], "").says(0, &["good"]);
+    run(&desk, &["secrets", "check"], "").says(0, &["good"]);
+    // Another clone gets the keys when it needs them, and not before.
+    desk.git(".", &["clone", "-q", "origin.git", "other"]);
+    assert!(desk.git("other", &["for-each-ref", REFERENCE]).is_empty());
+    let shown = run_with(
+        &desk,
+        "other",
+        &["secrets", "get", "acme/person", "name"],
+        "",
+        &[],
+    );
+    assert_eq!(shown.text, "Ada King");
+    run(&desk, &["secrets", "set", "acmee/person", "name"], "x")
+        .says(1, &["there is no customer `acmee`; did you mean `acme`?"]);
+    run_with(
+        &desk,
+        "other",
+        &["secrets", "set", "acme/person", "phone"],
+        "1234",
+        &[],
+    )
+    .says(0, &["`phone` set"]);
+    // Nothing but the customer's key opens the file.
+    let text = std::fs::read_to_string(desk.path(&format!("fleet/{PERSON}"))).unwrap();
+    assert_eq!(text.matches("recipient: age1").count(), 1);
+    let hub = std::fs::read_to_string(desk.path("fleet-keys/hub.agekey")).unwrap();
+    let hub = tenantry_sops::Identities::parse(&hub).unwrap();
+    assert!(
+        tenantry_sops::SopsFile::parse(&text)
+            .unwrap()
+            .decrypt(&hub)
+            .is_err()
+    );
+}
+
+#[test]
+fn two_clones_that_make_keys_at_once_lose_none() {
+    let desk = cloned();
+    desk.git(".", &["clone", "-q", "origin.git", "other"]);
+    std::thread::scope(|scope| {
+        for (folder, customer) in [("fleet", "acme"), ("other", "globex")] {
+            let desk = &desk;
+            scope.spawn(move || {
+                let target = format!("{customer}/person");
+                run_with(desk, folder, &["secrets", "set", &target, "name"], "x", &[])
+                    .says(0, &["made"]);
+            });
+        }
+    });
+    assert_eq!(
+        desk.git("origin.git", &["ls-tree", "--name-only", REFERENCE]),
+        "acme.yaml\nglobex.yaml\n"
+    );
+}
+
+#[test]
+fn who_is_erased_is_unreadable_in_every_clone() {
+    let desk = cloned();
+    run(
+        &desk,
+        &["secrets", "set", "acme/person", "name"],
+        "Ada Lovelace",
+    )
+    .says(0, &[]);
+    run(
+        &desk,
+        &["secrets", "set", "globex/person", "name"],
+        "Grace Hopper",
+    )
+    .says(0, &[]);
+    commit(&desk, "fleet", "persons");
+    run(
+        &desk,
+        &["secrets", "set", "acme/person", "name"],
+        "Ada King",
+    )
+    .says(0, &[]);
+    commit(&desk, "fleet", "married");
+    // A copy of a folder has all its objects; people clone over a wire.
+    desk.git(".", &["clone", "-q", "--no-local", "origin.git", "before"]);
+    let blob = desk.git(
+        "origin.git",
+        &["rev-parse", &format!("{REFERENCE}:acme.yaml")],
+    );
+    let key = blob.trim();
+
+    let ran = run(&desk, &["erase", "acme", "--dry-run"], "");
+    ran.says(
+        2,
+        &[
+            "would be destroyed:",
+            "the key of the personal data",
+            "2 encrypted to that key alone",
+            "accounting law",
+            "orders/website.yaml",
+            "mails: this release sends none",
+            "nothing was changed",
+        ],
+    );
+    assert!(!ran.text.contains("Ada"));
+    run(&desk, &["erase", "acme"], "").says(1, &["cannot be undone", "--confirm acme"]);
+    run(&desk, &["erase", "acme", "--confirm", "globex"], "").says(1, &["nothing was changed"]);
+    run(&desk, &["erase", "nobody", "--dry-run"], "").says(1, &["there is no customer `nobody`"]);
+    run(&desk, &["erase", "acme", "--confirm", "acme"], "")
+        .says(0, &["erased: fleet/decisions/acme/erased.yaml"]);
+    desk.git("fleet", &["push", "-q", "origin", "main"]);
+
+    let record = desk.git(
+        "origin.git",
+        &["show", "main:fleet/decisions/acme/erased.yaml"],
+    );
+    assert!(
+        record.contains("versions: 2") && record.contains("readable: 0") && !record.contains("Ada"),
+        "{record}"
+    );
+    assert!(!desk.path(&format!("fleet/{PERSON}")).exists());
+    run(&desk, &["check"], "").says(0, &["good"]);
+    // The clone from before, with the hub's key and all that the origin gives.
+    for arguments in [
+        &["secrets", "get", "acme/person", "name"][..],
+        &["secrets", "get", "acme/person", "name", "--at", "HEAD~1"],
+    ] {
+        run_with(&desk, "before", arguments, "", &[])
+            .says(1, &["is gone if the customer was erased"]);
+    }
+    assert_eq!(
+        run(&desk, &["secrets", "get", "globex/person", "name"], "").text,
+        "Grace Hopper"
+    );
+    // Gone for good once the origin is cleaned; the working clone is rid of it already.
+    assert!(!objects(&desk, "fleet").contains(key));
+    assert!(objects(&desk, "origin.git").contains(key));
+    desk.git("origin.git", &["gc", "-q", "--prune=now"]);
+    assert!(!objects(&desk, "origin.git").contains(key));
+    let fetched = Command::new("git")
+        .args(["fetch", "-q", "origin", key])
+        .current_dir(desk.path("before"))
+        .output()
+        .unwrap();
+    assert!(!fetched.status.success(), "the origin gives the key away");
+    // Again is nothing; anew is a decision of people.
+    run(&desk, &["erase", "acme", "--confirm", "acme"], "").says(0, &["was erased already"]);
+    run(&desk, &["secrets", "set", "acme/person", "name"], "x").says(1, &["was erased"]);
+}
+
+#[test]
+fn what_a_key_cannot_erase_is_named() {
+    let desk = cloned();
+    // Personal data as it was encrypted before: to the hub.
+    desk.edit("fleet/.sops.yaml", |text| {
+        text.replace("(^|/)secrets", "(^|/)(secrets|person)")
+    });
+    let hub = std::fs::read_to_string(desk.path("fleet-keys/hub.agekey")).unwrap();
+    let identities = tenantry_sops::Identities::parse(&hub).unwrap();
+    let options = tenantry_sops::EncryptOptions {
+        recipients: identities.recipients().cloned().collect(),
+        rule: tenantry_sops::Rule::all(),
+        mac_only_encrypted: true,
+        last_modified: tenantry_sops::Timestamp::from_unix(0).unwrap(),
+    };
+    let text = tenantry_sops::encrypt_text("name: Ada\n", &options, &mut rand::rng()).unwrap();
+    desk.write(&format!("fleet/{PERSON}"), &text);
+    desk.write(
+        "fleet/fleet/customers/acme/customer.yaml",
+        "language: en\nnotes: Ada likes tea\n",
+    );
+    commit(&desk, "fleet", "a person");
+    run(&desk, &["secrets", "check"], "").says(
+        2,
+        &[
+            "not encrypted to a key of its own",
+            "updatekeys acme/person",
+        ],
+    );
+    run(&desk, &["secrets", "updatekeys", "acme/person"], "").says(0, &["1 of 1 file changed"]);
+    commit(&desk, "fleet", "moved");
+    let ran = run(&desk, &["erase", "acme", "--confirm", "acme"], "");
+    ran.says(
+        2,
+        &[
+            "can be read until history is rewritten",
+            "does notes name the person?",
+            "erased: ",
+        ],
+    );
+    let record = desk.git("fleet", &["show", "HEAD:fleet/decisions/acme/erased.yaml"]);
+    assert!(
+        record.contains("versions: 2") && record.contains("readable: 1"),
+        "{record}"
+    );
+}
+
+#[test]
+fn a_fleet_without_a_remote_keeps_its_keys_itself() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    for (name, value) in [("user.name", "Jo"), ("user.email", "jo@example.com")] {
+        desk.git("fleet", &["config", name, value]);
+    }
+    run(&desk, &["secrets", "set", "acme/person", "name"], "Ada").says(0, &[]);
+    desk.git("fleet", &["add", "."]);
+    desk.git("fleet", &["commit", "-qm", "a person"]);
+    let blob = desk.git("fleet", &["rev-parse", &format!("{REFERENCE}:acme.yaml")]);
+    run(&desk, &["erase", "acme", "--confirm", "acme"], "").says(0, &["erased"]);
+    assert!(!objects(&desk, "fleet").contains(blob.trim()));
+}
+
+#[test]
+fn keys_that_were_made_before_there_was_a_remote_go_there() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    run(&desk, &["secrets", "set", "acme/person", "name"], "Ada").says(0, &[]);
+    desk.git(
+        ".",
+        &["clone", "-q", "--bare", "--no-local", "fleet", "origin.git"],
+    );
+    assert!(
+        desk.git("origin.git", &["for-each-ref", REFERENCE])
+            .is_empty()
+    );
+    desk.git("fleet", &["remote", "add", "origin", "../origin.git"]);
+    run(&desk, &["secrets", "set", "globex/person", "name"], "Grace").says(0, &[]);
+    assert_eq!(
+        desk.git("origin.git", &["ls-tree", "--name-only", REFERENCE]),
+        "acme.yaml\nglobex.yaml\n"
+    );
+}
+
+#[test]
+fn a_clone_that_had_the_key_loses_it_when_it_looks_again() {
+    let desk = cloned();
+    run(&desk, &["secrets", "set", "acme/person", "name"], "Ada").says(0, &[]);
+    commit(&desk, "fleet", "a person");
+    desk.git(".", &["clone", "-q", "--no-local", "origin.git", "other"]);
+    let get = ["secrets", "get", "acme/person", "name"];
+    assert_eq!(run_with(&desk, "other", &get, "", &[]).text, "Ada");
+    let blob = desk.git("other", &["rev-parse", &format!("{REFERENCE}:acme.yaml")]);
+    run(&desk, &["erase", "acme", "--confirm", "acme"], "").says(0, &["erased"]);
+    run_with(
+        &desk,
+        "other",
+        &["secrets", "set", "globex/person", "name"],
+        "Grace",
+        &[],
+    )
+    .says(0, &[]);
+    assert!(!objects(&desk, "other").contains(blob.trim()));
+    run_with(&desk, "other", &get, "", &[]).says(1, &["is gone if the customer was erased"]);
+}
+
+#[test]
+fn who_leaves_opens_nothing_and_what_they_knew_is_listed() {
+    let desk = cloned();
+    let (sam, sam_key) = person(&desk, "sam");
+    desk.write("fleet/fleet/staff.yaml", &format!("jo:\n  email: jo@example.com\n  role: owner\nsam:\n  email: sam@example.com\n  role: admin\n  age: {sam}\n"));
+    desk.edit("fleet/.sops.yaml", |text| {
+        let mut rules = text.split("  - path_regex: ");
+        let head = rules.next().unwrap().to_owned();
+        let key_of_hub = rules.next().unwrap().to_owned();
+        let others = rules.map(|rule| {
+            format!(
+                "  - path_regex: {}",
+                rule.replace("age: ", &format!("age: {sam},"))
+            )
+        });
+        format!(
+            "{head}  - path_regex: {key_of_hub}{}",
+            others.collect::<String>()
+        )
+    });
+    run(&desk, &["secrets", "set", "hub", "provider_token"], "t1").says(0, &[]);
+    run(&desk, &["secrets", "set", "acme", "smtp"], "s1").says(0, &[]);
+    run(&desk, &["secrets", "set", "acme", "gone"], "g1").says(0, &[]);
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace("[html]", "[html, guestbook]")
+    });
+    run(
+        &desk,
+        &["secrets", "generate", "acme/website/guestbook"],
+        "",
+    )
+    .says(0, &[]);
+    commit(&desk, "fleet", "with sam");
+    let remove = editor(&desk, "remove", "sed -i '/^gone/d' \"$1\"");
+    run_with(
+        &desk,
+        "fleet",
+        &["secrets", "edit", "acme"],
+        "",
+        &[("VISUAL", &remove)],
+    )
+    .says(0, &[]);
+    commit(&desk, "fleet", "one secret less");
+    let as_sam = |arguments: &[&str]| {
+        run_with(
+            &desk,
+            "fleet",
+            arguments,
+            "",
+            &[("TENANTRY_KEY_FILE", &sam_key)],
+        )
+    };
+    assert_eq!(as_sam(&["secrets", "get", "acme", "smtp"]).text, "s1");
+
+    let dry = run(&desk, &["offboard", "sam", "--dry-run"], "");
+    dry.says(2, &["4 files would be encrypted without sam's key"]);
+    assert!(desk.git("fleet", &["status", "--porcelain"]).is_empty());
+    let ran = run(&desk, &["offboard", "sam"], "");
+    ran.says(
+        2,
+        &[
+            "4 files no longer open to sam's key",
+            "high: the hub's own accounts\n    provider_token in fleet/secrets.yaml",
+            "smtp in fleet/customers/acme/secrets.yaml",
+            "gone in fleet/customers/acme/secrets.yaml\n      not in the fleet any more",
+            "`tenantry secrets rotate acme/website/guestbook",
+            "remove `sam` from fleet/staff.yaml",
+            "forge: remove sam's account",
+            "host acme/acme-1 (192.0.2.1)",
+        ],
+    );
+    assert!(ran.text.find("high:").unwrap() < ran.text.find("medium:").unwrap());
+    for file in ["hub", "acme", "acme/website/guestbook"] {
+        let name = if file == "hub" {
+            "provider_token"
+        } else {
+            "smtp"
+        };
+        as_sam(&["secrets", "get", file, name]).says(1, &["no identity matches"]);
+    }
+    assert_eq!(
+        run(&desk, &["secrets", "get", "acme", "smtp"], "").text,
+        "s1"
+    );
+    let rules = std::fs::read_to_string(desk.path("fleet/.sops.yaml")).unwrap();
+    assert!(
+        !rules.contains(&sam) && rules.contains("# Generated secrets of tools"),
+        "{rules}"
+    );
+    run(&desk, &["secrets", "updatekeys"], "").says(0, &["nothing to do"]);
+    run(&desk, &["offboard", "nobody"], "").says(1, &["has nobody called `nobody`", "jo, sam"]);
+    let report = run(&desk, &["offboard", "sam", "--json"], "");
+    let report: serde_json::Value = serde_json::from_str(&report.text).unwrap();
+    assert_eq!(report["files"], serde_json::json!([]));
+    assert!(
+        report["secrets"].as_array().unwrap().len() >= 4,
+        "history is not forgotten: {report}"
+    );
+    assert!(Path::new(&sam_key).exists());
+}

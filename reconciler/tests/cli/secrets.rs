@@ -1,0 +1,299 @@
+//! `tenantry secrets` as operators meet it, and the real `sops` on what it leaves.
+
+mod audit;
+mod edit;
+
+use crate::{Desk, Ran, two_customers};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Runs the program in the fleet with its key, an input and an environment.
+pub(crate) fn run_with(
+    desk: &Desk,
+    folder: &str,
+    arguments: &[&str],
+    input: &str,
+    settings: &[(&str, &str)],
+) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+    command
+        .args(arguments)
+        .current_dir(desk.path(folder))
+        .env("HOME", desk.path("."))
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_AUTHOR_NAME", "Jo")
+        .env("GIT_AUTHOR_EMAIL", "jo@example.com")
+        .env("GIT_COMMITTER_NAME", "Jo")
+        .env("GIT_COMMITTER_EMAIL", "jo@example.com")
+        .env_remove("SOPS_AGE_KEY_FILE")
+        .env("TENANTRY_KEY_FILE", desk.path("fleet-keys/hub.agekey"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (name, value) in settings {
+        command.env(name, value);
+    }
+    let mut child = command.spawn().unwrap();
+    // The program may end without reading.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    Ran::from(child.wait_with_output().unwrap())
+}
+
+fn run(desk: &Desk, arguments: &[&str], input: &str) -> Ran {
+    run_with(desk, "fleet", arguments, input, &[])
+}
+
+/// A program that an editor could be: it gets the file's path.
+pub(crate) fn editor(desk: &Desk, name: &str, script: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let path = desk.path(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    format!("'{}'", path.display())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test finds its peer program by the environment"
+)]
+fn sops(desk: &Desk, arguments: &[&str]) -> Option<Result<String, String>> {
+    let Some(program) = std::env::var_os("SOPS_BIN").map(PathBuf::from) else {
+        assert!(
+            std::env::var_os("TENANTRY_REQUIRE_PEERS").is_none(),
+            "sops is required"
+        );
+        return None;
+    };
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(desk.path("fleet"))
+        .env("HOME", desk.path("."))
+        .env("SOPS_AGE_KEY_FILE", desk.path("fleet-keys/hub.agekey"))
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Some(if output.status.success() {
+        Ok(text(output.stdout))
+    } else {
+        Err(text(output.stderr))
+    })
+}
+
+fn read(desk: &Desk, path: &str) -> String {
+    std::fs::read_to_string(desk.path(&format!("fleet/{path}"))).unwrap()
+}
+
+const FILE: &str = "fleet/customers/acme/secrets.yaml";
+
+#[test]
+fn a_value_goes_in_by_a_pipe_and_comes_out_by_one() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    run(
+        &desk,
+        &["secrets", "set", "acme", "smtp_password"],
+        "hunter2\n",
+    )
+    .says(0, &["made, with `smtp_password`"]);
+    run(&desk, &["secrets", "set", "acme", "pem"], "two\nlines\n").says(0, &["`pem` set"]);
+    run(
+        &desk,
+        &["secrets", "set", "acme", "smtp_password"],
+        "hunter2",
+    )
+    .says(0, &["has that value already"]);
+    assert_eq!(
+        run(&desk, &["secrets", "get", "acme", "smtp_password"], "").text,
+        "hunter2"
+    );
+    assert_eq!(
+        run(&desk, &["secrets", "get", "acme", "pem"], "").text,
+        "two\nlines\n"
+    );
+    run(&desk, &["secrets", "get", "acme", "smtp_pasword"], "")
+        .says(1, &["has no `smtp_pasword`", "smtp_password, pem"]);
+    run(&desk, &["secrets", "set", "acme", "empty"], "\n").says(1, &["nothing was changed"]);
+    assert!(!read(&desk, FILE).contains("hunter2"));
+    if let Some(text) = sops(&desk, &["-d", FILE]) {
+        assert_eq!(
+            text.unwrap(),
+            "smtp_password: hunter2\npem: |\n    two\n    lines\n"
+        );
+        sops(
+            &desk,
+            &["set", FILE, "[\"smtp_password\"]", "\"from sops\""],
+        )
+        .unwrap()
+        .unwrap();
+        assert_eq!(
+            run(&desk, &["secrets", "get", FILE, "smtp_password"], "").text,
+            "from sops"
+        );
+    }
+    run(&desk, &["check"], "").says(0, &["good"]);
+}
+
+#[test]
+fn without_a_key_values_can_be_listed_and_new_files_made_and_no_more() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    let blind = |arguments: &[&str], input: &str| {
+        // An empty variable counts as none at all.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+        command
+            .args(arguments)
+            .current_dir(desk.path("fleet"))
+            .env("HOME", desk.path("."))
+            .env_remove("TENANTRY_KEY_FILE");
+        command
+            .env_remove("SOPS_AGE_KEY_FILE")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        Ran::from(child.wait_with_output().unwrap())
+    };
+    blind(&["secrets", "set", "acme", "a"], "1").says(0, &["made"]);
+    blind(&["secrets", "set", "acme", "b"], "2").says(1, &["no identity matches"]);
+    blind(&["secrets", "get", "acme", "a"], "").says(1, &["no key at hand", "SOPS_AGE_KEY_FILE"]);
+    blind(&["secrets", "list"], "").says(0, &["acme", "\n  a\n", "opened by hub, recovery"]);
+    let listed = blind(&["secrets", "list", "--json", "acme"], "");
+    let listed: serde_json::Value = serde_json::from_str(&listed.text).unwrap();
+    assert_eq!(listed[0]["names"], serde_json::json!(["a"]));
+    assert_eq!(
+        listed[0]["opened_by"],
+        serde_json::json!(["hub", "recovery"])
+    );
+    blind(&["secrets", "list", "globex"], "")
+        .says(1, &["there is no file fleet/customers/globex/secrets.yaml"]);
+    // The ways of `sops` to name a key.
+    let key = desk.path("fleet-keys/hub.agekey");
+    let found = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+        .args(["secrets", "get", "acme", "a"])
+        .current_dir(desk.path("fleet"))
+        .env_remove("TENANTRY_KEY_FILE")
+        .env("HOME", desk.path("."))
+        .env("SOPS_AGE_KEY_FILE", key)
+        .output()
+        .unwrap();
+    assert_eq!(found.stdout, b"1");
+}
+
+/// An order for the guestbook, with what the hub would have generated for it.
+fn guestbook(desk: &Desk) {
+    two_customers(desk);
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace("[html]", "[html, guestbook]")
+    });
+    run(desk, &["secrets", "generate", "acme/website/guestbook"], "").says(0, &["generated"]);
+}
+
+#[test]
+fn generated_values_follow_their_stack() {
+    let desk = Desk::new();
+    guestbook(&desk);
+    let path = "fleet/decisions/acme/website/tools/guestbook.secrets.yaml";
+    let before = read(&desk, path);
+    let names: Vec<_> = before
+        .lines()
+        .filter(|line| line.contains("ENC[") && !line.starts_with(' '))
+        .map(|line| line.split(':').next().unwrap().to_owned())
+        .collect();
+    assert!(!names.is_empty(), "{before}");
+    run(
+        &desk,
+        &["secrets", "generate", "acme/website/guestbook"],
+        "",
+    )
+    .says(0, &["left as it is"]);
+    assert_eq!(read(&desk, path), before);
+    let name = names[0].as_str();
+    run(
+        &desk,
+        &[
+            "secrets",
+            "rotate",
+            "acme/website/guestbook",
+            name,
+            "--dry-run",
+        ],
+        "",
+    )
+    .says(2, &["would be replaced", "acme/website/guestbook: "]);
+    assert_eq!(read(&desk, path), before);
+    let old = run(
+        &desk,
+        &["secrets", "get", "acme/website/guestbook", name],
+        "",
+    )
+    .text;
+    run(
+        &desk,
+        &["secrets", "rotate", "acme/website/guestbook", name],
+        "",
+    )
+    .says(
+        0,
+        &[
+            "replaced",
+            "made anew with the new value",
+            "acme/website/guestbook: db, web",
+        ],
+    );
+    let new = run(
+        &desk,
+        &["secrets", "get", "acme/website/guestbook", name],
+        "",
+    )
+    .text;
+    assert!(old != new && old.len() == new.len());
+    run(
+        &desk,
+        &["secrets", "rotate", "acme/website/guestbook", "NOPE"],
+        "",
+    )
+    .says(1, &["declares no secret `NOPE`", name]);
+    run(&desk, &["secrets", "rotate", "acme", "smtp"], "")
+        .says(1, &["what people gave, which cannot be generated"]);
+    desk.edit("fleet/stacks/guestbook/stack.yaml", |text| {
+        let line = text
+            .lines()
+            .find(|line| line.trim_start().starts_with(&format!("{name}:")))
+            .unwrap();
+        text.replace(line, &format!("  {name}: {{ rotate: never }}"))
+    });
+    run(
+        &desk,
+        &["secrets", "rotate", "acme/website/guestbook", name],
+        "",
+    )
+    .says(1, &["`rotate: never`", "would be lost"]);
+    run(
+        &desk,
+        &[
+            "secrets",
+            "generate",
+            "acme",
+            "hook",
+            "--length",
+            "48",
+            "--alphabet",
+            "hex",
+        ],
+        "",
+    )
+    .says(0, &["generated hook"]);
+    let hook = run(&desk, &["secrets", "get", "acme", "hook"], "").text;
+    assert!(hook.len() == 48 && hook.bytes().all(|byte| byte.is_ascii_hexdigit()));
+}
+
+/// A person's key: the recipient, and the path of the identity file.
+pub(crate) fn person(desk: &Desk, name: &str) -> (String, String) {
+    use age::secrecy::ExposeSecret;
+    let identity = age::x25519::Identity::generate();
+    let path = desk.path(&format!("{name}.agekey"));
+    std::fs::write(&path, identity.to_string().expose_secret()).unwrap();
+    (identity.to_public().to_string(), path.display().to_string())
+}

@@ -1,0 +1,187 @@
+//! What `docs/reference/documents.md` says about every key is what the reader does: left out, `null`, `{}`.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt::Debug;
+use tenantry_schema::document as kinds;
+use tenantry_schema::json::{DocumentKind, KINDS, Part, fields};
+use tenantry_yaml::{Limits, Problem};
+
+/// Reads a document of a kind; what was read, in words.
+fn read(kind: &DocumentKind, text: &str) -> Result<String, Vec<Problem>> {
+    fn of<T: DeserializeOwned + Debug>(text: &str) -> Result<String, Vec<Problem>> {
+        tenantry_yaml::from_str::<T>(text, &Limits::default())
+            .map(|document| format!("{document:#?}"))
+    }
+    match kind.name {
+        "hub" => of::<kinds::Hub>(text),
+        "staff" => of::<kinds::Staff>(text),
+        "customer" => of::<kinds::Customer>(text),
+        "order" => of::<kinds::Order>(text),
+        "server" => of::<kinds::Server>(text),
+        "operation" => of::<kinds::Operation>(text),
+        "pool" => of::<kinds::Pool>(text),
+        "rollout" => of::<kinds::Rollout>(text),
+        "stack" => of::<kinds::Stack>(text),
+        "activation" => of::<kinds::Activation>(text),
+        "server-assignment" => of::<kinds::ServerAssignment>(text),
+        "domain-claim" => of::<kinds::DomainClaim>(text),
+        "fulfilled" => of::<kinds::Fulfilled>(text),
+        "erased" => of::<kinds::Erased>(text),
+        "tool-decision" => of::<kinds::ToolDecision>(text),
+        other => panic!("{other}"),
+    }
+}
+
+fn is_open(kind: &&DocumentKind) -> bool {
+    !matches!(kind.name, "secrets" | "person")
+}
+
+/// Every place in `value` that `path` leads to, as JSON pointers.
+fn places(value: &Value, path: &[Part], at: &str, out: &mut Vec<String>) {
+    let Some((part, rest)) = path.split_first() else {
+        return out.push(at.to_owned());
+    };
+    let mut enter = |key: &str, value: &Value| {
+        let key = key.replace('~', "~0").replace('/', "~1");
+        places(value, rest, &format!("{at}/{key}"), out);
+    };
+    match (part, value) {
+        (Part::Key(key), Value::Object(map)) => {
+            if let Some(value) = map.get(key) {
+                enter(key, value);
+            }
+        }
+        (Part::AnyKey, Value::Object(map)) => map.iter().for_each(|(key, value)| enter(key, value)),
+        (Part::AnyItem, Value::Array(items)) => {
+            for (index, value) in items.iter().enumerate() {
+                enter(&index.to_string(), value);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn without(document: &Value, pointer: &str) -> Value {
+    let mut document = document.clone();
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    if let Some(Value::Object(map)) = document.pointer_mut(parent) {
+        map.remove(&key.replace("~1", "/").replace("~0", "~"));
+    }
+    document
+}
+
+fn with(document: &Value, pointer: &str, value: Value) -> Value {
+    let mut document = document.clone();
+    *document.pointer_mut(pointer).unwrap() = value;
+    document
+}
+
+/// Documents of a kind that together have every key.
+fn samples(kind: &DocumentKind) -> impl Iterator<Item = Value> {
+    let ends = "reason: ticket 812\nexpires: 2026-11-22\n";
+    let loses = format!("destroys: [everything]\n{ends}");
+    let more = match kind.name {
+        "stack" => vec!["title: T\nsites: { web: { service: web, port: 80, host: www, template: default, max_body: 8M } }\n".to_owned()],
+        "operation" => vec![
+            format!("wipe: acme-1/html\n{loses}"),
+            format!("reinstall: acme-1\n{loses}"),
+            format!("erase: person\n{loses}"),
+            format!("snapshot: acme-1\n{ends}"),
+            format!("power_cycle: acme-1\n{ends}"),
+            format!("rotate: website/umami\nsecrets: [APP_SECRET]\n{ends}"),
+            format!("retry: website\n{ends}"),
+            format!("move: website\nto: acme-2\n{ends}"),
+        ],
+        _ => Vec::new(),
+    };
+    let all = std::iter::once(kind.sample.to_owned()).chain(more);
+    all.map(|text| tenantry_yaml::from_str(&text, &Limits::default()).unwrap())
+}
+
+#[test]
+fn left_out_null_and_empty_mean_what_the_reference_says() {
+    let mut wrong = Vec::new();
+    for kind in KINDS.iter().filter(is_open) {
+        for field in fields(kind) {
+            let name = format!("{} {}", kind.name, field.name());
+            // One place of a kind is tried.
+            let Some((sample, place)) = samples(kind).find_map(|sample| {
+                let mut found = Vec::new();
+                places(&sample, &field.path, "", &mut found);
+                Some((sample, found.into_iter().next()?))
+            }) else {
+                wrong.push(format!("{name}: no sample has such a key"));
+                continue;
+            };
+            let place = &place;
+            // What is written with another key, or in its place, cannot be taken away alone.
+            let tied = name.starts_with("rollout waves[].") || kind.name == "operation";
+            let absent = read(kind, &without(&sample, place).to_string());
+            if absent.is_ok() != field.optional && !tied {
+                wrong.push(format!(
+                    "{name}: left out gives {absent:?}, optional is {}",
+                    field.optional
+                ));
+            }
+            let null = read(kind, &with(&sample, place, Value::Null).to_string());
+            match (&null, field.null) {
+                (Ok(null), true) if !tied && absent.as_ref().ok() != Some(null) => {
+                    wrong.push(format!("{name}: null is not as left out"));
+                }
+                (Ok(_), true) | (Err(_), false) => {}
+                (Err(_), true) if tied && absent.is_err() => {}
+                _ => wrong.push(format!(
+                    "{name}: null gives {null:?}, possible is {}",
+                    field.null
+                )),
+            }
+            let empty = read(
+                kind,
+                &with(&sample, place, serde_json::json!({})).to_string(),
+            );
+            if empty.is_ok() != field.empty {
+                wrong.push(format!(
+                    "{name}: {{}} gives {empty:?}, possible is {}",
+                    field.empty
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn samples_are_good() {
+    for kind in KINDS.iter().filter(is_open) {
+        if let Err(problems) = read(kind, kind.sample) {
+            panic!("{}: {problems:?}", kind.name);
+        }
+    }
+}
+
+#[test]
+fn generated_files_are_current() {
+    let root = crate::fleet::root();
+    let check = |path: &str, text: String| {
+        let there = std::fs::read_to_string(root.join(path)).unwrap_or_default();
+        assert!(
+            there == text,
+            "{path} is not what the program says: tenantry schema --output schema/json --reference docs/reference"
+        );
+    };
+    for kind in &KINDS {
+        check(
+            &format!("schema/json/{}.schema.json", kind.name),
+            kind.schema_text(),
+        );
+    }
+    check(
+        "docs/reference/documents.md",
+        tenantry_schema::json::reference(),
+    );
+    check(
+        "docs/reference/diagnostics.md",
+        tenantry_planner::codes::reference(),
+    );
+}

@@ -1,0 +1,378 @@
+//! `customers/<id>/operations/<date>-<name>.yaml`: a reviewed one-time act. The file names what is destroyed; an owner's approval stands in it.
+
+use crate::id::{OrderId, ServerId, ToolName};
+use crate::json::{one_act, text_schema};
+use crate::name::{VariableName, text_type};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A one-time act. Exactly one of `restore`, `wipe`, `reinstall`, `snapshot`, `power_cycle`, `rotate`, `retry`, `move` and `erase` is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "Written")]
+#[schemars(
+    !try_from,
+    deny_unknown_fields,
+    extend("oneOf" = one_act(&ACTS)),
+    extend("dependentRequired" = {
+        "restore": ["from", "overwrites", "expires"], "from": ["restore"], "overwrites": ["restore"],
+        "wipe": ["destroys", "expires"], "reinstall": ["destroys", "expires"], "erase": ["destroys", "expires"],
+        "rotate": ["secrets"], "secrets": ["rotate"], "move": ["to"], "to": ["move"],
+    })
+)]
+pub struct Operation {
+    /// Puts a tool's data back to an earlier backup: `<server>/<tool>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore: Option<ServerTool>,
+    /// Which backup `restore` takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<BackupChoice>,
+    /// What of the tool's data `restore` replaces.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub overwrites: Vec<Data>,
+    /// Deletes a tool's data: `<server>/<tool>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wipe: Option<ServerTool>,
+    /// Sets a server up from nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reinstall: Option<ServerId>,
+    /// What is lost by `wipe`, `reinstall` or `erase`, named one by one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub destroys: Vec<String>,
+    /// Takes a snapshot of a server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<ServerId>,
+    /// Switches a server off and on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power_cycle: Option<ServerId>,
+    /// Replaces generated secrets of a tool: `<order>/<tool>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotate: Option<OrderTool>,
+    /// Which secrets `rotate` replaces.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub secrets: Vec<VariableName>,
+    /// Tries again what was given up, for an order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<OrderId>,
+    /// Moves an order, with its data.
+    #[serde(rename = "move", skip_serializing_if = "Option::is_none")]
+    pub move_order: Option<OrderId>,
+    /// Where `move` brings the order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<ServerId>,
+    /// Erases a person's data everywhere: `person`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erase: Option<Erase>,
+    /// Why, for those who read it later.
+    #[schemars(example = &"customer deleted a folder, ticket 812")]
+    pub reason: String,
+    /// Last day on which it may be started, in UTC. Absent: any day, which acts that destroy something do not allow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Date>,
+    /// An owner's signature in SSH format over what the operation does. Absent: not approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = "^-----BEGIN SSH SIGNATURE-----"))]
+    pub approval: Option<String>,
+}
+
+const ACTS: [&str; 9] = [
+    "restore",
+    "wipe",
+    "reinstall",
+    "snapshot",
+    "power_cycle",
+    "rotate",
+    "retry",
+    "move",
+    "erase",
+];
+
+impl Operation {
+    /// Whether it loses data that nothing brings back.
+    pub fn is_destructive(&self) -> bool {
+        self.restore.is_some()
+            || self.wipe.is_some()
+            || self.reinstall.is_some()
+            || self.erase.is_some()
+    }
+}
+
+/// Part of a tool's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Data {
+    /// Its databases.
+    Database,
+    /// Files in its volumes.
+    Files,
+}
+
+/// Whose data is erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Erase {
+    /// The person of `person.yaml`.
+    Person,
+}
+
+/// The text does not name what it should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {what}")]
+pub struct TargetError {
+    text: String,
+    what: &'static str,
+}
+
+const PAIR: &str = r"^[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*$";
+
+macro_rules! pair {
+    ($(#[$doc:meta])* $name:ident, $first:ident: $First:ty, $what:literal, $example:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name {
+            /// The part before the slash.
+            pub $first: $First,
+            /// The tool.
+            pub tool: ToolName,
+        }
+
+        text_schema!($name, PAIR, [$example]);
+
+        impl TryFrom<String> for $name {
+            type Error = TargetError;
+            fn try_from(text: String) -> Result<Self, TargetError> {
+                let read = || {
+                    let (first, tool) = text.split_once('/')?;
+                    Some(Self { $first: first.try_into().ok()?, tool: tool.try_into().ok()? })
+                };
+                read().ok_or_else(|| TargetError { text: text.clone(), what: $what })
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(pair: $name) -> Self {
+                format!("{}/{}", pair.$first, pair.tool)
+            }
+        }
+    };
+}
+
+pair!(
+    /// A tool on a server.
+    ServerTool, server: ServerId, "a tool on a server: write `<server>/<tool>`, such as acme-1/nextcloud", "acme-1/nextcloud"
+);
+pair!(
+    /// A tool of an order.
+    OrderTool, order: OrderId, "a tool of an order: write `<order>/<tool>`, such as website/umami", "website/umami"
+);
+
+text_type!(
+    /// Which backup: `latest`, or `latest before <time>` with a time as in RFC 3339, in UTC where it names no zone.
+    BackupChoice,
+    TargetError
+);
+text_schema!(
+    BackupChoice,
+    r"^latest( before [0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})?)?$",
+    ["latest", "latest before 2026-11-20T03:00"]
+);
+
+impl TryFrom<String> for BackupChoice {
+    type Error = TargetError;
+    fn try_from(text: String) -> Result<Self, TargetError> {
+        let time = |time: &str| {
+            let zoned =
+                time.ends_with('Z') || time.get(16..).is_some_and(|rest| rest.contains(['+', '-']));
+            let full = if zoned {
+                time.to_owned()
+            } else {
+                format!("{time}Z")
+            };
+            time.as_bytes().get(10) == Some(&b'T') && full.parse::<Timestamp>().is_ok()
+        };
+        let good = text == "latest" || text.strip_prefix("latest before ").is_some_and(time);
+        if good {
+            Ok(Self(text.into()))
+        } else {
+            let what = "a choice of backups: write `latest`, or `latest before 2026-11-20T03:00`";
+            Err(TargetError { text, what })
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Written {
+    restore: Option<ServerTool>,
+    from: Option<BackupChoice>,
+    overwrites: Vec<Data>,
+    wipe: Option<ServerTool>,
+    reinstall: Option<ServerId>,
+    destroys: Vec<String>,
+    snapshot: Option<ServerId>,
+    power_cycle: Option<ServerId>,
+    rotate: Option<OrderTool>,
+    secrets: Vec<VariableName>,
+    retry: Option<OrderId>,
+    #[serde(rename = "move")]
+    move_order: Option<OrderId>,
+    to: Option<ServerId>,
+    erase: Option<Erase>,
+    reason: Option<String>,
+    #[serde(deserialize_with = "day")]
+    expires: Option<Date>,
+    approval: Option<String>,
+}
+
+fn day<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
+    let read = |text: String| {
+        text.parse().map_err(|_| {
+            serde::de::Error::custom(format!("`{text}` is not a day: write it as 2026-11-22"))
+        })
+    };
+    Option::<String>::deserialize(deserializer)?
+        .map(read)
+        .transpose()
+}
+
+impl Written {
+    fn acts(&self) -> Vec<&'static str> {
+        let written = [
+            self.restore.is_some(),
+            self.wipe.is_some(),
+            self.reinstall.is_some(),
+            self.snapshot.is_some(),
+            self.power_cycle.is_some(),
+            self.rotate.is_some(),
+            self.retry.is_some(),
+            self.move_order.is_some(),
+            self.erase.is_some(),
+        ];
+        ACTS.iter()
+            .zip(written)
+            .filter(|(_, there)| *there)
+            .map(|(act, _)| *act)
+            .collect()
+    }
+
+    /// What a key says about an act that is not written.
+    fn stray(&self) -> Option<(&'static str, &'static str)> {
+        let losing = self.wipe.is_some() || self.reinstall.is_some() || self.erase.is_some();
+        [
+            (
+                "from",
+                "restore",
+                self.from.is_some() && self.restore.is_none(),
+            ),
+            (
+                "overwrites",
+                "restore",
+                !self.overwrites.is_empty() && self.restore.is_none(),
+            ),
+            ("destroys", "wipe", !self.destroys.is_empty() && !losing),
+            (
+                "secrets",
+                "rotate",
+                !self.secrets.is_empty() && self.rotate.is_none(),
+            ),
+            ("to", "move", self.to.is_some() && self.move_order.is_none()),
+        ]
+        .into_iter()
+        .find_map(|(key, act, stray)| stray.then_some((key, act)))
+    }
+
+    fn lacks(&self) -> Option<&'static str> {
+        let losing = self.wipe.is_some() || self.reinstall.is_some() || self.erase.is_some();
+        let wants = [
+            (
+                self.restore.is_some() && self.overwrites.is_empty(),
+                "`restore` names what it replaces: add `overwrites: [database, files]`",
+            ),
+            (
+                self.restore.is_some() && self.from.is_none(),
+                "`restore` names a backup: add `from: latest`",
+            ),
+            (
+                losing && self.destroys.is_empty(),
+                "name what is lost: add `destroys: [...]`",
+            ),
+            (
+                (losing || self.restore.is_some()) && self.expires.is_none(),
+                "an act that loses data ends: add `expires:` with a day",
+            ),
+            (
+                self.rotate.is_some() && self.secrets.is_empty(),
+                "`rotate` names secrets: add `secrets: [...]`",
+            ),
+            (
+                self.move_order.is_some() && self.to.is_none(),
+                "`move` names a server: add `to:`",
+            ),
+        ];
+        wants
+            .into_iter()
+            .find_map(|(lacks, why)| lacks.then_some(why))
+    }
+}
+
+impl TryFrom<Written> for Operation {
+    type Error = String;
+    fn try_from(written: Written) -> Result<Self, String> {
+        match written.acts().as_slice() {
+            [_] => {}
+            [] => {
+                return Err(format!(
+                    "an operation does one thing: write one of {}",
+                    ACTS.join(", ")
+                ));
+            }
+            many => {
+                return Err(format!(
+                    "an operation does one thing, this one says {}",
+                    many.join(" and ")
+                ));
+            }
+        }
+        if let Some((key, act)) = written.stray() {
+            return Err(format!("`{key}` belongs to `{act}`, which is not written"));
+        }
+        if let Some(why) = written.lacks() {
+            return Err(why.to_owned());
+        }
+        let Some(reason) = written.reason else {
+            return Err("an operation says why: add `reason:`".to_owned());
+        };
+        if written
+            .approval
+            .as_ref()
+            .is_some_and(|text| !text.starts_with("-----BEGIN SSH SIGNATURE-----"))
+        {
+            return Err("an approval is a signature as `ssh-keygen -Y sign` writes it".to_owned());
+        }
+        Ok(Self {
+            restore: written.restore,
+            from: written.from,
+            overwrites: written.overwrites,
+            wipe: written.wipe,
+            reinstall: written.reinstall,
+            destroys: written.destroys,
+            snapshot: written.snapshot,
+            power_cycle: written.power_cycle,
+            rotate: written.rotate,
+            secrets: written.secrets,
+            retry: written.retry,
+            move_order: written.move_order,
+            to: written.to,
+            erase: written.erase,
+            reason,
+            expires: written.expires,
+            approval: written.approval,
+        })
+    }
+}
