@@ -6,6 +6,9 @@ mod check;
 mod erase;
 mod explain;
 mod git_setup;
+mod codeowners;
+mod explain;
+mod find;
 mod init;
 mod migrate;
 mod offboard;
@@ -16,6 +19,7 @@ mod schema;
 mod secrets;
 mod serve;
 mod status;
+mod trust;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -64,6 +68,13 @@ enum Command {
     Erase(erase::Args),
     /// Lock somebody who leaves out of the secrets, and list what they could read.
     Offboard(offboard::Args),
+    /// Find who runs what, such as 'nextcloud<34'.
+    #[command(name = "where")]
+    Where(find::Args),
+    /// Judge commits by who signed them, and note which commit is known to be good.
+    Trust(trust::Args),
+    /// Write the file by which a forge asks the right people to review.
+    Codeowners(codeowners::Args),
     /// Say how far an order or server is, and why not further; or what a code such as T0107 means.
     Explain(explain::Args),
     #[command(hide = true)]
@@ -99,6 +110,9 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::GitSetup(args) => git_setup::run(&args),
         Command::Erase(args) => erase::run(&args),
         Command::Offboard(args) => offboard::run(&args),
+        Command::Where(args) => find::run(&args),
+        Command::Trust(args) => trust::run(&args),
+        Command::Codeowners(args) => codeowners::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::SopsTextconv(args) => git_setup::textconv::run(&args),
         Command::SopsMerge(args) => git_setup::merge::run(&args),

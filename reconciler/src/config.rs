@@ -127,3 +127,12 @@ pub fn person() -> (String, String) {
             .unwrap_or_else(|| "tenantry@localhost".to_owned()),
     )
 }
+
+/// The key file that the person at the keyboard signs commits with, where Git is set up for SSH signatures (`gpg.format=ssh`, `user.signingkey`).
+pub fn signing_key() -> Option<PathBuf> {
+    let config = git2::Config::open_default().ok()?;
+    if config.get_string("gpg.format").ok()? != "ssh" {
+        return None;
+    }
+    config.get_path("user.signingkey").ok()
+}

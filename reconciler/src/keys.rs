@@ -1,6 +1,6 @@
 //! The keys of a hub: its age identity, which comes from a file, and the signing key, which comes encrypted from the fleet.
 
-use crate::git::{GitError, Objects};
+use crate::git::{GitError, Objects, Oid};
 use crate::load::{self, MAX_FILE};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,9 @@ use tenantry_schema::Secret;
 use tenantry_schema::key::{AgeRecipient, SshPublicKey};
 use tenantry_sops::{ExposeSecret, Identities, SopsFile};
 use tenantry_wire::SigningKey;
+
+/// Begins the line of an identity file, a comment to `age`, that names a commit known to be good.
+pub const TRUST_ROOT: &str = "# trust-root:";
 
 /// Why keys cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +76,7 @@ pub enum KeyError {
 pub struct HubIdentity {
     identities: Identities,
     recipient: AgeRecipient,
+    trust_root: Option<Oid>,
 }
 
 impl HubIdentity {
@@ -94,10 +98,20 @@ impl HubIdentity {
         let recipient = first
             .and_then(|text| AgeRecipient::try_from(text).ok())
             .ok_or_else(|| KeyError::NoIdentity(path.to_owned()))?;
+        let trust_root = text
+            .expose()
+            .lines()
+            .find_map(|line| Oid::from_str(line.strip_prefix(TRUST_ROOT)?.trim()).ok());
         Ok(Self {
             identities,
             recipient,
+            trust_root,
         })
+    }
+
+    /// The commit that the file says is known to be good (`# trust-root: …`): a hub that remembers nothing judges from there on.
+    pub fn trust_root(&self) -> Option<Oid> {
+        self.trust_root
     }
 
     /// Its public half.

@@ -10,6 +10,7 @@
 //! | [`foresee`] | what a hub would do with a commit |
 //! | [`hub`] | the loop: load, plan, decide, publish, tell |
 //! | [`secrets`] | what people do with files of secrets |
+//! | [`trust`] | which commits may be followed |
 //! | [`web`] | agents' API, status page, metrics |
 //! | [`cli`] | the commands |
 
@@ -25,6 +26,7 @@ pub mod publish;
 pub mod secrets;
 pub mod slices;
 pub mod store;
+pub mod trust;
 pub mod web;
 
 /// This release. A hub acts only if it is the one that the fleet has activated.

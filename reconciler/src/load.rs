@@ -336,6 +336,22 @@ pub fn text_of(objects: &Objects, root: Oid, path: &str) -> Option<Arc<str>> {
     customers::text_of(objects, root, path)
 }
 
+/// The settings of the fleet at a root tree. None where they have errors, or where there is no fleet.
+pub fn settings_at(objects: &Objects, root: Oid) -> Result<Option<HeadDocuments>, GitError> {
+    match objects.lookup(root, "fleet")? {
+        Some(fleet) if fleet.kind == EntryKind::Tree => Ok(head::compile(objects, fleet.oid)?.0),
+        _ => Ok(None),
+    }
+}
+
+/// The ids of the files that [`settings_at`] reads: where they are the same, so is what comes out.
+pub fn settings_key(objects: &Objects, root: Oid) -> Result<Vec<Oid>, GitError> {
+    match objects.lookup(root, "fleet")? {
+        Some(fleet) if fleet.kind == EntryKind::Tree => head::blobs(objects, fleet.oid),
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// Git's id as the planner knows it.
 pub fn object_id(oid: Oid) -> ObjectId {
     let mut id = [0; 20];

@@ -26,6 +26,7 @@ pub mod object;
 pub mod plan;
 pub mod policy;
 pub mod references;
+pub mod query;
 pub mod render;
 pub mod slice_input;
 pub mod status;

@@ -2,8 +2,8 @@
 
 use super::Outcome;
 use super::output::say;
-use crate::config::{FleetArgs, person};
-use crate::git::{Author, Change, Fleet, Location, Oid, Outcome as Committed};
+use crate::config::{FleetArgs, person, signing_key};
+use crate::git::{Author, Change, Fleet, Location, Oid, Outcome as Committed, Signer};
 use crate::keys::HubIdentity;
 use crate::load::{Loader, Revision};
 use anyhow::{Context, bail};
@@ -36,6 +36,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     )?;
     let path = RelativePath::try_from("fleet/activation.yaml")?;
     let (name, email) = person();
+    let mut author = Author::new(&name, &email);
+    if let Some(key) = signing_key() {
+        author = author.signed_by(Signer::Program(key));
+    }
     let message = format!(
         "activate: hub {} at release {}\n",
         identity.recipient(),
@@ -59,13 +63,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
             path: path.clone(),
             content: Some(content.into_bytes()),
         };
-        match fleet.commit(
-            base,
-            &[change],
-            &Author::new(&name, &email),
-            &message,
-            Timestamp::now(),
-        )? {
+        match fleet.commit(base, &[change], &author, &message, Timestamp::now())? {
             Committed::Committed(id) => {
                 say(format!(
                     "activated: hub {} may act at release {} (commit {})",

@@ -70,7 +70,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         diagnostics(after.loaded.diagnostics.iter());
         bail!("the fleet's own documents have errors and were never good; nothing can be planned");
     }
-    let report = Report::new(ends, &before, &after, &|file| foresight.marks(file));
+    let approvals = report::approvals(&view, &ends, &before)?;
+    let report = Report::new(ends, &before, &after, approvals, &|file| {
+        foresight.marks(file)
+    });
     if args.json {
         json(&report)?;
     } else if args.markdown {

@@ -3,9 +3,9 @@
 use super::Outcome;
 use super::output::say;
 use crate::config::{FleetArgs, HubArgs, log_filter};
-use crate::git::Location;
+use crate::git::{Location, Oid};
 use crate::hub::{HubError, Options, serve};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,6 +20,10 @@ pub(super) struct HubOptions {
     /// How often a remote repository is asked for news, in seconds. A local one is watched.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     poll: u64,
+    /// A commit that is known to be good: with `trust: signed` every later one is judged, back to here, by a hub that remembers nothing. Default: what
+    /// the key file names in a line `# trust-root: COMMIT`.
+    #[arg(long, value_name = "COMMIT", env = "TENANTRY_TRUST_ROOT")]
+    trust_root: Option<String>,
 }
 
 impl HubOptions {
@@ -31,7 +35,16 @@ impl HubOptions {
             key: self.hub.key.clone(),
             observe,
             poll: Duration::from_secs(self.poll.max(1)),
+            trust_root: self.trust_root.as_deref().map(commit_id).transpose()?,
         })
+    }
+}
+
+/// A whole id: a name could come to mean another commit.
+pub(super) fn commit_id(text: &str) -> anyhow::Result<Oid> {
+    match Oid::from_str(text) {
+        Ok(id) if text.len() == 40 => Ok(id),
+        _ => bail!("`{text}` is not the whole id of a commit (40 digits)"),
     }
 }
 

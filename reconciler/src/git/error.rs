@@ -87,6 +87,9 @@ pub enum GitError {
         /// How long was waited.
         after: Duration,
     },
+    /// A commit cannot be signed.
+    #[error("the commit cannot be signed with `ssh-keygen -Y sign`: {0}")]
+    Signing(String),
     /// The remote took the connection but refuses this commit for good: a hook, a protected branch, a work tree with changes.
     #[error("the remote refused the commit: {0}")]
     Refused(String),

@@ -4,6 +4,7 @@ use super::edit::{self, Change, Staged};
 use super::error::GitError;
 use super::objects::missing;
 use super::pack::{self, Durability};
+use super::sign::Signer;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use git2::{ObjectType, Oid, Repository};
@@ -19,12 +20,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const PACK_FROM: usize = 24;
 
 /// Who commits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Author {
     /// A name. `<`, `>` and line ends are dropped.
     pub name: String,
     /// An e-mail address. Likewise.
     pub email: String,
+    /// Signs the commits.
+    signer: Option<Signer>,
 }
 
 impl Author {
@@ -33,6 +36,15 @@ impl Author {
         Self {
             name: name.into(),
             email: email.into(),
+            signer: None,
+        }
+    }
+
+    /// The same, with commits signed.
+    pub fn signed_by(self, signer: Signer) -> Self {
+        Self {
+            signer: Some(signer),
+            ..self
         }
     }
 
@@ -80,7 +92,11 @@ pub(crate) fn commit_object(
         message.trim_end(),
         "\n",
     ]);
-    Staged::new(ObjectType::Commit, text.into_bytes())
+    let content = match &author.signer {
+        Some(signer) => signer.sign(text.as_bytes())?,
+        None => text.into_bytes(),
+    };
+    Staged::new(ObjectType::Commit, content)
 }
 
 /// Applies `changes` to `base` and writes everything but the reference, durably. `None`: the changes change nothing.

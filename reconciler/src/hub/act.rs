@@ -2,7 +2,7 @@
 
 use super::{Done, Hub, HubError};
 use crate::decide::{self, Decider};
-use crate::git::{Author, Outcome};
+use crate::git::{Author, Outcome, Signer};
 use crate::load::Revision;
 use crate::publish::{Publisher, Sealed};
 use crate::slices;
@@ -69,7 +69,9 @@ impl Hub {
             .filter(|decision| !refused.contains(&decision.order.customer))
             .cloned()
             .collect();
-        if !decisions.is_empty() && self.commit_again.is_none_or(|(at, _)| at <= now) {
+        // On top of a commit that is not followed nothing can be committed.
+        let open = self.source.refused.is_none();
+        if open && !decisions.is_empty() && self.commit_again.is_none_or(|(at, _)| at <= now) {
             match self.commit(&decisions, now) {
                 Ok(committed) => {
                     self.commit_again = None;
@@ -172,7 +174,10 @@ impl Hub {
             return Ok(Committed::Nothing);
         }
         let message = decide::message(&kept);
-        let author = Author::new(AUTHOR.0, AUTHOR.1);
+        let mut author = Author::new(AUTHOR.0, AUTHOR.1);
+        if let Some(signer) = self.signer.borrow().clone() {
+            author = author.signed_by(Signer::Key(signer));
+        }
         match self.fleet.commit(base, &changes, &author, &message, now)? {
             Outcome::Committed(id) => {
                 for decision in &kept {

@@ -63,6 +63,9 @@ impl Hub {
             Mode::Active if self.source.rewound => {
                 observing("the branch was rewound; everything stays as it is")
             }
+            Mode::Active if self.source.without_root => observing(
+                "the fleet asks for signed commits (`trust: signed`); start with --trust-root COMMIT, a commit that you know to be good",
+            ),
             Mode::Active if self.signer.borrow().is_none() => {
                 observing("the signing key in fleet/hub-key.yaml cannot be opened with this key")
             }

@@ -3,7 +3,7 @@
 use super::data::{DIARY, DataDirectory};
 use super::inventory::{RECENT, ReportDoor, Reports, Wake};
 use super::{Done, Hub, HubError};
-use crate::git::{Fleet, Location};
+use crate::git::{Fleet, Location, Oid};
 use crate::keys::HubIdentity;
 use crate::load::Loader;
 use crate::slices::SliceStore;
@@ -48,6 +48,8 @@ pub struct Options {
     pub observe: bool,
     /// How often a remote is asked.
     pub poll: Duration,
+    /// A commit that is known to be good, for fleets with `trust: signed`. None: the key file may name one.
+    pub trust_root: Option<Oid>,
 }
 
 /// Opens everything and reads the diary. Nothing of the fleet is known until the first [`Hub::pass`].
@@ -66,7 +68,11 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
     let loader = Loader::new(fleet.objects().clone());
     let mut hub = Hub {
         data: DataDirectory::opened(&options.data)?,
-        source: super::source::Source::default(),
+        source: super::source::Source::new(
+            options
+                .trust_root
+                .or_else(|| identity.as_ref()?.trust_root()),
+        ),
         loader,
         loaded: None,
         identity,

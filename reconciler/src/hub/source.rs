@@ -3,6 +3,7 @@
 use super::{Hub, HubError};
 use crate::git::{Fetched, Fleet, Oid};
 use crate::load::{Loaded, Revision};
+use crate::trust::Judge;
 use tenantry_planner::Desired;
 use tenantry_planner::status::CommitInfo;
 use tenantry_schema::id::CustomerId;
@@ -18,6 +19,22 @@ pub(super) struct Source {
     pub(super) problem: Option<String>,
     /// Whether the branch was rewound when it was last seen. Stays so until it is seen to be forward again.
     pub(super) rewound: bool,
+    /// The commit ahead that is not followed, with `trust: signed`. Nothing can be committed on top of it.
+    pub(super) refused: Option<Oid>,
+    /// Set where commits have to be signed and nothing says from which on.
+    pub(super) without_root: bool,
+    /// A commit that is known to be good.
+    trust_root: Option<Oid>,
+}
+
+impl Source {
+    /// Nothing is read yet.
+    pub(super) fn new(trust_root: Option<Oid>) -> Self {
+        Self {
+            trust_root,
+            ..Self::default()
+        }
+    }
 }
 
 impl Hub {
@@ -60,15 +77,51 @@ impl Hub {
                 return Ok(());
             }
         };
-        self.source.problem = None;
+        let before = self.source.problem.take();
         self.source.rewound = false;
-        if let Some(commit) = to {
+        if let Some(newest) = to {
+            let commit = self.followed(newest, before.as_deref())?;
             self.load(commit)?;
-            if self.fleet.accepted() != Some(commit) {
+            // What was not judged is not remembered as good.
+            if !self.source.without_root && self.fleet.accepted() != Some(commit) {
                 self.fleet.accept(commit)?;
             }
         }
         Ok(())
+    }
+
+    /// The commit that is followed of those up to `newest`: all of them, or with `trust: signed` those before the first that is not good.
+    fn followed(&mut self, newest: Oid, said: Option<&str>) -> Result<Oid, HubError> {
+        self.source.refused = None;
+        self.source.without_root = false;
+        let objects = self.fleet.objects().clone();
+        let mut judge = Judge::new(&objects);
+        let known = self.fleet.accepted().or(self.source.trust_root);
+        let Some(known) = known else {
+            self.source.without_root = judge.asks_for_signatures(newest)?;
+            return Ok(newest);
+        };
+        if known == newest
+            || !(judge.asks_for_signatures(known)? || judge.asks_for_signatures(newest)?)
+        {
+            return Ok(newest);
+        }
+        let judged = judge.judge(known, newest)?;
+        if let Some((commit, refusal)) = judged.refused {
+            let info = objects.commit_info(commit)?;
+            let problem = format!(
+                "commit {} by {} is not followed: {refusal}; the fleet stays at {}",
+                short(commit),
+                info.author,
+                short(judged.good)
+            );
+            if said != Some(problem.as_str()) {
+                tracing::error!("{problem}");
+            }
+            self.source.problem = Some(problem);
+            self.source.refused = Some(commit);
+        }
+        Ok(judged.good)
     }
 
     /// After a restart while the branch cannot be read: the commit accepted before.
@@ -149,4 +202,8 @@ fn revision(fleet: &Fleet, commit: Oid) -> Result<Revision, HubError> {
         commit,
         generation: fleet.generation(commit)?,
     })
+}
+
+fn short(commit: Oid) -> String {
+    commit.to_string().chars().take(12).collect()
 }

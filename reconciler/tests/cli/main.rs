@@ -6,6 +6,7 @@ mod git_setup;
 mod person;
 mod plan;
 mod secrets;
+mod trust;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -260,4 +261,26 @@ fn the_worked_sample_is_good_and_nothing_is_left_to_decide() {
     desk.run(&["check", root]).says(0, &["good: 3 customers"]);
     desk.run(&["plan", root])
         .says(0, &["nothing changes on any server"]);
+}
+
+#[test]
+fn where_finds_who_runs_what() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let desk = Desk::new();
+    let ask = |query: &str| desk.run(&["where", query, root]);
+    ask("guestbook").says(
+        0,
+        &[
+            "acme/website  guestbook 1.0  on acme-1",
+            "2 tools of 2 customers",
+        ],
+    );
+    ask("guestbook<1.0").says(0, &["0 tools of 0 customers"]);
+    ask("guestbook>=1 state=running").says(0, &["1 tool of 1 customer"]);
+    ask("image=postgres:* customer!=acme").says(0, &["globex/campaign"]);
+    ask("plan=starter").says(0, &["initech/website  html 1.30  on no server yet"]);
+    ask("guestbook<new").says(1, &["a version begins with a number"]);
+    let found = desk.run(&["where", "html domain=acme.*", root, "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&found.text).unwrap();
+    assert_eq!(found[0]["images"][0], "nginx:1.30");
 }

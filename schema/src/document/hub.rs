@@ -111,6 +111,8 @@ pub enum Trust {
     /// The forge's branch protection does the reviewing; the hub checks that history only moves forward.
     #[default]
     Forge,
+    /// Every commit is signed by somebody of `staff.yaml` who may change what it changes, or by the hub.
+    Signed,
 }
 
 /// What a customer can buy.

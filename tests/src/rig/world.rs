@@ -84,6 +84,13 @@ impl HubBox {
         Ok(self.hub.insert(hub))
     }
 
+    /// Starts the hub with more options.
+    pub async fn start_with(&mut self, more: &[&str]) -> Result<&Hub, LabError> {
+        self.hub = None;
+        let hub = Hub::start(&self.fleet, &self.place, more).await?;
+        Ok(self.hub.insert(hub))
+    }
+
     /// The hub, which must run.
     pub fn hub(&self) -> &Hub {
         self.hub.as_ref().expect("the hub was started")

@@ -27,6 +27,15 @@ pub(super) fn write(report: &Report) -> String {
     }
     errors(&mut out, &report.diagnostics);
     let _ = writeln!(out, "**{}**\n", text(&summary(report)));
+    for approval in &report.approvals {
+        let _ = writeln!(
+            out,
+            "- takes **{}**: {}",
+            approval.who,
+            count(approval.files.len(), "file")
+        );
+    }
+    out.push('\n');
     groups(&mut out, report);
     risks(&mut out, report);
     decisions(&mut out, report);

@@ -2,16 +2,19 @@
 
 use super::Ends;
 use crate::cli::Outcome;
+use crate::cli::open::View;
 use crate::foresee::Foreseen;
 use crate::git::Oid;
+use crate::trust::{Rules, role_word};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tenantry_planner::change::{
     Group, Marks, Presence, ServerChange, ServiceChange, SiteChange, compare, groups,
 };
 use tenantry_planner::explain::word;
 use tenantry_planner::status::FrozenScope;
 use tenantry_schema::Diagnostic;
+use tenantry_schema::document::Role;
 use tenantry_schema::id::{CustomerId, ServerKey};
 
 /// One end of a comparison.
@@ -88,6 +91,43 @@ pub(super) struct Totals {
     pub(super) waiting_for_window: usize,
 }
 
+/// Files that take somebody of a certain role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Approval {
+    /// The least role.
+    pub(super) role: Role,
+    /// In words.
+    pub(super) who: &'static str,
+    /// Which files.
+    pub(super) files: Vec<String>,
+}
+
+/// Who has to agree to what differs between the two ends, by the policy that holds now; the highest role first.
+pub(super) fn approvals(
+    view: &View,
+    ends: &Ends,
+    before: &Foreseen,
+) -> anyhow::Result<Vec<Approval>> {
+    let Some(desired) = &before.loaded.desired else {
+        return Ok(Vec::new());
+    };
+    let rules = Rules::of(&desired.head);
+    let objects = view.scratch.objects();
+    let mut by_role: BTreeMap<Role, Vec<String>> = BTreeMap::new();
+    for path in objects.changed_paths(ends.from.1.tree, ends.to.1.tree)? {
+        by_role
+            .entry(rules.least_role(&path))
+            .or_default()
+            .push(path);
+    }
+    let approvals = by_role.into_iter().map(|(role, files)| Approval {
+        role,
+        who: role_word(role),
+        files,
+    });
+    Ok(approvals.collect())
+}
+
 /// Everything.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -95,6 +135,7 @@ pub(super) struct Report {
     pub(super) to: End,
     pub(super) note: Option<String>,
     pub(super) totals: Totals,
+    pub(super) approvals: Vec<Approval>,
     pub(super) groups: Vec<Group>,
     pub(super) changes: Vec<ServerChange>,
     pub(super) decisions: Vec<Choice>,
@@ -104,7 +145,13 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(ends: Ends, before: &Foreseen, after: &Foreseen, marks: &Marks<'_>) -> Self {
+    pub(super) fn new(
+        ends: Ends,
+        before: &Foreseen,
+        after: &Foreseen,
+        approvals: Vec<Approval>,
+        marks: &Marks<'_>,
+    ) -> Self {
         let changes = compare(&before.plan, &after.plan, marks);
         let due: BTreeSet<String> = before
             .decisions
@@ -122,6 +169,7 @@ impl Report {
             to: ends.to.0,
             note: ends.note,
             totals: totals(&changes),
+            approvals,
             groups: groups(&changes),
             changes,
             decisions: decisions.collect(),

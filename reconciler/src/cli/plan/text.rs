@@ -37,6 +37,14 @@ pub(super) fn write(report: &Report, all: bool) -> String {
             let _ = writeln!(out, "  waits: {reason}");
         }
     }
+    if let Some(approval) = report.approvals.first() {
+        let files = match approval.files.as_slice() {
+            [only] => only.clone(),
+            [first, rest @ ..] => format!("{first} and {}", count(rest.len(), "other file")),
+            [] => String::new(),
+        };
+        let _ = writeln!(out, "\ntakes {}: {files}", approval.who);
+    }
     let _ = write!(out, "\n{}", summary(report));
     out
 }
@@ -46,7 +54,7 @@ fn server(out: &mut String, change: &ServerChange) {
     match change.presence {
         Presence::Added => facts.push("new".to_owned()),
         Presence::Removed => {
-            facts.push("no longer in the fleet; the machine stays as it is".to_owned())
+            facts.push("no longer in the fleet; the machine stays as it is".to_owned());
         }
         Presence::Kept => {}
     }

@@ -33,6 +33,7 @@ pub(in crate::bench) fn hub(arguments: &[String]) -> Result<String, BenchError> 
         key: None,
         observe: true,
         poll: Duration::from_secs(30),
+        trust_root: None,
     };
     let runtime = tokio::runtime::Runtime::new().doing("starting")?;
     let begun = Instant::now();

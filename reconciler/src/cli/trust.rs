@@ -1,0 +1,139 @@
+//! `tenantry trust`: judges commits as a hub would with `trust: signed`, and notes a commit that is known to be good.
+
+use super::Outcome;
+use super::open::View;
+use super::output::{count, say};
+use super::serve::commit_id;
+use crate::config::FleetArgs;
+use crate::keys::{HubIdentity, TRUST_ROOT};
+use crate::trust::Judge;
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `trust`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judge every commit since one that is known to be good, whatever `trust:` says now.
+    Verify(Verify),
+    /// Write into the hub's key file which commit is known to be good, so that a hub with nothing but the repository and that file can judge the rest.
+    Pin(Pin),
+}
+
+#[derive(Debug, clap::Args)]
+struct Verify {
+    #[command(flatten)]
+    fleet: FleetArgs,
+    /// The commit that is known to be good. Default: the one that the key file names.
+    #[arg(long, value_name = "COMMIT")]
+    from: Option<String>,
+    /// The newest commit to judge. Default: the branch.
+    #[arg(long, value_name = "COMMIT")]
+    to: Option<String>,
+    /// The hub's age identity file.
+    #[arg(long, value_name = "FILE", env = "TENANTRY_KEY_FILE")]
+    key: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Pin {
+    /// The hub's age identity file.
+    #[arg(long, value_name = "FILE", env = "TENANTRY_KEY_FILE")]
+    key: PathBuf,
+    /// The whole id of a commit that you have looked at.
+    commit: String,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    match &args.command {
+        Command::Verify(args) => verify(args),
+        Command::Pin(args) => pin(args),
+    }
+}
+
+fn verify(args: &Verify) -> anyhow::Result<Outcome> {
+    let view = View::open(&args.fleet.fleet, &args.fleet.branch)?;
+    let pinned = match &args.key {
+        Some(key) => HubIdentity::read(key)?.trust_root(),
+        None => None,
+    };
+    let from = match (&args.from, pinned) {
+        (Some(name), _) => view.commit_named(name)?,
+        (None, Some(pinned)) => pinned,
+        (None, None) => bail!(
+            "name a commit that you know to be good: --from COMMIT, or --key FILE with one pinned"
+        ),
+    };
+    let to = match &args.to {
+        Some(name) => view.commit_named(name)?,
+        None => view.head()?,
+    };
+    let objects = view.scratch.objects();
+    let judged = Judge::strict(objects).judge(from, to)?;
+    let short = |id: git2::Oid| id.to_string().chars().take(12).collect::<String>();
+    let Some((commit, refusal)) = judged.refused else {
+        let commits = objects.only_in(&[to], from)?.len();
+        say(format!(
+            "good: {} since {}",
+            count(commits, "commit"),
+            short(from)
+        ));
+        return Ok(Outcome::Clean);
+    };
+    let info = objects.commit_info(commit)?;
+    say(format!(
+        "commit {} by {} ({}) is not good: {refusal}\na hub stays at {}",
+        short(commit),
+        info.author,
+        info.summary,
+        short(judged.good)
+    ));
+    Ok(Outcome::Errors)
+}
+
+fn pin(args: &Pin) -> anyhow::Result<Outcome> {
+    let commit = commit_id(&args.commit)?;
+    // Only a key file is rewritten.
+    HubIdentity::read(&args.key)?;
+    let text = std::fs::read_to_string(&args.key).map(zeroize_on_drop)?;
+    let kept = text.lines().filter(|line| !line.starts_with(TRUST_ROOT));
+    let mut lines: Vec<&str> = kept.collect();
+    let pinned = format!("{TRUST_ROOT} {commit}");
+    lines.push(&pinned);
+    replace(&args.key, &(lines.join("\n") + "\n"))
+        .with_context(|| format!("cannot write {}", args.key.display()))?;
+    say(format!(
+        "{} names {commit} as known to be good",
+        args.key.display()
+    ));
+    Ok(Outcome::Clean)
+}
+
+fn zeroize_on_drop(text: String) -> zeroize::Zeroizing<String> {
+    zeroize::Zeroizing::new(text)
+}
+
+/// Another content under the same name, readable by its owner alone, at once or not at all.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let beside = PathBuf::from(name);
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&beside)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all());
+    let moved = written.and_then(|()| std::fs::rename(&beside, path));
+    moved.inspect_err(|_| drop(std::fs::remove_file(&beside)))
+}

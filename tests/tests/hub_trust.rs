@@ -1,0 +1,124 @@
+//! `trust: signed` with a real hub: what nobody entitled signed is not followed, and said; what the hub commits itself is.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::process::Command;
+use std::time::Duration;
+use tenantry_planner::status::{FleetStatus, Mode};
+use tenantry_tests::rig::{FakeAgent, HubBox};
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn order(name: &str) -> (String, String) {
+    (
+        format!("fleet/customers/c0/orders/{name}.yaml"),
+        format!("plan: pro\ndomain: {name}.test\ntools: [html, guestbook]\n"),
+    )
+}
+
+fn not_followed(status: &FleetStatus) -> bool {
+    let problem = status.source_problem.as_deref().unwrap_or_default();
+    problem.contains("is not followed: it is not signed")
+}
+
+#[tokio::test]
+async fn only_what_was_signed_by_somebody_entitled_is_followed() {
+    let mut home = HubBox::new("signed").unwrap();
+    let agents = FakeAgent::crew(&home.fleet, 1).unwrap();
+    let key = home.dir().join("olga");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    let public: Vec<&str> = public.split_whitespace().take(2).collect();
+    let staff = format!(
+        "olga: {{ email: olga@example.com, role: owner, signing_keys: [{}] }}\n",
+        public.join(" ")
+    );
+    home.fleet.write("fleet/staff.yaml", &staff).unwrap();
+    home.fleet
+        .edit("fleet/hub.yaml", "trust: forge", "trust: signed")
+        .unwrap();
+    let root = home.fleet.commit("from now on commits are signed").unwrap();
+    home.start_with(&["--trust-root", &root]).await.unwrap();
+
+    // Signed by an owner, decided by the hub, whose own commits are good.
+    for (name, value) in [
+        ("gpg.format", "ssh"),
+        ("user.signingkey", key.to_str().unwrap()),
+        ("commit.gpgsign", "true"),
+    ] {
+        home.fleet.git(&["config", name, value]).unwrap();
+    }
+    let (path, text) = order("first");
+    home.fleet.write(&path, &text).unwrap();
+    home.fleet.commit("an order").unwrap();
+    home.decided(1, SOON).await.unwrap();
+    agents[0].serve(&home.url(), &home.fleet, 0).await.unwrap();
+    home.hub()
+        .wait_for(SOON, "fulfilment", |status| status.totals.fulfilled == 1)
+        .await
+        .unwrap();
+    let good = home.fleet.head().unwrap();
+
+    // Nobody signed this.
+    home.fleet.pull().unwrap();
+    home.fleet
+        .git(&["config", "commit.gpgsign", "false"])
+        .unwrap();
+    let (path, text) = order("second");
+    home.fleet.write(&path, &text).unwrap();
+    let unsigned = home.fleet.commit("slipped in").unwrap();
+    let status = home
+        .hub()
+        .wait_for(SOON, "the complaint", not_followed)
+        .await
+        .unwrap();
+    assert_eq!(status.commit.unwrap().id, good);
+    assert_eq!(status.orders.len(), 1);
+    // Nor after a restart, nor by a hub that remembers nothing.
+    for wipe in [false, true] {
+        if wipe {
+            home.wipe().unwrap();
+        }
+        home.start_with(&["--trust-root", &root]).await.unwrap();
+        let status = home
+            .hub()
+            .wait_for(SOON, "the complaint", not_followed)
+            .await
+            .unwrap();
+        assert_eq!(
+            (status.commit.unwrap().id, status.orders.len()),
+            (good.clone(), 1)
+        );
+    }
+    assert_eq!(
+        home.fleet.head().unwrap(),
+        unsigned,
+        "nothing is committed on top"
+    );
+
+    // Taken back, all goes on.
+    home.fleet.force_branch(&good).unwrap();
+    home.fleet.git(&["fetch", "--quiet"]).unwrap();
+    home.fleet
+        .git(&["reset", "--quiet", "--hard", "origin/main"])
+        .unwrap();
+    home.fleet
+        .git(&["config", "commit.gpgsign", "true"])
+        .unwrap();
+    home.fleet.write(&path, &text).unwrap();
+    home.fleet.commit("signed this time").unwrap();
+    home.decided(2, SOON).await.unwrap();
+
+    // Without a memory and without a root nobody knows what is good.
+    home.wipe().unwrap();
+    home.start().await.unwrap();
+    let observing = |status: &FleetStatus| matches!(&status.mode, Mode::Observing { reason } if reason.contains("--trust-root"));
+    home.hub()
+        .wait_for(SOON, "why it only observes", observing)
+        .await
+        .unwrap();
+}
