@@ -3,12 +3,11 @@
 mod activate;
 mod apply;
 mod check;
+mod codeowners;
 mod erase;
 mod explain;
-mod git_setup;
-mod codeowners;
-mod explain;
 mod find;
+mod git_setup;
 mod init;
 mod migrate;
 mod offboard;

@@ -92,6 +92,7 @@ fn crates_of_ours_point_one_way() {
                 "tenantry-schema",
                 "tenantry-sops",
                 "tenantry-wire",
+                "tenantry-yaml",
             ],
         ),
         (

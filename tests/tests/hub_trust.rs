@@ -1,5 +1,4 @@
 //! `trust: signed` with a real hub: what nobody entitled signed is not followed, and said; what the hub commits itself is.
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::process::Command;
 use std::time::Duration;

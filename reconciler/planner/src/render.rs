@@ -99,7 +99,7 @@ pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, Ren
 pub(crate) struct Parts {
     /// Its Compose file.
     pub(crate) compose: String,
-    /// All variables of that file, secrets included.
+    /// The plain variables of that file. What is not among them is secret.
     pub(crate) variables: BTreeMap<String, String>,
     /// Its files, by path from its folder.
     pub(crate) files: BTreeMap<String, Vec<u8>>,
@@ -119,7 +119,7 @@ pub(crate) fn parts(
         input,
         web: slice.web,
     };
-    let (plain, secret) = variables::gather(name, input, slice.web, plaintext)?;
+    let (plain, _) = variables::gather(name, input, slice.web, plaintext)?;
     let mut rendered = Rendered::default();
     instance.render(plaintext, &mut rendered)?;
     let folder = format!("stacks/{name}/");
@@ -134,15 +134,12 @@ pub(crate) fn parts(
             sites.insert(host.clone(), instance.site(site, host)?);
         }
     }
-    let plain = plain
+    let variables = plain
         .into_iter()
         .map(|(name, value)| (String::from(name), value));
-    let secret = secret
-        .into_iter()
-        .map(|(name, value)| (String::from(name), value.expose().clone()));
     Ok(Parts {
         compose: input.stack.compose.to_string(),
-        variables: plain.chain(secret).collect(),
+        variables: variables.collect(),
         files,
         sites,
     })

@@ -18,8 +18,8 @@ mod objects;
 pub(crate) mod pack;
 pub(crate) mod program;
 mod scratch;
-pub(crate) mod single;
 mod sign;
+pub(crate) mod single;
 mod watch;
 mod write;
 

@@ -8,7 +8,7 @@ use crate::slice_input::{InstanceInput, SliceInput};
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_compose::{Project, ProjectName};
 use tenantry_schema::Secret;
-use tenantry_schema::document::State;
+use tenantry_schema::document::{EnvValue, State};
 use tenantry_schema::id::{InstanceName, OrderId, ToolName};
 use tenantry_schema::name::DomainName;
 
@@ -34,16 +34,21 @@ impl Side {
         input: &InstanceInput,
         marks: &Marks<'_>,
     ) -> Self {
-        let read = |file: Option<ObjectId>| {
-            let marks = file.map(marks).unwrap_or_default();
-            let pairs = marks.into_iter();
+        let read = |file: Option<ObjectId>| file.map(marks).unwrap_or_default();
+        let (customer, generated) = (read(slice.customer_secrets), read(input.secrets));
+        let secret = |marks: &BTreeMap<String, String>| {
+            let pairs = marks.iter();
             pairs
-                .map(|(name, mark)| (name, Secret::new(mark)))
+                .map(|(name, mark)| (name.clone(), Secret::new(mark.clone())))
                 .collect::<BTreeMap<_, _>>()
         };
         let plaintext = Plaintext {
-            customer: read(slice.customer_secrets),
-            generated: BTreeMap::from([(name.clone(), read(input.secrets))]),
+            customer: secret(&customer),
+            generated: BTreeMap::from([(name.clone(), secret(&generated))]),
+        };
+        let mark = |variable: &str| match input.document.env.get(variable) {
+            Some(EnvValue::Secret { secret }) => customer.get(secret).cloned(),
+            _ => generated.get(variable).cloned(),
         };
         let mut side = Self {
             order: input.order.clone(),
@@ -58,13 +63,13 @@ impl Side {
             upgrade_backup: input.stack.document.backup.is_some(),
         };
         match render::parts(slice, name, input, &plaintext) {
-            Ok(parts) => side.take(name, parts),
+            Ok(parts) => side.take(name, parts, &mark),
             Err(why) => side.project = Err(why.to_string()),
         }
         side
     }
 
-    fn take(&mut self, name: &InstanceName, parts: Parts) {
+    fn take(&mut self, name: &InstanceName, parts: Parts, mark: &dyn Fn(&str) -> Option<String>) {
         let Parts {
             compose,
             variables,
@@ -73,7 +78,7 @@ impl Side {
         } = parts;
         self.files = Files::new(files);
         self.sites = sites;
-        let lookup = |variable: &str| variables.get(variable).cloned();
+        let lookup = |variable: &str| variables.get(variable).cloned().or_else(|| mark(variable));
         self.project = Project::load(&compose, &lookup).map_err(|problems| {
             let first = problems.first().map(ToString::to_string);
             first.unwrap_or_else(|| "it cannot be read".to_owned())
