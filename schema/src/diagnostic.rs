@@ -1,7 +1,11 @@
 //! What is wrong with a file of the fleet, where, and what to do about it. Finding problems happens elsewhere; this is how they read.
 
 use serde::{Deserialize, Serialize};
-use std::fmt::{self, Write as _};
+use std::fmt;
+
+mod render;
+#[cfg(test)]
+mod tests;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -201,116 +205,6 @@ impl Diagnostic {
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
-
-    /// As a compiler would print it, over several lines, without colours.
-    pub fn render(&self) -> String {
-        self.render_with(Palette::plain())
-    }
-
-    /// As a compiler would print it, in ANSI colours.
-    pub fn render_coloured(&self) -> String {
-        self.render_with(Palette::ansi())
-    }
-
-    fn render_with(&self, paint: Palette) -> String {
-        let mut out = String::new();
-        let (word, colour) = match self.severity {
-            Severity::Error => ("error", paint.error),
-            Severity::Warning => ("warning", paint.warning),
-        };
-        let _ = writeln!(
-            out,
-            "{colour}{word}[{}]{}: {}",
-            self.code,
-            paint.reset,
-            clean(&self.message)
-        );
-        let places = std::iter::once(&self.place).chain(self.related.iter().map(|(at, _)| at));
-        let lines = places.map(|place| place.line).max().unwrap_or_default();
-        let gutter = lines.to_string().len();
-        show_place(&mut out, &self.place, &self.label, gutter, colour, paint);
-        for (place, why) in &self.related {
-            show_place(&mut out, place, why, gutter, paint.frame, paint);
-        }
-        for note in &self.notes {
-            let _ = writeln!(
-                out,
-                "{:gutter$} {}={} {}",
-                "",
-                paint.frame,
-                paint.reset,
-                clean(note)
-            );
-        }
-        out
-    }
-}
-
-fn show_place(
-    out: &mut String,
-    place: &Place,
-    label: &str,
-    gutter: usize,
-    colour: &str,
-    paint: Palette,
-) {
-    let (frame, reset) = (paint.frame, paint.reset);
-    let _ = writeln!(out, "{:gutter$} {frame}┌─{reset} {place}", "");
-    if place.line == 0 {
-        if !label.is_empty() {
-            let _ = writeln!(out, "{:gutter$} {frame}│{reset}  {}", "", clean(label));
-        }
-        return;
-    }
-    let line = place.line;
-    // What is left out stands as one character, before and behind.
-    let before = if place.skipped > 0 { "…" } else { "" };
-    let kept = place.source.chars().count();
-    let behind = if kept == MAX_LINE { "…" } else { "" };
-    let indent = place.column.saturating_sub(1).saturating_sub(place.skipped) as usize;
-    let indent = indent.min(MAX_LINE) + before.chars().count();
-    let carets = "^".repeat(
-        (place.width as usize)
-            .min((MAX_LINE + 2).saturating_sub(indent))
-            .max(1),
-    );
-    let space = if label.is_empty() { "" } else { " " };
-    let _ = writeln!(out, "{:gutter$} {frame}│{reset}", "");
-    let _ = writeln!(
-        out,
-        "{frame}{line:>gutter$} │{reset} {before}{}{behind}",
-        clean(&place.source)
-    );
-    let _ = writeln!(
-        out,
-        "{:gutter$} {frame}│{reset} {:indent$}{colour}{carets}{space}{}{reset}",
-        "",
-        "",
-        clean(label)
-    );
-    let _ = writeln!(out, "{:gutter$} {frame}│{reset}", "");
-}
-
-/// Control characters come from files of strangers and must not reach a terminal.
-fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c == '\t' {
-                ' '
-            } else if c.is_control() || turns_direction(c) {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect::<String>()
-        .trim_end()
-        .to_owned()
-}
-
-/// Invisible characters that turn the direction of writing: with them a text can look like another one.
-fn turns_direction(c: char) -> bool {
-    matches!(c, '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Display for Diagnostic {
@@ -320,118 +214,7 @@ impl fmt::Display for Diagnostic {
             "{}: [{}] {}",
             self.place,
             self.code,
-            clean(&self.message)
+            render::clean(&self.message)
         )
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Palette {
-    error: &'static str,
-    warning: &'static str,
-    frame: &'static str,
-    reset: &'static str,
-}
-
-impl Palette {
-    const fn plain() -> Self {
-        Self {
-            error: "",
-            warning: "",
-            frame: "",
-            reset: "",
-        }
-    }
-
-    const fn ansi() -> Self {
-        Self {
-            error: "\x1b[1;31m",
-            warning: "\x1b[1;33m",
-            frame: "\x1b[34m",
-            reset: "\x1b[0m",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn reads_like_a_compiler() {
-        let text = "plan: pro\ntools:\n  nextcluod: { state: stopped }\n";
-        let start = text.find("nextcluod").unwrap();
-        let shown = Diagnostic::error(
-            107,
-            Place::of("orders/website.yaml", text, start, start + 9),
-            "unknown tool `nextcluod`",
-        )
-        .label("not in the catalogue")
-        .note("did you mean `nextcloud`?")
-        .render();
-        let expected = "\
-error[T0107]: unknown tool `nextcluod`
-  ┌─ orders/website.yaml:3:3
-  │
-3 │   nextcluod: { state: stopped }
-  │   ^^^^^^^^^ not in the catalogue
-  │
-  = did you mean `nextcloud`?
-";
-        assert_eq!(shown, expected);
-    }
-
-    #[test]
-    fn of_a_very_long_line_the_part_around_the_place_is_shown() {
-        let text = format!("{}wrong{}\n", "a".repeat(100_000), "b".repeat(100_000));
-        let place = Place::of("x.yaml", &text, 100_000, 100_005);
-        assert_eq!(place.column, 100_001);
-        let shown = Diagnostic::error(1, place, "m").label("here").render();
-        let lines: Vec<&str> = shown.lines().collect();
-        let at = |line: &str, mark: &str| {
-            line.split_once(mark)
-                .map(|(before, _)| before.chars().count())
-        };
-        assert_eq!(at(lines[3], "wrong"), at(lines[4], "^^^^^ here"));
-        assert!(
-            lines.iter().all(|line| line.chars().count() < 260),
-            "{shown}"
-        );
-    }
-
-    #[test]
-    fn several_places_are_shown() {
-        let text = "plan: pro\nplan: small\n";
-        let place = |start| Place::of("x.yaml", text, start, start + 4);
-        let shown = Diagnostic::error(101, place(10), "twice")
-            .related(place(0), "first")
-            .related(Place::file("y.yaml"), "and there")
-            .render();
-        let expected = "\
-error[T0101]: twice
-  ┌─ x.yaml:2:1
-  │
-2 │ plan: small
-  │ ^^^^
-  │
-  ┌─ x.yaml:1:1
-  │
-1 │ plan: pro
-  │ ^^^^ first
-  │
-  ┌─ y.yaml
-  │  and there
-";
-        assert_eq!(shown, expected);
-    }
-
-    proptest! {
-        #[test]
-        fn any_place_can_be_shown(text in "(.|\n|\r|\t){0,60}", start in 0usize..80, length in 0usize..80) {
-            let place = Place::of("x.yaml", &text, start, start + length);
-            let shown = Diagnostic::error(1, place, "m").label("l").render();
-            prop_assert!(shown.chars().all(|c| c == '\n' || !c.is_control()));
-        }
     }
 }

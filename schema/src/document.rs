@@ -13,7 +13,7 @@ mod server;
 mod stack;
 mod staff;
 
-pub use customer::{Brand, Customer, Notice};
+pub use customer::{Brand, Customer, Notice, Standing};
 pub use decision::{DomainClaim, Erased, Fulfilled, Pin, ServerAssignment, ToolDecision};
 pub use hub::{Activation, FORMAT, Format, Hub, HubKeys, MAX_FLOOR, Plan, Trust};
 pub use kind::{Kind, Scope, classify};

@@ -1,5 +1,8 @@
 //! Files to typed documents, one customer at a time, with every mistake located. References between documents are checked in [`crate::link`].
 
+mod format;
+mod standing;
+
 use crate::codes;
 use crate::input::{CustomerFiles, Finder, HeadFiles, SourceFile, diagnose};
 use crate::object::ObjectId;
@@ -11,8 +14,8 @@ use std::sync::Arc;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::{
-    Activation, Customer, DomainClaim, Erased, FORMAT, Fulfilled, Hub, Kind, Operation, Order,
-    Server, ServerAssignment, Staff, ToolDecision, classify,
+    Activation, Customer, DomainClaim, Erased, Fulfilled, Hub, Kind, Operation, Order, Server,
+    ServerAssignment, Staff, ToolDecision, classify,
 };
 use tenantry_schema::id::{CustomerId, OperationId, OrderId, ServerId, ToolName};
 use tenantry_yaml::{Limits, Problem, ProblemKind};
@@ -81,7 +84,7 @@ pub struct SecretsFile {
 
 /// Reads the documents of `fleet/` itself. None where `hub.yaml` or `staff.yaml` has errors.
 pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
-    if let Some(newer) = files.files.iter().find_map(newer_format) {
+    if let Some(newer) = files.files.iter().find_map(format::newer) {
         return (None, vec![newer]);
     }
     let mut found = Vec::new();
@@ -129,28 +132,6 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
         _ => None,
     };
     (documents, found)
-}
-
-/// Said of a fleet that is written in a newer format, and nothing else: what it means is not known.
-fn newer_format(file: &SourceFile) -> Option<Diagnostic> {
-    if classify(&file.path) != Kind::Hub {
-        return None;
-    }
-    let text = file.text.as_ref().ok()?;
-    let (root, _) = tenantry_yaml::parse_partial(text, &Limits::default());
-    let root = root?;
-    let value = root.get("format")?;
-    let format: u64 = value.as_str()?.parse().ok()?;
-    (format > u64::from(FORMAT)).then(|| {
-        let place = Place::of(&file.path, text, value.span.start, value.span.end);
-        let message = format!(
-            "the fleet is written in format {format}, this release reads formats up to {FORMAT}"
-        );
-        Diagnostic::error(codes::NEWER_FORMAT, place, message)
-            .label("newer than this release")
-            .note("use a newer release of tenantry")
-            .note("the whole fleet stays as it is; nothing else in it was looked at")
-    })
 }
 
 impl CustomerDocuments {
@@ -232,6 +213,7 @@ pub fn customer(files: &CustomerFiles) -> (Option<CustomerDocuments>, Vec<Diagno
             unread += 1;
         }
     }
+    standing::apply(&mut documents);
     for (kind, diagnostic) in moved::settle(&mut documents, files)
         .into_iter()
         .chain(references::operations(&documents, files))

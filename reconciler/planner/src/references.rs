@@ -58,14 +58,33 @@ pub fn hub(known: Known<'_>, text_of: &TextOf<'_>) -> Vec<Diagnostic> {
     });
     let trusted = known.hub.policy.trusted_stacks.iter();
     let trusted = trusted.map(|tool| (vec!["policy", "trusted_stacks", tool.as_str()], tool));
-    plans
+    let unknown = plans
         .chain(trusted)
         .filter(|(_, tool)| !known.catalogue.branch.contains_key(*tool))
         .map(|(keys, tool)| Diagnostic {
             severity: tenantry_schema::Severity::Warning,
             ..unknown_tool(finder.place(&keys, false), tool, known.catalogue)
-        })
-        .collect()
+        });
+    unknown.chain(idle(known.hub, &finder)).collect()
+}
+
+/// Settings that are read and checked, and that nothing acts on yet.
+fn idle(hub: &Hub, finder: &Finder) -> Vec<Diagnostic> {
+    let priced = hub.plans.iter().find(|(_, plan)| plan.price.is_some());
+    let priced = priced.map(|(name, _)| vec!["plans", name.as_str(), "price"]);
+    let policy = &hub.policy;
+    let set = [
+        (!hub.stripe_prices.is_empty()).then(|| vec!["stripe_prices"]),
+        (!policy.paths.is_empty()).then(|| vec!["policy", "paths"]),
+        policy.max_removed.map(|_| vec!["policy", "max_removed"]),
+        priced,
+    ];
+    let set = set.into_iter().flatten();
+    set.map(|keys| {
+        let what = format!("`{}`", keys.join("."));
+        not_yet(finder.place(&keys, true), &what)
+    })
+    .collect()
 }
 
 fn unknown_tool(

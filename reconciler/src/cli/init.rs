@@ -4,6 +4,7 @@ use super::Outcome;
 use super::output::say;
 use crate::config::person;
 use crate::git::{Author, Change, Layout, init_repository};
+use crate::secrets::git_setup::new_attributes;
 use age::secrecy::ExposeSecret;
 use anyhow::{Context, bail};
 use include_dir::{Dir, include_dir};
@@ -186,7 +187,7 @@ fn files(
     let (hub_keys, recovery_keys) = (hub.public()?, recovery.public()?);
     let mut files = vec![
         file("README.md", &format!("# Fleet {fleet_id}\n\n{README}"))?,
-        file(".gitattributes", "*.yaml text eol=lf\n")?,
+        file(".gitattributes", &new_attributes())?,
         file(".sops.yaml", &sops_rules(&hub_keys, &recovery_keys))?,
         file(
             "fleet/hub.yaml",

@@ -306,13 +306,11 @@ mod tests {
     proptest! {
         #[test]
         fn lines_that_were_there_are_there(comments in prop::collection::vec("# [a-z ]{0,12}", 0..4), keys in prop::collection::btree_set("[a-e]{1,3}", 1..5)) {
-            let mut text = String::new();
-            for (at, key) in keys.iter().enumerate() {
-                if let Some(comment) = comments.get(at) {
-                    text += &format!("{comment}\n");
-                }
-                text += &format!("{key}:  [1,   2]   # {at}\n");
-            }
+            let lines = keys.iter().enumerate().flat_map(|(at, key)| {
+                let comment = comments.get(at).map(|comment| format!("{comment}\n"));
+                comment.into_iter().chain([format!("{key}:  [1,   2]   # {at}\n")])
+            });
+            let text: String = lines.collect();
             let new = say_format(&text, 1).unwrap();
             let kept: Vec<&str> = new.lines().filter(|line| *line != "format: 1").collect();
             prop_assert_eq!(kept, text.lines().collect::<Vec<_>>());

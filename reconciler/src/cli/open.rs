@@ -111,6 +111,11 @@ impl View {
         self.indexed(&mut index)
     }
 
+    /// Whether anything was ever committed on what is checked out.
+    pub(super) fn has_commits(&self) -> bool {
+        self.repository.head().is_ok()
+    }
+
     /// What is staged for the next commit, in the index at `path` or in the repository's own.
     pub(super) fn staged(&self, path: Option<&Path>) -> anyhow::Result<Revision> {
         let index = match path {

@@ -136,27 +136,35 @@ fn settings(tree: &WorkTree, name: &str, wanted: &[(&str, String)]) -> Result<Pa
     })
 }
 
+/// The lines of `.gitattributes` that name the files which the drivers are for.
+pub fn attribute_lines() -> Vec<String> {
+    PATTERNS
+        .iter()
+        .map(|pattern| format!("{pattern} diff={DRIVER} merge={DRIVER}"))
+        .collect()
+}
+
+/// The `.gitattributes` of a new fleet.
+pub fn new_attributes() -> String {
+    let lines = attribute_lines().join("\n");
+    format!("*.yaml text eol=lf\n{ATTRIBUTES_HEAD}\n{lines}\n")
+}
+
 fn attributes(tree: &WorkTree) -> Result<Part, SecretsError> {
     let name = ".gitattributes".to_owned();
     let old = tree.read(&name)?;
     let mut text = old.clone().unwrap_or_default();
-    let missing: Vec<String> = PATTERNS
-        .iter()
-        .map(|pattern| format!("{pattern} diff={DRIVER} merge={DRIVER}"))
-        .filter(|line| !text.lines().any(|found| found.trim() == line))
-        .collect();
+    let mut missing = attribute_lines();
+    missing.retain(|line| !text.lines().any(|found| found.trim() == line));
     if missing.is_empty() {
-        return Ok(Part {
-            name,
-            done: Done::Unchanged,
-        });
+        let done = Done::Unchanged;
+        return Ok(Part { name, done });
     }
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
     if !text.contains(ATTRIBUTES_HEAD) {
-        text.push_str(ATTRIBUTES_HEAD);
-        text.push('\n');
+        missing.insert(0, ATTRIBUTES_HEAD.to_owned());
     }
     for line in missing {
         text.push_str(&line);

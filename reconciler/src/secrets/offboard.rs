@@ -142,7 +142,7 @@ fn drop_from_files(
     }
     if without.contains(recipient) {
         return Err(SecretsError::refused(format!(
-            "a rule of {RULES} has nobody else than them: say first who else can open its files"
+            "take their key out of {RULES} by hand first: a rule has nobody else, or an anchor names it"
         )));
     }
     if without != text {

@@ -51,7 +51,7 @@ fn ready() -> Desk {
         &[
             "merge driver: set up",
             "pre-commit hook: set up",
-            "commit .gitattributes",
+            ".gitattributes: there already",
         ],
     );
     set(&desk, "one", "first");
@@ -75,6 +75,14 @@ fn it_is_set_up_once_and_what_is_not_ours_stays() {
         ],
     );
     assert!(git(&desk, &["status", "--porcelain"]).text.is_empty());
+    desk.write("fleet/.gitattributes", "*.png binary");
+    tenantry(&desk, &["git-setup"], "")
+        .says(0, &[".gitattributes: changed", "commit .gitattributes"]);
+    let attributes = std::fs::read_to_string(desk.path("fleet/.gitattributes")).unwrap();
+    assert!(
+        attributes.starts_with("*.png binary\n# Files of secrets"),
+        "{attributes}"
+    );
     let hook = desk.path("fleet/.git/hooks/pre-commit");
     std::fs::write(&hook, "#!/bin/sh\necho mine\n").unwrap();
     tenantry(&desk, &["git-setup"], "").says(
@@ -286,4 +294,11 @@ fn the_hook_is_quick() {
     eprintln!("check --staged: {:?} in the median of five", times[2]);
     // 200 ms for people; this program is not optimised and shares the machine.
     assert!(times[0].as_millis() < 1000, "{times:?}");
+}
+
+#[test]
+fn the_first_commit_of_all_is_let_through() {
+    let desk = ready();
+    git(&desk, &["checkout", "-q", "--orphan", "anew"]).says(0, &[]);
+    git(&desk, &["commit", "-qm", "first"]).says(0, &["this is the first commit"]);
 }

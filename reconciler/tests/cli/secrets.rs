@@ -181,6 +181,31 @@ fn without_a_key_values_can_be_listed_and_new_files_made_and_no_more() {
     assert_eq!(found.stdout, b"1");
 }
 
+#[test]
+fn a_terminal_is_shown_no_value_unless_it_asks() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    run(&desk, &["secrets", "set", "acme", "a"], "hunter2").says(0, &[]);
+    // `script` gives a program a terminal of its own.
+    let on_terminal = |more: &str| {
+        let line = format!(
+            "{} secrets get acme a {more}",
+            env!("CARGO_BIN_EXE_tenantry")
+        );
+        let output = Command::new("script")
+            .args(["-qec", &line, "/dev/null"])
+            .current_dir(desk.path("fleet"))
+            .env("TENANTRY_KEY_FILE", desk.path("fleet-keys/hub.agekey"))
+            .output()
+            .unwrap();
+        Ran::from(output)
+    };
+    let refused = on_terminal("");
+    refused.says(1, &["ask for it with --show"]);
+    assert!(!refused.text.contains("hunter2"));
+    on_terminal("--show").says(0, &["hunter2"]);
+}
+
 /// An order for the guestbook, with what the hub would have generated for it.
 fn guestbook(desk: &Desk) {
     two_customers(desk);

@@ -34,7 +34,7 @@ impl CreationRules {
     /// Reads the file. Patterns must compile; what else is wrong with a rule is told when a path meets it.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let source = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let root = yaml::parse(source)?;
+        let root = yaml::parse_with_aliases(source)?;
         let rules = match root
             .as_ref()
             .and_then(|root| root.get("creation_rules"))
@@ -184,6 +184,19 @@ mod tests {
         );
         assert_eq!(kind("none/x"), Some(Error::NoRecipients));
         assert_eq!(rules.for_path("other/x"), Ok(None));
+    }
+
+    #[test]
+    fn people_may_name_keys_once() {
+        let b = recipient();
+        let text = format!(
+            "keys:\n  - &hub {A}\n  - &jane {b}\ncreation_rules:\n  - age: [*hub, *jane]\n"
+        );
+        let rules = CreationRules::parse(&text).unwrap();
+        let rule = rules.for_path("x").unwrap().unwrap();
+        assert_eq!(rule.recipients, [A.parse().unwrap(), b]);
+        assert!(CreationRules::parse("keys: &all [a]\ncreation_rules: *all\n").is_err());
+        assert!(CreationRules::parse("creation_rules: [{age: *nobody}]\n").is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Reads one YAML document into a small tree that keeps order, scalar style and the place of every node in the source.
 //! Anchors, aliases, merge keys, several documents and keys that are not text are refused: none of them survives SOPS.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
@@ -93,10 +93,19 @@ impl Node {
 
 /// Parses the single document in `source`; `None` if there is none or it is null.
 pub(crate) fn parse(source: &str) -> Result<Option<Node>, Error> {
+    read(source, None)
+}
+
+/// The same for a document that only people write: aliases of scalars stand for what they name.
+pub(crate) fn parse_with_aliases(source: &str) -> Result<Option<Node>, Error> {
+    read(source, Some(HashMap::new()))
+}
+
+fn read(source: &str, anchors: Option<Anchors>) -> Result<Option<Node>, Error> {
     if source.len() > MAX_BYTES {
         return Err(Error::unsupported(format!("files over {MAX_BYTES} bytes")));
     }
-    let mut reader = Reader::new(source);
+    let mut reader = Reader::new(source, anchors);
     let mut root = None;
     loop {
         match reader.next()? {
@@ -113,7 +122,12 @@ pub(crate) fn parse(source: &str) -> Result<Option<Node>, Error> {
     Ok(root.filter(|node| !matches!(&node.data, Data::Scalar(scalar) if scalar.text.is_empty())))
 }
 
+/// Named scalars, by the parser's number of their anchor.
+type Anchors = HashMap<usize, Scalar>;
+
 struct Reader<'a> {
+    /// None where anchors are refused.
+    anchors: Option<Anchors>,
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
     /// Byte offset of each character; `None` where they are the same.
     offsets: Option<Vec<usize>>,
@@ -121,7 +135,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(source: &'a str) -> Self {
+    fn new(source: &'a str, anchors: Option<Anchors>) -> Self {
         let offsets = (!source.is_ascii()).then(|| {
             source
                 .char_indices()
@@ -130,6 +144,7 @@ impl<'a> Reader<'a> {
                 .collect()
         });
         Self {
+            anchors,
             parser: Parser::new_from_str(source),
             offsets,
             len: source.len(),
@@ -157,15 +172,25 @@ impl<'a> Reader<'a> {
             return Err(refuse(span, "deeper nesting than 100 levels"));
         }
         let data = match event {
-            Event::Scalar(text, style, 0, tag) => Data::Scalar(Scalar {
-                text: text.into_owned(),
-                plain: style == ScalarStyle::Plain,
-                block: matches!(style, ScalarStyle::Literal | ScalarStyle::Folded),
-                tag: core_tag(tag.as_deref(), span)?,
-            }),
+            Event::Scalar(text, style, anchor, tag) if anchor == 0 || self.anchors.is_some() => {
+                let scalar = Scalar {
+                    text: text.into_owned(),
+                    plain: style == ScalarStyle::Plain,
+                    block: matches!(style, ScalarStyle::Literal | ScalarStyle::Folded),
+                    tag: core_tag(tag.as_deref(), span)?,
+                };
+                if let (Some(anchors), true) = (&mut self.anchors, anchor != 0) {
+                    anchors.insert(anchor, scalar.clone());
+                }
+                Data::Scalar(scalar)
+            }
             Event::SequenceStart(0, None) => Data::List(self.list(depth)?),
             Event::MappingStart(0, None) => Data::Map(self.map(depth)?),
-            Event::Alias(_) => return Err(refuse(span, "aliases")),
+            Event::Alias(anchor) => {
+                let anchors = self.anchors.as_ref();
+                let named = anchors.and_then(|anchors| anchors.get(&anchor).cloned());
+                Data::Scalar(named.ok_or_else(|| refuse(span, "aliases"))?)
+            }
             Event::Scalar(..) => return Err(refuse(span, "anchors")),
             Event::SequenceStart(..) | Event::MappingStart(..) => {
                 return Err(refuse(span, "anchors and tags on lists and mappings"));

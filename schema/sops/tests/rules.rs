@@ -18,10 +18,10 @@ fn both_choose_the_same_rule_for_a_path() {
     };
     let (a, b) = (&one.recipient, &two.recipient);
     let rules = format!(
-        "creation_rules:\n  - path_regex: ^prod-.*\\.yaml$\n    age: {a}, {b}\n    encrypted_regex: ^(password|data)$\n    mac_only_encrypted: true\n  \
+        "keys:\n  - &one {a}\ncreation_rules:\n  - path_regex: ^prod-.*\\.yaml$\n    age: {a}, {b}\n    encrypted_regex: ^(password|data)$\n    mac_only_encrypted: true\n  \
          - path_regex: \\bdev\\b\n    age: [{a}]\n    unencrypted_suffix: _plain\n  \
          - path_regex: suffix\n    age: >-\n      {b},\n      {a}\n    encrypted_suffix: word\n  \
-         - path_regex: un\n    age: {a}\n    unencrypted_regex: ^(name|note)\n  - age: {b},{a}\n"
+         - path_regex: un\n    age: *one\n    unencrypted_regex: ^(name|note)\n  - age: {b},{a}\n"
     );
     peer.write(".sops.yaml", &rules);
     let ours = CreationRules::parse(&rules).unwrap();

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Customer {
+    /// How they stand with us.
+    pub status: Standing,
     /// Language of mails and pages, as a BCP 47 tag. Absent: `en`.
     pub language: Option<Language>,
     /// How the customer's pages and mails look.
@@ -16,6 +18,19 @@ pub struct Customer {
     pub notify: Vec<Notice>,
     /// For staff.
     pub notes: Option<String>,
+}
+
+/// How a customer stands with us.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// Not accepted yet: nothing new is decided for their orders.
+    Pending,
+    /// Served.
+    #[default]
+    Active,
+    /// Every tool is stopped and its sites are taken down. Data, servers and domains stay theirs.
+    Suspended,
 }
 
 /// White-label settings.

@@ -27,7 +27,7 @@ pub struct Hub {
     /// How commits are trusted.
     #[serde(default)]
     pub trust: Trust,
-    /// Added to every generation: for a history that had to be rewritten. At most [`MAX_FLOOR`].
+    /// Added to every generation: for a history that had to be rewritten.
     #[serde(default, deserialize_with = "floor")]
     #[schemars(range(max = MAX_FLOOR))]
     pub generation_floor: u64,

@@ -18,7 +18,7 @@ pub struct Order {
     pub plan: String,
     /// Tools answer at `<tool>.<domain>`.
     pub domain: DomainName,
-    /// Left out: the hub chooses and commits a decision.
+    /// The server that it runs on, of the same customer. Absent: the hub chooses and commits a decision.
     #[serde(default)]
     pub server: Option<ServerId>,
     /// How far it goes without a person.

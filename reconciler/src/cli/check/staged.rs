@@ -14,6 +14,12 @@ use tenantry_schema::Diagnostic;
 
 pub(super) fn run(fleet: &str, branch: &str) -> anyhow::Result<Outcome> {
     let view = View::open(fleet, branch)?;
+    if !view.has_commits() {
+        say(
+            "nothing to compare with: this is the first commit; `tenantry check` looks at all of it",
+        );
+        return Ok(Outcome::Clean);
+    }
     let staged = view.staged(config::index_file().as_deref())?;
     let objects = view.scratch.objects();
     let before = view.at(staged.commit)?;
