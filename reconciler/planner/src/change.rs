@@ -4,6 +4,7 @@
 //! ciphertext does, so no key is needed.
 
 mod compare;
+mod cost;
 mod files;
 mod groups;
 mod instance;
@@ -16,6 +17,7 @@ use tenantry_schema::id::{InstanceName, OrderId, ServerKey, ToolName};
 use tenantry_schema::name::DomainName;
 
 pub use compare::compare;
+pub use cost::{Monthly, monthly};
 pub use groups::{Group, groups};
 
 /// Stands in for the secrets of a SOPS file: a mark for each name.

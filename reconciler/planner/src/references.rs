@@ -70,14 +70,10 @@ pub fn hub(known: Known<'_>, text_of: &TextOf<'_>) -> Vec<Diagnostic> {
 
 /// Settings that are read and checked, and that nothing acts on yet.
 fn idle(hub: &Hub, finder: &Finder) -> Vec<Diagnostic> {
-    let priced = hub.plans.iter().find(|(_, plan)| plan.price.is_some());
-    let priced = priced.map(|(name, _)| vec!["plans", name.as_str(), "price"]);
     let policy = &hub.policy;
     let set = [
         (!hub.stripe_prices.is_empty()).then(|| vec!["stripe_prices"]),
-        (!policy.paths.is_empty()).then(|| vec!["policy", "paths"]),
         policy.max_removed.map(|_| vec!["policy", "max_removed"]),
-        priced,
     ];
     let set = set.into_iter().flatten();
     set.map(|keys| {

@@ -234,3 +234,26 @@ fn a_new_image_of_a_stack_is_one_line_however_many_run_it() {
     ]);
     assert!(markdown.text.len() < 65_536);
 }
+
+#[test]
+fn money_and_the_people_it_takes() {
+    let desk = Desk::new();
+    decided(&desk);
+    desk.edit("fleet/fleet/hub.yaml", |text| {
+        text.replace(
+            "basic: {}",
+            "basic: { price: 9 EUR }\n  pro: { price: 29.50 EUR }",
+        )
+    });
+    desk.commit("prices");
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace("plan: basic", "plan: pro")
+    });
+    desk.run(&["plan", "fleet"]).says(
+        0,
+        &[
+            "customers pay +20.50 EUR a month",
+            "takes a manager: fleet/customers/acme/orders/website.yaml",
+        ],
+    );
+}

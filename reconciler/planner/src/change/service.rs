@@ -3,7 +3,7 @@
 use super::files::{Files, Seen, differing};
 use super::{ServiceChange, Why};
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_compose::{BindSource, FileSource, MountKind, Pairs, Project, Service};
+use tenantry_compose::{BindSource, FileSource, MountKind, Pairs, Project, Sensitive, Service};
 
 /// The services of one side.
 #[derive(Default)]
@@ -22,7 +22,7 @@ struct Made<'p> {
 
 #[derive(Clone, PartialEq, Eq)]
 enum Content<'p> {
-    Text(&'p str),
+    Text(&'p Sensitive),
     File(Seen<'p>),
 }
 
@@ -71,7 +71,7 @@ fn contents<'p>(
         };
         let content = match source {
             Some(FileSource::Environment { content, .. } | FileSource::Content(content)) => {
-                Content::Text(content.expose())
+                Content::Text(content)
             }
             Some(FileSource::File(path)) => Content::File(files.seen(path.as_str())),
             None => continue,

@@ -27,6 +27,9 @@ pub(super) fn write(report: &Report) -> String {
     }
     errors(&mut out, &report.diagnostics);
     let _ = writeln!(out, "**{}**\n", text(&summary(report)));
+    for monthly in &report.monthly {
+        let _ = writeln!(out, "- customers pay **{}** a month", monthly.difference());
+    }
     for approval in &report.approvals {
         let _ = writeln!(
             out,

@@ -9,7 +9,8 @@ use crate::trust::{Rules, role_word};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_planner::change::{
-    Group, Marks, Presence, ServerChange, ServiceChange, SiteChange, compare, groups,
+    Group, Marks, Monthly, Presence, ServerChange, ServiceChange, SiteChange, compare, groups,
+    monthly,
 };
 use tenantry_planner::explain::word;
 use tenantry_planner::status::FrozenScope;
@@ -135,6 +136,8 @@ pub(super) struct Report {
     pub(super) to: End,
     pub(super) note: Option<String>,
     pub(super) totals: Totals,
+    /// Currencies in which what customers pay a month differs.
+    pub(super) monthly: Vec<Monthly>,
     pub(super) approvals: Vec<Approval>,
     pub(super) groups: Vec<Group>,
     pub(super) changes: Vec<ServerChange>,
@@ -169,6 +172,10 @@ impl Report {
             to: ends.to.0,
             note: ends.note,
             totals: totals(&changes),
+            monthly: match (&before.loaded.desired, &after.loaded.desired) {
+                (Some(before), Some(after)) => monthly(before, after),
+                _ => Vec::new(),
+            },
             approvals,
             groups: groups(&changes),
             changes,

@@ -37,6 +37,9 @@ pub(super) fn write(report: &Report, all: bool) -> String {
             let _ = writeln!(out, "  waits: {reason}");
         }
     }
+    for monthly in &report.monthly {
+        let _ = writeln!(out, "\ncustomers pay {} a month", monthly.difference());
+    }
     if let Some(approval) = report.approvals.first() {
         let files = match approval.files.as_slice() {
             [only] => only.clone(),
