@@ -10,6 +10,7 @@ mod find;
 mod git_setup;
 mod init;
 mod migrate;
+mod new;
 mod offboard;
 mod open;
 mod output;
@@ -43,6 +44,8 @@ Exit codes: 0 nothing to do or all well, 2 there are changes, 1 an error.";
 enum Command {
     /// Make a new fleet repository with its keys.
     Init(init::Args),
+    /// Write a customer, an order, a server or a stack.
+    New(new::Args),
     /// Name the hub, and its release, that may act on a fleet.
     Activate(activate::Args),
     /// Find everything that is wrong with a fleet, uncommitted edits included.
@@ -97,6 +100,7 @@ pub enum Outcome {
 pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Init(args) => init::run(&args),
+        Command::New(args) => new::run(&args),
         Command::Activate(args) => activate::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),

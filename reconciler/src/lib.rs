@@ -12,6 +12,7 @@
 //! | [`secrets`] | what people do with files of secrets |
 //! | [`trust`] | which commits may be followed |
 //! | [`web`] | agents' API, status page, metrics |
+//! | [`import`] | a Compose file to a stack |
 //! | [`cli`] | the commands |
 
 pub mod cli;
@@ -20,6 +21,7 @@ pub mod decide;
 pub mod foresee;
 pub mod git;
 pub mod hub;
+pub mod import;
 pub mod keys;
 pub mod load;
 pub mod publish;

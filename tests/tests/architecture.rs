@@ -88,6 +88,7 @@ fn crates_of_ours_point_one_way() {
         (
             "reconciler",
             &[
+                "tenantry-compose",
                 "tenantry-planner",
                 "tenantry-schema",
                 "tenantry-sops",

@@ -86,6 +86,12 @@ impl View {
         self.mirror.is_none() && !self.repository.is_bare()
     }
 
+    /// The folder where people edit files.
+    pub(super) fn folder(&self) -> Option<std::path::PathBuf> {
+        let folder = self.repository.workdir().filter(|_| self.has_files());
+        folder.map(Path::to_owned)
+    }
+
     /// The newest commit of the branch.
     pub(super) fn head(&self) -> anyhow::Result<Oid> {
         self.commit_named(&self.branch)

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "test helpers outside of test functions")]
 
 mod git_setup;
+mod new;
 mod person;
 mod plan;
 mod secrets;
+mod takeover;
 mod trust;
 
 use std::path::Path;

@@ -1,0 +1,67 @@
+//! What a stack cannot have, and what is only written in a way that Compose would misread.
+
+use super::draft::Draft;
+use super::scalars::quoted;
+use tenantry_yaml::ProblemKind;
+
+/// Takes over what the reader of Compose files refuses, but for what was put right before.
+pub(super) fn check(draft: &mut Draft<'_>) {
+    for mut problem in tenantry_compose::check(draft.tree.text, &|_| true) {
+        let last = problem
+            .path
+            .rsplit('.')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let settled = ["container_name", "links", "env_file"].contains(&last.as_str())
+            || draft.edits.is_gone(problem.span)
+            || is_removed_field(&problem.path)
+            || draft.refused.iter().any(|known| known.span == problem.span);
+        if settled {
+            continue;
+        }
+        if problem.help.as_deref() == Some("put quotes around it") {
+            let text = problem.span.of(draft.tree.text);
+            draft.edits.replace(problem.span, quoted(text));
+            let note = super::Note {
+                at: problem.span.start,
+                text: format!(
+                    "put quotes around `{text}`: Compose would read it as something else"
+                ),
+            };
+            draft.changes.insert(note);
+            continue;
+        }
+        if problem.help.is_none() && problem.kind == ProblemKind::Unsupported {
+            problem.help = help(&last).map(str::to_owned);
+        }
+        draft.refused.push(problem);
+    }
+}
+
+/// `external` and `name` of networks and volumes are taken away.
+fn is_removed_field(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('.').collect();
+    matches!(
+        parts.as_slice(),
+        ["networks" | "volumes", _, "external" | "name"]
+    )
+}
+
+fn help(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "build" => "build the image once, push it to a registry, and name it under `image:`",
+        "replicas" | "scale" => "leave it out; a tool that needs more runs on a larger server",
+        "placement" | "mode" | "endpoint_mode" | "update_config" | "rollback_config" => {
+            "leave it out: it speaks to a swarm"
+        }
+        "restart_policy" => "write `restart: unless-stopped` beside `image:`",
+        "extends" | "include" => {
+            "write the services out; `docker compose config` shows them in full"
+        }
+        "ipv4_address" | "ipv6_address" | "mac_address" | "ipam" => {
+            "leave it out, and use the names of services"
+        }
+        _ => return None,
+    })
+}
