@@ -94,7 +94,12 @@ fn check(desk: &mut Desk, proposal: &Proposal) -> anyhow::Result<Vec<Diagnostic>
     let findings = |loaded: &Loaded, tree| {
         let mut found = loaded.diagnostics.to_vec();
         let text = |path: &str| text_of(&objects, tree, path);
-        found.extend(loaded.desired.iter().flat_map(|desired| contested(desired, &text)));
+        found.extend(
+            loaded
+                .desired
+                .iter()
+                .flat_map(|desired| contested(desired, &text)),
+        );
         found
     };
     let before = findings(&desk.before, desk.revision.tree);
