@@ -1,7 +1,7 @@
 //! The command line of `tenantry-agent`. Everything that it does is in the library.
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use jiff::Timestamp;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -87,6 +87,27 @@ enum Command {
     },
     /// Write secret files into memory; runs before the container engine starts
     RestoreSecrets,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Known,
+    },
+    /// Write manual pages
+    #[command(hide = true)]
+    Man {
+        /// The folder to write pages into, one a command
+        #[arg(long, value_name = "DIR")]
+        output: PathBuf,
+    },
+}
+
+/// Shells that are completed for.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Known {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 fn main() -> ExitCode {
@@ -228,6 +249,29 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 ExitCode::from(2)
             })
         }),
+        Command::Completions { shell } => {
+            let shell = match shell {
+                Known::Bash => clap_complete::Shell::Bash,
+                Known::Zsh => clap_complete::Shell::Zsh,
+                Known::Fish => clap_complete::Shell::Fish,
+            };
+            let mut script = Vec::new();
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "tenantry-agent",
+                &mut script,
+            );
+            // A reader that goes away is no error.
+            let _ = std::io::stdout().write_all(&script);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { output } => {
+            let failed = || format!("cannot write manual pages into `{}`", output.display());
+            std::fs::create_dir_all(&output).with_context(failed)?;
+            clap_mangen::generate_to(Arguments::command(), &output).with_context(failed)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::RestoreSecrets => {
             let agent = Agent::open(Config::load(path)?, false)?;
             let desired = agent.desired().context(NO_SLICE)?;

@@ -4,6 +4,7 @@ mod activate;
 mod apply;
 mod check;
 mod codeowners;
+mod completions;
 mod erase;
 mod explain;
 mod find;
@@ -44,7 +45,7 @@ Exit codes: 0 nothing to do or all well, 2 there are changes, 1 an error.";
 enum Command {
     /// Make a new fleet repository with its keys.
     Init(init::Args),
-    /// Write a customer, an order, a server or a stack.
+    /// Write a customer, an order, a server, a pool, an operation or a stack.
     New(new::Args),
     /// Name the hub, and its release, that may act on a fleet.
     Activate(activate::Args),
@@ -79,6 +80,11 @@ enum Command {
     Codeowners(codeowners::Args),
     /// Say how far an order or server is, and why not further; or what a code such as T0107 means.
     Explain(explain::Args),
+    /// Print completions for a shell.
+    Completions(completions::Args),
+    /// Write manual pages.
+    #[command(hide = true)]
+    Man(completions::ManArgs),
     #[command(hide = true)]
     SopsTextconv(git_setup::textconv::Args),
     #[command(hide = true)]
@@ -117,6 +123,8 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Trust(args) => trust::run(&args),
         Command::Codeowners(args) => codeowners::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Man(args) => completions::man(&args),
         Command::SopsTextconv(args) => git_setup::textconv::run(&args),
         Command::SopsMerge(args) => git_setup::merge::run(&args),
     };

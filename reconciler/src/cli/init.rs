@@ -1,5 +1,7 @@
 //! `tenantry init`: a new fleet repository that passes `check`, with its keys in a folder of their own.
 
+mod forge;
+
 use super::Outcome;
 use super::output::say;
 use crate::config::person;
@@ -7,6 +9,7 @@ use crate::git::{Author, Change, Layout, init_repository};
 use crate::secrets::git_setup::new_attributes;
 use age::secrecy::ExposeSecret;
 use anyhow::{Context, bail};
+use forge::Forge;
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
 use rand::Rng;
@@ -27,6 +30,13 @@ static NGINX: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../nginx");
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Makes a repository with one commit that passes `tenantry check`: commented settings, the rules of who can open which secret,
+the catalogue, a README for those who operate it, and CI files for the forge. Two private keys go into a folder beside it.
+
+Examples:
+  tenantry init my-fleet --url https://hub.example --forge github
+  tenantry init /srv/fleet.git --bare")]
 pub(super) struct Args {
     /// The folder to make the fleet in; absent or empty.
     dir: PathBuf,
@@ -42,6 +52,9 @@ pub(super) struct Args {
     /// Make a bare repository, for a server, instead of a folder to edit in.
     #[arg(long)]
     bare: bool,
+    /// Files for the forge where changes are reviewed: they check every pull request, and comment what it would do.
+    #[arg(long, value_enum, default_value_t = Forge::None)]
+    forge: Forge,
     /// The branch.
     #[arg(long, default_value = "main")]
     branch: String,
@@ -92,7 +105,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         None => random_id()?,
     };
     let (hub, recovery) = (Pair::generate(), Pair::generate());
-    let files = files(&url, &fleet_id, &hub, &recovery)?;
+    let mut files = files(&url, &fleet_id, &hub, &recovery)?;
+    for (path, content) in args.forge.files() {
+        files.push(file(path, content)?);
+    }
     // Keys first: a fleet whose keys were lost is worth nothing, keys without a fleet do no harm.
     let hub_file = keys_dir.join("hub.agekey");
     let recovery_file = keys_dir.join("recovery.key");
@@ -125,6 +141,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         hub_file.display(),
         recovery_file.display(),
     );
+    let hint = args.forge.hint();
+    let hint = hint.map_or_else(String::new, |hint| format!("\n  {hint}"));
     say(format!(
         "fleet {fleet_id} is in {dir}
 
@@ -133,8 +151,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 Next:
   tenantry check {dir}
+  tenantry new customer ID --fleet {dir}
   tenantry activate {dir} --key {hub_file}
-  tenantry serve {dir} --key {hub_file} --data /var/lib/tenantry"
+  tenantry serve {dir} --key {hub_file} --data /var/lib/tenantry{hint}"
     ));
     Ok(Outcome::Clean)
 }
@@ -347,35 +366,5 @@ const STAFF: &str = "\
 {}
 ";
 
-const README: &str = "\
-Everything that should be true stands here; the hub and its agents make it so. Change it by commit or pull request.
-
-| where | what |
-| --- | --- |
-| `fleet/hub.yaml`, `fleet/staff.yaml` | settings, people |
-| `fleet/customers/<id>/` | `customer.yaml`, `orders/<id>.yaml`, `servers/<id>.yaml`, `secrets.yaml` (SOPS) |
-| `fleet/decisions/` | written by the hub alone: what it chose, and records |
-| `stacks/<tool>/` | the catalogue: a Compose file and `stack.yaml` each |
-| `nginx/` | templates of the web server |
-
-A first customer:
-
-```yaml
-# fleet/customers/acme/customer.yaml
-language: en
-```
-```yaml
-# fleet/customers/acme/servers/acme-1.yaml
-provider: static
-address: 192.0.2.17
-# agent: paste what `tenantry-agent enrol` prints on that server
-```
-```yaml
-# fleet/customers/acme/orders/website.yaml
-plan: pro
-domain: acme.example
-tools: [html]
-```
-
-`tenantry check` says what is wrong, `tenantry plan` what would happen.
-";
+/// The README of a fleet, below its title.
+const README: &str = include_str!("init/readme.md");

@@ -1,9 +1,11 @@
-//! `tenantry new`: writes a customer, an order, a server or a stack into the work tree, checked before it is written. Nothing is ever overwritten.
+//! `tenantry new`: writes a customer, an order, a server, a pool, an operation or a stack into the work tree, checked before it is written. Nothing is ever overwritten.
 
 mod ask;
 mod customer;
 mod folder;
+mod operation;
 mod order;
+mod pool;
 mod server;
 mod stack;
 mod takeover;
@@ -43,6 +45,10 @@ enum Kind {
     Order(order::Args),
     /// A machine that runs an agent.
     Server(server::Args),
+    /// Machines that stand ready before anyone ordered them.
+    Pool(pool::Args),
+    /// A reviewed one-time act: restore, rotate, move, ...
+    Operation(operation::Args),
     /// A tool of the catalogue, new or taken over from a Compose file.
     Stack(Box<stack::Args>),
 }
@@ -70,6 +76,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         Kind::Customer(args) => customer::run(args),
         Kind::Order(args) => order::run(args),
         Kind::Server(args) => server::run(args),
+        Kind::Pool(args) => pool::run(args),
+        Kind::Operation(args) => operation::run(args),
         Kind::Stack(args) => stack::run(args),
     }
 }

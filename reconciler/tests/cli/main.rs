@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "test helpers outside of test functions")]
 
+mod ci;
 mod git_setup;
 mod new;
 mod person;
 mod plan;
+mod reference;
 mod secrets;
 mod takeover;
 mod trust;

@@ -361,3 +361,57 @@ fn who_cancels_writes_nothing() {
     assert!(said.contains("cancelled; nothing was written"), "{said}");
     assert_eq!(desk.dirty(), "");
 }
+
+#[test]
+fn pools_and_operations() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.make("pool standard").says(1, &["--spares"]);
+    desk.make("pool standard --spares 2 --size cx22 --plans basic --warm html")
+        .says(0, &["wrote fleet/pools/standard.yaml"]);
+    desk.make("pool other --spares 2 --plans nothing")
+        .says(1, &["nothing was written"]);
+    let good = [
+        "restore acme-1/html",
+        "wipe acme-1/html",
+        "reinstall acme-1",
+        "snapshot acme-1",
+        "power-cycle acme-1",
+        "rotate website/html --secret DB_PASSWORD",
+        "retry website",
+    ];
+    for words in good {
+        let ran = desk.make(&format!("operation acme {words} --reason ticket-812"));
+        assert_eq!(ran.code, 0, "{words}: {}", ran.text);
+        assert!(
+            ran.text
+                .contains("wrote fleet/customers/acme/operations/20"),
+            "{}",
+            ran.text
+        );
+    }
+    desk.run(&["check", "fleet"])
+        .says(0, &["good: 2 customers"]);
+    let bad = [
+        ("restore html", "takes SERVER/TOOL"),
+        ("restore acme-2/html", "it has: acme-1"),
+        ("restore acme-1/nextcloud", "no tool `nextcloud`"),
+        (
+            "restore acme-1/html --from yesterday",
+            "a choice of backups",
+        ),
+        ("move website", "--to"),
+        ("rotate website/html", "--secret"),
+        ("burn acme-1", "possible values"),
+    ];
+    for (words, why) in bad {
+        let ran = desk.make(&format!("operation acme {words} --reason x"));
+        assert!(
+            ran.code != 0 && ran.text.contains(why),
+            "{words}: {}",
+            ran.text
+        );
+    }
+    desk.make("operation acme snapshot acme-1")
+        .says(1, &["--reason"]);
+}

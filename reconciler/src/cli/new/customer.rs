@@ -102,7 +102,7 @@ fn text(args: &Args, id: &CustomerId) -> String {
         ),
     };
     format!(
-        "# Plain settings. Personal data goes into person.yaml, encrypted: sops fleet/customers/{id}/person.yaml
+        "# Plain settings. Personal data goes into person.yaml: tenantry secrets edit {id}/person
 language: {}                    # of mails and pages
 {brand}# notify: [incidents, certificates]
 # notes: for staff

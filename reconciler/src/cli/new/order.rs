@@ -279,15 +279,27 @@ fn text(
                 let _ = writeln!(out, "      {name}: {}", yaml(value));
             }
         }
-        let more = stack.iter().flat_map(|stack| &stack.document.parameters);
-        for (name, parameter) in more.filter(|(name, _)| !parameters.contains_key(*name)) {
+        let more: Vec<_> = stack
+            .iter()
+            .flat_map(|stack| &stack.document.parameters)
+            .filter(|(name, _)| !parameters.contains_key(*name))
+            .collect();
+        if !more.is_empty() && parameters.is_empty() {
+            out.push_str("    # parameters:\n");
+        }
+        for (name, parameter) in more {
+            let default = yaml(parameter.default.as_deref().unwrap_or_default());
             let about = parameter
                 .description
                 .as_deref()
-                .unwrap_or("a parameter of the stack");
-            let default = parameter.default.as_deref().unwrap_or_default();
-            let line = format!("    # parameters: {{ {name}: {} }}", yaml(default));
-            let _ = writeln!(out, "{line:<31} # {}", about.replace('\n', " "));
+                .unwrap_or_default()
+                .replace('\n', " ");
+            let comment = if about.is_empty() {
+                String::new()
+            } else {
+                format!("   # {about}")
+            };
+            let _ = writeln!(out, "    #   {name}: {default}{comment}");
         }
     }
     out

@@ -1,0 +1,440 @@
+//! CI files of `examples/ci/`: their structure, and their scripts run for real, against a fleet and a pretended forge.
+
+use crate::{Desk, two_customers};
+use axum::extract::{Path as UrlPath, State};
+use axum::routing::{get, patch};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/ci");
+
+fn read(file: &str) -> Value {
+    let text = std::fs::read_to_string(Path::new(EXAMPLES).join(file)).unwrap();
+    // Twice: once as strictly as documents are read, once into a tree.
+    let limits = tenantry_yaml::Limits::with_merge_keys();
+    let strict = tenantry_yaml::parse(&text, &limits);
+    assert!(strict.is_ok(), "{file}: {:?}", strict.err());
+    serde_yaml::from_str(&text).unwrap()
+}
+
+const ACTIONS: [&str; 3] = [
+    "github/tenantry.yml",
+    "github/tenantry-comment.yml",
+    "gitea/tenantry.yml",
+];
+
+/// The script of a step.
+fn script(file: &str, step: &str) -> String {
+    let workflow = read(file);
+    let jobs = workflow["jobs"].as_object().unwrap();
+    let steps = jobs
+        .values()
+        .flat_map(|job| job["steps"].as_array().unwrap());
+    let found = steps.into_iter().find(|one| one["name"] == step).unwrap();
+    found["run"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn workflows_are_put_together_well() {
+    for file in ACTIONS {
+        let workflow = read(file);
+        assert!(workflow["name"].is_string(), "{file}");
+        let on = workflow["on"].as_object().unwrap();
+        // It would run what strangers write with the rights of the repository.
+        assert!(!on.contains_key("pull_request_target"), "{file}");
+        for (name, job) in workflow["jobs"].as_object().unwrap() {
+            assert!(
+                job["runs-on"].is_string() && job["timeout-minutes"].is_number(),
+                "{file} {name}"
+            );
+            for step in job["steps"].as_array().unwrap() {
+                assert!(
+                    step["uses"].is_string() != step["run"].is_string(),
+                    "{file}: {step}"
+                );
+                if let Some(uses) = step["uses"].as_str() {
+                    assert!(
+                        uses.split_once('@')
+                            .is_some_and(|(_, version)| version.starts_with('v')),
+                        "{uses}"
+                    );
+                    if uses.starts_with("actions/checkout@") {
+                        assert_eq!(step["with"]["fetch-depth"], 0, "{file}");
+                        assert_eq!(step["with"]["persist-credentials"], false, "{file}");
+                    }
+                }
+                let run = step["run"].as_str().unwrap_or_default();
+                // What strangers write goes through the environment, never into the text of a script.
+                assert!(!run.contains("${{"), "{file}: {run}");
+                assert!(!step.to_string().contains("secrets."), "{file}");
+            }
+        }
+    }
+    // Who runs code of a pull request may write nothing; who may write runs none of it.
+    let (plan, comment) = (read(ACTIONS[0]), read(ACTIONS[1]));
+    assert_eq!(plan["permissions"], json!({ "contents": "read" }));
+    assert_eq!(
+        comment["permissions"],
+        json!({ "actions": "read", "pull-requests": "write" })
+    );
+    assert!(!comment.to_string().contains("actions/checkout"));
+    assert_eq!(comment["on"]["workflow_run"]["workflows"][0], plan["name"]);
+}
+
+#[test]
+fn the_gitlab_file_is_put_together_well() {
+    let pipeline = read("gitlab/.gitlab-ci.yml");
+    let stages: Vec<&str> = pipeline["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stage| stage.as_str().unwrap())
+        .collect();
+    assert_eq!(pipeline["variables"]["GIT_DEPTH"], "0");
+    for job in ["check", "plan", "comment"] {
+        let job = &pipeline[job];
+        assert!(stages.contains(&job["stage"].as_str().unwrap()));
+        assert!(!job["script"].as_array().unwrap().is_empty());
+    }
+    assert_eq!(pipeline["comment"]["needs"][0], "plan");
+    assert_eq!(pipeline["comment"]["variables"]["GIT_STRATEGY"], "none");
+    let rule = pipeline["comment"]["rules"][0]["if"].as_str().unwrap();
+    assert!(rule.contains("$TENANTRY_COMMENT_TOKEN"), "{rule}");
+}
+
+/// All scripts of a file, whatever forge it is for.
+fn scripts(value: &Value, out: &mut Vec<String>) {
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                match (key.as_str(), value) {
+                    ("run", Value::String(text)) => out.push(text.clone()),
+                    ("script" | "before_script", Value::Array(lines)) => {
+                        out.push(
+                            lines
+                                .iter()
+                                .map(|line| line.as_str().unwrap())
+                                .collect::<Vec<_>>()
+                                .join("\n"),
+                        );
+                    }
+                    _ => scripts(value, out),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| scripts(item, out)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_script_is_one_for_a_shell() {
+    let mut all = Vec::new();
+    for file in ACTIONS.into_iter().chain(["gitlab/.gitlab-ci.yml"]) {
+        scripts(&read(file), &mut all);
+    }
+    assert!(all.len() >= 10, "{}", all.len());
+    for script in all {
+        let output = Command::new("bash")
+            .args(["-n", "-c", &script])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{script}\n{output:?}");
+    }
+}
+
+/// Runs a script as a runner does, with the program on the path.
+fn run(script: &str, folder: PathBuf, environment: &[(&str, &str)]) -> Output {
+    let program = Path::new(env!("CARGO_BIN_EXE_tenantry"))
+        .parent()
+        .unwrap()
+        .to_owned();
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", program.display());
+    let mut command = Command::new("bash");
+    command
+        .args(["-e", "-c", script])
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", "/nonexistent");
+    command.envs(environment.iter().copied()).output().unwrap()
+}
+
+/// A clone of a fleet as a runner has it: no local `main`, the branch of a pull request checked out.
+fn checkout(desk: &Desk, edit: impl Fn(&str) -> String) {
+    two_customers(desk);
+    desk.git("fleet", &["checkout", "-qb", "change"]);
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", edit);
+    desk.commit("change");
+    desk.git("fleet", &["checkout", "-q", "main"]);
+    desk.git(".", &["clone", "-q", "fleet", "runner"]);
+    desk.git("runner", &["checkout", "-q", "--detach", "origin/change"]);
+    desk.git("runner", &["branch", "-q", "-D", "main"]);
+}
+
+#[test]
+fn the_plan_of_a_pull_request_is_made_in_a_checkout_of_a_runner() {
+    let desk = Desk::new();
+    checkout(&desk, |text| text.replace("[html]", "[html, guestbook]"));
+    let summary = desk.path("summary");
+    let environment = [
+        ("BASE", "main"),
+        ("NUMBER", "7"),
+        ("GITHUB_STEP_SUMMARY", summary.to_str().unwrap()),
+    ];
+    for file in ["github/tenantry.yml", "gitea/tenantry.yml"] {
+        let output = run(&script(file, "Plan"), desk.path("runner"), &environment);
+        assert!(output.status.success(), "{output:?}");
+        let plan = std::fs::read_to_string(desk.path("runner/plan/plan.md")).unwrap();
+        assert!(plan.contains("acme/website"), "{plan}");
+        let output = run(&script(file, "Check"), desk.path("runner"), &environment);
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!(
+        std::fs::read_to_string(desk.path("runner/plan/number")).unwrap(),
+        "7\n"
+    );
+    assert!(
+        std::fs::read_to_string(&summary)
+            .unwrap()
+            .contains("acme/website")
+    );
+
+    let pipeline = read("gitlab/.gitlab-ci.yml");
+    let lines: Vec<&str> = pipeline["plan"]["script"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line.as_str().unwrap())
+        .collect();
+    let output = run(
+        &lines.join("\n"),
+        desk.path("runner"),
+        &[("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main")],
+    );
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        std::fs::read_to_string(desk.path("runner/plan.md"))
+            .unwrap()
+            .contains("acme/website")
+    );
+}
+
+#[test]
+fn a_mistake_is_in_the_plan_and_fails_the_check() {
+    let desk = Desk::new();
+    checkout(&desk, |text| text.replace("[html]", "[htlm]"));
+    let environment = [
+        ("BASE", "main"),
+        ("NUMBER", "7"),
+        ("GITHUB_STEP_SUMMARY", "/dev/null"),
+    ];
+    let output = run(
+        &script(ACTIONS[0], "Plan"),
+        desk.path("runner"),
+        &environment,
+    );
+    assert!(output.status.success(), "{output:?}");
+    let plan = std::fs::read_to_string(desk.path("runner/plan/plan.md")).unwrap();
+    assert!(plan.contains("must not be merged"), "{plan}");
+    let output = run(
+        &script(ACTIONS[0], "Check"),
+        desk.path("runner"),
+        &environment,
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("did you mean `html`?")
+    );
+}
+
+/// What a pretended forge keeps.
+#[derive(Clone, Default)]
+struct Forge(Arc<Mutex<Vec<Value>>>);
+
+impl Forge {
+    fn bodies(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|comment| comment["body"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+async fn list(State(forge): State<Forge>) -> Json<Value> {
+    Json(Value::Array(forge.0.lock().unwrap().clone()))
+}
+
+async fn add(State(forge): State<Forge>, body: String) -> Json<Value> {
+    let mut comment: Value = serde_json::from_str(&body).unwrap();
+    let mut all = forge.0.lock().unwrap();
+    comment["id"] = json!(1000 + all.len());
+    all.push(comment.clone());
+    Json(comment)
+}
+
+async fn change(
+    State(forge): State<Forge>,
+    UrlPath(id): UrlPath<u64>,
+    body: String,
+) -> Json<Value> {
+    let new: Value = serde_json::from_str(&body).unwrap();
+    let mut all = forge.0.lock().unwrap();
+    let comment = all.iter_mut().find(|comment| comment["id"] == id).unwrap();
+    comment["body"] = new["body"].clone();
+    Json(comment.clone())
+}
+
+/// Serves what the three forges have in common; the address, and what is kept.
+fn forge(runtime: &tokio::runtime::Runtime) -> (String, Forge) {
+    let forge = Forge::default();
+    let router = Router::new()
+        .route("/repos/o/r/issues/7/comments", get(list).post(add))
+        .route("/repos/o/r/issues/comments/{id}", patch(change))
+        .route(
+            "/repos/o/r/pulls/7",
+            get(|| async { Json(json!({ "head": { "sha": "abc" } })) }),
+        )
+        .route("/projects/1/merge_requests/7/notes", get(list).post(add))
+        .route(
+            "/projects/1/merge_requests/7/notes/{id}",
+            axum::routing::put(change),
+        )
+        .with_state(forge.clone());
+    let listener = runtime
+        .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+        .unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    runtime.spawn(async move { axum::serve(listener, router).await });
+    (address, forge)
+}
+
+#[test]
+fn one_comment_is_brought_up_to_date() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let gitlab = read("gitlab/.gitlab-ci.yml")["comment"]["script"][0]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let cases = [
+        script("github/tenantry-comment.yml", "Comment"),
+        script("gitea/tenantry.yml", "Comment"),
+        gitlab,
+    ];
+    for script in cases {
+        let (address, kept) = forge(&runtime);
+        kept.0
+            .lock()
+            .unwrap()
+            .push(json!({ "id": 1, "body": "looks good to me" }));
+        let desk = Desk::new();
+        let api = format!("{address}/repos/o/r");
+        let environment = [
+            ("API", api.as_str()),
+            ("TOKEN", "t"),
+            ("NUMBER", "7"),
+            ("HEAD", "abc"),
+            ("CI_API_V4_URL", &address),
+            ("CI_PROJECT_ID", "1"),
+            ("CI_MERGE_REQUEST_IID", "7"),
+            ("TENANTRY_COMMENT_TOKEN", "t"),
+            ("no_proxy", "*"),
+        ];
+        for text in ["first `plan`", "second \"plan\" $(touch pwned)"] {
+            for file in ["plan/plan.md", "plan.md"] {
+                desk.write(file, text);
+            }
+            desk.write("plan/number", "7\n");
+            let output = run(&script, desk.path("."), &environment);
+            assert!(output.status.success(), "{script}\n{output:?}");
+        }
+        let expected = [
+            "looks good to me",
+            "<!-- tenantry plan -->\nsecond \"plan\" $(touch pwned)",
+        ];
+        assert_eq!(kept.bodies(), expected, "{script}");
+        assert!(!desk.path("pwned").exists());
+    }
+}
+
+#[test]
+fn a_plan_of_one_pull_request_is_not_commented_at_another() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (address, kept) = forge(&runtime);
+    let api = format!("{address}/repos/o/r");
+    let comment = script("github/tenantry-comment.yml", "Comment");
+    for (number, head) in [
+        ("7", "other"),
+        ("7; touch pwned", "abc"),
+        ("", "abc"),
+        ("../7", "abc"),
+    ] {
+        let desk = Desk::new();
+        desk.write("plan/plan.md", "plan");
+        desk.write("plan/number", number);
+        let environment = [
+            ("API", api.as_str()),
+            ("TOKEN", "t"),
+            ("HEAD", head),
+            ("no_proxy", "*"),
+        ];
+        let output = run(&comment, desk.path("."), &environment);
+        assert!(!output.status.success(), "{number} {head}: {output:?}");
+        assert!(!desk.path("pwned").exists());
+    }
+    assert!(kept.bodies().is_empty());
+}
+
+#[test]
+fn a_new_fleet_has_the_files_of_its_forge() {
+    for (forge, files) in [
+        (
+            "github",
+            &[
+                ("github/tenantry.yml", ".github/workflows/tenantry.yml"),
+                (
+                    "github/tenantry-comment.yml",
+                    ".github/workflows/tenantry-comment.yml",
+                ),
+            ][..],
+        ),
+        ("gitlab", &[("gitlab/.gitlab-ci.yml", ".gitlab-ci.yml")]),
+        (
+            "gitea",
+            &[("gitea/tenantry.yml", ".gitea/workflows/tenantry.yml")],
+        ),
+        ("none", &[]),
+    ] {
+        let desk = Desk::new();
+        desk.run(&["init", "fleet", "--forge", forge]).says(0, &[]);
+        for (from, to) in files {
+            let written = std::fs::read_to_string(desk.path("fleet").join(to)).unwrap();
+            assert_eq!(
+                written,
+                std::fs::read_to_string(Path::new(EXAMPLES).join(from)).unwrap()
+            );
+        }
+        let all = desk.git("fleet", &["ls-files"]);
+        let ci = all
+            .lines()
+            .filter(|file| file.contains("workflows") || file.contains("gitlab-ci"))
+            .count();
+        assert_eq!(ci, files.len(), "{all}");
+        desk.run(&["check", "fleet"]).says(0, &["good"]);
+        let readme = std::fs::read_to_string(desk.path("fleet/README.md")).unwrap();
+        assert!(
+            readme.contains("tenantry new customer") && readme.contains("tenantry offboard"),
+            "{readme}"
+        );
+    }
+    let desk = Desk::new();
+    desk.run(&["init", "fleet", "--forge", "sourcehut"])
+        .says(2, &["gitlab"]);
+}
