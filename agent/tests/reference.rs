@@ -76,7 +76,7 @@ fn manual_pages_and_completions() {
     let page = std::fs::read_to_string(output.join("tenantry-agent-enrol.1")).unwrap();
     assert!(page.contains(".SH NAME"), "{page}");
     for (shell, word) in [
-        ("bash", "_tenantry-agent"),
+        ("bash", "-F _tenantry"),
         ("zsh", "#compdef tenantry-agent"),
         ("fish", "complete -c tenantry-agent"),
     ] {

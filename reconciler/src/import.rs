@@ -18,6 +18,8 @@ mod ports;
 mod refuse;
 mod scalars;
 mod secrets;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod variables;
 
@@ -109,5 +111,11 @@ pub fn import(input: &Input<'_>) -> Outcome {
         return Outcome::Refused(draft.into_refused());
     }
     let manifest = manifest::write(&draft, &sites, &parameters, &secrets);
-    Outcome::Stack(draft.finish(manifest))
+    let stack = draft.finish(manifest);
+    let left = refuse::left_over(input.text, &stack);
+    if left.is_empty() {
+        Outcome::Stack(stack)
+    } else {
+        Outcome::Refused(left)
+    }
 }

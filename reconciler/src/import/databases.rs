@@ -72,7 +72,12 @@ fn wait(draft: &mut Draft<'_>, service: Service<'_>, healthy: &[&str]) {
     let Some(items) = list.as_sequence() else {
         return;
     };
-    let names: Vec<&str> = items.iter().filter_map(Node::as_str).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for name in items.iter().filter_map(Node::as_str) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     if !names.iter().any(|name| healthy.contains(name)) || draft.edits.is_gone(list.span) {
         return;
     }

@@ -1,8 +1,9 @@
 //! What a stack cannot have, and what is only written in a way that Compose would misread.
 
+use super::Imported;
 use super::draft::Draft;
 use super::scalars::quoted;
-use tenantry_yaml::ProblemKind;
+use tenantry_yaml::{Problem, ProblemKind, Span};
 
 /// Takes over what the reader of Compose files refuses, but for what was put right before.
 pub(super) fn check(draft: &mut Draft<'_>) {
@@ -37,6 +38,35 @@ pub(super) fn check(draft: &mut Draft<'_>) {
         }
         draft.refused.push(problem);
     }
+}
+
+/// What is wrong with the result: mistakes of the file that were rewritten along with what stands around them.
+pub(super) fn left_over(text: &str, stack: &Imported) -> Vec<Problem> {
+    let compose = stack.files.get("compose.yaml").map(Vec::as_slice);
+    let compose = String::from_utf8_lossy(compose.unwrap_or_default());
+    let wrong = tenantry_compose::check(&compose, &|_| true);
+    if wrong.is_empty() {
+        return wrong;
+    }
+    let mut before = tenantry_compose::check(text, &|_| true);
+    before.retain(|old| wrong.iter().any(|new| new.message == old.message));
+    if !before.is_empty() {
+        return before;
+    }
+    let shown = |problem: Problem| {
+        let line = problem
+            .span
+            .of(&compose)
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let help = format!(
+            "what would be written here is `{line}`: write the file in a simpler way there"
+        );
+        Problem::new(Span::point(0), problem.kind, problem.message).with_help(help)
+    };
+    wrong.into_iter().map(shown).collect()
 }
 
 /// `external` and `name` of networks and volumes are taken away.

@@ -11,6 +11,7 @@ mod reference;
 mod secrets;
 mod takeover;
 mod trust;
+mod week;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,0 +1,119 @@
+//! Laws of the takeover: whatever comes in, it ends in an answer, and what it makes of it is a Compose file.
+
+use super::{Beside, Found, Input, Outcome, import};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+use tenantry_schema::id::ToolName;
+
+/// Everything that is asked for is there.
+struct Plenty;
+
+impl Beside for Plenty {
+    fn look(&self, path: &str) -> Found {
+        match path {
+            ".env" => Found::File(b"A=1\nTAG=2\n".to_vec()),
+            path if path.ends_with(".env") => {
+                Found::File(b"X_PASSWORD=geheim-123\nY=$A\nZ='it $'\n".to_vec())
+            }
+            path if path.contains('.') => Found::File(b"x".to_vec()),
+            _ => Found::Folder(BTreeMap::from([("a".to_owned(), b"x".to_vec())])),
+        }
+    }
+}
+
+fn corpus() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/compose");
+    let mut texts = Vec::new();
+    for case in std::fs::read_dir(folder).unwrap() {
+        for file in std::fs::read_dir(case.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            if path
+                .extension()
+                .is_some_and(|end| end == "yml" || end == "yaml")
+            {
+                texts.push(std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    texts.sort();
+    texts
+}
+
+/// Takes a text over, and checks what comes out.
+fn take(text: &str) -> Result<(), TestCaseError> {
+    let tool = ToolName::try_from("tool").unwrap();
+    let volumes = ["/srv/media".to_owned()];
+    let input = Input {
+        tool: &tool,
+        title: "Tool",
+        file: "compose.yaml",
+        text,
+        beside: &Plenty,
+        sites: &[],
+        volumes: &volumes,
+    };
+    let Outcome::Stack(stack) = import(&input) else {
+        return Ok(());
+    };
+    let compose = std::str::from_utf8(&stack.files["compose.yaml"]).unwrap();
+    let problems = tenantry_compose::check(compose, &|_| true);
+    prop_assert!(
+        problems.is_empty(),
+        "{problems:#?}\n{compose}\nfrom:\n{text}"
+    );
+    for note in stack.changes.iter().chain(&stack.warnings) {
+        prop_assert!(note.at <= text.len());
+    }
+    Ok(())
+}
+
+#[test]
+fn the_corpus_is_there() {
+    assert!(corpus().len() >= 15);
+    for text in corpus() {
+        take(&text).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn damaged_files_end_in_an_answer(which in 0_usize..15, cuts in prop::collection::vec((0.0..1.0_f64, 0_usize..40), 1..4)) {
+        let mut text = corpus()[which].clone();
+        for (place, length) in cuts {
+            let mut from = (place * text.len() as f64) as usize;
+            while !text.is_char_boundary(from) { from -= 1; }
+            let mut to = (from + length).min(text.len());
+            while !text.is_char_boundary(to) { to += 1; }
+            text.replace_range(from..to, "");
+        }
+        take(&text)?;
+    }
+
+    #[test]
+    fn files_without_some_of_their_lines_end_in_an_answer(which in 0_usize..15, gone in prop::collection::vec(0_usize..80, 1..6), again in 0_usize..80) {
+        let text = corpus()[which].clone();
+        let mut lines: Vec<&str> = text.lines().collect();
+        for line in gone {
+            if line < lines.len() { lines.remove(line); }
+        }
+        if let Some(line) = lines.get(again).copied() {
+            lines.insert(again, line);
+        }
+        take(&(lines.join("\n") + "\n"))?;
+    }
+
+    #[test]
+    fn values_of_any_kind_end_in_an_answer(value in "[ -~äß€]{0,24}", image in "[a-z0-9:./${}-]{0,20}") {
+        let quoted = serde_json::to_string(&value).unwrap();
+        let text = format!(
+            "services:\n  a:\n    image: {}\n    command: {quoted}\n    environment:\n      - {}\n      - DB_PASSWORD={}\n    volumes: [{quoted}]\n    ports: [{quoted}]\n  b:\n    image: x:1\n    environment:\n      APP_URL: {quoted}\n      X_TOKEN: {quoted}\n",
+            serde_json::to_string(&image).unwrap(),
+            serde_json::to_string(&format!("X={value}")).unwrap(),
+            "abc",
+        );
+        take(&text)?;
+    }
+}

@@ -1,0 +1,206 @@
+//! docs/week.md, read as a story: its commands are run, its files are written, and what it says they answer is what they answer.
+
+use crate::Desk;
+use crate::secrets::person;
+use std::process::Command;
+
+const WEEK: &str = include_str!("../../../docs/week.md");
+
+/// A part of the page that a test can do something with.
+#[derive(Debug)]
+enum Part {
+    /// Commands, one a line.
+    Run(String),
+    /// A file, named by the comment in its first line.
+    File(String),
+    /// What the commands before said, among other things.
+    Says(String),
+    /// What somebody else does: the hub, an agent.
+    Meanwhile(String),
+}
+
+fn parts() -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut lines = WEEK.lines();
+    while let Some(line) = lines.next() {
+        if let Some(what) = line.strip_prefix("<!-- test: ") {
+            parts.push(Part::Meanwhile(what.trim_end_matches(" -->").to_owned()));
+        }
+        let Some(kind) = line.strip_prefix("```").filter(|kind| !kind.is_empty()) else {
+            continue;
+        };
+        let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        let text = text.join("\n") + "\n";
+        parts.push(match kind {
+            "sh" => Part::Run(text),
+            "yaml" => Part::File(text),
+            "text" => Part::Says(text),
+            "console" => continue,
+            kind => panic!("a block of {kind}"),
+        });
+    }
+    parts
+}
+
+struct Week {
+    desk: Desk,
+    /// What the commands of the last block said, and whether one failed.
+    said: String,
+    failed: bool,
+}
+
+impl Week {
+    fn new() -> Self {
+        let desk = Desk::new();
+        desk.run(&["init", "first", "--url", "https://hub.example"])
+            .says(0, &[]);
+        desk.run(&["activate", "first", "--key", "first-keys/hub.agekey"])
+            .says(0, &[]);
+        desk.git(".", &["clone", "-q", "--bare", "first", "origin.git"]);
+        desk.git(".", &["clone", "-q", "origin.git", "fleet"]);
+        for (name, value) in [("user.name", "Jo"), ("user.email", "jo@example.com")] {
+            desk.git("fleet", &["config", name, value]);
+        }
+        let (sam, _) = person(&desk, "sam");
+        desk.write(
+            "fleet/fleet/staff.yaml",
+            &format!("sam:\n  email: sam@example.com\n  role: admin\n  age: {sam}\n"),
+        );
+        desk.edit("fleet/.sops.yaml", |text| {
+            let (rest, last) = text.trim_end().rsplit_once('\n').unwrap();
+            format!("{rest}\n{last},{sam}\n")
+        });
+        desk.commit("sam");
+        desk.git("fleet", &["push", "-q"]);
+        Self {
+            desk,
+            said: String::new(),
+            failed: false,
+        }
+    }
+
+    fn run(&mut self, commands: &str) {
+        assert!(!self.failed, "nobody said that this fails:\n{}", self.said);
+        self.said.clear();
+        let program = std::path::Path::new(env!("CARGO_BIN_EXE_tenantry"))
+            .parent()
+            .unwrap()
+            .to_owned();
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", program.display());
+        for command in commands.lines() {
+            let output = Command::new("bash")
+                .args(["-c", command])
+                .current_dir(self.desk.path("fleet"))
+                .env_clear()
+                .envs([
+                    ("PATH", path.as_str()),
+                    ("GIT_CONFIG_NOSYSTEM", "1"),
+                    ("LANG", "C.UTF-8"),
+                ])
+                .env("HOME", self.desk.path("."))
+                .env("TENANTRY_KEY_FILE", self.desk.path("first-keys/hub.agekey"))
+                .output()
+                .unwrap();
+            let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            self.said.push_str(&format!("$ {command}\n{text}"));
+            self.failed = !matches!(output.status.code(), Some(0 | 2));
+            if self.failed {
+                break;
+            }
+        }
+    }
+
+    fn says(&mut self, expected: &str) {
+        for line in expected.lines() {
+            assert!(self.said.contains(line), "no `{line}` in:\n{}", self.said);
+        }
+        assert_eq!(self.failed, expected.starts_with("error"), "{}", self.said);
+        self.failed = false;
+    }
+
+    fn file(&self, text: &str) {
+        let path = text.lines().next().unwrap().trim_start_matches("# ");
+        match path.strip_prefix("~/") {
+            Some(path) => self.desk.write(path, text),
+            None => self.desk.write(&format!("fleet/{path}"), text),
+        }
+    }
+
+    fn meanwhile(&self, what: &str) {
+        let hub = |data: &str, code| {
+            self.desk
+                .run(&[
+                    "apply",
+                    "origin.git",
+                    "--once",
+                    "--key",
+                    "first-keys/hub.agekey",
+                    "--data",
+                    data,
+                ])
+                .says(code, &[]);
+        };
+        match what {
+            "enrol acme/acme-1" => {
+                let agent = Desk::agent();
+                let path = "fleet/fleet/customers/acme/servers/acme-1.yaml";
+                self.desk.edit(path, |text| format!("{text}{agent}"));
+            }
+            "hub" => {
+                hub("data", 2);
+                self.desk.git("fleet", &["pull", "-q", "--rebase"]);
+            }
+            "new hub" => {
+                self.desk.git("fleet", &["push", "-q"]);
+                // The old one had seen everything.
+                let tip = |desk: &Desk| desk.git("origin.git", &["rev-parse", "main"]);
+                let _ = self.desk.run(&[
+                    "apply",
+                    "origin.git",
+                    "--once",
+                    "--key",
+                    "first-keys/hub.agekey",
+                    "--data",
+                    "data",
+                ]);
+                let before = tip(&self.desk);
+                let _ = self.desk.run(&[
+                    "apply",
+                    "origin.git",
+                    "--once",
+                    "--key",
+                    "first-keys/hub.agekey",
+                    "--data",
+                    "fresh",
+                ]);
+                assert_eq!(before, tip(&self.desk), "a new hub decides nothing again");
+                self.desk.git("fleet", &["pull", "-q", "--rebase"]);
+            }
+            what => panic!("what is `{what}`?"),
+        }
+    }
+}
+
+#[test]
+fn a_week_goes_as_it_is_written() {
+    let parts = parts();
+    assert!(parts.len() >= 30, "{}", parts.len());
+    let mut week = Week::new();
+    for part in &parts {
+        match part {
+            Part::Run(commands) => week.run(commands),
+            Part::File(text) => week.file(text),
+            Part::Says(expected) => week.says(expected),
+            Part::Meanwhile(what) => week.meanwhile(what),
+        }
+    }
+    assert!(!week.failed, "{}", week.said);
+    let erased = week
+        .desk
+        .git("origin.git", &["ls-tree", "-r", "--name-only", "main"]);
+    assert!(
+        erased.contains("fleet/decisions/acme/erased.yaml"),
+        "{erased}"
+    );
+    assert!(!erased.contains("person.yaml"), "{erased}");
+}
