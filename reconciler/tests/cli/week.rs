@@ -2,6 +2,7 @@
 
 use crate::Desk;
 use crate::secrets::person;
+use std::fmt::Write as _;
 use std::process::Command;
 
 const WEEK: &str = include_str!("../../../docs/week.md");
@@ -102,7 +103,7 @@ impl Week {
                 .output()
                 .unwrap();
             let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-            self.said.push_str(&format!("$ {command}\n{text}"));
+            let _ = write!(self.said, "$ {command}\n{text}");
             self.failed = !matches!(output.status.code(), Some(0 | 2));
             if self.failed {
                 break;
