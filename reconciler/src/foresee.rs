@@ -116,6 +116,15 @@ impl<'s> Foresight<'s> {
     }
 }
 
+/// The metadata of a file that nobody can open.
+const NOBODYS: &str = "sops:
+    age:
+        - recipient: age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq
+    lastmodified: \"1970-01-01T00:00:00Z\"
+    mac: ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]
+    version: 3.11.0
+";
+
 /// A file of secrets in which `names` are there as well, with nothing in them.
 fn with_secrets(before: &str, names: &BTreeMap<VariableName, SecretSpec>) -> String {
     let mut text = String::new();
@@ -126,9 +135,7 @@ fn with_secrets(before: &str, names: &BTreeMap<VariableName, SecretSpec>) -> Str
         );
     }
     if before.is_empty() {
-        text.push_str(
-            "sops:\n    age:\n        - recipient: age1\n    lastmodified: \"1970-01-01T00:00:00Z\"\n",
-        );
+        text.push_str(NOBODYS);
     } else {
         text.push_str(before);
     }

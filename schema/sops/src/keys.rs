@@ -31,14 +31,20 @@ pub fn top_level_keys(text: &str) -> Result<Vec<Cow<'_, str>>, Error> {
 /// What `sops` leaves as it is (empty texts, null) may be clear.
 ///
 /// # Errors
-/// Those of [`SopsFile::parse`], [`Error::NoRecipients`], and [`Error::ClearText`] for the first leaf that everybody can read.
+/// Those of [`SopsFile::parse`], [`Error::NoRecipients`], [`Error::BadRecipient`], and [`Error::ClearText`] for the first leaf that everybody can read.
 pub fn sealed_keys(text: &str) -> Result<Vec<Cow<'_, str>>, Error> {
     if let Some(scan) = scan(text).filter(|scan| scan.metadata && scan.sealed) {
         return Ok(scan.keys);
     }
     let file = SopsFile::parse(text)?;
-    if file.recipients().next().is_none() {
+    let mut recipients = file.recipients().peekable();
+    if recipients.peek().is_none() {
         return Err(Error::NoRecipients);
+    }
+    if let Some(other) = recipients.find(|recipient| !is_age(recipient)) {
+        return Err(Error::BadRecipient {
+            recipient: other.to_owned(),
+        });
     }
     match file.first_exposed() {
         Some(path) => Err(Error::ClearText {
@@ -66,14 +72,14 @@ struct Scan<'t> {
 /// `None` where the layout is not plain enough to be sure.
 fn scan(text: &str) -> Option<Scan<'_>> {
     let mut keys: Vec<Cow<'_, str>> = Vec::new();
-    let (mut metadata, mut in_metadata, mut all_sealed, mut recipient) =
-        (false, false, true, false);
+    let (mut metadata, mut in_metadata, mut all_sealed) = (false, false, true);
+    let mut seen = Seen::default();
     for line in text.lines() {
         match line.as_bytes().first() {
             None | Some(b'#') => continue,
             Some(b' ') => {
-                recipient |= in_metadata && line.contains("recipient: age1");
                 all_sealed &= in_metadata;
+                seen.take(line);
                 continue;
             }
             _ => {}
@@ -95,8 +101,50 @@ fn scan(text: &str) -> Option<Scan<'_>> {
     Some(Scan {
         keys,
         metadata,
-        sealed: all_sealed && recipient,
+        sealed: all_sealed && seen.complete(),
     })
+}
+
+/// Which lines of the metadata were seen.
+#[derive(Default)]
+struct Seen {
+    recipients: bool,
+    mac: bool,
+    time: bool,
+    version: bool,
+    /// Something that only the full parser judges.
+    doubtful: bool,
+}
+
+impl Seen {
+    fn take(&mut self, line: &str) {
+        let line = line.trim_start();
+        let line = line.strip_prefix("- ").unwrap_or(line);
+        let Some((key, value)) = line.split_once(':') else {
+            return;
+        };
+        let value = value.trim();
+        match key {
+            "recipient" if is_age(value) => self.recipients = true,
+            "recipient" => self.doubtful = true,
+            "mac" => self.mac = value.starts_with("ENC[AES256_GCM,"),
+            "lastmodified" => self.time = !value.is_empty(),
+            "version" => self.version = !value.is_empty(),
+            "age" | "enc" | "mac_only_encrypted" => {}
+            _ if value == "[]" || key.ends_with("_suffix") || key.ends_with("_regex") => {}
+            _ => self.doubtful = true,
+        }
+    }
+
+    fn complete(&self) -> bool {
+        self.recipients && self.mac && self.time && self.version && !self.doubtful
+    }
+}
+
+/// The shape of an age X25519 recipient.
+fn is_age(text: &str) -> bool {
+    let shape = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() == 62 && text.starts_with("age1") && text.bytes().all(shape)
 }
 
 /// An unquoted key of name-like characters, or one of those in double quotes.

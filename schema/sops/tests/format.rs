@@ -316,3 +316,33 @@ fn what_everybody_can_read_is_found() {
     let nobody = format!("token: ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str]\n{metadata}");
     assert!(sealed_keys(&nobody).is_err(), "nobody can open it");
 }
+
+/// What a person deleted or put into the metadata by hand is no longer a file that anybody can open and check.
+#[test]
+fn damaged_metadata_is_found_without_a_key() {
+    let ours = keys();
+    let plain = Map::default().with("token", Value::text("hush"));
+    let sealed = encrypt(
+        &plain,
+        &options(&[&ours], Rule::default(), true),
+        &mut rng(1),
+    )
+    .unwrap();
+    assert!(sealed_keys(&sealed).is_ok());
+    let without = |start: &str| {
+        let kept = sealed
+            .split_inclusive('\n')
+            .filter(|line| !line.trim_start().starts_with(start));
+        kept.collect::<String>()
+    };
+    for line in ["mac:", "lastmodified:", "version:"] {
+        assert!(sealed_keys(&without(line)).is_err(), "{line}");
+    }
+    let other = sealed.replace("recipient: age1", "recipient: age2");
+    assert!(matches!(
+        sealed_keys(&other),
+        Err(Error::BadRecipient { .. })
+    ));
+    let groups = sealed.replace("sops:\n", "sops:\n    key_groups:\n        - age: []\n");
+    assert!(sealed_keys(&groups).is_err());
+}
