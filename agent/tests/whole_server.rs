@@ -157,11 +157,12 @@ fn from_slice_to_https_and_back_after_drift() {
         rig.until_phase(InstancePhase::Healthy).await;
         let report = rig
             .hub
-            .until("live", |report| {
-                report
+            .until("live and in agreement", |report| {
+                let live = report
                     .sites
                     .values()
-                    .all(|site| site.live && site.self_signed)
+                    .all(|site| site.live && site.self_signed);
+                live && report.converged.is_some()
             })
             .await;
         assert!(
@@ -171,7 +172,6 @@ fn from_slice_to_https_and_back_after_drift() {
                 .all(|instance| instance.smoke == SmokeResult::Passed),
             "{report:#?}"
         );
-        assert!(report.converged.is_some());
         let text = serde_json::to_string(&rig.hub.read(|said| said.reports.clone())).unwrap();
         assert!(!text.contains("hunter2"), "no secret is ever reported");
 
