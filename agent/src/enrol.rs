@@ -213,7 +213,8 @@ pub fn enrol(config: &Config, path: &Path) -> Result<PublicKeys, EnrolError> {
             why: "not a file".to_owned(),
         })?;
         Root::public(folder.unwrap_or(Path::new(".")))?.write(&name, text.as_bytes())?;
-        Config::load(path)?;
+        // What cannot be used is not left behind: it would be in the way of the right one.
+        Config::load(path).inspect_err(|_| drop(std::fs::remove_file(path)))?;
     }
     Ok(keys.public)
 }
@@ -241,6 +242,25 @@ mod tests {
             recovery_key: key(),
             recovery_age: age(),
         }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_not_in_the_way_of_the_right_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.yaml");
+        let places = Places {
+            state: Some(folder.path().join("state")),
+            ..Places::default()
+        };
+        let mut wrong = facts();
+        wrong.hub_url = Some("ftp://hub".into());
+        let refused = wrong
+            .config(places.clone())
+            .and_then(|config| enrol(&config, &path));
+        assert!(refused.is_err());
+        assert!(!path.exists());
+        enrol(&facts().config(places).unwrap(), &path).unwrap();
+        assert!(path.exists());
     }
 
     #[test]

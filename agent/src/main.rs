@@ -111,7 +111,15 @@ enum Known {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Not clap's own 2, which means "there are changes" here.
+        Err(error) => {
+            let code = ExitCode::from(u8::from(error.use_stderr()));
+            let _ = error.print();
+            return code;
+        }
+    };
     let filter = tracing_subscriber::EnvFilter::new(config::log_filter())
         // Whole answers of the engine, with environments, are logged at `debug`.
         .add_directive("bollard=info".parse().unwrap_or_default());

@@ -4,5 +4,13 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tenantry::cli::main(tenantry::cli::Cli::parse())
+    match tenantry::cli::Cli::try_parse() {
+        Ok(cli) => tenantry::cli::main(cli),
+        // Not clap's own 2, which means "there are changes" here.
+        Err(error) => {
+            let code = ExitCode::from(u8::from(error.use_stderr()));
+            let _ = error.print();
+            code
+        }
+    }
 }

@@ -124,8 +124,18 @@ fn secrets_folder(data: &Path, server: &str) -> PathBuf {
     base.join("tenantry-demo").join(server)
 }
 
+/// Says that a folder is a demo's, which the next one may remove.
+const MARK: &str = ".tenantry-demo";
+
 /// Removes what an earlier demo left.
 async fn clear(lab: &Lab, data: &Path) -> Result<(), LabError> {
+    let empty = std::fs::read_dir(data).map_or(true, |mut entries| entries.next().is_none());
+    if !empty && !data.join(MARK).exists() && !data.join("hub.log").exists() {
+        let reason = std::io::Error::other("it holds something, and no demo made it");
+        return Err(LabError::io(format!("will not remove {}", data.display()))(
+            reason,
+        ));
+    }
     clear_containers(lab).await?;
     for folder in [data.to_owned(), PathBuf::from("/dev/shm/tenantry-demo")] {
         match std::fs::remove_dir_all(&folder) {
@@ -137,7 +147,9 @@ async fn clear(lab: &Lab, data: &Path) -> Result<(), LabError> {
             _ => {}
         }
     }
-    std::fs::create_dir_all(data).map_err(LabError::io(format!("cannot make {}", data.display())))
+    std::fs::create_dir_all(data)
+        .and_then(|()| std::fs::write(data.join(MARK), ""))
+        .map_err(LabError::io(format!("cannot make {}", data.display())))
 }
 
 async fn clear_containers(lab: &Lab) -> Result<(), LabError> {

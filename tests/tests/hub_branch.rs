@@ -223,3 +223,63 @@ async fn pushes_by_people_reach_agents_within_a_moment() {
             .contains("Now")
     );
 }
+
+#[tokio::test]
+async fn decisions_of_what_runs_are_not_made_anew_when_they_are_gone() {
+    let mut home = HubBox::new("gone").unwrap();
+    let agents = FakeAgent::crew(&home.fleet, 1).unwrap();
+    home.fleet.commit("a customer and a server").unwrap();
+    home.start().await.unwrap();
+    home.fleet
+        .write(
+            "fleet/customers/c0/orders/o0.yaml",
+            "plan: pro\ndomain: c0.test\ntools: [html, guestbook]\n",
+        )
+        .unwrap();
+    home.fleet.commit("an order").unwrap();
+    home.decided(1, SOON).await.unwrap();
+    agents[0].serve(&home.url(), &home.fleet, 0).await.unwrap();
+    home.hub()
+        .wait_for(SOON, "fulfilment", |status| status.totals.fulfilled == 1)
+        .await
+        .unwrap();
+    let slice = agents[0].accepted().unwrap().manifest.content;
+    home.fleet.pull().unwrap();
+    let whole = home.fleet.head().unwrap();
+    let secrets = "fleet/decisions/c0/o0/tools/guestbook.secrets.yaml";
+    for gone in [secrets, "fleet/decisions/c0"] {
+        home.fleet.git(&["rm", "-rq", gone]).unwrap();
+        home.fleet.commit("decisions removed by hand").unwrap();
+        let said = |status: &FleetStatus| {
+            let mut waiting = status.orders.iter().flat_map(|order| &order.waiting);
+            waiting.any(|reason| reason.to_string().contains("gone from fleet/decisions"))
+        };
+        home.hub().wait_for(SOON, "the reason", said).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        home.fleet.pull().unwrap();
+        assert!(
+            home.fleet.read(secrets).is_err(),
+            "a password was made anew"
+        );
+        assert!(matches!(
+            agents[0].next(&home.url(), &home.fleet, 0).await.unwrap(),
+            Answered::Unchanged
+        ));
+        // Taken back, nothing has changed for the server.
+        home.fleet
+            .git(&["checkout", "-q", &whole, "--", "fleet/decisions"])
+            .unwrap();
+        home.fleet.commit("taken back").unwrap();
+        home.decided(1, SOON).await.unwrap();
+        let good = |status: &FleetStatus| status.totals.fulfilled == 1;
+        home.hub()
+            .wait_for(SOON, "all as before", good)
+            .await
+            .unwrap();
+        assert!(matches!(
+            agents[0].next(&home.url(), &home.fleet, 0).await.unwrap(),
+            Answered::Unchanged
+        ));
+    }
+    assert_eq!(agents[0].accepted().unwrap().manifest.content, slice);
+}

@@ -94,6 +94,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     if real(&keys_dir)?.starts_with(real(&args.dir)?) {
         bail!("keys do not belong inside the fleet; choose another folder with --keys");
     }
+    if args.dir.exists() && !args.dir.is_dir() {
+        bail!("`{}` is there already and is no folder", args.dir.display());
+    }
     if std::fs::read_dir(&args.dir).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!(
             "`{}` is not empty: a new fleet needs a folder of its own",

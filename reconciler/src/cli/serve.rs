@@ -18,7 +18,7 @@ pub(super) struct HubOptions {
     #[command(flatten)]
     hub: HubArgs,
     /// How often a remote repository is asked for news, in seconds. A local one is watched.
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     poll: u64,
     /// A commit that is known to be good: with `trust: signed` every later one is judged, back to here, by a hub that remembers nothing. Default: what
     /// the key file names in a line `# trust-root: COMMIT`.

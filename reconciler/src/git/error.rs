@@ -29,6 +29,9 @@ pub enum GitError {
         /// What was expected.
         expected: &'static str,
     },
+    /// Something else stands where a folder has to be.
+    #[error("`{0}` is not a folder: put the folder back from Git's history")]
+    NotAFolder(String),
     /// A blob above the caller's limit. It was not read.
     #[error("object {oid} has {size} bytes, more than the {max} allowed")]
     TooLarge {

@@ -372,5 +372,5 @@ fn a_new_fleet_has_the_files_of_its_forge() {
     }
     let desk = Desk::new();
     desk.run(&["init", "fleet", "--forge", "sourcehut"])
-        .says(2, &["gitlab"]);
+        .says(1, &["gitlab"]);
 }

@@ -201,7 +201,7 @@ fn which_service_visitors_reach_is_asked_for() {
     desk.run(&[&new[..], &["--site", "c:80"]].concat())
         .says(1, &["no service `c`", "services are: a, b"]);
     desk.run(&[&new[..], &["--site", "a"]].concat())
-        .says(2, &["`service:port`"]);
+        .says(1, &["`service:port`"]);
     desk.run(&[&new[..], &["--site", "b:3000"]].concat()).says(
         0,
         &[

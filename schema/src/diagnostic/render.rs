@@ -58,7 +58,9 @@ fn show_place(
     paint: Palette,
 ) {
     let (frame, reset) = (paint.frame, paint.reset);
-    let _ = writeln!(out, "{:gutter$} {frame}┌─{reset} {place}", "");
+    // Names of files are anybody's, too.
+    let place_shown = clean(&place.to_string());
+    let _ = writeln!(out, "{:gutter$} {frame}┌─{reset} {place_shown}", "");
     if place.line == 0 {
         if !label.is_empty() {
             let _ = writeln!(out, "{:gutter$} {frame}│{reset}  {}", "", clean(label));

@@ -8,13 +8,14 @@ use crate::slice_input::InstanceInput;
 use crate::waiting::WaitingOn;
 use std::collections::BTreeMap;
 use tenantry_schema::document::{Pin, SecretSpec, Tool, ToolDecision, WebPorts};
-use tenantry_schema::id::{OrderId, ServerId, ToolName};
+use tenantry_schema::id::{InstanceName, OrderId, ServerId, ToolName};
 use tenantry_schema::name::VariableName;
 
 /// Decisions that a tool still needs. Empty where there are none, or none can be made.
 pub(super) fn choose(
     customer: &Customer<'_>,
     server: &ServerId,
+    instance: &InstanceName,
     name: &ToolName,
     tool: &ToolDesired,
     waiting: &mut Vec<WaitingOn>,
@@ -23,6 +24,16 @@ pub(super) fn choose(
         waiting.push(WaitingOn::StackBroken { tool: name.clone() });
         return Vec::new();
     };
+    if customer.runs(server, instance)
+        && let Some(what) = lost(tool)
+    {
+        waiting.push(WaitingOn::Decision {
+            what: format!(
+                "{what} of {name}, which runs on {server}, are gone from fleet/decisions; take them back from Git's history: its data goes with them, so they are not made anew"
+            ),
+        });
+        return Vec::new();
+    }
     let mut choices = Vec::new();
     let first = first_port(customer, server);
     let ports = add_ports(
@@ -59,6 +70,21 @@ pub(super) fn choose(
         choices.push(Choice::Secrets(name.clone(), missing));
     }
     choices
+}
+
+/// Which decisions of a tool are not there at all. A stack that asks for one more secret has a file of the others.
+fn lost(tool: &ToolDesired) -> Option<&'static str> {
+    let asks = tool
+        .stack
+        .as_ref()
+        .is_some_and(|stack| !stack.document.secrets.is_empty());
+    if tool.pin.is_none() {
+        Some("version and ports")
+    } else if asks && tool.secrets.is_none() {
+        Some("the generated secrets")
+    } else {
+        None
+    }
 }
 
 fn first_port(customer: &Customer<'_>, server: &ServerId) -> u16 {

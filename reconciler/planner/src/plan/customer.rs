@@ -204,6 +204,12 @@ impl<'a> Customer<'a> {
         }
     }
 
+    /// Whether an instance stands in the slice that the agent of a server reported last.
+    pub(super) fn runs(&self, server: &ServerId, instance: &InstanceName) -> bool {
+        self.seen(server)
+            .is_some_and(|seen| seen.report.instances.contains_key(instance))
+    }
+
     /// Memory of a server: as its document says, else as its agent reports.
     pub(super) fn memory_of(&self, server: &ServerId) -> Option<u64> {
         let written = self.desired.servers.get(server)?.memory.map(|size| size.0);

@@ -78,19 +78,20 @@ pub(super) fn plan_order(
         order.claim.as_ref() != Some(wanted) && !paused && draft.phase != Phase::NeedsAttention
             || order.server.is_none();
     for (name, tool) in &order.tools {
+        let instance = InstanceName::new(id, name);
         let chosen = if paused {
             Vec::new()
         } else {
-            choose(customer, &server, name, tool, &mut draft.waiting)
+            choose(customer, &server, &instance, name, tool, &mut draft.waiting)
         };
         let undecided = !chosen.is_empty();
         chosen.into_iter().for_each(&mut decide);
         incomplete |= undecided;
         let placed = placed.entry(server.clone()).or_default();
-        let instance = InstanceName::new(id, name);
         let input = ready(id, name, order, tool).filter(|_| settled && !undecided);
         let there = input.is_some_and(|input| placed.put(instance.clone(), input));
-        if !there && tool.pin.is_some() {
+        // What runs stays, also where its decisions are gone.
+        if !there && (tool.pin.is_some() || customer.runs(&server, &instance)) {
             placed.hold(|| held_by(&instance, tool, undecided));
         }
     }

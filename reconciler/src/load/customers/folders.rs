@@ -32,13 +32,11 @@ pub(super) type Changes = Vec<(CustomerId, Option<Trees>)>;
 impl Folders {
     /// Those below `fleet`.
     pub(super) fn of(objects: &Objects, fleet: Oid) -> Result<Self, GitError> {
-        let folder = |name| {
-            Ok::<_, GitError>(
-                objects
-                    .lookup(fleet, name)?
-                    .filter(|entry| entry.kind == EntryKind::Tree)
-                    .map(|entry| entry.oid),
-            )
+        // Something else in the place of a folder is not an empty folder (law 7).
+        let folder = |name| match objects.lookup(fleet, name)? {
+            Some(entry) if entry.kind == EntryKind::Tree => Ok(Some(entry.oid)),
+            Some(_) => Err(GitError::NotAFolder(format!("fleet/{name}"))),
+            None => Ok(None),
         };
         Ok(Self {
             customers: folder("customers")?,
