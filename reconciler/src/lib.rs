@@ -8,6 +8,7 @@
 //! | [`publish`] | a slice's input to a sealed slice |
 //! | [`slices`], [`store`] | what was published; reports, attempts, audit: the data directory |
 //! | [`foresee`] | what a hub would do with a commit |
+//! | `review` | that, told to people: terminal, pull request, commit status |
 //! | [`hub`] | the loop: load, plan, decide, publish, tell |
 //! | [`secrets`] | what people do with files of secrets |
 //! | [`trust`] | which commits may be followed |
@@ -25,6 +26,7 @@ pub mod import;
 pub mod keys;
 pub mod load;
 pub mod publish;
+mod review;
 pub mod secrets;
 pub mod slices;
 pub mod store;

@@ -1,6 +1,7 @@
 //! How results reach people and programs. A reader that goes away (`| head`) is no error.
 
 use crate::config::wants_colour;
+pub(super) use crate::review::count;
 use std::io::{IsTerminal, Write};
 use tenantry_schema::Diagnostic;
 
@@ -48,9 +49,4 @@ pub(super) fn complain(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         let _ = writeln!(out, "  because: {cause}");
     }
-}
-
-/// `1 order`, `2 orders`.
-pub(super) fn count(number: usize, word: &str) -> String {
-    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }

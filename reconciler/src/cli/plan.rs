@@ -1,10 +1,6 @@
 //! `tenantry plan`: what a change of the fleet does, container by container, and what a hub would decide for it. Works without any key: a secret
 //! counts as changed exactly if its ciphertext is.
 
-mod markdown;
-mod report;
-mod text;
-
 use super::Outcome;
 use super::open::View;
 use super::output::{diagnostics, json, say};
@@ -12,9 +8,9 @@ use crate::config::FleetArgs;
 use crate::foresee::Foresight;
 use crate::git::Oid;
 use crate::load::Revision;
+use crate::review::{End, Ends, Report, markdown, report, text};
 use anyhow::{Context, bail};
 use jiff::Timestamp;
-use report::{End, Report};
 use std::collections::HashMap;
 use tenantry_planner::{Inventory, Observed};
 
@@ -70,7 +66,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         diagnostics(after.loaded.diagnostics.iter());
         bail!("the fleet's own documents have errors and were never good; nothing can be planned");
     }
-    let approvals = report::approvals(&view, &ends, &before)?;
+    let approvals = report::approvals(view.scratch.objects(), &ends, &before)?;
     let report = Report::new(ends, &before, &after, approvals, &|file| {
         foresight.marks(file)
     });
@@ -82,15 +78,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         diagnostics(&report.diagnostics);
         say(text::write(&report, args.all));
     }
-    Ok(report.outcome())
-}
-
-/// The two states that are compared.
-pub(super) struct Ends {
-    from: (End, Revision),
-    to: (End, Revision),
-    /// What has to be known about the comparison.
-    note: Option<String>,
+    Ok(if report.has_errors() {
+        Outcome::Errors
+    } else if report.is_empty() {
+        Outcome::Clean
+    } else {
+        Outcome::Changes
+    })
 }
 
 fn ends(view: &View, from: (Oid, String), to: Option<&str>) -> anyhow::Result<Ends> {

@@ -1,8 +1,8 @@
 //! A plan as a comment at a pull request: what all have in common first, every customer folded away behind it.
 
+use super::count;
 use super::report::Report;
 use super::text::{lines, service, sign, state, summary};
-use crate::cli::output::count;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use tenantry_planner::change::ServerChange;
@@ -14,7 +14,7 @@ const LONGEST: usize = 60_000;
 /// Errors that are shown in full.
 const FEW: usize = 20;
 
-pub(super) fn write(report: &Report) -> String {
+pub(crate) fn write(report: &Report) -> String {
     let mut out = String::from("### What this changes\n\n");
     let _ = writeln!(
         out,

@@ -1,10 +1,8 @@
 //! What a plan has to tell, whoever reads it.
 
 use super::Ends;
-use crate::cli::Outcome;
-use crate::cli::open::View;
 use crate::foresee::Foreseen;
-use crate::git::Oid;
+use crate::git::{GitError, Objects, Oid};
 use crate::trust::{Rules, role_word};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,22 +18,22 @@ use tenantry_schema::id::{CustomerId, ServerKey};
 
 /// One end of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(in crate::cli) struct End {
+pub(crate) struct End {
     /// As people call it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its id. None: files that are not committed.
-    pub(super) commit: Option<String>,
+    pub(crate) commit: Option<String>,
 }
 
 impl End {
-    pub(super) fn commit(name: &str, id: Oid) -> Self {
+    pub(crate) fn commit(name: &str, id: Oid) -> Self {
         Self {
             name: name.to_owned(),
             commit: Some(id.to_string()),
         }
     }
 
-    pub(super) fn files() -> Self {
+    pub(crate) fn files() -> Self {
         Self {
             name: "the files as they are now".to_owned(),
             commit: None,
@@ -43,7 +41,7 @@ impl End {
     }
 
     /// `main (3f2a91c)`.
-    pub(super) fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         match &self.commit {
             Some(id) if !id.starts_with(&self.name) => {
                 format!("{} ({})", self.name, id.get(..7).unwrap_or(id))
@@ -56,64 +54,63 @@ impl End {
 
 /// A choice that a hub would make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Choice {
-    pub(super) customer: CustomerId,
+pub(crate) struct Choice {
+    pub(crate) customer: CustomerId,
     /// The file it is written to.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// In words.
-    pub(super) summary: String,
+    pub(crate) summary: String,
     /// Whether it is due already, whatever becomes of the change.
-    pub(super) due_anyway: bool,
+    pub(crate) due_anyway: bool,
 }
 
 /// An order that does not go on by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Wait {
-    pub(super) order: String,
-    pub(super) phase: String,
-    pub(super) reasons: Vec<String>,
+pub(crate) struct Wait {
+    pub(crate) order: String,
+    pub(crate) phase: String,
+    pub(crate) reasons: Vec<String>,
 }
 
 /// How much there is of everything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Totals {
-    pub(super) customers: usize,
-    pub(super) servers: usize,
-    pub(super) created: usize,
-    pub(super) replaced: usize,
-    pub(super) removed: usize,
-    pub(super) stopped: usize,
-    pub(super) started: usize,
-    pub(super) sites_added: usize,
-    pub(super) sites_removed: usize,
+pub(crate) struct Totals {
+    pub(crate) customers: usize,
+    pub(crate) servers: usize,
+    pub(crate) created: usize,
+    pub(crate) replaced: usize,
+    pub(crate) removed: usize,
+    pub(crate) stopped: usize,
+    pub(crate) started: usize,
+    pub(crate) sites_added: usize,
+    pub(crate) sites_removed: usize,
     /// Servers where visitors notice.
-    pub(super) interrupted: usize,
+    pub(crate) interrupted: usize,
     /// Servers where that waits for a maintenance window.
-    pub(super) waiting_for_window: usize,
+    pub(crate) waiting_for_window: usize,
 }
 
 /// Files that take somebody of a certain role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Approval {
+pub(crate) struct Approval {
     /// The least role.
-    pub(super) role: Role,
+    pub(crate) role: Role,
     /// In words.
-    pub(super) who: &'static str,
+    pub(crate) who: &'static str,
     /// Which files.
-    pub(super) files: Vec<String>,
+    pub(crate) files: Vec<String>,
 }
 
 /// Who has to agree to what differs between the two ends, by the policy that holds now; the highest role first.
-pub(super) fn approvals(
-    view: &View,
+pub(crate) fn approvals(
+    objects: &Objects,
     ends: &Ends,
     before: &Foreseen,
-) -> anyhow::Result<Vec<Approval>> {
+) -> Result<Vec<Approval>, GitError> {
     let Some(desired) = &before.loaded.desired else {
         return Ok(Vec::new());
     };
     let rules = Rules::of(&desired.head);
-    let objects = view.scratch.objects();
     let mut by_role: BTreeMap<Role, Vec<String>> = BTreeMap::new();
     for path in objects.changed_paths(ends.from.1.tree, ends.to.1.tree)? {
         by_role
@@ -131,24 +128,24 @@ pub(super) fn approvals(
 
 /// Everything.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
-    pub(super) from: End,
-    pub(super) to: End,
-    pub(super) note: Option<String>,
-    pub(super) totals: Totals,
+pub(crate) struct Report {
+    pub(crate) from: End,
+    pub(crate) to: End,
+    pub(crate) note: Option<String>,
+    pub(crate) totals: Totals,
     /// Currencies in which what customers pay a month differs.
-    pub(super) monthly: Vec<Monthly>,
-    pub(super) approvals: Vec<Approval>,
-    pub(super) groups: Vec<Group>,
-    pub(super) changes: Vec<ServerChange>,
-    pub(super) decisions: Vec<Choice>,
-    pub(super) waiting: Vec<Wait>,
-    pub(super) diagnostics: Vec<Diagnostic>,
-    pub(super) frozen: Vec<FrozenScope>,
+    pub(crate) monthly: Vec<Monthly>,
+    pub(crate) approvals: Vec<Approval>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) changes: Vec<ServerChange>,
+    pub(crate) decisions: Vec<Choice>,
+    pub(crate) waiting: Vec<Wait>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) frozen: Vec<FrozenScope>,
 }
 
 impl Report {
-    pub(super) fn new(
+    pub(crate) fn new(
         ends: Ends,
         before: &Foreseen,
         after: &Foreseen,
@@ -186,14 +183,14 @@ impl Report {
         }
     }
 
-    pub(super) fn outcome(&self) -> Outcome {
-        if self.diagnostics.iter().any(Diagnostic::is_error) {
-            Outcome::Errors
-        } else if self.changes.is_empty() && self.decisions.is_empty() {
-            Outcome::Clean
-        } else {
-            Outcome::Changes
-        }
+    /// Whether something is wrong.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// Whether nothing changes and nothing is to be decided.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.decisions.is_empty()
     }
 }
 

@@ -1,7 +1,7 @@
 //! A plan for a terminal.
 
+use super::count;
 use super::report::{Report, Totals};
-use crate::cli::output::count;
 use std::fmt::Write as _;
 use tenantry_planner::change::{
     Group, InstanceChange, Presence, ServerChange, ServiceChange, SiteChange, VolumeChange,
@@ -12,7 +12,7 @@ const FEW: usize = 20;
 /// Decisions that are listed one by one.
 const FEW_DECISIONS: usize = 40;
 
-pub(super) fn write(report: &Report, all: bool) -> String {
+pub(crate) fn write(report: &Report, all: bool) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{} → {}", report.from.words(), report.to.words());
     if let Some(note) = &report.note {
@@ -90,7 +90,7 @@ fn server(out: &mut String, change: &ServerChange) {
 }
 
 /// `+`, `~` or `-`.
-pub(super) fn sign(presence: Presence) -> &'static str {
+pub(crate) fn sign(presence: Presence) -> &'static str {
     match presence {
         Presence::Added => "+",
         Presence::Kept => "~",
@@ -99,7 +99,7 @@ pub(super) fn sign(presence: Presence) -> &'static str {
 }
 
 /// What is to be said of a tool as a whole.
-pub(super) fn state(instance: &InstanceChange) -> String {
+pub(crate) fn state(instance: &InstanceChange) -> String {
     let mut words = Vec::new();
     match instance.runs {
         Some(true) => words.push("started".to_owned()),
@@ -119,7 +119,7 @@ pub(super) fn state(instance: &InstanceChange) -> String {
 }
 
 /// What happens to a tool, a line each.
-pub(super) fn lines(instance: &InstanceChange) -> Vec<String> {
+pub(crate) fn lines(instance: &InstanceChange) -> Vec<String> {
     let mut lines: Vec<String> = instance
         .services
         .iter()
@@ -149,7 +149,7 @@ pub(super) fn lines(instance: &InstanceChange) -> Vec<String> {
 }
 
 /// What happens to a container.
-pub(super) fn service(change: &ServiceChange) -> String {
+pub(crate) fn service(change: &ServiceChange) -> String {
     let list = |names: &std::collections::BTreeSet<String>| {
         names.iter().cloned().collect::<Vec<_>>().join(", ")
     };
@@ -212,7 +212,7 @@ fn decisions(out: &mut String, report: &Report) {
 }
 
 /// One line that says how much it is.
-pub(super) fn summary(report: &Report) -> String {
+pub(crate) fn summary(report: &Report) -> String {
     let Totals {
         customers,
         servers,
