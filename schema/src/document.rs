@@ -22,7 +22,7 @@ pub use order::{Automation, EnvValue, Order, State, Tool};
 pub use policy::{Policy, fits};
 pub use pool::Pool;
 pub use rollout::{Rollout, StopWhen, Wave};
-pub use server::{Manage, Provider, Server, WebPorts};
+pub use server::{Drift, Manage, Provider, Server, WebPorts};
 pub use stack::{
     Alphabet, Backup, Licence, Light, Parameter, Rotate, SecretSpec, Site, Stack, Step, Upgrade,
     UpgradeBackup, UpgradeRollback,

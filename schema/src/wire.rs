@@ -3,6 +3,7 @@
 pub mod env_file;
 mod host;
 mod report;
+mod rollout;
 mod slice;
 
 pub use host::{HostSpec, InstanceSpec, SiteSpec};
@@ -11,4 +12,5 @@ pub use report::{
     InstancePhase, InstanceReport, Receipt, Refusal, RefusalKind, Report, ReportBatch, SiteReport,
     SliceRef, SmokeResult,
 };
+pub use rollout::{ContainerEvidence, Evidence, RolloutReport, RolloutState, UpgradeRule};
 pub use slice::{MANIFEST_FILE, Manifest, SIGNATURE_FILE, SIGNATURE_NAMESPACE, SLICE_FORMAT};

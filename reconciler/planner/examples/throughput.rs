@@ -300,6 +300,7 @@ fn observation(task: &tenantry_planner::plan::SliceTask, now: Timestamp) -> Serv
         phase: InstancePhase::Healthy,
         waiting: None,
         message: None,
+        rollout: None,
         smoke: SmokeResult::Passed,
         containers: Vec::new(),
     };
@@ -345,6 +346,7 @@ fn observation(task: &tenantry_planner::plan::SliceTask, now: Timestamp) -> Serv
             engine: None,
             engine_reachable: true,
             web_server_running: true,
+            paused_until: None,
         },
     };
     ServerObservation {

@@ -9,10 +9,10 @@ use minijinja::{Value, context};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use tenantry_schema::Secret;
-use tenantry_schema::document::{State, WebPorts};
+use tenantry_schema::document::{Drift, State, WebPorts};
 use tenantry_schema::id::{InstanceName, SiteName};
 use tenantry_schema::name::{DomainName, NameError, RelativePath, VariableName};
-use tenantry_schema::wire::{HostSpec, InstanceSpec, SiteSpec, env_file};
+use tenantry_schema::wire::{HostSpec, InstanceSpec, SiteSpec, UpgradeRule, env_file};
 
 pub use tenantry_schema::wire::env_file::{parse as parse_env_file, write as write_env_file};
 pub use variables::{builtin_names, prefix as site_prefix};
@@ -84,6 +84,7 @@ pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, Ren
             name,
             input: instance,
             web: input.web,
+            drift: input.drift,
         };
         instance.render(plaintext, &mut rendered)?;
         host.instances.insert(name.clone(), instance.spec());
@@ -118,6 +119,7 @@ pub(crate) fn parts(
         name,
         input,
         web: slice.web,
+        drift: slice.drift,
     };
     let (plain, _) = variables::gather(name, input, slice.web, plaintext)?;
     let mut rendered = Rendered::default();
@@ -149,6 +151,8 @@ struct Instance<'a> {
     name: &'a InstanceName,
     input: &'a InstanceInput,
     web: WebPorts,
+    /// Of the server.
+    drift: Drift,
 }
 
 impl Instance<'_> {
@@ -204,6 +208,20 @@ impl Instance<'_> {
             smoke: self.input.stack.document.smoke.clone(),
             sites: sites.collect(),
             has_data: self.input.stack.has_data,
+            upgrade: self.upgrade(),
+            drift: self.input.document.drift.unwrap_or(self.drift),
+        }
+    }
+
+    fn upgrade(&self) -> UpgradeRule {
+        let Some(rule) = &self.input.stack.document.upgrade else {
+            return UpgradeRule::default();
+        };
+        let timeout = rule.timeout.map(|span| span.minutes.saturating_mul(60));
+        UpgradeRule {
+            timeout: timeout.unwrap_or(UpgradeRule::TIMEOUT),
+            rollback: rule.rollback,
+            backup_before: rule.backup.is_some(),
         }
     }
 

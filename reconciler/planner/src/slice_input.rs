@@ -7,14 +7,14 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tenantry_schema::SharedMap;
-use tenantry_schema::document::{Manage, State, Tool, WebPorts};
+use tenantry_schema::document::{Drift, Manage, State, Tool, WebPorts};
 use tenantry_schema::id::{FleetId, InstanceName, OrderId, ServerKey, SiteName, ToolName};
 use tenantry_schema::key::PublicKeys;
 use tenantry_schema::name::DomainName;
 use tenantry_schema::window::Window;
 
 /// Bumped when rendering changes so that equal inputs no longer give equal files.
-pub const RENDERER: u32 = 1;
+pub const RENDERER: u32 = 2;
 
 /// Everything that the slice of one server is made of, apart from the plaintext of secrets, which is named by object id.
 #[derive(Debug, Clone, Serialize)]
@@ -31,6 +31,8 @@ pub struct SliceInput {
     pub manage: Manage,
     /// When disruptive steps may be taken.
     pub window: Option<Window>,
+    /// What happens to what drifts on it.
+    pub drift: Drift,
     /// Where the web server listens.
     pub web: WebPorts,
     /// The customer's own secrets file.

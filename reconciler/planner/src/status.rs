@@ -8,7 +8,7 @@ use tenantry_schema::Diagnostic;
 use tenantry_schema::document::{Manage, State};
 use tenantry_schema::id::{CustomerId, InstanceName, OrderId, ServerId, ToolName};
 use tenantry_schema::wire::{
-    AgentWait, ContainerReport, Event, InstancePhase, Refusal, SmokeResult,
+    AgentWait, ContainerReport, Event, InstancePhase, Refusal, RolloutReport, SmokeResult,
 };
 
 /// The state of the whole fleet.
@@ -198,6 +198,8 @@ pub struct ServerStatus {
     pub events: Vec<Event>,
     /// Containers there that are not ours.
     pub unmanaged: Vec<String>,
+    /// Until when the agent is paused by hand.
+    pub paused_until: Option<Timestamp>,
 }
 
 /// One Compose project on a server.
@@ -213,6 +215,8 @@ pub struct InstanceStatus {
     pub message: Option<String>,
     /// The smoke check.
     pub smoke: SmokeResult,
+    /// The roll-out of the version that the slice asks for, unless that version runs and is good.
+    pub rollout: Option<RolloutReport>,
     /// Its containers.
     pub containers: Vec<ContainerReport>,
 }

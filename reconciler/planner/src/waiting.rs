@@ -88,6 +88,41 @@ pub enum WaitingOn {
         /// What it says.
         message: String,
     },
+    /// A new version did not become healthy; the last good one runs until something else is wanted.
+    RolledBack {
+        /// What was rolled back.
+        instance: InstanceName,
+        /// What was wrong with the new version.
+        message: String,
+    },
+    /// A new version did not become healthy, and a person has to decide what happens to it.
+    RolloutHeld {
+        /// What is held.
+        instance: InstanceName,
+        /// What is wrong, and what can be done.
+        message: String,
+    },
+    /// A verified backup comes before the change.
+    BackupFirst {
+        /// What is changed.
+        instance: InstanceName,
+        /// What the agent says.
+        message: Option<String>,
+    },
+    /// There is no room on the server for what has to be fetched.
+    Disk {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must be.
+        needed: u64,
+    },
+    /// Something drifted and is left as it is (`drift: report`).
+    DriftReported {
+        /// What drifted.
+        instance: InstanceName,
+        /// In which way.
+        message: Option<String>,
+    },
     /// Disruptive steps wait for the maintenance window.
     Window {
         /// When it opens.
@@ -146,6 +181,11 @@ impl WaitingOn {
                 | Self::Convergence { .. }
                 | Self::AgentFailure { .. }
                 | Self::AgentPaused { .. }
+                | Self::RolledBack { .. }
+                | Self::RolloutHeld { .. }
+                | Self::BackupFirst { .. }
+                | Self::Disk { .. }
+                | Self::DriftReported { .. }
         )
     }
 }
@@ -220,6 +260,36 @@ impl fmt::Display for WaitingOn {
             Self::AgentFailure { instance, message } => {
                 write!(f, "{instance} failed and is tried again: {message}")
             }
+            Self::RolledBack { instance, message } => write!(
+                f,
+                "the new version of {instance} was rolled back, and its last good one runs until another version is wanted: {message}"
+            ),
+            Self::RolloutHeld { instance, message } => write!(
+                f,
+                "the new version of {instance} is not healthy, and a person has to decide: {message}"
+            ),
+            Self::BackupFirst {
+                instance,
+                message: None,
+            } => write!(f, "{instance} is changed after a verified backup of it"),
+            Self::BackupFirst {
+                instance,
+                message: Some(message),
+            } => write!(
+                f,
+                "{instance} is changed after a verified backup of it: {message}"
+            ),
+            Self::Disk { free, needed } => write!(
+                f,
+                "{} MiB are free on the server, and {} MiB must be before an image is fetched; make room there",
+                free >> 20,
+                needed >> 20
+            ),
+            Self::DriftReported { instance, message } => write!(
+                f,
+                "{instance} is not as the slice says and is left so (`drift: report`): {}",
+                message.as_deref().unwrap_or("see the server's page")
+            ),
             Self::Window { opens } => write!(
                 f,
                 "disruptive steps wait for the maintenance window, which opens at {opens:.0}"

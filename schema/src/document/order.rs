@@ -1,5 +1,6 @@
 //! `customers/<id>/orders/<id>.yaml`: what a customer bought.
 
+use super::server::Drift;
 use crate::id::{OrderId, ServerId, ToolName};
 use crate::map::SharedMap;
 use crate::name::{DomainName, HeaderName, HeaderValue, VariableName};
@@ -53,6 +54,8 @@ pub struct Tool {
     pub state: State,
     /// `false` is the same as `state: stopped`, as a switch that acts at once. Absent: `state` decides.
     pub enabled: Option<bool>,
+    /// What happens to what people or accidents change of it. Absent: what the server says.
+    pub drift: Option<Drift>,
     /// Values of the stack's parameters.
     pub parameters: SharedMap<VariableName, String>,
     /// More variables for the Compose file: plain values or `{secret: name}` from the customer's `secrets.yaml`.

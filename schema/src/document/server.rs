@@ -29,6 +29,9 @@ pub struct Server {
     /// How much the agent may do.
     #[serde(default)]
     pub manage: Manage,
+    /// What happens to what people or accidents change on it.
+    #[serde(default)]
+    pub drift: Drift,
     /// Memory that tools may use. Absent: what the agent reports.
     #[serde(default)]
     pub memory: Option<ByteSize>,
@@ -57,6 +60,24 @@ pub enum Manage {
     /// Converges everything.
     #[default]
     Full,
+}
+
+/// What happens to containers and files that are not as the slice says although they were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Drift {
+    /// It is put right.
+    #[default]
+    Repair,
+    /// It is told and left as it is. Changes of the fleet are still made.
+    Report,
+}
+
+impl Drift {
+    /// Whether it is what holds where nothing is said.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Ports of the web server. Other than 80 and 443 only where something else owns those.

@@ -1,5 +1,6 @@
 //! `stacks/<tool>/stack.yaml`: what Tenantry must know about a tool beside its Compose file.
 
+use crate::amount::Duration;
 use crate::id::SiteName;
 use crate::name::{Smoke, VariableName};
 use crate::size::ByteSize;
@@ -145,7 +146,10 @@ pub struct Upgrade {
     pub step: Option<Step>,
     /// Whether a backup comes first. Absent: it does not.
     pub backup: Option<UpgradeBackup>,
-    /// What happens when the new version does not become healthy.
+    /// How long a new version may take to become healthy. Absent: 5 minutes.
+    pub timeout: Option<Duration>,
+    /// What happens when the new version does not become healthy in time and another image has opened the data. A tool without data, and
+    /// a change that is not about an image, always go back.
     pub rollback: UpgradeRollback,
 }
 
@@ -173,7 +177,7 @@ pub enum UpgradeBackup {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum UpgradeRollback {
-    /// Stop and wait for a person.
+    /// The new version stays, and a person decides.
     #[default]
     Hold,
     /// Back to the last good image.

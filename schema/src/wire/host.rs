@@ -1,6 +1,7 @@
 //! `host.yaml`: what a server should be, apart from the files that stand beside it in the slice.
 
-use crate::document::{Manage, State, WebPorts};
+use super::rollout::UpgradeRule;
+use crate::document::{Drift, Manage, State, WebPorts};
 use crate::id::{InstanceName, OrderId, ServerKey, SiteName, ToolName};
 use crate::name::{DomainName, Smoke};
 use crate::window::Window;
@@ -42,6 +43,12 @@ pub struct InstanceSpec {
     pub sites: BTreeMap<SiteName, SiteSpec>,
     /// Whether it keeps data: decides what may be done to it without a person.
     pub has_data: bool,
+    /// How its versions change.
+    #[serde(default, skip_serializing_if = "UpgradeRule::is_default")]
+    pub upgrade: UpgradeRule,
+    /// What happens to what people or accidents change.
+    #[serde(default, skip_serializing_if = "Drift::is_default")]
+    pub drift: Drift,
 }
 
 /// One public site.

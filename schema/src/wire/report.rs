@@ -1,5 +1,6 @@
 //! What an agent tells the hub. Everything the hub derives from reports is rebuilt from one full report (law 7).
 
+use super::rollout::RolloutReport;
 use crate::id::{InstanceName, ToolName};
 use crate::name::DomainName;
 use jiff::Timestamp;
@@ -85,6 +86,9 @@ pub struct InstanceReport {
     /// The smoke check since the last roll-out.
     #[serde(default)]
     pub smoke: SmokeResult,
+    /// The roll-out of the version that the slice asks for, unless that version runs and is good.
+    #[serde(default)]
+    pub rollout: Option<RolloutReport>,
     /// Its containers.
     pub containers: Vec<ContainerReport>,
 }
@@ -134,6 +138,39 @@ pub enum AgentWait {
     Paused {
         /// When it ends by itself.
         until: Timestamp,
+    },
+    /// `drift: report`: what drifted is told and left as it is.
+    DriftReported,
+    /// The new version was given up and the last good one runs, until the slice asks for something else.
+    RolledBack {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The new version did not become healthy in time, and a person has to decide.
+    Held {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A verified backup that is newer than this must come first.
+    Backup {
+        /// How new.
+        since: Timestamp,
+    },
+    /// An image is being fetched.
+    Image {
+        /// As the Compose file names it.
+        image: String,
+        /// Bytes that are here.
+        done: u64,
+        /// Bytes that are known to be needed; grows while the engine finds out.
+        total: u64,
+    },
+    /// There is not enough room to fetch an image.
+    Disk {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must be.
+        needed: u64,
     },
 }
 
@@ -313,4 +350,7 @@ pub struct HostFacts {
     /// Whether the web server runs.
     #[serde(default)]
     pub web_server_running: bool,
+    /// Until when `tenantry-agent pause` holds.
+    #[serde(default)]
+    pub paused_until: Option<Timestamp>,
 }

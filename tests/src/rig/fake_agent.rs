@@ -248,6 +248,7 @@ impl FakeAgent {
                 phase,
                 waiting: None,
                 message: None,
+                rollout: None,
                 smoke: SmokeResult::Passed,
                 containers: Vec::new(),
             };

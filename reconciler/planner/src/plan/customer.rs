@@ -261,6 +261,7 @@ impl<'a> Customer<'a> {
             agent: server.agent.clone()?,
             manage: server.manage,
             window: server.window,
+            drift: server.drift,
             web: server.web,
             customer_secrets: secrets.map(|file| file.blob),
             instances: placed.instances,

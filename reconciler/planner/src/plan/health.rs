@@ -185,6 +185,30 @@ fn waiting_of(
             server: server.clone(),
         },
         (Some(AgentWait::Paused { until }), _) => WaitingOn::AgentPaused { until: *until },
+        (Some(AgentWait::RolledBack { .. }), _) => WaitingOn::RolledBack {
+            instance: instance.clone(),
+            message: because(report),
+        },
+        (Some(AgentWait::Held { .. }), _) => WaitingOn::RolloutHeld {
+            instance: instance.clone(),
+            message: because(report),
+        },
+        (Some(AgentWait::Backup { .. }), _) => WaitingOn::BackupFirst {
+            instance: instance.clone(),
+            message: message(),
+        },
+        (Some(AgentWait::Disk { free, needed }), _) => WaitingOn::Disk {
+            free: *free,
+            needed: *needed,
+        },
+        (Some(AgentWait::DriftReported), _) => WaitingOn::DriftReported {
+            instance: instance.clone(),
+            message: message(),
+        },
+        (Some(AgentWait::Image { .. }), _) => WaitingOn::Convergence {
+            instance: instance.clone(),
+            message: message(),
+        },
         (Some(AgentWait::Retry { .. }), _) | (_, InstancePhase::Failed) => {
             WaitingOn::AgentFailure {
                 instance: instance.clone(),
@@ -206,6 +230,14 @@ fn waiting_of(
         }
         (None, InstancePhase::Healthy | InstancePhase::Stopped) => return None,
     })
+}
+
+/// Why a version was given up.
+fn because(report: &InstanceReport) -> String {
+    let evidence = report.rollout.as_ref().and_then(|it| it.evidence.as_ref());
+    let seen = evidence.map(|evidence| evidence.reason.clone());
+    let told = seen.or_else(|| report.message.clone());
+    told.unwrap_or_else(|| "no reason given".into())
 }
 
 /// What a phase means for people.

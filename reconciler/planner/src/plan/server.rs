@@ -70,6 +70,10 @@ pub(super) fn plan_server(
     if document.manage == Manage::Observe {
         waiting.push(WaitingOn::ObserveOnly { server: id.clone() });
     }
+    let paused_until = report.and_then(|report| report.host.paused_until);
+    if let Some(until) = paused_until.filter(|_| silent.is_none()) {
+        waiting.push(WaitingOn::AgentPaused { until });
+    }
     let accepted = report.and_then(|report| report.slice.as_ref());
     let in_sync = current
         && published.is_some_and(|published| {
@@ -97,6 +101,7 @@ pub(super) fn plan_server(
         unmanaged: report
             .map(|report| report.unmanaged.clone())
             .unwrap_or_default(),
+        paused_until,
     };
     (status, task, slice)
 }
@@ -154,6 +159,7 @@ fn instances(report: &Report) -> Vec<InstanceStatus> {
                 .clone()
                 .filter(|_| instance.phase != InstancePhase::Healthy),
             smoke: instance.smoke.clone(),
+            rollout: instance.rollout.clone(),
             containers: instance.containers.clone(),
         })
         .collect()

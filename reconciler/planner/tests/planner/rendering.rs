@@ -61,6 +61,7 @@ fn slice(instances: impl IntoIterator<Item = (InstanceName, InstanceInput)>) -> 
         },
         manage: tenantry_schema::document::Manage::Full,
         window: Some("Sun 02:00-05:00".to_owned().try_into().unwrap()),
+        drift: tenantry_schema::document::Drift::Repair,
         web: WebPorts::default(),
         customer_secrets: Some(id("secrets")),
         instances: instances.into_iter().collect(),

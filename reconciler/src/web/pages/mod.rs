@@ -4,6 +4,7 @@ mod diagnostics;
 mod index;
 mod order;
 mod overview;
+mod rollout;
 mod rows;
 mod server;
 mod templates;

@@ -1,5 +1,6 @@
 //! Rows that several pages show: tools, containers, instances, events, refusals.
 
+use super::rollout::RolloutRow;
 use super::words::{
     self, Badge, Moment, agent_wait, container, instance, is_link, short, smoke, spoken,
 };
@@ -67,6 +68,7 @@ pub(super) struct InstanceRow {
     waiting: Option<String>,
     message: Option<String>,
     smoke: Option<Badge>,
+    rollout: Option<RolloutRow>,
     containers: Vec<ContainerRow>,
 }
 
@@ -95,6 +97,7 @@ impl InstanceRow {
             waiting: status.waiting.as_ref().map(agent_wait),
             message: status.message.clone(),
             smoke: smoke(&status.smoke),
+            rollout: status.rollout.as_ref().map(RolloutRow::new),
             containers: containers.collect(),
         }
     }

@@ -22,6 +22,7 @@ pub(super) struct ServerPage {
     published: Option<u64>,
     accepted: Option<u64>,
     in_sync: bool,
+    paused: Option<String>,
     reasons: Vec<String>,
     instances: Vec<InstanceRow>,
     refusals: Vec<RefusalRow>,
@@ -63,6 +64,7 @@ pub(super) fn view(status: &FleetStatus, server: &ServerStatus, now: Timestamp) 
         published: server.published,
         accepted: server.accepted,
         in_sync: server.in_sync,
+        paused: server.paused_until.map(|until| format!("{until:.0}")),
         reasons: server.waiting.iter().map(ToString::to_string).collect(),
         instances: server
             .instances

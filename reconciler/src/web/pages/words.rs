@@ -107,7 +107,36 @@ pub(super) fn agent_wait(wait: &AgentWait) -> String {
         }
         AgentWait::Retry { at, attempts } => format!("tried {attempts} times, again at {at:.0}"),
         AgentWait::Healthy { service } => format!("waits for {service} to become healthy"),
+        AgentWait::DriftReported => "drift is only reported here".into(),
+        AgentWait::RolledBack { since } => {
+            format!("the last good version runs since {since:.0}, until another one is wanted")
+        }
+        AgentWait::Held { since } => format!("held since {since:.0}: a person has to decide"),
+        AgentWait::Backup { since } => {
+            format!("waits for a verified backup that is newer than {since:.0}")
+        }
+        AgentWait::Image { image, done, total } => {
+            format!("fetches {image}: {}", fetched(*done, *total))
+        }
+        AgentWait::Disk { free, needed } => format!(
+            "waits for room: {} MiB are free, {} MiB must be",
+            free >> 20,
+            needed >> 20
+        ),
         AgentWait::Paused { until } => format!("paused by hand until {until:.0}"),
+    }
+}
+
+/// How much of an image is here.
+fn fetched(done: u64, total: u64) -> String {
+    match total {
+        0 => "not begun".to_owned(),
+        total => format!(
+            "{} of {} MiB, {} %",
+            done >> 20,
+            total.div_ceil(1 << 20),
+            done.min(total) * 100 / total
+        ),
     }
 }
 

@@ -43,6 +43,7 @@ pub(super) fn report(
             phase: InstancePhase::Healthy,
             waiting: None,
             message: None,
+            rollout: None,
             smoke: SmokeResult::Passed,
             containers: containers.collect(),
         };
@@ -79,6 +80,7 @@ pub(super) fn report(
             engine: Some("27.5.1".to_owned()),
             engine_reachable: true,
             web_server_running: true,
+            paused_until: None,
         },
     }
 }

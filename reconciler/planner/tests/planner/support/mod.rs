@@ -347,6 +347,7 @@ impl Fleet {
                 engine: None,
                 engine_reachable: true,
                 web_server_running: true,
+                paused_until: None,
             },
         };
         let inputs = pass
@@ -373,6 +374,7 @@ impl Fleet {
                 phase,
                 waiting: None,
                 message: None,
+                rollout: None,
                 smoke,
                 containers: Vec::new(),
             };
