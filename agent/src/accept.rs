@@ -167,7 +167,7 @@ impl Gate {
         // The bundle first: the ledger must never name a slice that is not there.
         slices.store(&slice.reference, bundle)?;
         ledger.update(|ledger| ledger.accepted = Some(slice.reference.clone()))?;
-        slices.prune(&slice.reference, ledger.get().converged.as_deref())?;
+        slices.prune(&slice.reference, &ledger.get().needed())?;
         Ok(if verdict == Verdict::SameContent {
             Offered::Same(slice)
         } else {

@@ -1,6 +1,7 @@
 //! The agent as a whole: its parts put together, and what is done in one pass. When passes happen is decided in
 //! [`crate::looping`].
 
+mod in_force;
 mod open;
 mod settled;
 
@@ -24,7 +25,7 @@ use crate::outbox::Outbox;
 use crate::outbox::aside::Aside;
 use crate::report::{self, News};
 use crate::slices::Slices;
-use crate::step::{Lane, Step};
+use crate::step::{Lane, Mark, Step};
 use crate::web_server::WebServer;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -51,6 +52,8 @@ pub struct Agent<W> {
     /// What happened since the last report.
     pub news: News,
     desired: Option<Desired>,
+    /// Last good versions, and what is in force because of them.
+    in_force: in_force::InForce,
     /// Instances as they were when everything of them was last as it should be.
     settled: BTreeMap<InstanceName, Instance>,
     hands: Rc<Hands<W>>,
@@ -92,6 +95,7 @@ impl<W: WebServer> Agent<W> {
             Ok(None) => {}
             Err(error) => self.not_accepted(error, now),
         }
+        self.refresh_in_force();
         self.settled = self.last_settled();
     }
 
@@ -116,9 +120,9 @@ impl<W: WebServer> Agent<W> {
         &self.config
     }
 
-    /// What the server should be, if that is known.
+    /// What the server is made to be, if that is known: the slice, with the last good version of what was rolled back.
     pub fn desired(&self) -> Option<&Desired> {
-        self.desired.as_ref()
+        self.in_force.replaced().or(self.desired.as_ref())
     }
 
     /// The slice that is accepted and on disk.
@@ -157,6 +161,7 @@ impl<W: WebServer> Agent<W> {
                     Some(desired) => desired.reference = slice.reference,
                     None => self.apply(slice),
                 }
+                self.refresh_in_force();
                 true
             }
             Err(error) => {
@@ -178,6 +183,7 @@ impl<W: WebServer> Agent<W> {
             }
         }
         self.desired = Some(desired);
+        self.refresh_in_force();
     }
 
     fn not_accepted(&mut self, error: OfferError, now: Timestamp) {
@@ -224,16 +230,23 @@ impl<W: WebServer> Agent<W> {
 
     /// The same; the container engine is waited for no longer than `patience`.
     pub async fn look_within(&mut self, patience: Duration, now: Timestamp) -> Look {
+        self.refresh_in_force();
         let ledger = self.hands.ledger.borrow().get().clone();
-        let desired = self.desired.as_ref();
+        let desired = self.in_force.replaced().or(self.desired.as_ref());
         let state = self
             .eyes
             .observe(patience, &self.hands, desired, &ledger)
             .await;
+        self.history.sighted = match (&state.engine, self.history.sighted) {
+            (Ok(_), since) => since.or(Some(now)),
+            (Err(_), _) => None,
+        };
         let (history, key) = (&self.history, &self.surroundings.key);
-        let plan = desired.map(|desired| {
+        let plan = desired.zip(self.desired.as_ref()).map(|(desired, wanted)| {
             converge::converge(&Input {
                 desired,
+                wanted,
+                versions: self.in_force.versions(),
                 state: &state,
                 ledger: &ledger,
                 settled: &self.settled,
@@ -261,6 +274,9 @@ impl<W: WebServer> Agent<W> {
             ledger
                 .smoke
                 .retain(|instance, _| desired.instances.contains_key(instance));
+            ledger
+                .rollouts
+                .retain(|instance, _| desired.instances.contains_key(instance));
         })
     }
 
@@ -273,6 +289,7 @@ impl<W: WebServer> Agent<W> {
         };
         for (step, changed) in &result.taken {
             self.count_start(step, now);
+            self.note_rejection(step, now);
             if *changed && step.is_news() {
                 let kind = if step.is_repair() {
                     EventKind::Repaired
@@ -312,6 +329,17 @@ impl<W: WebServer> Agent<W> {
         }
     }
 
+    /// What takes over is not held back by what became of the version before it.
+    fn note_rejection(&mut self, step: &Step, now: Timestamp) {
+        let Step::Rollout(step) = step else { return };
+        if let Mark::Rejected(_) = step.mark {
+            self.history.pace.forget(step.instance.as_str());
+            tracing::warn!(instance = %step.instance, "{step}");
+            let instance = Some(step.instance.clone());
+            self.event(EventKind::Failed, instance, step.to_string(), now);
+        }
+    }
+
     fn count_start(&mut self, step: &Step, now: Timestamp) {
         let Step::Container(step) = step else { return };
         if let (Action::Start { .. } | Action::Recreate { .. }, Some(service)) =
@@ -324,7 +352,7 @@ impl<W: WebServer> Agent<W> {
     /// The state of the server as it is reported, without number, time and news.
     pub fn report(&self, look: &Look) -> Report {
         let ledger = self.hands.ledger.borrow();
-        report::report(self.desired.as_ref(), look, ledger.get())
+        report::report(self.desired(), look, ledger.get())
     }
 
     /// Reports that wait for the hub, and those that it will not take.

@@ -5,6 +5,7 @@
 
 mod instance;
 mod leftovers;
+mod rollout;
 mod web;
 
 use crate::containers::InputsKey;
@@ -12,19 +13,24 @@ use crate::desired::{Desired, Instance};
 use crate::history::History;
 use crate::host_state::HostState;
 use crate::ledger::Ledger;
+use crate::rollout::Versions;
 use crate::step::{Lane, Step};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::document::Manage;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::DomainName;
-use tenantry_schema::wire::{AgentWait, InstancePhase};
+use tenantry_schema::wire::{AgentWait, InstancePhase, RolloutReport};
 
 /// Everything that a plan depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
-    /// What should be.
+    /// What should be: the slice, with the last good version of each instance that was rolled back.
     pub desired: &'a Desired,
+    /// What the slice asks for.
+    pub wanted: &'a Desired,
+    /// Last good versions of instances for which the slice asks for another one.
+    pub versions: &'a Versions,
     /// What is.
     pub state: &'a HostState,
     /// What was accepted and done.
@@ -71,6 +77,8 @@ pub struct Verdict {
     pub message: Option<String>,
     /// What a smoke check of it would be a check of now.
     pub smoke_of: Option<String>,
+    /// The roll-out of the version that the slice asks for, unless that version runs and is good.
+    pub rollout: Option<RolloutReport>,
 }
 
 impl Default for Verdict {
@@ -80,6 +88,7 @@ impl Default for Verdict {
             waiting: None,
             message: None,
             smoke_of: None,
+            rollout: None,
         }
     }
 }
@@ -116,6 +125,17 @@ impl Plan {
             .iter()
             .chain(&self.would)
             .flat_map(|(lane, steps)| steps.iter().map(move |step| (lane, step)))
+    }
+
+    /// Whether there is nothing to do but to wait for a person or another slice: a version was given up.
+    pub fn is_given_up(&self) -> bool {
+        let given_up = |verdict: &Verdict| {
+            matches!(
+                verdict.waiting,
+                Some(AgentWait::RolledBack { .. } | AgentWait::Held { .. })
+            )
+        };
+        self.all_steps().next().is_none() && self.verdicts.values().any(given_up)
     }
 
     fn wake(&mut self, at: Option<Timestamp>) {

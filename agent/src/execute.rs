@@ -1,5 +1,10 @@
 //! Takes steps: one match, one arm a step, nothing chosen. Each is right to take twice.
 
+mod rollout;
+
+#[cfg(test)]
+pub(crate) use rollout::note;
+
 use crate::certificates::{self, CertificateError};
 use crate::containers::{self, Engine, EngineError, Ensured};
 use crate::files::{FilesError, Root, digest};
@@ -92,6 +97,7 @@ pub async fn execute<W: WebServer>(
             Ensured::PlanAgain => Done::PlanAgain,
         }),
         Step::Smoke(step) => check(hands, step).await,
+        Step::Rollout(step) => rollout::mark(hands, step).await,
         Step::Certificate { host } => {
             hands
                 .web

@@ -19,6 +19,8 @@ pub struct History {
     refused: BTreeMap<DomainName, Failure>,
     /// Starts of services.
     pub pace: Pace,
+    /// Since when the container engine answers. Absent: it does not.
+    pub sighted: Option<Timestamp>,
     /// Lanes whose steps are being taken right now.
     pub busy: BTreeSet<Lane>,
 }

@@ -5,6 +5,7 @@ use crate::desired::Desired;
 use crate::execute::Hands;
 use crate::files::DigestCache;
 use crate::ledger::Ledger;
+use crate::rollout::Backups;
 use crate::secrets::{Seen, Wanted};
 use crate::web_server::{WebServer, WebState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,8 @@ pub struct HostState {
     pub secrets: Result<Seen, String>,
     /// The web server.
     pub web: Result<WebState, String>,
+    /// How backups stand.
+    pub backups: Backups,
 }
 
 /// Looks, and remembers what need not be looked at twice.
@@ -70,6 +73,7 @@ impl Eyes {
                 .secrets
                 .observe(secrets.unwrap_or(&none))
                 .map_err(|error| error.to_string()),
+            backups: Backups::new(),
             web: hands.web.observe().map_err(|error| error.to_string()),
         }
     }

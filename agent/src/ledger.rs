@@ -2,6 +2,7 @@
 //! anything is acted on. What may be accepted is decided elsewhere.
 
 use crate::files::{FilesError, Root};
+use crate::rollout::Rollout;
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,9 @@ pub struct Ledger {
     pub published: BTreeMap<DomainName, String>,
     /// Smoke checks that were run last.
     pub smoke: BTreeMap<InstanceName, SmokeRecord>,
+    /// Versions of instances: good ones, tried ones, rejected ones.
+    #[serde(default)]
+    pub rollouts: BTreeMap<InstanceName, Rollout>,
 }
 
 /// A smoke check that was run.
@@ -62,7 +66,16 @@ impl Ledger {
             files: BTreeSet::new(),
             published: BTreeMap::new(),
             smoke: BTreeMap::new(),
+            rollouts: BTreeMap::new(),
         }
+    }
+
+    /// Contents of slices that must be kept besides the accepted one: what the server last agreed with, and what holds a version to
+    /// go back to.
+    pub fn needed(&self) -> BTreeSet<&str> {
+        let good = self.rollouts.values().filter_map(|it| it.good.as_ref());
+        let good = good.map(|good| good.content.as_str());
+        self.converged.as_deref().into_iter().chain(good).collect()
     }
 
     /// For [`tenantry_wire::ledger::judge`].

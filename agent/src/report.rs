@@ -95,6 +95,7 @@ pub fn report(desired: Option<&Desired>, look: &Look, ledger: &Ledger) -> Report
                 phase: verdict.phase,
                 waiting: verdict.waiting,
                 message: verdict.message,
+                rollout: verdict.rollout,
                 smoke: smoke.map_or(SmokeResult::NotRun, |record| record.result.clone()),
                 containers,
             },
@@ -135,6 +136,7 @@ fn host_facts(state: &HostState) -> HostFacts {
         engine: engine.map(|engine| engine.version.clone()),
         engine_reachable: engine.is_some(),
         web_server_running: state.web.as_ref().is_ok_and(|web| web.running),
+        paused_until: None,
     }
 }
 
@@ -168,6 +170,7 @@ pub(crate) fn test_report(sequence: u64, news: bool) -> Report {
         files: Err(String::new()),
         secrets: Err(String::new()),
         web: Err(String::new()),
+        backups: crate::rollout::Backups::new(),
     };
     let mut report = report(
         None,

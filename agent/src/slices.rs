@@ -1,6 +1,7 @@
 //! Slices on disk: the bundles as they came, the last twenty. They are checked again whenever they are read.
 
 use crate::files::{FilesError, Root, is_temporary};
+use std::collections::BTreeSet;
 use tenantry_schema::name::RelativePath;
 use tenantry_schema::wire::SliceRef;
 use tenantry_wire::bundle::Limits;
@@ -41,12 +42,12 @@ impl Slices {
         }
     }
 
-    /// Removes all but the newest bundles. `current` stays in any case, and so does what holds the content `converged`: it is what
-    /// runs while a change waits.
-    pub fn prune(&self, current: &SliceRef, converged: Option<&str>) -> Result<(), FilesError> {
+    /// Removes all but the newest bundles. `current` stays in any case, and so does what holds one of the contents `needed`: what runs
+    /// while a change waits, and what can be gone back to.
+    pub fn prune(&self, current: &SliceRef, needed: &BTreeSet<&str>) -> Result<(), FilesError> {
         let current = file_name(current);
         let stays = |path: &RelativePath| {
-            *path == current || converged.is_some_and(|content| has_content(path, content))
+            *path == current || needed.iter().any(|content| has_content(path, content))
         };
         let mut found: Vec<_> = Vec::new();
         for path in self.0.list()?.into_keys() {
@@ -108,7 +109,7 @@ mod tests {
         for generation in 1..=30 {
             slices.store(&slice(generation), &[7]).unwrap();
         }
-        slices.prune(&slice(3), None).unwrap();
+        slices.prune(&slice(3), &BTreeSet::new()).unwrap();
         let kept: Vec<_> = (1..=30)
             .filter(|generation| slices.load(&slice(*generation)).unwrap().is_some())
             .collect();
@@ -130,7 +131,9 @@ mod tests {
             slices.store(&named(generation, "bb"), &[0]).unwrap();
         }
         let content = named(0, "aa").content;
-        slices.prune(&named(40, "bb"), Some(&content)).unwrap();
+        slices
+            .prune(&named(40, "bb"), &[content.as_str()].into())
+            .unwrap();
         assert_eq!(slices.find(&content).unwrap(), Some(vec![2]));
         assert_eq!(slices.find("cc").unwrap(), None);
     }

@@ -207,6 +207,22 @@ fn sentence(wait: &AgentWait) -> String {
         AgentWait::Window { opens } => format!("until the maintenance window opens at {opens}"),
         AgentWait::Retry { at, attempts } => format!("attempt {attempts} failed, next at {at:.0}"),
         AgentWait::Healthy { service } => format!("until {service} is healthy"),
+        AgentWait::DriftReported => "drift is only reported".to_owned(),
+        AgentWait::RolledBack { since } => format!(
+            "the last good version runs since {since:.0}, until the slice asks for another one"
+        ),
+        AgentWait::Held { since } => format!("held since {since:.0}: a person has to decide"),
+        AgentWait::Backup { since } => {
+            format!("until there is a verified backup newer than {since:.0}")
+        }
+        AgentWait::Image { image, done, total } => {
+            format!("fetching {image}: {} of {} MiB", done >> 20, total >> 20)
+        }
+        AgentWait::Disk { free, needed } => format!(
+            "until {} MiB are free; {} MiB are",
+            needed >> 20,
+            free >> 20
+        ),
         AgentWait::Paused { until } => format!("paused until {until}"),
     }
 }

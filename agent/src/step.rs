@@ -1,13 +1,17 @@
 //! What there is to do, with everything resolved, and in which lane. Decided in [`crate::converge`], done in [`crate::execute`].
 
 use crate::containers;
+use crate::rollout::Outcome;
 use crate::secrets::SecretFile;
 use crate::web_server::Target;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use tenantry_schema::Secret;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::{DomainName, RelativePath, Smoke};
+use tenantry_schema::wire::Evidence;
 
 /// Steps of one lane are taken one after the other; lanes do not wait for each other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +75,8 @@ pub enum Step {
     Container(Box<containers::Step>),
     /// The service was asked whether it works, and the ledger knows the answer.
     Smoke(SmokeStep),
+    /// The ledger knows something about the versions of an instance.
+    Rollout(RolloutStep),
     /// There is a usable certificate for the host; one of our own where nobody issued one.
     Certificate {
         /// The host.
@@ -102,6 +108,52 @@ pub struct SmokeStep {
     pub smoke: Smoke,
 }
 
+/// Something that the ledger must know of a roll-out before anything else is done.
+#[derive(Debug, Clone)]
+pub struct RolloutStep {
+    /// Of which instance.
+    pub instance: InstanceName,
+    /// Digest of the version that is wanted.
+    pub digest: String,
+    /// What must be known of it.
+    pub mark: Mark,
+}
+
+/// What the ledger must know of a version.
+#[derive(Debug, Clone)]
+pub enum Mark {
+    /// A backup is waited for before it is tried.
+    Asked {
+        /// How new the backup must be.
+        since: Timestamp,
+    },
+    /// It is tried.
+    Tried {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It is good.
+    Good {
+        /// Content digest of the slice that holds it.
+        content: String,
+    },
+    /// It is given up.
+    Rejected(Box<Rejection>),
+}
+
+/// A version that is given up, and where the evidence is to be found.
+#[derive(Debug, Clone)]
+pub struct Rejection {
+    /// What happens to it.
+    pub outcome: Outcome,
+    /// What is known already: everything but what containers said last.
+    pub evidence: Evidence,
+    /// Ids of the containers of the evidence, by service.
+    pub containers: BTreeMap<String, String>,
+    /// What is cut out of what they said.
+    pub secrets: Vec<Secret>,
+}
+
 impl Step {
     /// Whether it puts back what had been right before.
     pub fn is_repair(&self) -> bool {
@@ -114,7 +166,10 @@ impl Step {
 
     /// Whether people want to hear of it.
     pub fn is_news(&self) -> bool {
-        !matches!(self, Self::OwnFiles { .. } | Self::Smoke(_))
+        !matches!(
+            self,
+            Self::OwnFiles { .. } | Self::Smoke(_) | Self::Rollout(_)
+        )
     }
 }
 
@@ -135,6 +190,7 @@ impl fmt::Display for Step {
             Self::RemoveFile { path } => write!(f, "remove file {path}"),
             Self::Container(step) => step.fmt(f),
             Self::Smoke(step) => write!(f, "check http://{}{}", step.host, step.smoke.path),
+            Self::Rollout(step) => step.fmt(f),
             Self::Certificate { host } => write!(f, "make a certificate for {host}"),
             Self::Publish { sites, repair } => {
                 let hosts: Vec<_> = sites.keys().map(DomainName::as_str).collect();
@@ -150,6 +206,23 @@ impl fmt::Display for Step {
                 }
             }
             Self::ReloadWebServer => f.write_str("start or reload the web server"),
+        }
+    }
+}
+
+impl fmt::Display for RolloutStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.mark {
+            Mark::Asked { .. } => f.write_str("note that a backup comes first"),
+            Mark::Tried { .. } => f.write_str("note that another version is tried"),
+            Mark::Good { .. } => f.write_str("note that this version is good"),
+            Mark::Rejected(rejection) => {
+                let then = match rejection.outcome {
+                    Outcome::Back => "go back to the last good version",
+                    Outcome::Held => "leave the new version to a person",
+                };
+                write!(f, "{then}: {}", rejection.evidence.reason)
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Putting the agent together from its configuration, and keeping a second one out.
 
 use super::Agent;
+use super::in_force::InForce;
 use crate::accept::Gate;
 use crate::config::Config;
 use crate::containers::{Engine, InputsKey, Lookout};
@@ -97,6 +98,7 @@ impl Agent<NginxServer> {
             history: History::default(),
             news: News::default(),
             desired: None,
+            in_force: InForce::default(),
             settled: BTreeMap::new(),
             hands: Rc::new(hands),
             config,

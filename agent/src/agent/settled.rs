@@ -24,7 +24,9 @@ impl<W: WebServer> Agent<W> {
     }
 
     pub(super) fn note_settled(&mut self, plan: &Plan) {
-        let Some(desired) = &self.desired else { return };
+        let Some(desired) = self.in_force.replaced().or(self.desired.as_ref()) else {
+            return;
+        };
         self.settled
             .retain(|name, _| desired.instances.contains_key(name));
         for name in &plan.settled {

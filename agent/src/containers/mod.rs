@@ -56,6 +56,7 @@ mod pace;
 pub mod spec;
 pub mod state;
 mod step;
+mod witness;
 
 pub use converge::{Facts, Version, converge, in_force, remove_others};
 pub use desired::InstanceInput;
@@ -70,6 +71,7 @@ pub use observe::Observer;
 pub use pace::Pace;
 pub use state::EngineState;
 pub use step::{Action, Pass, Step, Target, Waiting, WaitingOn, Why};
+pub use witness::{LastWords, last_words};
 
 #[cfg(test)]
 pub(crate) mod tests;

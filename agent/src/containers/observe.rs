@@ -14,6 +14,7 @@ use bollard::models::{
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListImagesOptions, ListNetworksOptions, ListVolumesOptions,
 };
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tenantry_schema::wire::ContainerHealth;
@@ -35,6 +36,7 @@ pub struct Observer {
 struct Known {
     entry: Entry,
     restarts: u64,
+    started: Option<Timestamp>,
     aliases: BTreeMap<String, BTreeSet<String>>,
     /// Its process, if it runs and mounts something of the server.
     mounting: Option<i64>,
@@ -141,6 +143,7 @@ impl Observer {
             }
             if let Some(known) = self.known.get(&container.id) {
                 container.restarts = known.restarts;
+                container.started = known.started.filter(|_| container.state.is_up());
                 if let Some(pid) = known.mounting.filter(|_| container.state.is_up()) {
                     container.replaced = mounts::replaced(pid, &container.id);
                 }
@@ -195,6 +198,10 @@ impl Known {
             .any(|mount| mount.typ.as_deref() == Some("bind"));
         Self {
             entry,
+            started: details
+                .state
+                .as_ref()
+                .and_then(|state| state.started_at.as_ref()?.parse().ok()),
             mounting: pid.filter(|pid| *pid > 0 && binds),
             restarts: details
                 .restart_count
@@ -242,6 +249,7 @@ fn container(summary: ContainerSummary) -> Option<Container> {
             .then(|| exit_code_in(&status))
             .flatten(),
         restarts: 0,
+        started: None,
         networks: networks
             .into_iter()
             .map(|(name, endpoint)| (name, attachment(endpoint)))

@@ -2,6 +2,7 @@
 
 use super::labels;
 use super::mounts::Replaced;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::wire::{ContainerHealth, ContainerReport, ContainerState};
 
@@ -41,6 +42,8 @@ pub struct Container {
     pub exit_code: Option<i64>,
     /// Restarts by the engine.
     pub restarts: u64,
+    /// When its process was started. Known of running containers of Compose projects only.
+    pub started: Option<Timestamp>,
     /// The networks that it is connected to, by name.
     pub networks: BTreeMap<String, Attachment>,
     /// Mounts that show what is not there any more. Known of running containers only.

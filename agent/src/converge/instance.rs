@@ -2,6 +2,7 @@
 
 mod verdict;
 
+use super::rollout::{Change, Hold};
 use super::{Input, InstancePlan, Verdict};
 use crate::containers::{self, EngineState, Facts, InstanceInput, Pass, Version, WaitingOn};
 use crate::desired::Instance;
@@ -15,9 +16,10 @@ use tenantry_schema::wire::{AgentWait, InstancePhase, SmokeResult};
 
 /// What the instance needs, and how it stands.
 pub(super) fn plan(input: &Input<'_>, name: &InstanceName, instance: &Instance) -> InstancePlan {
+    let change = Change::of(input, name, instance);
     let wanted = match &instance.containers {
         Ok(wanted) => wanted,
-        Err(problem) => return failed(problem.clone()),
+        Err(problem) => return unusable(input, &change, problem),
     };
     let secrets = match secret_steps(input, name) {
         Ok(steps) => steps,
@@ -27,7 +29,8 @@ pub(super) fn plan(input: &Input<'_>, name: &InstanceName, instance: &Instance) 
         Ok(engine) => engine,
         Err(problem) => return without_engine(input, name, instance, secrets, problem),
     };
-    let (pass, held) = containers_pass(input, wanted, engine);
+    let (pass, hold) = containers_pass(input, &change, wanted, engine);
+    let held = hold.is_some();
     let mut steps = secrets;
     // What a running container sees is not changed while disruptive steps are held: it is kept as it was.
     let shown = if held {
@@ -51,7 +54,7 @@ pub(super) fn plan(input: &Input<'_>, name: &InstanceName, instance: &Instance) 
     if steps.is_empty() && !held {
         steps.extend(remove_steps(input, name, instance));
     }
-    let settled = steps.is_empty() && pass.is_converged();
+    let settled = steps.is_empty() && pass.is_converged() && !held;
     let running = instance.spec.state == State::Running;
     let smoke_of = running.then(|| smoke_of(input, name, instance, engine));
     let smoke = smoke_of
@@ -69,6 +72,14 @@ pub(super) fn plan(input: &Input<'_>, name: &InstanceName, instance: &Instance) 
     plan.next = next(input, &pass);
     plan.steps = steps;
     hold_after_failure(input, &Lane::Instance(name.clone()), instance, &mut plan);
+    change.decide(input, engine, hold, &mut plan);
+    plan
+}
+
+/// Nothing can be made of this version. The one before is not disturbed by it.
+fn unusable(input: &Input<'_>, change: &Change<'_>, problem: &str) -> InstancePlan {
+    let mut plan = failed(problem.to_owned());
+    change.give_up_unusable(input, problem, &mut plan);
     plan
 }
 
@@ -131,12 +142,13 @@ fn shut(input: &Input<'_>) -> bool {
     window.is_some_and(|window| !window.is_open(input.now))
 }
 
-/// What the engine needs, and whether disruptive steps are held back until the window opens.
+/// What the engine needs, and why disruptive steps are held back, if they are.
 fn containers_pass(
     input: &Input<'_>,
+    change: &Change<'_>,
     wanted: &InstanceInput,
     engine: &EngineState,
-) -> (Pass, bool) {
+) -> (Pass, Option<Hold>) {
     let facts = |hold_disruptive| Facts {
         now: input.now,
         hold_disruptive,
@@ -144,15 +156,30 @@ fn containers_pass(
         key: input.key,
     };
     let pass = containers::converge(wanted, engine, &facts(false));
-    if !shut(input) {
-        return (pass, false);
-    }
-    let kept = containers::converge(wanted, engine, &facts(true));
+    // Going back is not a change that can wait: what runs does not work.
+    let hold = if shut(input) && !change.is_back() {
+        Some(Hold::Window)
+    } else {
+        change.hold(input, wanted, &pass)
+    };
+    let Some(hold) = hold else {
+        return (pass, None);
+    };
+    let mut kept = containers::converge(wanted, engine, &facts(true));
     let mut waiting = kept.waiting.iter();
     // What waits for something else as well would be disruptive later.
     let held = waiting.any(|waiting| waiting.on == WaitingOn::Window)
-        || pass.steps.iter().any(|step| step.disruptive);
-    if held { (kept, true) } else { (pass, false) }
+        || pass.steps.iter().any(|step| step.disruptive)
+        // Until it is here nobody knows whether a container is made from another image.
+        || hold == Hold::Images && change.runs(engine);
+    if !held {
+        return (pass, None);
+    }
+    if hold != Hold::Window {
+        kept.waiting
+            .retain(|waiting| waiting.on != WaitingOn::Window);
+    }
+    (kept, Some(hold))
 }
 
 /// The version of the instance whose files its containers see: the wanted one, or the one before.
@@ -198,8 +225,13 @@ fn is_below(prefix: &str, path: &tenantry_schema::name::RelativePath) -> bool {
 /// `settled`: the files had been right before, whatever the server as a whole was.
 fn write_steps(input: &Input<'_>, instance: &Instance, settled: bool) -> Result<Vec<Step>, String> {
     let found = input.state.files.as_ref().map_err(Clone::clone)?;
-    let repair =
-        settled || input.ledger.converged.as_deref() == Some(&input.desired.reference.content);
+    let repair = settled
+        || input.ledger.converged.as_deref() == Some(&input.desired.reference.content)
+        || input
+            .ledger
+            .rollouts
+            .values()
+            .any(|rollout| rollout.is_good(&instance.digest));
     let wrong: Vec<_> = instance
         .files
         .iter()

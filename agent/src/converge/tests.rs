@@ -3,6 +3,8 @@
 mod examples;
 mod held;
 mod laws;
+mod rollout_laws;
+mod rollouts;
 
 use super::*;
 use crate::certificates::CertificateFacts;
@@ -12,15 +14,16 @@ use crate::containers::tests::model::Model;
 use crate::containers::{InstanceInput, state::State as Running};
 use crate::desired::{Instance, LiveFile, Site};
 use crate::files::digest;
+use crate::rollout::{Backups, Version, Versions, effective, rolled_back};
 use crate::secrets::SecretFile;
 use crate::step::SmokeStep;
 use crate::web_server::{Target, WebState};
 use jiff::SignedDuration;
 use std::sync::Arc;
 use tenantry_schema::Secret;
-use tenantry_schema::document::{State, WebPorts};
+use tenantry_schema::document::{Drift, State, WebPorts};
 use tenantry_schema::name::RelativePath;
-use tenantry_schema::wire::{HostSpec, InstanceSpec, SiteSpec, SliceRef, SmokeResult};
+use tenantry_schema::wire::{HostSpec, InstanceSpec, SiteSpec, SliceRef, SmokeResult, UpgradeRule};
 
 const KEEPER: &str = "f1";
 
@@ -134,6 +137,8 @@ fn add(desired: &mut Desired, project: &str, wish: &Wish) {
             .into_iter()
             .collect(),
         has_data: false,
+        upgrade: UpgradeRule::default(),
+        drift: Drift::Repair,
     };
     let containers = container_input(
         project,
@@ -193,6 +198,11 @@ struct Server {
     settled: BTreeMap<InstanceName, Instance>,
     history: History,
     now: Timestamp,
+    /// Slices that are kept, by content.
+    slices: BTreeMap<String, Desired>,
+    /// Digests of instances whose smoke check fails.
+    broken: BTreeSet<String>,
+    backups: Backups,
 }
 
 impl Server {
@@ -209,7 +219,28 @@ impl Server {
             settled: BTreeMap::new(),
             history: History::default(),
             now: now(),
+            slices: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            backups: Backups::new(),
         }
+    }
+
+    /// Last good versions of what `wanted` asks for otherwise.
+    fn versions(&self, wanted: &Desired) -> Versions {
+        let other = wanted.instances.iter().filter_map(|(name, instance)| {
+            let good = self.ledger.rollouts.get(name)?.good.as_ref()?;
+            let slice = self.slices.get(&good.content)?;
+            let version = Version::of(slice, name)?;
+            (good.digest != instance.digest).then(|| (name.clone(), version))
+        });
+        other.collect()
+    }
+
+    /// What is in force when `wanted` is asked for.
+    fn in_force(&self, wanted: &Desired) -> Desired {
+        let versions = self.versions(wanted);
+        let back = rolled_back(wanted, &self.ledger.rollouts, &versions);
+        effective(wanted, &back, &versions)
     }
 
     fn seen(&self, desired: &Desired) -> HostState {
@@ -229,17 +260,20 @@ impl Server {
                 .collect()),
             secrets: Ok(self.secrets.iter().map(right).collect()),
             web: Ok(self.web.clone()),
+            backups: self.backups.clone(),
         }
     }
 
-    fn plan(&self, desired: &Desired) -> Plan {
-        self.plan_with(desired, &self.seen(desired))
+    fn plan(&self, wanted: &Desired) -> Plan {
+        self.plan_with(wanted, &self.seen(&self.in_force(wanted)))
     }
 
-    fn plan_with(&self, desired: &Desired, state: &HostState) -> Plan {
+    fn plan_with(&self, wanted: &Desired, state: &HostState) -> Plan {
         let (key, now) = (key(), self.now);
         converge(&Input {
-            desired,
+            desired: &self.in_force(wanted),
+            wanted,
+            versions: &self.versions(wanted),
             state,
             ledger: &self.ledger,
             settled: &self.settled,
@@ -278,6 +312,13 @@ impl Server {
                     result: SmokeResult::Passed,
                 };
                 self.ledger.smoke.insert(instance.clone(), record);
+            }
+            Step::Rollout(step) => {
+                let rollout = self.ledger.rollouts.entry(step.instance.clone());
+                crate::execute::note(rollout.or_default(), step, None);
+                if matches!(step.mark, crate::step::Mark::Rejected(_)) {
+                    self.history.pace.forget(step.instance.as_str());
+                }
             }
             Step::Certificate { host } => {
                 let until = self
@@ -321,6 +362,8 @@ impl Server {
 
     /// Takes all steps and lets time pass, until there is nothing more to do.
     fn settle(&mut self, desired: &Desired) -> Plan {
+        self.slices
+            .insert(desired.reference.content.clone(), desired.clone());
         for _ in 0..30 {
             let plan = self.plan(desired);
             if plan.steps.is_empty() && plan.converged {

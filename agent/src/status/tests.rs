@@ -37,6 +37,7 @@ fn standing() -> Standing {
             waiting: Some(AgentWait::Healthy {
                 service: "db".to_owned(),
             }),
+            rollout: None,
             message: None,
             smoke: SmokeResult::NotRun,
             containers,

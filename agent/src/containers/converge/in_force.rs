@@ -2,6 +2,7 @@
 
 use crate::containers::desired::InstanceInput;
 use crate::containers::inputs::InputsKey;
+use crate::containers::names;
 use crate::containers::state::{Container, EngineState};
 
 /// A version of an instance.
@@ -29,7 +30,9 @@ pub fn in_force(
             owner.project.as_ref() == Some(&wanted.project) && !owner.one_off
         })
         .collect();
-    let new = |container: &&Container| is_made_from(wanted, container, key);
+    let new = |container: &&Container| {
+        is_made_from(wanted, container, key) && has_image(wanted, container, state)
+    };
     let old =
         |container: &&Container| before.is_some_and(|before| is_made_from(before, container, key));
     if containers.iter().all(new) {
@@ -52,4 +55,13 @@ fn is_made_from(input: &InstanceInput, container: &Container, key: &InputsKey) -
     let made = service.map(|service| key.container(service, &container.image_id));
     owner.made_by(&input.keeper)
         && made.is_some_and(|made| owner.inputs.as_deref() == Some(made.as_str()))
+}
+
+/// Whether the container runs the image that its service names now.
+fn has_image(input: &InstanceInput, container: &Container, state: &EngineState) -> bool {
+    let service = container.owner.service.as_ref();
+    let service = service.and_then(|service| input.services.get(service));
+    let image =
+        service.and_then(|service| state.images.get(&names::image(&service.container.image)));
+    image.is_some_and(|id| *id == container.image_id)
 }

@@ -208,6 +208,7 @@ impl Model {
             exit_code: None,
             restarts: 0,
             networks,
+            started: None,
             replaced: Vec::new(),
         });
         Ok(id)

@@ -49,7 +49,7 @@ pub(super) fn verdict(
             phase,
             waiting: wait(input, worst),
             message: Some(worst.to_string()),
-            smoke_of: None,
+            ..Verdict::default()
         };
     }
     if instance.spec.state == State::Stopped {

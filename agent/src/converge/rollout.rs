@@ -1,0 +1,273 @@
+//! What becomes of a version that the slice asks for: it is tried, and then it is good, or it is given up. Pure.
+
+mod outcome;
+mod standing;
+
+use super::{Input, InstancePlan};
+use crate::containers::{Action, EngineState, InstanceInput, Pass};
+use crate::desired::Instance;
+use crate::rollout::{Outcome, Rejected, Rollout};
+use crate::step::{Lane, Mark, RolloutStep, Step};
+use jiff::{SignedDuration, Timestamp};
+use outcome::{Seen, other_image, reject};
+use standing::steady_at;
+use tenantry_schema::document::State;
+use tenantry_schema::id::InstanceName;
+use tenantry_schema::wire::{AgentWait, InstancePhase, RolloutReport, RolloutState};
+
+/// After the engine was away, or the agent, containers get so many seconds before a version is given up.
+const GRACE: i64 = 60;
+
+/// Why disruptive steps are held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// The maintenance window is shut.
+    Window,
+    /// Not every image is here.
+    Images,
+    /// A backup that is newer than this comes first.
+    Backup(Timestamp),
+}
+
+/// An instance between its last good version and the one that is wanted.
+pub(super) struct Change<'a> {
+    name: &'a InstanceName,
+    /// The version that is in force.
+    instance: &'a Instance,
+    /// Digest of the one that the slice asks for.
+    wanted: &'a str,
+    record: Option<&'a Rollout>,
+    rejected: Option<&'a Rejected>,
+}
+
+impl<'a> Change<'a> {
+    pub(super) fn of(input: &Input<'a>, name: &'a InstanceName, instance: &'a Instance) -> Self {
+        let wanted = input.wanted.instances.get(name).unwrap_or(instance);
+        let record = input.ledger.rollouts.get(name);
+        Self {
+            name,
+            instance,
+            wanted: &wanted.digest,
+            record,
+            rejected: record.and_then(|record| record.rejected(&wanted.digest)),
+        }
+    }
+
+    /// Whether the last good version is in force although another one is wanted.
+    pub(super) fn is_back(&self) -> bool {
+        self.wanted != self.instance.digest
+    }
+
+    /// Whether the version in force is not known to be good.
+    fn is_new(&self) -> bool {
+        let good = self.record.is_some_and(|it| it.is_good(self.wanted));
+        !self.is_back() && !good
+    }
+
+    /// Whether there are containers of it, of whatever version.
+    pub(super) fn runs(&self, engine: &EngineState) -> bool {
+        let mut all = engine.containers.iter();
+        all.any(|one| one.owner.project.as_deref() == Some(self.name.as_str()))
+    }
+
+    fn tried_since(&self) -> Option<Timestamp> {
+        self.record?.tried_since(self.wanted)
+    }
+
+    /// Why the version before must not be disturbed yet.
+    pub(super) fn hold(
+        &self,
+        input: &Input<'_>,
+        wanted: &InstanceInput,
+        pass: &Pass,
+    ) -> Option<Hold> {
+        if !self.is_new() {
+            return None;
+        }
+        let fetches =
+            |step: &crate::containers::Step| matches!(step.action, Action::EnsureImage { .. });
+        if pass.steps.iter().any(fetches) {
+            return Some(Hold::Images);
+        }
+        let begun = self.tried_since().is_some() || self.rejected.is_some();
+        let spec = &self.instance.spec;
+        let version = input.versions.get(self.name)?;
+        if begun || !spec.upgrade.backup_before || !spec.has_data || !other_image(version, wanted) {
+            return None;
+        }
+        let standing = input.state.backups.get(self.name).copied();
+        let standing = standing.unwrap_or_default();
+        let asked = self.record.and_then(|it| it.asked_since(self.wanted));
+        let since = asked.unwrap_or(input.now);
+        let open = standing != crate::rollout::Standing::NotConfigured && !standing.covers(since);
+        open.then_some(Hold::Backup(since))
+    }
+
+    /// What is to be remembered, and how the roll-out stands.
+    pub(super) fn decide(
+        &self,
+        input: &Input<'_>,
+        engine: &EngineState,
+        hold: Option<Hold>,
+        plan: &mut InstancePlan,
+    ) {
+        if let (Some(rejected), true) = (self.rejected, self.is_back()) {
+            return tell_back(rejected, plan);
+        }
+        if self.instance.spec.state == State::Stopped {
+            return;
+        }
+        let well = plan.verdict.phase == InstancePhase::Healthy;
+        if let Some(hold) = hold {
+            self.tell_hold(hold, plan);
+        } else if well {
+            self.accept(input, engine, plan);
+        } else if self.is_new() {
+            self.go_on(input, engine, plan);
+        }
+        if self.is_new() {
+            self.tell_new(well, plan);
+        }
+    }
+
+    /// It is healthy. Good it is once it has been so for a while.
+    fn accept(&self, input: &Input<'_>, engine: &EngineState, plan: &mut InstancePlan) {
+        let clean = |it: &Rollout| it.trying.is_none() && it.rejected.is_none();
+        if !self.is_new() && self.record.is_none_or(clean) {
+            return;
+        }
+        let steady = steady_at(engine, self.name, self.instance);
+        if let Some(at) = steady.filter(|at| *at > input.now && self.is_new()) {
+            plan.next = [plan.next, Some(at)].into_iter().flatten().min();
+            return;
+        }
+        let content = match self.record.and_then(|it| it.good.as_ref()) {
+            Some(good) if good.digest == self.wanted => good.content.clone(),
+            _ => input.wanted.reference.content.clone(),
+        };
+        plan.steps.push(self.mark(Mark::Good { content }));
+    }
+
+    /// It is not healthy: it is tried, or its time is over.
+    fn go_on(&self, input: &Input<'_>, engine: &EngineState, plan: &mut InstancePlan) {
+        let Some(since) = self.tried_since() else {
+            if self.rejected.is_none() && self.begins(input, plan) {
+                let since = input.now;
+                plan.steps.insert(0, self.mark(Mark::Tried { since }));
+            }
+            return;
+        };
+        let timeout = SignedDuration::from_secs(self.instance.spec.upgrade.timeout.into());
+        let grace = timeout.min(SignedDuration::from_secs(GRACE));
+        let sighted = input.history.sighted.unwrap_or(input.now);
+        let times = [since.checked_add(timeout), sighted.checked_add(grace)];
+        let deadline = times.into_iter().flatten().max().unwrap_or(input.now);
+        if input.now < deadline {
+            plan.next = [plan.next, Some(deadline)].into_iter().flatten().min();
+            return;
+        }
+        let seen = Seen {
+            engine: Some(engine),
+            why: plan.verdict.message.clone(),
+        };
+        let rejection = reject(input, self.name, self.instance, &seen);
+        plan.steps = vec![self.mark(Mark::Rejected(Box::new(rejection)))];
+    }
+
+    /// Whether something of it is about to run, or runs: neither fetching images nor waiting after a failure is trying it.
+    fn begins(&self, input: &Input<'_>, plan: &InstancePlan) -> bool {
+        let fetches = |step: &Step| match step {
+            Step::Container(step) => matches!(step.action, Action::EnsureImage { .. }),
+            _ => false,
+        };
+        let lane = Lane::Instance(self.name.clone());
+        let failed = input.history.failure(&lane, self.wanted).is_some();
+        if plan.steps.is_empty() {
+            !failed
+        } else {
+            !plan.steps.iter().any(fetches)
+        }
+    }
+
+    /// What cannot even be read is given up at once: nothing was done for it.
+    pub(super) fn give_up_unusable(
+        &self,
+        input: &Input<'_>,
+        problem: &str,
+        plan: &mut InstancePlan,
+    ) {
+        if let (Some(rejected), true) = (self.rejected, self.is_back()) {
+            return tell_back(rejected, plan);
+        }
+        if self.is_new() && self.rejected.is_none() && input.versions.contains_key(self.name) {
+            let seen = Seen {
+                engine: None,
+                why: Some(problem.to_owned()),
+            };
+            let mut rejection = reject(input, self.name, self.instance, &seen);
+            rejection.outcome = Outcome::Back;
+            plan.steps = vec![self.mark(Mark::Rejected(Box::new(rejection)))];
+        }
+    }
+
+    fn tell_hold(&self, hold: Hold, plan: &mut InstancePlan) {
+        let Hold::Backup(since) = hold else { return };
+        let asked = self.record.and_then(|it| it.asked_since(self.wanted));
+        if asked.is_none() {
+            plan.steps.insert(0, self.mark(Mark::Asked { since }));
+        }
+        plan.verdict.phase = InstancePhase::Waiting;
+        plan.verdict.waiting = Some(AgentWait::Backup { since });
+        plan.verdict.message = Some(
+            "another image opens the data, and a verified backup comes first (`upgrade.backup: before`)"
+                .to_owned(),
+        );
+        plan.settled = false;
+    }
+
+    fn tell_new(&self, well: bool, plan: &mut InstancePlan) {
+        if let Some(rejected) = self.rejected.filter(|_| !well) {
+            let since = rejected.evidence.at;
+            plan.verdict.phase = InstancePhase::Failed;
+            plan.verdict.waiting = Some(AgentWait::Held { since });
+            plan.verdict.message = Some(rejected.evidence.reason.clone());
+            plan.verdict.rollout = Some(told(RolloutState::Held, rejected));
+        } else if let Some(since) = self.tried_since().filter(|_| !well) {
+            plan.verdict.rollout = Some(RolloutReport {
+                state: RolloutState::Trying,
+                since,
+                evidence: None,
+            });
+        }
+    }
+
+    fn mark(&self, mark: Mark) -> Step {
+        Step::Rollout(RolloutStep {
+            instance: self.name.clone(),
+            digest: self.wanted.to_owned(),
+            mark,
+        })
+    }
+}
+
+/// The last good version runs, or is on its way.
+fn tell_back(rejected: &Rejected, plan: &mut InstancePlan) {
+    let since = rejected.evidence.at;
+    if matches!(
+        plan.verdict.phase,
+        InstancePhase::Healthy | InstancePhase::Stopped
+    ) {
+        plan.verdict.phase = InstancePhase::Degraded;
+        plan.verdict.waiting = Some(AgentWait::RolledBack { since });
+        plan.verdict.message = Some(rejected.evidence.reason.clone());
+    }
+    plan.verdict.rollout = Some(told(RolloutState::RolledBack, rejected));
+}
+
+fn told(state: RolloutState, rejected: &Rejected) -> RolloutReport {
+    RolloutReport {
+        state,
+        since: rejected.evidence.at,
+        evidence: Some(rejected.evidence.clone()),
+    }
+}

@@ -1,0 +1,27 @@
+//! What a roll-out wants to know about backups. How they are made is not said here.
+
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use tenantry_schema::id::InstanceName;
+
+/// How backups of an instance stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// The slice sets up none, so none can come before a change.
+    #[default]
+    NotConfigured,
+    /// There is none yet that was verified.
+    None,
+    /// The newest that was verified holds the data as it was at this moment.
+    Verified(Timestamp),
+}
+
+impl Standing {
+    /// Whether a verified backup of this moment or a later one exists.
+    pub fn covers(self, since: Timestamp) -> bool {
+        matches!(self, Self::Verified(at) if at >= since)
+    }
+}
+
+/// How backups stand, by instance. An instance that is not named has none configured.
+pub type Backups = BTreeMap<InstanceName, Standing>;
