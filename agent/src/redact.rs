@@ -1,5 +1,6 @@
 //! Cuts secrets out of texts that leave the server: what containers print, what the engine says.
 
+use std::fmt::Write as _;
 use tenantry_schema::Secret;
 
 /// Shorter values (`yes`, `5432`) are no secrets, and cutting them out would make a text unreadable.
@@ -62,7 +63,7 @@ fn in_address(value: &str) -> String {
         if plain(byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     text

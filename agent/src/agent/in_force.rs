@@ -82,7 +82,7 @@ impl<W: WebServer> Agent<W> {
             match version {
                 Some(version) => drop(versions.insert(name.clone(), version)),
                 None => {
-                    tracing::warn!(instance = %name, content, "its last good version cannot be read")
+                    tracing::warn!(instance = %name, content, "its last good version cannot be read");
                 }
             }
         }

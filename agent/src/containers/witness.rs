@@ -95,8 +95,8 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_kept_without_colours() {
-        let text: String = (0..100).map(|line| format!("line {line}\r\n\n")).collect();
-        let found = lines(text.as_bytes(), str::to_owned);
+        let text: Vec<_> = (0..100).map(|line| format!("line {line}\r\n\n")).collect();
+        let found = lines(text.concat().as_bytes(), str::to_owned);
         assert_eq!((found.len(), found[39].as_str()), (LINES, "line 99"));
         assert_eq!(
             lines(b"\x1b[31mred\x1b[0m\xff", str::to_owned),
