@@ -109,6 +109,14 @@ async fn pages_of_orders_and_servers() {
         server.contains("same generation other content generation 1279 was accepted before"),
         "{server}"
     );
+    for fact in [
+        "new version held since",
+        "not healthy after 300 seconds: keycloak ends again and again",
+        "exited, exit code 1, ended for lack of memory, health check: none, restarted 4 times",
+        "<script>alert(1)</script> no such table",
+    ] {
+        assert!(server.contains(fact), "missing: {fact}\n{server}");
+    }
     for path in [
         "/orders/acme/nothing",
         "/servers/nobody/acme-1",

@@ -292,7 +292,11 @@ impl Draft {
             return;
         };
         let begun = customer.seen(server).is_some() || views.values().any(|view| view.delivered);
-        self.phase = if begun {
+        let mut reasons = views.values().flat_map(|view| &view.waiting);
+        let held = reasons.any(|reason| matches!(reason, WaitingOn::RolloutHeld { .. }));
+        self.phase = if held {
+            Phase::NeedsAttention
+        } else if begun {
             Phase::Provisioning
         } else {
             Phase::ServerReady

@@ -161,6 +161,19 @@ fn window_observe_and_pause_of_an_agent() {
         AgentWait::Healthy {
             service: "db".into(),
         },
+        AgentWait::RolledBack { since: until },
+        AgentWait::Held { since: until },
+        AgentWait::Backup { since: until },
+        AgentWait::Disk {
+            free: 1 << 30,
+            needed: 3 << 30,
+        },
+        AgentWait::Image {
+            image: "notes:2".into(),
+            done: 1 << 20,
+            total: 9 << 20,
+        },
+        AgentWait::DriftReported,
     ];
     for wait in waits {
         let mut report = fleet.well("acme/acme-1");
