@@ -61,6 +61,7 @@ pub fn report(desired: Option<&Desired>, look: &Look, ledger: &Ledger) -> Report
         refusals: Vec::new(),
         events: Vec::new(),
         host: host_facts(state),
+        backups: None,
     };
     let Some(desired) = desired else {
         return report;

@@ -70,7 +70,7 @@ impl Decider<'_> {
         for decision in decisions {
             let path = decision.path();
             let content = match (&decision.choice, decision.content()) {
-                (Choice::Secrets(_, names), _) => {
+                (Choice::Secrets(_, names) | Choice::BackupSecrets(names), _) => {
                     self.secrets(&path, names, rules.as_ref(), rng)?
                 }
                 (_, Some(content)) => content,

@@ -97,7 +97,7 @@ impl<'s> Foresight<'s> {
                 continue;
             };
             let content = match (&decision.choice, decision.content()) {
-                (Choice::Secrets(_, names), _) => {
+                (Choice::Secrets(_, names) | Choice::BackupSecrets(names), _) => {
                     let objects = self.scratch.objects();
                     let entry = objects.lookup(tree, path.as_str())?;
                     let before = entry.map(|entry| objects.blob(entry.oid, MAX_FILE));

@@ -69,6 +69,12 @@ impl Publisher<'_> {
                 files.insert(path, text.into_bytes());
             }
         }
+        if !rendered.backup_secrets.is_empty() {
+            let text = self.encrypt(&agent, &rendered.backup_secrets)?;
+            if let Some(path) = backup_secrets_path() {
+                files.insert(path, text.into_bytes());
+            }
+        }
         let draft = slice::Draft {
             fleet_id: input.fleet_id.clone(),
             server: input.server.clone(),
@@ -105,6 +111,10 @@ impl Publisher<'_> {
                     .insert(name.clone(), self.identity.open(self.objects, blob, &what)?);
             }
         }
+        if let Some(backups) = &input.backups {
+            let what = format!("fleet/decisions/{customer}/backups.secrets.yaml");
+            plaintext.backups = self.identity.open(self.objects, backups.secrets, &what)?;
+        }
         Ok(plaintext)
     }
 
@@ -131,15 +141,27 @@ fn secrets_path(instance: &InstanceName) -> Option<RelativePath> {
     RelativePath::try_from(format!("stacks/{instance}/secrets.yaml")).ok()
 }
 
+fn backup_secrets_path() -> Option<RelativePath> {
+    RelativePath::try_from("backups.secrets.yaml").ok()
+}
+
 /// All files as they are before encryption, for the digest: equal content, equal digest, whatever the encryption makes of it.
 fn in_clear(rendered: &Rendered) -> BTreeMap<RelativePath, Vec<u8>> {
     let mut files = rendered.files.clone();
-    for (instance, secrets) in &rendered.secrets {
+    let of_instances = rendered
+        .secrets
+        .iter()
+        .map(|(instance, secrets)| (secrets_path(instance), secrets));
+    let of_backups = (backup_secrets_path(), &rendered.backup_secrets);
+    for (path, secrets) in of_instances.chain([of_backups]) {
+        if secrets.is_empty() {
+            continue;
+        }
         let lines: BTreeMap<&str, &str> = secrets
             .iter()
             .map(|(name, value)| (name.as_str(), value.expose().as_str()))
             .collect();
-        if let (Some(path), Ok(content)) = (secrets_path(instance), serde_json::to_vec(&lines)) {
+        if let (Some(path), Ok(content)) = (path, serde_json::to_vec(&lines)) {
             files.insert(path, content);
         }
     }

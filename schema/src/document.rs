@@ -1,5 +1,7 @@
 //! Documents: the YAML files of the fleet as they are written, one type a kind. What they mean together is worked out by the planner crate.
 
+mod backup;
+mod backups;
 mod customer;
 mod decision;
 mod hub;
@@ -13,6 +15,8 @@ mod server;
 mod stack;
 mod staff;
 
+pub use backup::{Backup, Database, During, KeptVolume, SqliteFile};
+pub use backups::{BackupPlace, Backups, Keep, PlaceError, RepositoryCheck};
 pub use customer::{Brand, Customer, Notice, Standing};
 pub use decision::{DomainClaim, Erased, Fulfilled, Pin, ServerAssignment, ToolDecision};
 pub use hub::{Activation, FORMAT, Format, Hub, HubKeys, MAX_FLOOR, Plan, Trust};
@@ -24,7 +28,7 @@ pub use pool::Pool;
 pub use rollout::{Rollout, StopWhen, Wave};
 pub use server::{Drift, Manage, Provider, Server, WebPorts};
 pub use stack::{
-    Alphabet, Backup, Licence, Light, Parameter, Rotate, SecretSpec, Site, Stack, Step, Upgrade,
+    Alphabet, Licence, Light, Parameter, Rotate, SecretSpec, Site, Stack, Step, Upgrade,
     UpgradeBackup, UpgradeRollback,
 };
 pub use staff::{Login, Person, Role, Staff};

@@ -169,6 +169,12 @@ text_type!(
     NameError
 );
 
+text_schema!(
+    RelativePath,
+    r"^[^/\\\x00]+(/[^/\\\x00]+)*$",
+    ["uploads/avatars"]
+);
+
 impl TryFrom<String> for RelativePath {
     type Error = NameError;
     fn try_from(text: String) -> Result<Self, NameError> {

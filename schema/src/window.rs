@@ -79,6 +79,16 @@ impl Window {
         (i64::from(self.end) - i64::from(self.start)).rem_euclid(DAY_MINUTES)
     }
 
+    /// Minutes that the window stays open.
+    pub fn minutes(self) -> u32 {
+        u32::try_from(self.length()).unwrap_or_default()
+    }
+
+    /// When it opened last, at or before `now`.
+    pub fn opened(self, now: Timestamp) -> Timestamp {
+        self.opened_at_or_before(now)
+    }
+
     /// Whether the window is open at `now`.
     pub fn is_open(self, now: Timestamp) -> bool {
         self.opened_at_or_before(now)

@@ -1,11 +1,17 @@
 //! What hub and agent say to each other: the slice and the report. How they are packed and signed is the `tenantry-wire` crate.
 
+mod backups;
 pub mod env_file;
 mod host;
 mod report;
 mod rollout;
 mod slice;
 
+pub use backups::{
+    APPEND_PASSWORD, BackupFailure, BackupItem, BackupsReport, BackupsSpec, CheckResult,
+    DatabaseEngine, DrillResult, GoodBackup, InstanceBackups, REPOSITORY_KEY, RestoreResult,
+    SnapshotRef,
+};
 pub use host::{HostSpec, InstanceSpec, SiteSpec};
 pub use report::{
     AgentWait, ContainerHealth, ContainerReport, ContainerState, Event, EventKind, HostFacts,

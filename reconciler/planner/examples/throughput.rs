@@ -340,6 +340,7 @@ fn observation(task: &tenantry_planner::plan::SliceTask, now: Timestamp) -> Serv
             .collect(),
         unmanaged: Vec::new(),
         refusals: Vec::new(),
+        backups: None,
         events: Vec::new(),
         host: HostFacts {
             memory: 8 << 30,

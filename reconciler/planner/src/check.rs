@@ -103,6 +103,17 @@ fn decisions_are_write_once(
                     ));
                 }
             }
+            Choice::BackupSecrets(names) => {
+                let have = customer.backup_secrets.as_ref();
+                for secret in names
+                    .keys()
+                    .filter(|secret| have.is_some_and(|have| have.names.contains(secret.as_str())))
+                {
+                    wrong.push(format!(
+                        "{id}: the secret {secret} of backups would be generated again"
+                    ));
+                }
+            }
             Choice::Fulfilled(record) => {
                 let before = order.fulfilled.as_ref();
                 for (tool, at) in before.iter().flat_map(|record| &record.tools) {

@@ -28,6 +28,8 @@ pub enum Choice {
     Tool(ToolName, ToolDecision),
     /// Secrets of a tool that do not exist yet. The values are drawn when the decision is committed; those that exist stay.
     Secrets(ToolName, BTreeMap<VariableName, SecretSpec>),
+    /// Secrets of the customer's backups, drawn as those of a tool are.
+    BackupSecrets(BTreeMap<VariableName, SecretSpec>),
     /// First fulfilment.
     Fulfilled(Fulfilled),
 }
@@ -42,6 +44,7 @@ impl Decision {
             Choice::Domain(_) => format!("{folder}/domain.yaml"),
             Choice::Tool(tool, _) => format!("{folder}/tools/{tool}.yaml"),
             Choice::Secrets(tool, _) => format!("{folder}/tools/{tool}.secrets.yaml"),
+            Choice::BackupSecrets(_) => format!("fleet/decisions/{customer}/backups.secrets.yaml"),
             Choice::Fulfilled(_) => format!("{folder}/fulfilled.yaml"),
         }
     }
@@ -53,7 +56,7 @@ impl Decision {
             Choice::Domain(document) => Some(yaml(document)),
             Choice::Tool(_, document) => Some(yaml(document)),
             Choice::Fulfilled(document) => Some(yaml(document)),
-            Choice::Secrets(..) => None,
+            Choice::Secrets(..) | Choice::BackupSecrets(_) => None,
         }
     }
 
@@ -80,6 +83,12 @@ impl Decision {
             }
             Choice::Secrets(tool, names) => {
                 format!("{order}: {tool} secrets generated: {}", join(names.keys()))
+            }
+            Choice::BackupSecrets(names) => {
+                format!(
+                    "{order}: secrets of backups generated: {}",
+                    join(names.keys())
+                )
             }
             Choice::Fulfilled(record) => match record.order {
                 Some(_) => format!("{order}: fulfilled ({})", join(record.tools.keys())),

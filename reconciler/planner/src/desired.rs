@@ -42,6 +42,8 @@ pub struct CustomerDesired {
     pub orders: BTreeMap<OrderId, OrderDesired>,
     /// Their machines.
     pub servers: BTreeMap<ServerId, Arc<Server>>,
+    /// Secrets of backups, which the hub generated.
+    pub backup_secrets: Option<Arc<SecretsFile>>,
     /// Secrets that people gave.
     pub secrets: Option<Arc<SecretsFile>>,
     /// Ports that removed orders still hold on their servers: such an order may come back.

@@ -50,6 +50,8 @@ pub struct CustomerDocuments {
     pub secrets: Option<Arc<SecretsFile>>,
     /// What the hub decided, by order.
     pub decisions: BTreeMap<OrderId, OrderDecisions>,
+    /// Secrets of backups, which the hub generated.
+    pub backup_secrets: Option<Arc<SecretsFile>>,
     /// One-time acts.
     pub operations: BTreeMap<OperationId, Operation>,
     /// The names of the files of orders that were renamed, by the id that they keep.
@@ -199,6 +201,7 @@ pub fn customer(files: &CustomerFiles) -> (Option<CustomerDocuments>, Vec<Diagno
         servers: BTreeMap::new(),
         secrets: None,
         decisions: BTreeMap::new(),
+        backup_secrets: None,
         operations: BTreeMap::new(),
         written_orders: BTreeMap::new(),
         unread: HashSet::new(),
@@ -259,6 +262,7 @@ fn take(
             let secrets = shared(read_secrets(file, found));
             insert(&mut decided(decisions, order).secrets, tool, secrets);
         }
+        Kind::BackupSecrets(_) => documents.backup_secrets = shared(read_secrets(file, found)),
         Kind::Misplaced(expected) => found.push(misplaced(file, expected)),
         _ => {}
     }

@@ -105,6 +105,7 @@ pub fn customer(
         customer: documents.customer.clone(),
         orders,
         servers: documents.servers.clone(),
+        backup_secrets: documents.backup_secrets.clone(),
         secrets: documents.secrets.clone(),
         retired_ports: retired_ports(documents),
     };

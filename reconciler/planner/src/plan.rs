@@ -4,6 +4,7 @@
 //! as long as nothing it was made from has changed and the time has not reached its `valid_until`.
 
 mod allocate;
+mod backups;
 mod choose;
 mod customer;
 mod health;
@@ -23,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tenantry_schema::id::{CustomerId, OrderId, OrderKey, ServerId, ServerKey};
 
+pub use backups::user as backup_user;
 pub use customer::plan_customer;
 
 /// How long an agent may be silent before that is said. Agents report at least once a minute.

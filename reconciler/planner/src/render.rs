@@ -4,7 +4,7 @@
 
 mod variables;
 
-use crate::slice_input::{InstanceInput, SliceInput};
+use crate::slice_input::{BackupsInput, InstanceInput, SliceInput};
 use minijinja::{Value, context};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,7 +12,9 @@ use tenantry_schema::Secret;
 use tenantry_schema::document::{Drift, State, WebPorts};
 use tenantry_schema::id::{InstanceName, SiteName};
 use tenantry_schema::name::{DomainName, NameError, RelativePath, VariableName};
-use tenantry_schema::wire::{HostSpec, InstanceSpec, SiteSpec, UpgradeRule, env_file};
+use tenantry_schema::wire::{
+    APPEND_PASSWORD, HostSpec, InstanceSpec, REPOSITORY_KEY, SiteSpec, UpgradeRule, env_file,
+};
 
 pub use tenantry_schema::wire::env_file::{parse as parse_env_file, write as write_env_file};
 pub use variables::{builtin_names, prefix as site_prefix};
@@ -24,6 +26,8 @@ pub struct Plaintext {
     pub customer: BTreeMap<String, Secret>,
     /// Generated ones, by instance and name.
     pub generated: BTreeMap<InstanceName, BTreeMap<String, Secret>>,
+    /// Those of the customer's backups, by name.
+    pub backups: BTreeMap<String, Secret>,
 }
 
 /// The content of a slice before encryption and signature.
@@ -33,6 +37,8 @@ pub struct Rendered {
     pub files: BTreeMap<RelativePath, Vec<u8>>,
     /// Secrets by instance, each to become `stacks/<instance>/secrets.yaml`.
     pub secrets: BTreeMap<InstanceName, BTreeMap<VariableName, Secret>>,
+    /// Secrets of backups, to become `backups.secrets.yaml`.
+    pub backup_secrets: BTreeMap<VariableName, Secret>,
 }
 
 /// Why a slice cannot be rendered.
@@ -67,6 +73,9 @@ pub enum RenderError {
     /// `host.yaml` could not be written.
     #[error("host.yaml: {0}")]
     Host(String),
+    /// Backups could not be written down.
+    #[error("backups.yaml: {0}")]
+    Backups(String),
 }
 
 /// Renders one slice.
@@ -93,7 +102,28 @@ pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, Ren
     let path =
         RelativePath::try_from("host.yaml").map_err(|why| RenderError::Host(why.to_string()))?;
     rendered.files.insert(path, yaml.into_bytes());
+    if let Some(backups) = &input.backups {
+        self::backups(backups, plaintext, &mut rendered)?;
+    }
     Ok(rendered)
+}
+
+fn backups(
+    input: &BackupsInput,
+    plaintext: &Plaintext,
+    out: &mut Rendered,
+) -> Result<(), RenderError> {
+    let failed = |why: String| RenderError::Backups(why);
+    let yaml = serde_yaml::to_string(&input.spec).map_err(|why| failed(why.to_string()))?;
+    let path = RelativePath::try_from("backups.yaml").map_err(|why| failed(why.to_string()))?;
+    out.files.insert(path, yaml.into_bytes());
+    for name in [REPOSITORY_KEY, APPEND_PASSWORD] {
+        let value = plaintext.backups.get(name);
+        let value = value.ok_or_else(|| failed(format!("the secret `{name}` has no value")))?;
+        let name = VariableName::try_from(name).map_err(|why| failed(why.to_string()))?;
+        out.backup_secrets.insert(name, value.clone());
+    }
+    Ok(())
 }
 
 /// One tool, rendered, before anything is put into a slice.

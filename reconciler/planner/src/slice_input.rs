@@ -12,6 +12,7 @@ use tenantry_schema::id::{FleetId, InstanceName, OrderId, ServerKey, SiteName, T
 use tenantry_schema::key::PublicKeys;
 use tenantry_schema::name::DomainName;
 use tenantry_schema::window::Window;
+use tenantry_schema::wire::BackupsSpec;
 
 /// Bumped when rendering changes so that equal inputs no longer give equal files.
 pub const RENDERER: u32 = 2;
@@ -37,8 +38,20 @@ pub struct SliceInput {
     pub web: WebPorts,
     /// The customer's own secrets file.
     pub customer_secrets: Option<ObjectId>,
+    /// What is backed up, where backups are made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backups: Option<BackupsInput>,
     /// What runs.
     pub instances: BTreeMap<InstanceName, InstanceInput>,
+}
+
+/// Backups of a server.
+#[derive(Debug, Clone, Serialize)]
+pub struct BackupsInput {
+    /// `backups.yaml`.
+    pub spec: BackupsSpec,
+    /// The file of generated secrets.
+    pub secrets: ObjectId,
 }
 
 /// What one tool is rendered from.

@@ -8,7 +8,8 @@ use tenantry_schema::Diagnostic;
 use tenantry_schema::document::{Manage, State};
 use tenantry_schema::id::{CustomerId, InstanceName, OrderId, ServerId, ToolName};
 use tenantry_schema::wire::{
-    AgentWait, ContainerReport, Event, InstancePhase, Refusal, RolloutReport, SmokeResult,
+    AgentWait, BackupsReport, ContainerReport, Event, InstancePhase, Refusal, RolloutReport,
+    SmokeResult,
 };
 
 /// The state of the whole fleet.
@@ -200,6 +201,9 @@ pub struct ServerStatus {
     pub unmanaged: Vec<String>,
     /// Until when the agent is paused by hand.
     pub paused_until: Option<Timestamp>,
+    /// How its backups stand. None: it makes none.
+    #[serde(default)]
+    pub backups: Option<BackupsReport>,
 }
 
 /// One Compose project on a server.

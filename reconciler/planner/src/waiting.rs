@@ -150,6 +150,22 @@ pub enum WaitingOn {
         /// What is to be decided.
         what: String,
     },
+    /// The newest good backup of an instance is too old.
+    BackupOverdue {
+        /// The instance.
+        instance: InstanceName,
+        /// The newest good backup, or since when there should be one.
+        since: Timestamp,
+        /// Why the last attempt failed, if it did.
+        problem: Option<String>,
+    },
+    /// A backup was restored for trial, and what came out is not what went in.
+    DrillFailed {
+        /// The instance.
+        instance: InstanceName,
+        /// What differs.
+        problem: String,
+    },
     /// A retry after failures.
     Retry {
         /// When.
@@ -186,6 +202,8 @@ impl WaitingOn {
                 | Self::BackupFirst { .. }
                 | Self::Disk { .. }
                 | Self::DriftReported { .. }
+                | Self::BackupOverdue { .. }
+                | Self::DrillFailed { .. }
         )
     }
 }
@@ -307,6 +325,20 @@ impl fmt::Display for WaitingOn {
             ),
             Self::Documents => write!(f, "its documents have errors; see the diagnostics"),
             Self::Decision { what } => write!(f, "the hub has to decide first: {what}"),
+            Self::BackupOverdue {
+                instance,
+                since,
+                problem,
+            } => {
+                write!(f, "{instance} has had no good backup since {since:.0}")?;
+                match problem {
+                    Some(problem) => write!(f, "; the last attempt failed: {problem}"),
+                    None => Ok(()),
+                }
+            }
+            Self::DrillFailed { instance, problem } => {
+                write!(f, "the restore drill of {instance} failed: {problem}")
+            }
             Self::Retry { at, error } => write!(f, "tried again at {at:.0}; last time: {error}"),
             Self::Dead { error } => write!(f, "all attempts failed; last time: {error}"),
             Self::Activation { reason } => write!(f, "this hub may not act: {reason}"),

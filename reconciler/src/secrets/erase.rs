@@ -235,7 +235,8 @@ fn in_file(tree: &WorkTree, path: &str) -> Option<Place> {
         Kind::ServerAssignment(..)
         | Kind::DomainClaim(..)
         | Kind::ToolDecision(..)
-        | Kind::ToolSecrets(..) => place(
+        | Kind::ToolSecrets(..)
+        | Kind::BackupSecrets(_) => place(
             path,
             Fate::Nothing,
             "a decision: ids, and the domain that the order has",

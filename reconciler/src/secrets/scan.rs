@@ -62,6 +62,7 @@ pub fn must_be_sealed(path: &str) -> bool {
             | Kind::CustomerSecrets(_)
             | Kind::PersonalData(_)
             | Kind::ToolSecrets(..)
+            | Kind::BackupSecrets(_)
     )
 }
 

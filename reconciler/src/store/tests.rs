@@ -33,6 +33,7 @@ pub(crate) fn report(sequence: u64) -> Report {
         refusals: vec![],
         events: vec![event(sequence)],
         host: HostFacts::default(),
+        backups: None,
     }
 }
 

@@ -77,12 +77,20 @@ fn with(document: &Value, pointer: &str, value: Value) -> Value {
     document
 }
 
+/// A stack that says everything about its databases.
+fn databases() -> String {
+    let one = "[{ service: db, databases: [app], user: app, password: DB_PASSWORD }]";
+    format!(
+        "title: T\nbackup:\n  postgres: {one}\n  mysql: {one}\n  mongodb: {one}\n  sqlite: [{{ volume: data, path: app.db }}]\n"
+    )
+}
+
 /// Documents of a kind that together have every key.
 fn samples(kind: &DocumentKind) -> impl Iterator<Item = Value> {
     let ends = "reason: ticket 812\nexpires: 2026-11-22\n";
     let loses = format!("destroys: [everything]\n{ends}");
     let more = match kind.name {
-        "stack" => vec!["title: T\nsites: { web: { service: web, port: 80, host: www, template: default, max_body: 8M } }\n".to_owned()],
+        "stack" => vec!["title: T\nsites: { web: { service: web, port: 80, host: www, template: default, max_body: 8M } }\n".to_owned(), databases()],
         "operation" => vec![
             format!("wipe: acme-1/html\n{loses}"),
             format!("reinstall: acme-1\n{loses}"),

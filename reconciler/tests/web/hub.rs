@@ -323,6 +323,7 @@ pub(crate) fn batch(ledger: &str, sequences: &[u64]) -> Vec<u8> {
         refusals: vec![],
         events: vec![],
         host: HostFacts::default(),
+        backups: None,
     };
     serde_json::to_vec(&ReportBatch {
         ledger: ledger.into(),

@@ -1,6 +1,6 @@
 //! `hub.yaml` and `activation.yaml`: the settings of the whole fleet, and which hub may act.
 
-use super::Policy;
+use super::{Backups, Policy};
 use crate::amount::Price;
 use crate::id::{FleetId, ToolName};
 use crate::key::{AgeRecipient, PublicKeys};
@@ -41,6 +41,9 @@ pub struct Hub {
     /// What a commit may do, whoever made it.
     #[serde(default)]
     pub policy: Policy,
+    /// How tools are backed up. Absent: nothing is.
+    #[serde(default)]
+    pub backups: Option<Backups>,
 }
 
 /// The newest version of the documents' format that this release reads.

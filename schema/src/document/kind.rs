@@ -43,6 +43,8 @@ pub enum Kind {
     ToolDecision(CustomerId, OrderId, ToolName),
     /// `fleet/decisions/<customer>/<order>/tools/<tool>.secrets.yaml`
     ToolSecrets(CustomerId, OrderId, ToolName),
+    /// `fleet/decisions/<customer>/backups.secrets.yaml`
+    BackupSecrets(CustomerId),
     /// Any file below `stacks/<tool>/`
     StackFile(ToolName),
     /// `nginx/<name>.conf`
@@ -86,7 +88,8 @@ impl Kind {
             | Self::Fulfilled(id, _)
             | Self::Erased(id)
             | Self::ToolDecision(id, ..)
-            | Self::ToolSecrets(id, ..) => Scope::Customer(id.clone()),
+            | Self::ToolSecrets(id, ..)
+            | Self::BackupSecrets(id) => Scope::Customer(id.clone()),
             Self::StackFile(tool) => Scope::Stack(tool.clone()),
             Self::NginxTemplate(_) => Scope::Nginx,
             Self::Pool(_) | Self::Rollout(_) | Self::Other | Self::Misplaced(_) => Scope::Nothing,
@@ -140,6 +143,7 @@ fn fleet(parts: &[&str]) -> Option<Kind> {
         ["pools", name] => Kind::Pool(yaml(name)?.try_into().ok()?),
         ["rollouts", name] => Kind::Rollout(yaml(name)?.try_into().ok()?),
         ["decisions", id, "erased.yaml"] => Kind::Erased((*id).try_into().ok()?),
+        ["decisions", id, "backups.secrets.yaml"] => Kind::BackupSecrets((*id).try_into().ok()?),
         ["decisions", id, order, "server.yaml"] => {
             Kind::ServerAssignment((*id).try_into().ok()?, (*order).try_into().ok()?)
         }

@@ -65,6 +65,9 @@ pub struct Tool {
     /// A pin by hand: the id of a commit whose version of the stack runs, or `main` to follow the branch. Absent: the decision holds.
     #[schemars(example = &"main")]
     pub revision: Option<String>,
+    /// `false`: no backups are made of it, and those that are there stay. Absent: backups are made as the stack declares.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<bool>,
 }
 
 impl Tool {
@@ -149,7 +152,7 @@ impl<'de> Deserialize<'de> for EnvValue {
 }
 
 /// Asks our YAML reader for a scalar's text as it was written; other readers take it for the name of a type.
-const AS_WRITTEN: &str = "$as_written";
+pub(super) const AS_WRITTEN: &str = "$as_written";
 
 fn tools_schema(generator: &mut SchemaGenerator) -> Schema {
     let map = generator.subschema_for::<BTreeMap<ToolName, Option<Tool>>>();

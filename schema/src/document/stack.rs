@@ -1,5 +1,6 @@
 //! `stacks/<tool>/stack.yaml`: what Tenantry must know about a tool beside its Compose file.
 
+use super::Backup;
 use crate::amount::Duration;
 use crate::id::SiteName;
 use crate::name::{Smoke, VariableName};
@@ -126,16 +127,6 @@ fn default_template() -> String {
 
 fn default_body() -> ByteSize {
     ByteSize(64 << 20)
-}
-
-/// What to back up: services with a database, volumes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Backup {
-    /// The service that runs PostgreSQL. Absent: none does.
-    pub postgres: Option<String>,
-    /// Volumes to keep.
-    pub volumes: Vec<String>,
 }
 
 /// How versions change.

@@ -1,5 +1,6 @@
 //! What an agent tells the hub. Everything the hub derives from reports is rebuilt from one full report (law 7).
 
+use super::BackupsReport;
 use super::rollout::RolloutReport;
 use crate::id::{InstanceName, ToolName};
 use crate::name::DomainName;
@@ -57,6 +58,9 @@ pub struct Report {
     /// Facts about the machine.
     #[serde(default)]
     pub host: HostFacts,
+    /// How backups stand. Absent: the slice asks for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backups: Option<BackupsReport>,
 }
 
 /// Names a slice.

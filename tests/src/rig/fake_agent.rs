@@ -276,6 +276,7 @@ impl FakeAgent {
             sites,
             unmanaged: Vec::new(),
             refusals: Vec::new(),
+            backups: None,
             events: Vec::new(),
             host: tenantry_schema::wire::HostFacts::default(),
         }

@@ -328,23 +328,21 @@ impl Compiler<'_> {
         let Some(backup) = &document.backup else {
             return;
         };
-        if let Some(service) = backup
-            .postgres
-            .as_ref()
-            .filter(|service| !project.services.contains_key(service.as_str()))
-        {
-            let message =
-                format!("the backup names the service `{service}`, which {COMPOSE} does not have");
-            self.error(codes::BACKUP_TARGET, &["backup", "postgres"], message, None);
+        let mut found = Vec::new();
+        for (key, database) in backup.databases() {
+            let service = &database.service;
+            if !project.services.contains_key(service.as_str()) {
+                found.push((key, format!("the service `{service}`")));
+            }
         }
-        for volume in backup
-            .volumes
-            .iter()
-            .filter(|volume| !project.volumes.contains_key(volume.as_str()))
-        {
-            let message =
-                format!("the backup names the volume `{volume}`, which {COMPOSE} does not have");
-            self.error(codes::BACKUP_TARGET, &["backup", "volumes"], message, None);
+        for (key, volume) in backup.named_volumes() {
+            if !project.volumes.contains_key(volume) {
+                found.push((key, format!("the volume `{volume}`")));
+            }
+        }
+        for (key, what) in found {
+            let message = format!("the backup names {what}, which {COMPOSE} does not have");
+            self.error(codes::BACKUP_TARGET, &["backup", key], message, None);
         }
     }
 

@@ -45,6 +45,7 @@ impl Side {
         let plaintext = Plaintext {
             customer: secret(&customer),
             generated: BTreeMap::from([(name.clone(), secret(&generated))]),
+            ..Plaintext::default()
         };
         let mark = |variable: &str| match input.document.env.get(variable) {
             Some(EnvValue::Secret { secret }) => customer.get(secret).cloned(),

@@ -1,5 +1,6 @@
 //! The plan of one customer: orders first, which yields decisions and what is ready to run, then servers.
 
+use super::backups;
 use super::order::plan_order;
 use super::server::plan_server;
 use super::{CustomerPlan, SILENCE};
@@ -88,6 +89,8 @@ pub fn plan_customer(
             plan_order(&customer, id, order, &mut placed, &mut plan.decisions),
         ));
     }
+    let (decision, lost) = backups::decide(&customer);
+    plan.decisions.extend(decision);
     let mut slices = BTreeMap::new();
     for (id, document) in &desired.servers {
         let placed = placed.remove(id).unwrap_or_default();
@@ -96,6 +99,8 @@ pub fn plan_customer(
             .slice_input(id, placed)
             .map(|input| (input.digest(), Arc::new(input)));
         let (status, task, slice) = plan_server(&customer, id, document, input.as_ref(), held);
+        let mut status = status;
+        status.waiting.extend(lost.clone());
         plan.servers.push(Arc::new(status));
         plan.slices.extend(task);
         if let Some((inputs, input)) = input {
@@ -254,6 +259,7 @@ impl<'a> Customer<'a> {
             .secrets
             .as_ref()
             .filter(|_| placed.instances.values().any(refers));
+        let backups = backups::input(self, &self.server_key(id), &placed.instances);
         Some(SliceInput {
             renderer: RENDERER,
             fleet_id: self.fleet.head.hub.fleet_id.clone(),
@@ -264,6 +270,7 @@ impl<'a> Customer<'a> {
             drift: server.drift,
             web: server.web,
             customer_secrets: secrets.map(|file| file.blob),
+            backups,
             instances: placed.instances,
         })
     }

@@ -218,6 +218,13 @@ impl Draft {
             .map(|view| view.health)
             .max_by_key(|health| severity(*health))
             .unwrap_or(Health::Unknown);
+        let server = self.server.clone();
+        let unsaved = order.tools.iter().filter_map(|(name, tool)| {
+            let instance = InstanceName::new(id, name);
+            let state = tool.document.wanted_state();
+            super::backups::missing(customer, server.as_ref()?, &instance, state)
+        });
+        self.waiting.extend(unsaved);
         for view in views.values() {
             for reason in &view.waiting {
                 if !self.waiting.contains(reason) {

@@ -6,6 +6,7 @@
     reason = "tests are read more than run"
 )]
 
+mod backups;
 mod catalogue;
 mod checker;
 mod customers;

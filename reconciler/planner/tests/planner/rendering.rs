@@ -64,6 +64,7 @@ fn slice(instances: impl IntoIterator<Item = (InstanceName, InstanceInput)>) -> 
         drift: tenantry_schema::document::Drift::Repair,
         web: WebPorts::default(),
         customer_secrets: Some(id("secrets")),
+        backups: None,
         instances: instances.into_iter().collect(),
     }
 }
@@ -84,6 +85,7 @@ fn generated() -> Plaintext {
     Plaintext {
         customer: BTreeMap::new(),
         generated: [(name, secrets)].into(),
+        ..Plaintext::default()
     }
 }
 

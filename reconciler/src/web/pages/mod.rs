@@ -1,5 +1,6 @@
 //! Status pages: one whole page, or its changing part alone for `live.js`. They show a [`tenantry_planner::status::FleetStatus`] and write nothing.
 
+mod backups;
 mod diagnostics;
 mod index;
 mod order;

@@ -1,5 +1,6 @@
 //! The page of one order.
 
+use super::backups::{self, BackupsView};
 use super::rows::{InstanceRow, ToolRow};
 use super::words::{self, Badge, Moment};
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ pub(super) struct OrderPage {
     frozen: bool,
     tools: Vec<ToolRow>,
     instances: Vec<InstanceRow>,
+    backups: Option<BackupsView>,
     /// The server's last report, which the instances are from.
     seen: Option<Moment>,
 }
@@ -66,6 +68,11 @@ pub(super) fn view(status: &FleetStatus, order: &OrderStatus, now: Timestamp) ->
         instances: instances
             .map(|instance| InstanceRow::new(instance, None))
             .collect(),
+        backups: backups::view(
+            server.and_then(|server| server.backups.as_ref()),
+            |name| ours.contains(name),
+            now,
+        ),
         seen: server
             .and_then(|server| server.last_seen)
             .map(|at| Moment::new(at, now)),

@@ -1,5 +1,6 @@
 //! The page of one server.
 
+use super::backups::{self, BackupsView};
 use super::rows::{EventRow, InstanceRow, RefusalRow, events, refusals};
 use super::words::{self, Badge, Moment};
 use jiff::Timestamp;
@@ -29,6 +30,7 @@ pub(super) struct ServerPage {
     events: Vec<EventRow>,
     unmanaged: Vec<String>,
     unmanaged_more: usize,
+    backups: Option<BackupsView>,
 }
 
 /// The page of `server`.
@@ -75,5 +77,6 @@ pub(super) fn view(status: &FleetStatus, server: &ServerStatus, now: Timestamp) 
         events: events(server, SHOWN, now),
         unmanaged: server.unmanaged.iter().take(SHOWN).cloned().collect(),
         unmanaged_more: server.unmanaged.len().saturating_sub(SHOWN),
+        backups: backups::view(server.backups.as_ref(), |_| true, now),
     }
 }

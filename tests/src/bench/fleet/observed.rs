@@ -74,6 +74,7 @@ pub(super) fn report(
         sites: hosts.map(|host| (host.clone(), site.clone())).collect(),
         unmanaged: Vec::new(),
         refusals: Vec::new(),
+        backups: None,
         events: Vec::new(),
         host: HostFacts {
             memory: 8 << 30,

@@ -215,7 +215,9 @@ impl Fleet {
     pub(crate) fn commit(&mut self, decision: &Decision) {
         let path = decision.path();
         let text = match (&decision.choice, decision.content()) {
-            (Choice::Secrets(_, names), _) => self.draw(&path, names),
+            (Choice::Secrets(_, names) | Choice::BackupSecrets(names), _) => {
+                self.draw(&path, names)
+            }
             (_, Some(text)) => text,
             (_, None) => unreachable!("only secrets have no content"),
         };
@@ -312,6 +314,11 @@ impl Fleet {
                 .iter()
                 .filter_map(|(name, instance)| Some((name.clone(), open(instance.secrets?))))
                 .collect(),
+            backups: input
+                .backups
+                .as_ref()
+                .map(|backups| open(backups.secrets))
+                .unwrap_or_default(),
         }
     }
 
@@ -341,6 +348,7 @@ impl Fleet {
             sites: BTreeMap::new(),
             unmanaged: Vec::new(),
             refusals: Vec::new(),
+            backups: None,
             events: Vec::new(),
             host: HostFacts {
                 memory: 4 << 30,

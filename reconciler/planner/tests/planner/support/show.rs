@@ -12,7 +12,7 @@ pub(crate) fn actions(plan: &Plan) -> String {
     for decision in plan.decisions() {
         let _ = writeln!(out, "decide {}", decision.path());
         match (&decision.choice, decision.content()) {
-            (Choice::Secrets(_, names), _) => {
+            (Choice::Secrets(_, names) | Choice::BackupSecrets(names), _) => {
                 for (name, spec) in names {
                     let _ = writeln!(out, "    {name}: drawn, {} characters", spec.length);
                 }
