@@ -23,6 +23,7 @@ use crate::link::Link;
 use crate::link::troubles::Troubles;
 use crate::outbox::Outbox;
 use crate::outbox::aside::Aside;
+use crate::pause::PauseFile;
 use crate::report::{self, News};
 use crate::slices::Slices;
 use crate::step::{Lane, Mark, Step};
@@ -56,6 +57,8 @@ pub struct Agent<W> {
     in_force: in_force::InForce,
     /// Instances as they were when everything of them was last as it should be.
     settled: BTreeMap<InstanceName, Instance>,
+    /// The maintenance switch.
+    pub pause: PauseFile,
     hands: Rc<Hands<W>>,
     _lock: Option<open::Lock>,
 }
@@ -233,11 +236,17 @@ impl<W: WebServer> Agent<W> {
         self.refresh_in_force();
         let ledger = self.hands.ledger.borrow().get().clone();
         let desired = self.in_force.replaced().or(self.desired.as_ref());
-        let state = self
+        let mut state = self
             .eyes
             .observe(patience, &self.hands, desired, &ledger)
             .await;
-        self.history.sighted = match (&state.engine, self.history.sighted) {
+        state.paused = self.pause.until(now);
+        let seen = state
+            .engine
+            .as_ref()
+            .ok()
+            .filter(|_| state.paused.is_none());
+        self.history.sighted = match (seen.ok_or(()), self.history.sighted) {
             (Ok(_), since) => since.or(Some(now)),
             (Err(_), _) => None,
         };

@@ -3,6 +3,7 @@
 //!
 //! Law 7: what could not be seen plans nothing that depends on it. Law 8: no step removes a volume, or a file that is not ours.
 
+mod hands_off;
 mod instance;
 mod leftovers;
 mod rollout;
@@ -179,7 +180,10 @@ pub fn converge(input: &Input<'_>) -> Plan {
     plan.sites = web.sites;
     plan.add(Lane::Web, &web.of, web.steps);
     if input.desired.host.manage == Manage::Observe {
-        observe_only(&mut plan);
+        hands_off::observe_only(&mut plan);
+    }
+    if let Some(until) = input.state.paused {
+        hands_off::pause(&mut plan, until);
     }
     let well = |verdict: &Verdict| {
         matches!(
@@ -187,33 +191,11 @@ pub fn converge(input: &Input<'_>) -> Plan {
             InstancePhase::Healthy | InstancePhase::Stopped
         )
     };
-    plan.converged = plan.all_steps().next().is_none()
+    plan.converged = input.state.paused.is_none()
+        && plan.all_steps().next().is_none()
         && plan.verdicts.values().all(well)
         && plan.sites.values().all(|site| site.live || site.unwanted);
     plan
-}
-
-/// Takes nothing, and says what would be taken.
-fn observe_only(plan: &mut Plan) {
-    plan.would = std::mem::take(&mut plan.steps);
-    for (lane, steps) in &plan.would {
-        let (Lane::Instance(name) | Lane::Files(name)) = lane else {
-            continue;
-        };
-        let Some(verdict) = plan.verdicts.get_mut(name) else {
-            continue;
-        };
-        verdict.phase = InstancePhase::Waiting;
-        verdict.waiting = Some(AgentWait::ObserveOnly);
-        let would: Vec<_> = steps
-            .iter()
-            .filter(|step| step.is_news())
-            .map(ToString::to_string)
-            .collect();
-        if !would.is_empty() {
-            verdict.message = Some(format!("would {}", would.join("; ")));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub struct History {
     refused: BTreeMap<DomainName, Failure>,
     /// Starts of services.
     pub pace: Pace,
-    /// Since when the container engine answers. Absent: it does not.
+    /// Since when the container engine answers and the agent is not paused. Absent: not now.
     pub sighted: Option<Timestamp>,
     /// Lanes whose steps are being taken right now.
     pub busy: BTreeSet<Lane>,

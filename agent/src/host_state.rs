@@ -8,6 +8,7 @@ use crate::ledger::Ledger;
 use crate::rollout::Backups;
 use crate::secrets::{Seen, Wanted};
 use crate::web_server::{WebServer, WebState};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tenantry_schema::name::RelativePath;
@@ -28,6 +29,8 @@ pub struct HostState {
     pub web: Result<WebState, String>,
     /// How backups stand.
     pub backups: Backups,
+    /// Until when nothing may be changed.
+    pub paused: Option<Timestamp>,
 }
 
 /// Looks, and remembers what need not be looked at twice.
@@ -74,6 +77,7 @@ impl Eyes {
                 .observe(secrets.unwrap_or(&none))
                 .map_err(|error| error.to_string()),
             backups: Backups::new(),
+            paused: None,
             web: hands.web.observe().map_err(|error| error.to_string()),
         }
     }

@@ -31,6 +31,7 @@ pub mod link;
 pub mod looping;
 pub mod once;
 pub mod outbox;
+pub mod pause;
 pub mod redact;
 pub mod report;
 pub mod rollout;

@@ -338,6 +338,7 @@ impl<W: WebServer + 'static> Loop<W> {
                 .live_files()
                 .map(|(path, _)| live.join(path.as_str())),
         );
+        watched.files.insert(self.agent.pause.path());
         watched.folders.extend(hands.web.folders());
         for instance in desired.instances.keys() {
             watched.folders.insert(hands.secrets.folder(instance));

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tenantry_agent::agent::{Agent, AgentError};
 use tenantry_agent::config::{self, Config};
 use tenantry_agent::execute::sentence;
+use tenantry_agent::pause::PauseFile;
 use tenantry_agent::{diff, enrol, greet, install, looping, once, report, status};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -70,6 +71,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Change nothing on this server for a while, so that a person can
+    ///
+    /// Containers, files and sites stay as people leave them. Slices are still accepted and reports still sent; the hub's page says until
+    /// when. It ends by itself, also across restarts.
+    Pause {
+        /// How long, such as 30m, 2h or 1d; a week at most
+        #[arg(long = "for", value_name = "TIME", value_parser = minutes)]
+        span: u32,
+    },
+    /// End a pause
+    Resume,
     /// Show what would be done, and do nothing
     Diff {
         /// As JSON
@@ -257,6 +269,21 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 ExitCode::from(2)
             })
         }),
+        Command::Pause { span } => {
+            let file = PauseFile::open(&Config::load(path)?.state)?;
+            let pause = file.begin(span, Timestamp::now())?;
+            say(&format!("paused until {:.0}\n", pause.until))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Resume => {
+            let ended = PauseFile::open(&Config::load(path)?.state)?.end()?;
+            say(if ended {
+                "the pause is over\n"
+            } else {
+                "there was no pause\n"
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Completions { shell } => {
             let shell = match shell {
                 Known::Bash => clap_complete::Shell::Bash,
@@ -292,6 +319,12 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn minutes(text: &str) -> Result<u32, String> {
+    let span = tenantry_schema::amount::Duration::try_from(text.to_owned());
+    span.map(|span| span.minutes)
+        .map_err(|error| error.to_string())
 }
 
 /// How long an enrolling person waits for the hub.

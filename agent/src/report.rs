@@ -137,7 +137,7 @@ fn host_facts(state: &HostState) -> HostFacts {
         engine: engine.map(|engine| engine.version.clone()),
         engine_reachable: engine.is_some(),
         web_server_running: state.web.as_ref().is_ok_and(|web| web.running),
-        paused_until: None,
+        paused_until: state.paused,
     }
 }
 
@@ -172,6 +172,7 @@ pub(crate) fn test_report(sequence: u64, news: bool) -> Report {
         secrets: Err(String::new()),
         web: Err(String::new()),
         backups: crate::rollout::Backups::new(),
+        paused: None,
     };
     let mut report = report(
         None,

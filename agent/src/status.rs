@@ -41,6 +41,11 @@ impl Standing {
         )];
         lines.push(self.slice());
         lines.push(self.machine());
+        if let Some(until) = self.report.host.paused_until {
+            lines.push(format!(
+                "paused until {until:.0}: nothing is changed here; `tenantry-agent resume` ends it"
+            ));
+        }
         lines.extend(self.hub());
         lines.extend(self.instances());
         lines.extend(self.sites());

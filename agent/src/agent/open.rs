@@ -13,6 +13,7 @@ use crate::host_state::Eyes;
 use crate::keys::{self, KeysError};
 use crate::ledger::LedgerFile;
 use crate::link::LinkError;
+use crate::pause::PauseFile;
 use crate::report::News;
 use crate::secrets::SecretFiles;
 use crate::slices::Slices;
@@ -100,6 +101,7 @@ impl Agent<NginxServer> {
             desired: None,
             in_force: InForce::default(),
             settled: BTreeMap::new(),
+            pause: PauseFile::open(&config.state)?,
             hands: Rc::new(hands),
             config,
             _lock: lock,

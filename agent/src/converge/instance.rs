@@ -2,6 +2,7 @@
 
 mod verdict;
 
+use super::hands_off;
 use super::rollout::{Change, Hold};
 use super::{Input, InstancePlan, Verdict};
 use crate::containers::{self, EngineState, Facts, InstanceInput, Pass, Version, WaitingOn};
@@ -71,6 +72,7 @@ pub(super) fn plan(input: &Input<'_>, name: &InstanceName, instance: &Instance) 
     steps.extend(smoke.map(Step::Smoke));
     plan.next = next(input, &pass);
     plan.steps = steps;
+    hands_off::leave_drift(input, name, instance, &mut plan);
     hold_after_failure(input, &Lane::Instance(name.clone()), instance, &mut plan);
     change.decide(input, engine, hold, &mut plan);
     plan
@@ -120,6 +122,7 @@ fn without_engine(
         blind: true,
         ..InstancePlan::default()
     };
+    hands_off::leave_drift(input, name, instance, &mut plan);
     hold_after_failure(input, &Lane::Files(name.clone()), instance, &mut plan);
     plan
 }

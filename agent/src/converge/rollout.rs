@@ -122,7 +122,7 @@ impl<'a> Change<'a> {
             self.tell_hold(hold, plan);
         } else if well {
             self.accept(input, engine, plan);
-        } else if self.is_new() {
+        } else if self.is_new() && plan.verdict.waiting != Some(AgentWait::DriftReported) {
             self.go_on(input, engine, plan);
         }
         if self.is_new() {

@@ -1,6 +1,7 @@
 //! A model of a server: what each step does to it. Decisions are tested on it by example and by law.
 
 mod examples;
+mod hands_off;
 mod held;
 mod laws;
 mod rollout_laws;
@@ -203,6 +204,7 @@ struct Server {
     /// Digests of instances whose smoke check fails.
     broken: BTreeSet<String>,
     backups: Backups,
+    paused: Option<Timestamp>,
 }
 
 impl Server {
@@ -222,6 +224,7 @@ impl Server {
             slices: BTreeMap::new(),
             broken: BTreeSet::new(),
             backups: Backups::new(),
+            paused: None,
         }
     }
 
@@ -261,6 +264,7 @@ impl Server {
             secrets: Ok(self.secrets.iter().map(right).collect()),
             web: Ok(self.web.clone()),
             backups: self.backups.clone(),
+            paused: self.paused,
         }
     }
 

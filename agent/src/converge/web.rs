@@ -8,7 +8,7 @@ use crate::step::{Lane, Step};
 use crate::web_server::{Target, WebState};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
-use tenantry_schema::document::State;
+use tenantry_schema::document::{Drift, State};
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::DomainName;
 
@@ -122,6 +122,11 @@ impl Wish {
         let published = input.ledger.published.get(host) == Some(&site.digest);
         if !ready && !published {
             return wait(format!("goes live when {} is healthy", site.instance), None);
+        }
+        let instance = input.desired.instances.get(&site.instance);
+        let reported = instance.is_some_and(|it| it.spec.drift == Drift::Report);
+        if reported && published && !live {
+            return wait("drifted, and drift is only reported here".to_owned(), None);
         }
         match input.history.refused(host, &site.digest) {
             Some(failure) if input.now < failure.retry => {
