@@ -37,7 +37,8 @@ impl<'s> Foresight<'s> {
     pub fn new(scratch: &'s Scratch) -> Self {
         Self {
             scratch,
-            loader: Loader::new(scratch.objects().clone()),
+            // What a change does once it is acknowledged; that it has to be is said beside it.
+            loader: Loader::new(scratch.objects().clone()).letting_go(),
             cache: PlanCache::default(),
         }
     }

@@ -8,6 +8,7 @@ mod catalogue;
 mod customers;
 mod files;
 mod head;
+mod limit;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use tenantry_planner::catalogue::Catalogue;
 use tenantry_planner::desired::CustomerDesired;
 use tenantry_planner::documents::HeadDocuments;
 use tenantry_planner::domains::DomainIndex;
+use tenantry_planner::removal::Removal;
 use tenantry_planner::status::FrozenScope;
 use tenantry_planner::{Desired, ObjectId};
 use tenantry_planner::{policy, references};
@@ -63,6 +65,8 @@ pub struct Loaded {
     pub changed: Option<Vec<CustomerId>>,
     /// Servers whose agent's key is that of another server, with that one: their agents are not known.
     pub taken: BTreeMap<ServerKey, ServerKey>,
+    /// What goes, or is replaced, beyond `policy.max_removed`: held back, or acknowledged.
+    pub removals: Arc<Vec<Removal>>,
 }
 
 /// What is to be loaded: a commit, or a tree that has not been committed.
@@ -87,6 +91,9 @@ pub struct Loader {
     kept: Vec<(OrderKey, DomainName)>,
     /// Settings of the load before.
     settings: Option<Arc<HeadDocuments>>,
+    limits: limit::Limits,
+    /// Whether removals that are too large are held back.
+    holds: bool,
 }
 
 impl Loader {
@@ -100,7 +107,23 @@ impl Loader {
             domains: None,
             kept: Vec::new(),
             settings: None,
+            limits: limit::Limits::default(),
+            holds: true,
         }
+    }
+
+    /// Says what goes beyond `policy.max_removed` without holding it back: what would be if it was acknowledged.
+    #[must_use]
+    pub fn letting_go(mut self) -> Self {
+        self.holds = false;
+        self
+    }
+
+    /// Finds removals that are held back in a longer stretch of the history: for a hub, which may see a fleet for the first time.
+    #[must_use]
+    pub fn looking_far_back(mut self) -> Self {
+        self.limits.look_back(limit::FAR);
+        self
     }
 
     /// Loads one revision.
@@ -144,14 +167,17 @@ impl Loader {
                 fleet_frozen: true,
                 changed: None,
                 taken: agents::Taken::new(),
+                removals: Arc::default(),
             });
         };
+        let held = self.held(revision)?;
         let outcome = self.customers.read(
             &self.objects,
             &mut self.catalogues,
             &documents,
             fleet,
             revision,
+            &held,
         )?;
         diagnostics.extend(of_the_catalogue(self.catalogues.diagnostics()));
         let mut found = outcome.diagnostics;
@@ -159,6 +185,14 @@ impl Loader {
         diagnostics.extend(found);
         let text_of = |path: &str| customers::text_of(&self.objects, tree, path);
         diagnostics.extend(agents::diagnose(&outcome.taken, &text_of));
+        let removals: Vec<Removal> = held
+            .verdict
+            .map(|verdict| verdict.removal)
+            .into_iter()
+            .chain(outcome.versions)
+            .collect();
+        let held_back = removals.iter().filter(|removal| removal.is_held());
+        diagnostics.extend(held_back.map(|removal| removal.diagnose(&text_of)));
         let customers = outcome
             .customers
             .keys()
@@ -211,6 +245,17 @@ impl Loader {
             fleet_frozen: head.frozen,
             changed,
             taken: outcome.taken,
+            removals: Arc::new(removals),
+        })
+    }
+
+    /// What keeps customers back at a revision.
+    fn held(&mut self, revision: Revision) -> Result<limit::Held, GitError> {
+        Ok(limit::Held {
+            verdict: self.limits.judge(&self.objects, revision)?,
+            rule: self.limits.rule(&self.objects, revision)?,
+            acknowledged: limit::acknowledged(&self.objects, revision.tree)?,
+            applies: self.holds,
         })
     }
 

@@ -15,6 +15,9 @@ pub enum AmountError {
     /// Not a share of a whole.
     #[error("`{0}` is not a share: write a whole number from 1% to 100%")]
     Percent(String),
+    /// Not a share or a number.
+    #[error("`{0}` is not a limit: write a share from 1% to 100%, or a whole number")]
+    Limit(String),
     /// Not a span of time.
     #[error("`{0}` is not a span of time: write a whole number with m, h or d, such as 12h")]
     Duration(String),
@@ -127,6 +130,58 @@ impl fmt::Display for Percent {
     }
 }
 
+/// How much of a whole at most: a share of it, `10%`, or a number, `5`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Limit {
+    /// So many of a hundred, and always one.
+    Share(Percent),
+    /// So many.
+    Number(u32),
+}
+
+by_text!(Limit);
+text_schema!(
+    Limit,
+    ["string", "integer"],
+    r"^([1-9][0-9]?%|100%|[0-9]|[1-9][0-9]{1,5})$",
+    ["10%", "5"]
+);
+
+impl Limit {
+    /// How many of `whole` these are. Of a share always one: else a small fleet could change nothing.
+    pub fn of(self, whole: usize) -> usize {
+        match self {
+            Self::Share(share) => share.of(whole).max(1),
+            Self::Number(number) => number as usize,
+        }
+    }
+}
+
+impl TryFrom<String> for Limit {
+    type Error = AmountError;
+    fn try_from(text: String) -> Result<Self, AmountError> {
+        if text.ends_with('%') {
+            let share = Percent::try_from(text.clone());
+            return share.map(Self::Share).map_err(|_| AmountError::Limit(text));
+        }
+        let plain = (1..=6).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_digit())
+            && (text == "0" || !text.starts_with('0'));
+        let number = text.parse().ok().filter(|_| plain);
+        number.map(Self::Number).ok_or(AmountError::Limit(text))
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Share(share) => share.fmt(f),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
+}
+
 /// A span of time: `30m`, `12h`, `1d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -197,6 +252,14 @@ mod tests {
         assert_eq!(share("10%").unwrap().of(55), 5);
         for bad in ["", "10", "0%", "101%", "010%", "10.5%", "-1%", "%", "+5%"] {
             assert!(share(bad).is_err(), "{bad}");
+        }
+        let limit = |text: &str| Limit::try_from(text.to_owned());
+        assert_eq!(limit("10%").unwrap().of(55), 5);
+        assert_eq!(limit("10%").unwrap().of(3), 1, "of a share always one");
+        assert_eq!(limit("0").unwrap().of(3), 0);
+        assert_eq!(limit("25").unwrap().to_string(), "25");
+        for bad in ["", "%", "0%", "101%", "-1", "1.5", "05", "1234567", "ten"] {
+            assert!(limit(bad).is_err(), "{bad}");
         }
         let span = |text: &str| Duration::try_from(text.to_owned());
         assert_eq!(span("1d").unwrap().minutes, 1440);

@@ -2,6 +2,7 @@
 
 mod backup;
 mod backups;
+mod acknowledged;
 mod customer;
 mod decision;
 mod hub;
@@ -17,6 +18,7 @@ mod staff;
 
 pub use backup::{Backup, Database, During, KeptVolume, SqliteFile};
 pub use backups::{BackupPlace, Backups, Keep, PlaceError, RepositoryCheck};
+pub use acknowledged::{Acknowledged, Acknowledgement, LossMark, MarkError};
 pub use customer::{Brand, Customer, Notice, Standing};
 pub use decision::{DomainClaim, Erased, Fulfilled, Pin, ServerAssignment, ToolDecision};
 pub use hub::{Activation, FORMAT, Format, Hub, HubKeys, MAX_FLOOR, Plan, Trust};

@@ -115,6 +115,8 @@ slug_ids! {
     StaffId,
     /// The site of a stack that has several, or `site` where it has one.
     SiteName,
+    /// A removal that is meant: the key in `acknowledged.yaml`.
+    AcknowledgementId,
     /// A pool of spare servers: the file name under `fleet/pools/`.
     PoolId,
     /// A roll-out: the file name under `fleet/rollouts/`.

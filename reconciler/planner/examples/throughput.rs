@@ -47,6 +47,7 @@ fn main() {
         head: &head,
         catalogue: &catalogue,
         text_of: &|_| None,
+        stays: None,
     };
     let (customers, took) = timed(|| {
         let link = |documents| Arc::new(link::customer(context, documents).0.unwrap());

@@ -82,6 +82,8 @@ codes! {
     PUBLIC_SUFFIX = 132,
     /// Something that the policy does not allow.
     NOT_ALLOWED = 133,
+    /// More goes at once than the policy lets go.
+    TOO_MUCH_GOES = 134,
 /// A Compose file that is wrong.
     COMPOSE = 201,
     /// A variable of a Compose file that has no source.

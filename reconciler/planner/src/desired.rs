@@ -4,6 +4,7 @@ use crate::catalogue::{CompiledStack, Templates};
 use crate::documents::{HeadDocuments, SecretsFile};
 use crate::domains::DomainIndex;
 use crate::object::ObjectId;
+use crate::waiting::WaitingOn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tenantry_schema::SharedMap;
@@ -48,6 +49,8 @@ pub struct CustomerDesired {
     pub secrets: Option<Arc<SecretsFile>>,
     /// Ports that removed orders still hold on their servers: such an order may come back.
     pub retired_ports: BTreeMap<ServerId, BTreeSet<u16>>,
+    /// Why they stay as they are, or in part, although the documents say otherwise.
+    pub waiting: Vec<WaitingOn>,
 }
 
 /// One order, with what was decided for it.

@@ -27,6 +27,7 @@ pub mod plan;
 pub mod policy;
 pub mod query;
 pub mod references;
+pub mod removal;
 pub mod render;
 pub mod slice_input;
 pub mod status;

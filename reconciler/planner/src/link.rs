@@ -2,6 +2,7 @@
 
 mod checks;
 mod findings;
+mod moves;
 mod values;
 mod version;
 
@@ -20,6 +21,7 @@ use tenantry_schema::name::DomainName;
 use tenantry_schema::{Diagnostic, SharedMap};
 
 use findings::{Findings, names_are_distinct};
+pub use moves::{Move, Stays, may_move, moves};
 use version::Version;
 
 /// What customers are resolved against.
@@ -31,6 +33,8 @@ pub struct Context<'a> {
     pub catalogue: &'a Catalogue,
     /// Texts, to show the lines of findings.
     pub text_of: &'a TextOf<'a>,
+    /// Versions that tools do not move to for now.
+    pub stays: Option<&'a Stays>,
 }
 
 /// Trees that must be in the catalogue before [`customer`] can resolve these documents: pins, and revisions by hand.
@@ -108,6 +112,7 @@ pub fn customer(
         backup_secrets: documents.backup_secrets.clone(),
         secrets: documents.secrets.clone(),
         retired_ports: retired_ports(documents),
+        waiting: findings.waiting.clone(),
     };
     let good = documents.unread.is_empty() && findings.good();
     (good.then_some(desired), findings.list)

@@ -70,11 +70,7 @@ pub fn hub(known: Known<'_>, text_of: &TextOf<'_>) -> Vec<Diagnostic> {
 
 /// Settings that are read and checked, and that nothing acts on yet.
 fn idle(hub: &Hub, finder: &Finder) -> Vec<Diagnostic> {
-    let policy = &hub.policy;
-    let set = [
-        (!hub.stripe_prices.is_empty()).then(|| vec!["stripe_prices"]),
-        policy.max_removed.map(|_| vec!["policy", "max_removed"]),
-    ];
+    let set = [(!hub.stripe_prices.is_empty()).then(|| vec!["stripe_prices"])];
     let set = set.into_iter().flatten();
     set.map(|keys| {
         let what = format!("`{}`", keys.join("."));

@@ -145,6 +145,15 @@ pub enum WaitingOn {
     },
     /// The document has errors and the order was never good.
     Documents,
+    /// More would go at once than `policy.max_removed` lets go; it stays until that is acknowledged or put back.
+    Acknowledgement {
+        /// Servers on which something would go.
+        servers: usize,
+        /// Of so many.
+        of: usize,
+        /// So many may lose something at once.
+        allowed: usize,
+    },
     /// A decision has to be committed first.
     Decision {
         /// What is to be decided.
@@ -324,6 +333,14 @@ impl fmt::Display for WaitingOn {
                 "the stack {tool} cannot be used as it is; see the diagnostics"
             ),
             Self::Documents => write!(f, "its documents have errors; see the diagnostics"),
+            Self::Acknowledgement {
+                servers,
+                of,
+                allowed,
+            } => write!(
+                f,
+                "what the newest commit takes away stays: it is on {servers} of {of} servers, and {allowed} may lose something at once (`policy.max_removed`); put it back, or `tenantry acknowledge`"
+            ),
             Self::Decision { what } => write!(f, "the hub has to decide first: {what}"),
             Self::BackupOverdue {
                 instance,

@@ -65,7 +65,7 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
     let slices = SliceStore::open(&options.data.join("slices.git"))
         .map_err(|error| HubError::Slices(Box::new(error)))?;
     let identity = options.key.as_deref().map(HubIdentity::read).transpose()?;
-    let loader = Loader::new(fleet.objects().clone());
+    let loader = Loader::new(fleet.objects().clone()).looking_far_back();
     let mut hub = Hub {
         data: DataDirectory::opened(&options.data)?,
         source: super::source::Source::new(

@@ -1,5 +1,6 @@
 //! Customers: read where their trees changed, resolved where anything they refer to changed, kept at the last good version where there are errors.
 
+mod back;
 mod fallback;
 mod folders;
 mod read;
@@ -7,18 +8,21 @@ mod read;
 use super::Revision;
 use super::agents::{AgentKeys, Taken};
 use super::catalogue::Catalogues;
+use super::limit::{Held, Verdict};
 use crate::git::{GitError, Objects, Oid};
 use fallback::Fallback;
-use folders::{Folders, Trees};
+use folders::Folders;
+pub(super) use folders::Trees;
 use rayon::prelude::*;
-pub(super) use read::text_of;
-use read::{Read, claims, gather, read};
+use read::{Read, claims, gather};
+pub(super) use read::{read, text_of};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tenantry_planner::catalogue::Catalogue;
 use tenantry_planner::desired::CustomerDesired;
 use tenantry_planner::documents::HeadDocuments;
-use tenantry_planner::link::{self, Context};
+use tenantry_planner::link::{self, Context, Stays};
+use tenantry_planner::removal::Removal;
 use tenantry_planner::status::FrozenScope;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::id::{CustomerId, OrderKey};
@@ -37,6 +41,8 @@ pub(super) struct Outcome {
     pub(super) changed: Vec<Changed>,
     /// Servers whose agent's key is another's.
     pub(super) taken: Taken,
+    /// Tools that move to other versions, where these are too many at once.
+    pub(super) versions: Option<Removal>,
 }
 
 /// A customer that is not what it was. None: it was not there, is gone, or was never good.
@@ -59,6 +65,10 @@ pub(super) struct Customers {
     agents: AgentKeys,
     /// Those about whom there is something to say: findings, or that they stay at an earlier version.
     noted: BTreeSet<CustomerId>,
+    /// What keeps customers back.
+    held: Option<Verdict>,
+    /// Those whose tools can move to other versions by a commit of people.
+    followers: BTreeSet<CustomerId>,
 }
 
 /// One customer as far as it was worked out.
@@ -116,9 +126,10 @@ impl Customers {
         head: &Arc<HeadDocuments>,
         fleet: Oid,
         revision: Revision,
+        held: &Held,
     ) -> Result<Outcome, GitError> {
         // What was left half done would be taken for done next time.
-        self.try_read(objects, catalogues, head, fleet, revision)
+        self.try_read(objects, catalogues, head, fleet, revision, held)
             .inspect_err(|_| *self = Self::default())
     }
 
@@ -129,8 +140,10 @@ impl Customers {
         head: &Arc<HeadDocuments>,
         fleet: Oid,
         revision: Revision,
+        held: &Held,
     ) -> Result<Outcome, GitError> {
-        let stale = self.look(objects, fleet)?;
+        let mut stale = self.look(objects, fleet)?;
+        self.add_kept_back(objects, fleet, held, &mut stale)?;
         let read: Vec<(CustomerId, Trees, Read)> = stale
             .iter()
             .filter_map(|(id, trees)| Some((id, (*trees)?)))
@@ -145,6 +158,7 @@ impl Customers {
                 .filter_map(|(_, _, read)| read.documents.as_deref()),
         )?;
         for (id, trees, read) in read {
+            self.note_follower(&id, &read);
             self.known.insert(
                 id,
                 Known {
@@ -161,8 +175,12 @@ impl Customers {
             .collect();
         for id in &gone {
             self.known.remove(id);
+            self.followers.remove(id);
+            self.keep(objects, id, fleet, held)?;
         }
-        let context = context_key(head, &catalogues.catalogue());
+        let versions = self.versions(&catalogues.catalogue(), held);
+        let stays = versions.as_ref().and_then(|removal| held.stays(removal));
+        let context = context_key(head, &catalogues.catalogue(), stays.as_ref());
         // The very one of last time where it says the same, so that comparing is cheap.
         let context = self
             .context
@@ -170,14 +188,24 @@ impl Customers {
             .filter(|last| *last == context)
             .unwrap_or(context);
         self.context = Some(context.clone());
-        let mut touched = self.link(objects, catalogues, head, &context, revision)?;
+        let around = Around {
+            objects,
+            head,
+            revision,
+            stays: stays.as_ref(),
+        };
+        let mut touched = self.link(around, catalogues, &context, held)?;
         touched.extend(gone);
         let changed = touched
             .into_iter()
             .filter_map(|id| self.settle(id))
             .collect();
         let taken = self.agents.taken(objects, revision)?;
-        self.outcome(objects, changed, taken)
+        let outcome = self.outcome(objects, changed, taken)?;
+        Ok(Outcome {
+            versions,
+            ..outcome
+        })
     }
 
     /// Customers that have to be read, with their trees; none where a customer is gone.
@@ -215,18 +243,24 @@ impl Customers {
     /// Resolves those that were not resolved against this. Returns who they are.
     fn link(
         &mut self,
-        objects: &Objects,
+        around: Around<'_>,
         catalogues: &mut Catalogues,
-        head: &Arc<HeadDocuments>,
         key: &ContextKey,
-        revision: Revision,
+        held: &Held,
     ) -> Result<Vec<CustomerId>, GitError> {
+        let Around {
+            objects,
+            head,
+            revision,
+            stays,
+        } = around;
         let catalogue = catalogues.catalogue();
         let text_of = |path: &str| text_of(objects, revision.tree, path);
         let context = Context {
             head,
             catalogue: &catalogue,
             text_of: &text_of,
+            stays,
         };
         let stale: Vec<(&CustomerId, &mut Known)> = self
             .known
@@ -253,13 +287,14 @@ impl Customers {
             .map(|(id, _)| id)
             .collect();
         if !broken.is_empty() {
-            let mut fallback = Fallback::new(objects, catalogues, head, revision)?;
+            let mut fallback = Fallback::new(around, catalogues)?;
             for id in broken {
                 if let Some(known) = self.known.get_mut(id) {
                     known.fall_back(id, &mut fallback)?;
                 }
             }
         }
+        self.hold_back(around, catalogues, held, &linked)?;
         Ok(linked.into_iter().map(|(id, _)| id).collect())
     }
 
@@ -304,6 +339,7 @@ impl Customers {
             kept: Vec::new(),
             changed,
             taken,
+            versions: None,
         };
         for id in &self.noted {
             let Some(known) = self.known.get(id) else {
@@ -328,8 +364,22 @@ impl Customers {
     }
 }
 
-/// What makes resolving give another result: the settings (by identity) and the branch's stacks. Pinned trees never change.
-fn context_key(head: &Arc<HeadDocuments>, catalogue: &Catalogue) -> ContextKey {
+/// What customers are resolved with.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    objects: &'a Objects,
+    head: &'a Arc<HeadDocuments>,
+    revision: Revision,
+    stays: Option<&'a Stays>,
+}
+
+/// What makes resolving give another result: the settings (by identity), the branch's stacks, and versions that nobody moves to for now. Pinned
+/// trees never change.
+fn context_key(
+    head: &Arc<HeadDocuments>,
+    catalogue: &Catalogue,
+    stays: Option<&Stays>,
+) -> ContextKey {
     let mut parts: Vec<(String, bool)> = catalogue
         .branch
         .iter()
@@ -342,6 +392,7 @@ fn context_key(head: &Arc<HeadDocuments>, catalogue: &Catalogue) -> ContextKey {
             .map_or_else(String::new, |templates| templates.tree.to_string()),
         true,
     ));
+    parts.extend(stays.map(|stays| (format!("{stays:?}"), false)));
     ContextKey(head.clone(), Arc::new(parts))
 }
 

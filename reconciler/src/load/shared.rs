@@ -3,9 +3,12 @@
 use super::files;
 use crate::git::{EntryKind, GitError, Objects, Oid};
 use tenantry_planner::codes;
+use tenantry_planner::documents;
 use tenantry_planner::references::{self, Known};
+use tenantry_planner::removal::FILE;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
+use tenantry_schema::document::Acknowledged;
 
 /// Every folder of `fleet/`.
 const FOLDERS: [&str; 4] = ["customers", "decisions", "pools", "rollouts"];
@@ -18,6 +21,16 @@ pub(super) fn check(
 ) -> Result<Vec<Diagnostic>, GitError> {
     let mut found = Vec::new();
     let entries = objects.tree(fleet)?;
+    if entries
+        .iter()
+        .any(|entry| FILE.ends_with(&format!("/{}", entry.name)))
+    {
+        for file in files::directly_in(objects, fleet, "fleet")? {
+            if file.path == FILE {
+                drop(documents::read::<Acknowledged>(&file, &mut found));
+            }
+        }
+    }
     for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Tree) {
         let path = format!("fleet/{}", entry.name);
         match entry.name.as_str() {

@@ -1,6 +1,7 @@
 //! The loader keeps what has not changed; what it gives must be what a fresh one gives, whatever was committed before.
 
 mod containment;
+mod removal;
 
 use super::{Loaded, Loader, Revision};
 use crate::git::tests::{World, author, put};
@@ -178,9 +179,10 @@ fn told(loaded: &Loaded) -> String {
         diagnostics,
         frozen,
         fleet_frozen,
+        removals,
         ..
     } = loaded;
-    format!("{desired:#?}\n{diagnostics:#?}\n{frozen:#?}\n{fleet_frozen}")
+    format!("{desired:#?}\n{diagnostics:#?}\n{frozen:#?}\n{fleet_frozen}\n{removals:#?}")
 }
 
 fn customers(desired: &Desired) -> BTreeMap<String, String> {

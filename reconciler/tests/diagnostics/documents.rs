@@ -16,6 +16,7 @@ fn read(kind: &DocumentKind, text: &str) -> Result<String, Vec<Problem>> {
     match kind.name {
         "hub" => of::<kinds::Hub>(text),
         "staff" => of::<kinds::Staff>(text),
+        "acknowledged" => of::<kinds::Acknowledged>(text),
         "customer" => of::<kinds::Customer>(text),
         "order" => of::<kinds::Order>(text),
         "server" => of::<kinds::Server>(text),

@@ -11,6 +11,8 @@ pub enum Kind {
     Staff,
     /// `fleet/activation.yaml`
     Activation,
+    /// `fleet/acknowledged.yaml`
+    Acknowledged,
     /// `fleet/secrets.yaml`: the hub's own secrets.
     HubSecrets,
     /// `fleet/hub-key.yaml`: the hub's signing key.
@@ -92,7 +94,11 @@ impl Kind {
             | Self::BackupSecrets(id) => Scope::Customer(id.clone()),
             Self::StackFile(tool) => Scope::Stack(tool.clone()),
             Self::NginxTemplate(_) => Scope::Nginx,
-            Self::Pool(_) | Self::Rollout(_) | Self::Other | Self::Misplaced(_) => Scope::Nothing,
+            Self::Acknowledged
+            | Self::Pool(_)
+            | Self::Rollout(_)
+            | Self::Other
+            | Self::Misplaced(_) => Scope::Nothing,
         }
     }
 }
@@ -122,6 +128,7 @@ fn fleet(parts: &[&str]) -> Option<Kind> {
     Some(match parts {
         ["hub.yaml"] => Kind::Hub,
         ["staff.yaml"] => Kind::Staff,
+        ["acknowledged.yaml"] => Kind::Acknowledged,
         ["activation.yaml"] => Kind::Activation,
         ["secrets.yaml"] => Kind::HubSecrets,
         ["hub-key.yaml"] => Kind::HubKey,

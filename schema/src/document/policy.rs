@@ -1,7 +1,7 @@
 //! `policy:` of `hub.yaml`: what a commit may do, whoever made it.
 
 use super::Role;
-use crate::amount::Percent;
+use crate::amount::Limit;
 use crate::id::ToolName;
 use crate::text::{PathPattern, Registry};
 use schemars::JsonSchema;
@@ -15,8 +15,9 @@ pub struct Policy {
     /// Who may change what: the least role for the files that fit a pattern. Of several patterns the longest counts.
     #[schemars(extend("examples" = [{ "fleet/customers/**": "manager", "stacks/**": "admin" }]))]
     pub paths: BTreeMap<PathPattern, Role>,
-    /// Largest share of all servers that one commit may remove or replace. Absent: any.
-    pub max_removed: Option<Percent>,
+    /// On how many servers one commit may remove or replace something: a share of all (always one), or a number. What goes beyond waits until
+    /// `fleet/acknowledged.yaml` names it. Absent: any.
+    pub max_removed: Option<Limit>,
     /// Where images may come from. Absent: anywhere.
     pub registries: Option<Vec<Registry>>,
     /// Stacks that may use privileged containers, folders of the host and Docker's socket.

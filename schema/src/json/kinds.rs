@@ -2,8 +2,8 @@
 
 use super::{sealed_map, shape};
 use crate::document::{
-    Activation, Customer, DomainClaim, Erased, Fulfilled, Hub, Operation, Order, Pool, Rollout,
-    Server, ServerAssignment, Stack, Staff, ToolDecision,
+    Acknowledged, Activation, Customer, DomainClaim, Erased, Fulfilled, Hub, Operation, Order,
+    Pool, Rollout, Server, ServerAssignment, Stack, Staff, ToolDecision,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
@@ -42,7 +42,7 @@ macro_rules! kind {
 }
 
 /// Every kind of document. What people write comes first.
-pub const KINDS: [DocumentKind; 17] = [
+pub const KINDS: [DocumentKind; 18] = [
     kind!(
         "hub",
         "Settings of the fleet",
@@ -85,6 +85,12 @@ pub const KINDS: [DocumentKind; 17] = [
         "Roll-out",
         ["fleet/rollouts/*.yaml"],
         of::<Rollout>
+    ),
+    kind!(
+        "acknowledged",
+        "Removals that are meant",
+        ["fleet/acknowledged.yaml"],
+        of::<Acknowledged>
     ),
     kind!("stack", "Stack", ["stacks/*/stack.yaml"], of::<Stack>),
     kind!(

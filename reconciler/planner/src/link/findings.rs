@@ -4,6 +4,7 @@ use super::Context;
 use crate::codes;
 use crate::documents::CustomerDocuments;
 use crate::input::locate;
+use crate::waiting::WaitingOn;
 use std::collections::BTreeMap;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
@@ -16,6 +17,8 @@ pub(super) struct Findings {
     pub(super) list: Vec<Diagnostic>,
     /// Every name that the customer's sites want.
     pub(super) hosts: Vec<(DomainName, OrderId, ToolName)>,
+    /// Why the customer as a whole does not go on.
+    pub(super) waiting: Vec<WaitingOn>,
 }
 
 const MAX_FINDINGS: usize = 100;

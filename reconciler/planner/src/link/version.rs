@@ -86,7 +86,25 @@ impl Linker<'_, '_> {
                     .unwrap_or_default()
             }
         };
+        let wanted = self.stay(name, wanted, &pinned);
         self.fit(name, document, wanted, pinned, revision.is_none())
+    }
+
+    /// `pinned` in the place of a version that tools do not move to for now.
+    fn stay(&mut self, name: &ToolName, wanted: Version, pinned: &Version) -> Version {
+        let (Some(stays), Some(stack), Some(pin)) =
+            (self.context.stays, &wanted.stack, &pinned.stack)
+        else {
+            return wanted;
+        };
+        let target = (name.clone(), stack.tree);
+        if stack.tree == pin.tree || !stays.targets.contains(&target) {
+            return wanted;
+        }
+        if !self.findings.waiting.contains(&stays.why) {
+            self.findings.waiting.push(stays.why.clone());
+        }
+        pinned.clone()
     }
 
     /// `wanted`, or `pinned` where `wanted` is broken or asks for other values than the order has: a change of a stack must not freeze

@@ -43,6 +43,9 @@ pub(super) fn plan_order(
             choice,
         });
     };
+    draft
+        .waiting
+        .extend(customer.desired.waiting.iter().cloned());
     let paused = order.document.automation == Automation::Paused;
     if paused {
         draft.waiting.push(WaitingOn::Paused);

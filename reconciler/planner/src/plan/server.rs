@@ -54,6 +54,7 @@ pub(super) fn plan_server(
         }
     }
     waiting.extend(slice.blocked.clone());
+    waiting.extend(customer.desired.waiting.iter().cloned());
     let seen = customer.seen(id);
     let report = seen.map(|seen| seen.report.as_ref());
     let silent = seen.and_then(|seen| customer.silent_since(seen));

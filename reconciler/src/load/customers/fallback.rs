@@ -8,7 +8,8 @@
 //! goes missing may take thousands of them along.
 
 use super::super::catalogue::Catalogues;
-use super::super::{MAX_HISTORY, Revision, head};
+use super::super::{MAX_HISTORY, head};
+use super::Around;
 use super::folders::{Folders, Trees};
 use super::read::{Read, gather, read};
 use crate::git::{EntryKind, GitError, Objects, Oid};
@@ -16,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tenantry_planner::desired::CustomerDesired;
 use tenantry_planner::documents::{CustomerDocuments, HeadDocuments};
-use tenantry_planner::link::{self, Context};
+use tenantry_planner::link::{self, Context, Stays};
 use tenantry_schema::id::CustomerId;
 
 /// How many different settings and catalogues of the past are looked at in one load.
@@ -55,6 +56,7 @@ pub(super) struct Fallback<'a> {
     objects: &'a Objects,
     today: &'a mut Catalogues,
     head: &'a Arc<HeadDocuments>,
+    stays: Option<&'a Stays>,
     steps: Vec<Step>,
     next: Option<Oid>,
     surroundings: HashMap<SurroundingsKey, Option<Surroundings>>,
@@ -63,17 +65,19 @@ pub(super) struct Fallback<'a> {
 }
 
 impl<'a> Fallback<'a> {
-    /// Looks in the history of `revision`; `head` and `today` are its settings and catalogue.
-    pub(super) fn new(
-        objects: &'a Objects,
-        today: &'a mut Catalogues,
-        head: &'a Arc<HeadDocuments>,
-        revision: Revision,
-    ) -> Result<Self, GitError> {
+    /// Looks in the history of a revision; `today` is its catalogue.
+    pub(super) fn new(around: Around<'a>, today: &'a mut Catalogues) -> Result<Self, GitError> {
+        let Around {
+            objects,
+            head,
+            revision,
+            stays,
+        } = around;
         Ok(Self {
             objects,
             today,
             head,
+            stays,
             steps: Vec::new(),
             next: Some(revision.commit),
             surroundings: HashMap::new(),
@@ -136,6 +140,30 @@ impl<'a> Fallback<'a> {
         Ok(None)
     }
 
+    /// The customer as they were at the newest commit of the walk, with the settings and the catalogue of then.
+    pub(super) fn first(
+        &mut self,
+        id: &CustomerId,
+        trees: Trees,
+        now: &Read,
+    ) -> Result<Option<Arc<CustomerDesired>>, GitError> {
+        let Some(at) = self.trees(0, id)? else {
+            return Ok(None);
+        };
+        let with_todays = Trees {
+            documents: at.documents,
+            ..trees
+        };
+        for version in [with_todays, at] {
+            if let Some(documents) = self.read(id, version, trees, now)?
+                && let Some(desired) = self.link_then(0, &documents)?
+            {
+                return Ok(Some(desired));
+            }
+        }
+        Ok(None)
+    }
+
     /// A step of the walk, the newest commit first. None beyond its end.
     fn step(&mut self, index: usize) -> Result<Option<&Step>, GitError> {
         while self.steps.len() <= index {
@@ -180,7 +208,7 @@ impl<'a> Fallback<'a> {
         &mut self,
         documents: &CustomerDocuments,
     ) -> Result<Option<Arc<CustomerDesired>>, GitError> {
-        link(self.objects, self.today, self.head, documents)
+        link(self.objects, self.today, self.head, self.stays, documents)
     }
 
     /// Resolves documents against the settings and the catalogue of a step.
@@ -200,7 +228,13 @@ impl<'a> Fallback<'a> {
             self.surroundings.insert(step.around.clone(), then);
         }
         match self.surroundings.get_mut(&step.around) {
-            Some(Some(then)) => link(self.objects, &mut then.catalogues, &then.head, documents),
+            Some(Some(then)) => link(
+                self.objects,
+                &mut then.catalogues,
+                &then.head,
+                self.stays,
+                documents,
+            ),
             _ => Ok(None),
         }
     }
@@ -260,6 +294,7 @@ fn link(
     objects: &Objects,
     catalogues: &mut Catalogues,
     head: &HeadDocuments,
+    stays: Option<&Stays>,
     documents: &CustomerDocuments,
 ) -> Result<Option<Arc<CustomerDesired>>, GitError> {
     gather(objects, catalogues, std::iter::once(documents))?;
@@ -268,6 +303,7 @@ fn link(
         head,
         catalogue: &catalogue,
         text_of: &|_| None,
+        stays,
     };
     let (desired, _) = link::customer(context, documents);
     Ok(desired.map(Arc::new))

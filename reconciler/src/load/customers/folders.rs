@@ -8,9 +8,9 @@ use tenantry_schema::id::CustomerId;
 
 /// The two trees of a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Trees {
-    pub(super) documents: Oid,
-    pub(super) decisions: Option<Oid>,
+pub(in crate::load) struct Trees {
+    pub(in crate::load) documents: Oid,
+    pub(in crate::load) decisions: Option<Oid>,
 }
 
 /// The folders `fleet/customers` and `fleet/decisions` of one commit.

@@ -15,13 +15,17 @@ use tenantry_schema::id::{CustomerId, OrderKey};
 use tenantry_schema::name::DomainName;
 
 /// The documents of a customer, as far as they can be read.
-pub(super) struct Read {
-    pub(super) documents: Option<Arc<CustomerDocuments>>,
-    pub(super) found: Vec<Diagnostic>,
+pub(in crate::load) struct Read {
+    pub(in crate::load) documents: Option<Arc<CustomerDocuments>>,
+    pub(in crate::load) found: Vec<Diagnostic>,
 }
 
 /// Reads all files of a customer.
-pub(super) fn read(objects: &Objects, id: &CustomerId, trees: Trees) -> Result<Read, GitError> {
+pub(in crate::load) fn read(
+    objects: &Objects,
+    id: &CustomerId,
+    trees: Trees,
+) -> Result<Read, GitError> {
     let mut list = Vec::new();
     files::below(
         objects,

@@ -225,6 +225,7 @@ impl Compiler {
             head,
             catalogue: &self.catalogue,
             text_of: &text_of,
+            stays: None,
         };
         let (desired, more) = link::customer(context, &documents);
         found.extend(more);
