@@ -1,5 +1,6 @@
 //! The command line: one file a command. Output for people by default, `--json` for programs; exit codes 0 (nothing to do), 2 (changes), 1 (error).
 
+mod acknowledge;
 mod activate;
 mod apply;
 mod check;
@@ -53,6 +54,8 @@ enum Command {
     Check(check::Args),
     /// Show what a hub would decide and publish.
     Plan(plan::Args),
+    /// Agree to a change that takes away more than the policy lets go at once.
+    Acknowledge(acknowledge::Args),
     /// Do what is due, once, and end.
     Apply(apply::Args),
     /// Run the hub: watch the fleet, act, serve agents and the status page.
@@ -110,6 +113,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Activate(args) => activate::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Acknowledge(args) => acknowledge::run(&args),
         Command::Apply(args) => apply::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Status(args) => status::run(&args),

@@ -8,6 +8,7 @@ mod cost;
 mod files;
 mod groups;
 mod instance;
+mod names;
 mod service;
 
 use crate::object::ObjectId;
@@ -19,6 +20,7 @@ use tenantry_schema::name::DomainName;
 pub use compare::compare;
 pub use cost::{Monthly, monthly};
 pub use groups::{Group, groups};
+pub use names::{NameChange, Target, names};
 
 /// Stands in for the secrets of a SOPS file: a mark for each name.
 pub type Marks<'a> = dyn Fn(ObjectId) -> BTreeMap<String, String> + 'a;

@@ -268,7 +268,11 @@ impl Removal {
             .label("the limit")
             .note(format!("{}{more}", listed.join(", ")))
             .note(stays)
-            .note("put it back if it was a slip; if it is meant, `tenantry acknowledge` writes the entry of fleet/acknowledged.yaml that lets it go")
+            .note("put it back if it was a slip")
+            .note(format!(
+                "if it is meant, add to {FILE}, or let `tenantry acknowledge` do so: `NAME: {{ removes: \"{}\", servers: {}, reason: ... }}`",
+                self.mark, self.servers
+            ))
     }
 }
 

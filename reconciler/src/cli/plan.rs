@@ -109,9 +109,14 @@ fn ends(view: &View, from: (Oid, String), to: Option<&str>) -> anyhow::Result<En
     let base =
         base.with_context(|| format!("`{from_name}` and `{name}` have no history in common"))?;
     if base == from {
+        // Judged as one commit on top of what is now: a forge may make one of it.
+        let revision = Revision {
+            commit: from,
+            ..view.at(to)?
+        };
         return Ok(Ends {
             from: start,
-            to: (end, view.at(to)?),
+            to: (end, revision),
             note: None,
         });
     }

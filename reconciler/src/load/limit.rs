@@ -50,6 +50,19 @@ enum Known {
     Limited(Rule),
 }
 
+impl Known {
+    fn read(objects: &Objects, file: Oid) -> Self {
+        let Some(hub) = document::<Hub>(objects, file, "fleet/hub.yaml") else {
+            return Self::Broken;
+        };
+        let fleet = hub.fleet_id;
+        let limit = hub.policy.max_removed;
+        limit.map_or(Self::Unlimited, |limit| {
+            Self::Limited(Rule { limit, fleet })
+        })
+    }
+}
+
 /// What customers are kept back by.
 pub(super) struct Held {
     /// A removal that is too large.
@@ -80,8 +93,11 @@ pub(super) struct Limits {
     /// Servers below a folder of customers.
     sizes: HashMap<Oid, usize>,
     /// What was compared last: two folders of customers.
-    compared: Option<((Oid, Option<Oid>), Arc<Losses>)>,
+    compared: Option<(Folders, Arc<Losses>)>,
 }
+
+/// The folders of customers of two commits.
+type Folders = (Oid, Option<Oid>);
 
 impl Default for Limits {
     fn default() -> Self {
@@ -306,22 +322,14 @@ impl Limits {
             let Some(commit) = at else { break };
             let root = objects.root_tree(commit)?;
             if let Some(entry) = objects.lookup(root, "fleet/hub.yaml")? {
-                if !self.rules.contains_key(&entry.oid) {
-                    let hub: Option<Hub> = document(objects, entry.oid, "fleet/hub.yaml");
-                    let known = hub.map_or(Known::Broken, |hub| {
-                        let rule = |limit| Rule {
-                            limit,
-                            fleet: hub.fleet_id.clone(),
-                        };
-                        let limit = hub.policy.max_removed.map(rule);
-                        limit.map_or(Known::Unlimited, Known::Limited)
-                    });
-                    self.rules.insert(entry.oid, known);
-                }
-                match self.rules.get(&entry.oid) {
-                    Some(Known::Limited(rule)) => return Ok(Some(rule.clone())),
-                    Some(Known::Unlimited) => return Ok(None),
-                    _ => {}
+                let known = self
+                    .rules
+                    .entry(entry.oid)
+                    .or_insert_with(|| Known::read(objects, entry.oid));
+                match known {
+                    Known::Limited(rule) => return Ok(Some(rule.clone())),
+                    Known::Unlimited => return Ok(None),
+                    Known::Broken => {}
                 }
             }
             at = objects.commit_info(commit)?.parents.first().copied();

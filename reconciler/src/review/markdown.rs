@@ -2,7 +2,7 @@
 
 use super::count;
 use super::report::Report;
-use super::text::{lines, service, sign, state, summary};
+use super::text::{lines, service, sign, state, summary, verdict};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use tenantry_planner::change::ServerChange;
@@ -39,7 +39,9 @@ pub(crate) fn write(report: &Report) -> String {
         );
     }
     out.push('\n');
+    removals(&mut out, report);
     groups(&mut out, report);
+    names(&mut out, report);
     risks(&mut out, report);
     decisions(&mut out, report);
     for wait in &report.waiting {
@@ -73,6 +75,53 @@ fn errors(out: &mut String, diagnostics: &[Diagnostic]) {
     if let Some(more) = errors.len().checked_sub(FEW).filter(|more| *more > 0) {
         let _ = writeln!(out, "and {more} more; `tenantry check` shows them all\n");
     }
+}
+
+fn removals(out: &mut String, report: &Report) {
+    for removal in &report.removals {
+        let words = format!("{}: {}", removal.words(), verdict(removal));
+        let _ = writeln!(out, "**{}**\n", text(&words));
+        for loss in removal.losses.iter().take(FEW) {
+            let _ = writeln!(out, "- {}", text(&loss.to_string()));
+        }
+        if let Some(more) = removal
+            .losses
+            .len()
+            .checked_sub(FEW)
+            .filter(|more| *more > 0)
+        {
+            let _ = writeln!(out, "- and {more} more");
+        }
+        out.push('\n');
+    }
+}
+
+fn names(out: &mut String, report: &Report) {
+    if report.names.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "<details><summary>{} of DNS to see to by hand</summary>\n",
+        count(report.names.len(), "record")
+    );
+    for name in report.names.iter().take(FEW * 2) {
+        let what = match (&name.before, &name.after) {
+            (None, _) => "add",
+            (_, None) => "remove",
+            _ => "change",
+        };
+        let _ = writeln!(out, "- {what} {}", text(&name.words()));
+    }
+    if let Some(more) = report
+        .names
+        .len()
+        .checked_sub(FEW * 2)
+        .filter(|more| *more > 0)
+    {
+        let _ = writeln!(out, "- and {more} more");
+    }
+    out.push_str("\n</details>\n\n");
 }
 
 fn groups(out: &mut String, report: &Report) {

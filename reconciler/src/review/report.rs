@@ -7,10 +7,11 @@ use crate::trust::{Rules, role_word};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_planner::change::{
-    Group, Marks, Monthly, Presence, ServerChange, ServiceChange, SiteChange, compare, groups,
-    monthly,
+    Group, Marks, Monthly, NameChange, Presence, ServerChange, ServiceChange, SiteChange, compare,
+    groups, monthly, names,
 };
 use tenantry_planner::explain::word;
+use tenantry_planner::removal::Removal;
 use tenantry_planner::status::FrozenScope;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::document::Role;
@@ -136,6 +137,10 @@ pub(crate) struct Report {
     /// Currencies in which what customers pay a month differs.
     pub(crate) monthly: Vec<Monthly>,
     pub(crate) approvals: Vec<Approval>,
+    /// What goes beyond `policy.max_removed`.
+    pub(crate) removals: Vec<Removal>,
+    /// Public names whose records have to change. Nothing writes or looks up records yet.
+    pub(crate) names: Vec<NameChange>,
     pub(crate) groups: Vec<Group>,
     pub(crate) changes: Vec<ServerChange>,
     pub(crate) decisions: Vec<Choice>,
@@ -174,6 +179,11 @@ impl Report {
                 _ => Vec::new(),
             },
             approvals,
+            removals: after.loaded.removals.to_vec(),
+            names: match (&before.loaded.desired, &after.loaded.desired) {
+                (Some(old), Some(new)) => names((&before.plan, old), (&after.plan, new)),
+                _ => Vec::new(),
+            },
             groups: groups(&changes),
             changes,
             decisions: decisions.collect(),

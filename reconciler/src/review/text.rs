@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use tenantry_planner::change::{
     Group, InstanceChange, Presence, ServerChange, ServiceChange, SiteChange, VolumeChange,
 };
+use tenantry_planner::removal::Removal;
 
 /// More servers than this are shown by what they have in common.
 const FEW: usize = 20;
@@ -30,6 +31,8 @@ pub(crate) fn write(report: &Report, all: bool) -> String {
             let _ = writeln!(out, "\n(--all shows every server on its own)");
         }
     }
+    names(&mut out, report);
+    removals(&mut out, report);
     decisions(&mut out, report);
     for wait in &report.waiting {
         let _ = writeln!(out, "\n{} ({})", wait.order, wait.phase);
@@ -180,6 +183,54 @@ fn group(out: &mut String, group: &Group) {
     );
     for (name, change) in &group.services {
         let _ = writeln!(out, "      {name}: {}", service(change));
+    }
+}
+
+/// Records of DNS that have to be seen to.
+fn names(out: &mut String, report: &Report) {
+    if report.names.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "\nDNS (to be seen to by hand; the hub writes no records):"
+    );
+    for name in report.names.iter().take(FEW) {
+        let sign = match (&name.before, &name.after) {
+            (None, _) => '+',
+            (_, None) => '-',
+            _ => '~',
+        };
+        let _ = writeln!(out, "  {sign} {}", name.words());
+    }
+    if let Some(more) = report.names.len().checked_sub(FEW).filter(|more| *more > 0) {
+        let _ = writeln!(out, "  and {more} more");
+    }
+}
+
+/// What goes beyond the policy, and what becomes of it.
+fn removals(out: &mut String, report: &Report) {
+    for removal in &report.removals {
+        let _ = writeln!(out, "\n{}: {}", removal.words(), verdict(removal));
+        for loss in removal.losses.iter().take(FEW) {
+            let _ = writeln!(out, "  - {loss}");
+        }
+        if let Some(more) = removal
+            .losses
+            .len()
+            .checked_sub(FEW)
+            .filter(|more| *more > 0)
+        {
+            let _ = writeln!(out, "  and {more} more");
+        }
+    }
+}
+
+/// What becomes of a removal.
+pub(crate) fn verdict(removal: &Removal) -> String {
+    match &removal.acknowledged {
+        Some(id) => format!("acknowledged by `{id}`"),
+        None => "the hub holds it back until it is acknowledged".to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ mod git_setup;
 mod new;
 mod person;
 mod plan;
+mod policy;
 mod reference;
 mod secrets;
 mod takeover;

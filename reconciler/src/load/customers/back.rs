@@ -15,6 +15,7 @@ use tenantry_planner::link::{self, Stays};
 use tenantry_planner::removal::{Loss, Losses, Removal};
 use tenantry_planner::status::FrozenScope;
 use tenantry_planner::waiting::WaitingOn;
+use tenantry_schema::document::Acknowledged;
 use tenantry_schema::id::CustomerId;
 
 impl Held {
@@ -172,7 +173,7 @@ impl Customers {
             .sum();
         let mut removal = Removal::judge(&losses, of, rule.limit, &rule.fleet)?;
         // The trees are named, so an entry fits this version alone.
-        let id = removal.acknowledged_by(&held.acknowledged, &Default::default());
+        let id = removal.acknowledged_by(&held.acknowledged, &Acknowledged::default());
         removal.acknowledged = id.cloned();
         Some(removal)
     }

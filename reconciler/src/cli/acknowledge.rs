@@ -1,0 +1,184 @@
+//! `tenantry acknowledge`: what is held back because too much would go at once, and the entry that lets it go.
+
+use super::Outcome;
+use super::open::look;
+use super::output::{count, say};
+use crate::config::FleetArgs;
+use crate::secrets::WorkTree;
+use anyhow::bail;
+use std::fmt::Write as _;
+use std::path::Path;
+use tenantry_planner::removal::{FILE, Removal};
+use tenantry_schema::document::Acknowledged;
+use tenantry_schema::id::AcknowledgementId;
+use tenantry_yaml::Limits;
+
+/// Arguments of `acknowledge`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+`policy.max_removed` of fleet/hub.yaml limits on how many servers one commit may remove or replace something. What goes beyond is
+held back. This shows all of it, and adds to fleet/acknowledged.yaml that it is meant; commit that together with the change. An entry
+is for exactly what is shown and counts once.
+
+Examples:
+  tenantry acknowledge             what is held back, in the files as they are now
+  tenantry acknowledge --name acme-leaves --reason 'gave notice, ticket 812'
+
+Exit codes: 0 nothing is held back, or it was written down; 2 something is held back; 1 an error.")]
+pub(super) struct Args {
+    /// A name for the entry. Without one it is only shown.
+    #[arg(long, requires = "reason")]
+    name: Option<AcknowledgementId>,
+    /// Why it is meant, for those who review it.
+    #[arg(long, requires = "name")]
+    reason: Option<String>,
+    #[command(flatten)]
+    fleet: FleetArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let opened = look(&args.fleet.fleet, &args.fleet.branch)?;
+    let removals = &opened.loaded.removals;
+    let held: Vec<&Removal> = removals
+        .iter()
+        .filter(|removal| removal.is_held())
+        .collect();
+    if held.is_empty() {
+        say("nothing is held back");
+        return Ok(Outcome::Clean);
+    }
+    for removal in &held {
+        say(format!("{}:", removal.words()));
+        for loss in &removal.losses {
+            say(format!("  {loss}"));
+        }
+    }
+    let (Some(name), Some(reason)) = (&args.name, &args.reason) else {
+        say("\nif all of this is meant: tenantry acknowledge --name NAME --reason WHY");
+        return Ok(Outcome::Changes);
+    };
+    if !opened.work_tree {
+        bail!(
+            "`{}` has no files to edit: work in a clone of it",
+            args.fleet.fleet
+        );
+    }
+    let tree = WorkTree::open(Path::new(&args.fleet.fleet))?;
+    let before = tree.read(FILE)?.unwrap_or_default();
+    let text = with_entries(&before, name, reason, &held)?;
+    tree.write(FILE, &text)?;
+    say(format!(
+        "\n{FILE} says now that this is meant ({}); commit it together with the change",
+        count(held.len(), "entry").replace("entrys", "entries")
+    ));
+    Ok(Outcome::Clean)
+}
+
+const HEAD: &str = "\
+# What people agreed to lose although it is more than `policy.max_removed` lets one commit remove or replace.
+# An entry counts once, for exactly what its mark stands for. `tenantry acknowledge` writes them.
+";
+
+/// The file with an entry for each removal; comments and entries that are there stay.
+fn with_entries(
+    before: &str,
+    name: &AcknowledgementId,
+    reason: &str,
+    held: &[&Removal],
+) -> anyhow::Result<String> {
+    let there: Acknowledged = if before.trim().is_empty() {
+        Acknowledged::default()
+    } else {
+        match tenantry_yaml::from_str(before, &Limits::default()) {
+            Ok(there) => there,
+            Err(_) => bail!("{FILE} has errors; `tenantry check` shows them"),
+        }
+    };
+    let mut text = if before.trim().is_empty() {
+        HEAD.to_owned()
+    } else {
+        before.trim_end().to_owned() + "\n"
+    };
+    for (number, removal) in held.iter().enumerate() {
+        let name = match number {
+            0 => name.to_string(),
+            more => format!("{name}-{}", more + 1),
+        };
+        if there.0.keys().any(|known| known.as_str() == name) {
+            bail!(
+                "{FILE} has an entry `{name}` already; an entry counts once, so take another name"
+            );
+        }
+        let reason = serde_json::to_string(reason)?;
+        let _ = writeln!(
+            text,
+            "{name}:\n  removes: \"{}\"\n  servers: {}\n  reason: {reason}",
+            removal.mark, removal.servers
+        );
+    }
+    // What is written must mean what was meant, whatever stood there before.
+    let after: Result<Acknowledged, _> = tenantry_yaml::from_str(&text, &Limits::default());
+    match after {
+        Ok(after) if after.0.len() == there.0.len() + held.len() => Ok(text),
+        _ => bail!(
+            "{FILE} is not written with an entry a line; write it as `name:` with its keys below, then try again"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenantry_planner::removal::{Loss, Losses};
+    use tenantry_schema::id::ServerKey;
+
+    fn removal() -> Removal {
+        let mut losses = Losses::default();
+        for customer in ["acme", "globex"] {
+            let server = ServerKey {
+                customer: customer.try_into().unwrap(),
+                server: "one".try_into().unwrap(),
+            };
+            losses.add(Loss::Server(server.clone()), server);
+        }
+        let limit = "1".to_owned().try_into().unwrap();
+        Removal::judge(&losses, 2, limit, &"test".to_owned().try_into().unwrap()).unwrap()
+    }
+
+    fn written(before: &str, name: &str) -> anyhow::Result<String> {
+        let name = name.try_into().unwrap();
+        with_entries(
+            before,
+            &name,
+            "a \"reason\": #1\nof two lines",
+            &[&removal()],
+        )
+    }
+
+    #[test]
+    fn what_is_there_stays() {
+        let first = written("", "one").unwrap();
+        let with_comment = format!("# mine\n{first}\n\n\n");
+        let second = written(&with_comment, "two").unwrap();
+        assert!(second.starts_with("# mine\n"));
+        let read: Acknowledged = tenantry_yaml::from_str(&second, &Limits::default()).unwrap();
+        assert_eq!(read.0.len(), 2);
+        let entry = &read.0.values().next().unwrap();
+        assert_eq!(entry.reason, "a \"reason\": #1\nof two lines");
+        assert!(
+            removal()
+                .acknowledged_by(&read, &Acknowledged::default())
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_added_to_is_left() {
+        let first = written("", "one").unwrap();
+        assert!(written(&first, "one").is_err(), "an entry counts once");
+        assert!(written("one: {", "two").is_err());
+        let flow =
+            "{ one: { removes: 9f86d081884c7d659a2feaa0c55ad015, servers: 2, reason: x } }\n";
+        assert!(written(flow, "two").is_err());
+    }
+}
