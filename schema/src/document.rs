@@ -1,8 +1,8 @@
 //! Documents: the YAML files of the fleet as they are written, one type a kind. What they mean together is worked out by the planner crate.
 
+mod acknowledged;
 mod backup;
 mod backups;
-mod acknowledged;
 mod customer;
 mod decision;
 mod hub;
@@ -16,9 +16,9 @@ mod server;
 mod stack;
 mod staff;
 
+pub use acknowledged::{Acknowledged, Acknowledgement, LossMark, MarkError};
 pub use backup::{Backup, Database, During, KeptVolume, SqliteFile};
 pub use backups::{BackupPlace, Backups, Keep, PlaceError, RepositoryCheck};
-pub use acknowledged::{Acknowledged, Acknowledgement, LossMark, MarkError};
 pub use customer::{Brand, Customer, Notice, Standing};
 pub use decision::{DomainClaim, Erased, Fulfilled, Pin, ServerAssignment, ToolDecision};
 pub use hub::{Activation, FORMAT, Format, Hub, HubKeys, MAX_FLOOR, Plan, Trust};
