@@ -274,7 +274,7 @@ impl<W: WebServer> Agent<W> {
         let Some(desired) = self
             .desired
             .as_ref()
-            .filter(|_| plan.converged && self.history.busy.is_empty())
+            .filter(|_| plan.converged && !self.history.busy.iter().any(Lane::decides))
         else {
             return Ok(());
         };
@@ -294,7 +294,7 @@ impl<W: WebServer> Agent<W> {
         self.history.busy.remove(&result.lane);
         let instance = match &result.lane {
             Lane::Instance(name) | Lane::Files(name) => Some(name.clone()),
-            Lane::Leftovers | Lane::Web => None,
+            Lane::Leftovers | Lane::Web | Lane::Certificate(_) | Lane::Logs => None,
         };
         for (step, changed) in &result.taken {
             self.count_start(step, now);

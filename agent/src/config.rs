@@ -68,6 +68,16 @@ impl Default for Nginx {
     }
 }
 
+impl Nginx {
+    /// Where sites are logged: `/var/log/tenantry` for Debian's nginx, else beside its configuration.
+    pub fn logs(&self) -> PathBuf {
+        match self.configuration.parent() {
+            Some(folder) if folder != Path::new("/etc/nginx") => folder.join("tenantry/logs"),
+            _ => "/var/log/tenantry".into(),
+        }
+    }
+}
+
 pub(crate) fn default_state() -> PathBuf {
     "/var/lib/tenantry-agent".into()
 }

@@ -3,9 +3,11 @@
 //!
 //! Law 7: what could not be seen plans nothing that depends on it. Law 8: no step removes a volume, or a file that is not ours.
 
+mod certificates;
 mod hands_off;
 mod instance;
 mod leftovers;
+mod logs;
 mod rollout;
 mod web;
 
@@ -21,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::document::Manage;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::DomainName;
-use tenantry_schema::wire::{AgentWait, InstancePhase, RolloutReport};
+use tenantry_schema::wire::{AgentWait, CertificateReport, InstancePhase, RolloutReport};
 
 /// Everything that a plan depends on.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +59,8 @@ pub struct Plan {
     pub verdicts: BTreeMap<InstanceName, Verdict>,
     /// How each site stands.
     pub sites: BTreeMap<DomainName, SiteVerdict>,
+    /// How it stands with the certificates of an authority, by site.
+    pub certificates: BTreeMap<DomainName, CertificateReport>,
     /// Instances of which everything is there and healthy.
     pub settled: BTreeSet<InstanceName>,
     /// Digest of what each lane's steps are for: a failure says nothing about steps for something else.
@@ -179,6 +183,8 @@ pub fn converge(input: &Input<'_>) -> Plan {
     plan.wake(web.next);
     plan.sites = web.sites;
     plan.add(Lane::Web, &web.of, web.steps);
+    certificates::plan(input, &mut plan);
+    logs::plan(input, &mut plan);
     if input.desired.host.manage == Manage::Observe {
         hands_off::observe_only(&mut plan);
     }
@@ -192,7 +198,7 @@ pub fn converge(input: &Input<'_>) -> Plan {
         )
     };
     plan.converged = input.state.paused.is_none()
-        && plan.all_steps().next().is_none()
+        && !plan.all_steps().any(|(lane, _)| lane.decides())
         && plan.verdicts.values().all(well)
         && plan.sites.values().all(|site| site.live || site.unwanted);
     plan

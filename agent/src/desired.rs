@@ -15,7 +15,7 @@ use tenantry_schema::Secret;
 use tenantry_schema::document::State;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::{DomainName, RelativePath};
-use tenantry_schema::wire::{HostSpec, InstanceSpec, SliceRef, env_file};
+use tenantry_schema::wire::{FALLBACK_SITE, HostSpec, InstanceSpec, SliceRef, env_file};
 
 /// What this server should be.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct Desired {
     pub instances: BTreeMap<InstanceName, Instance>,
     /// Everything that is reached from outside.
     pub sites: BTreeMap<DomainName, Site>,
+    /// What the web server answers for other names.
+    pub fallback: Option<Fallback>,
     /// Secret files of all instances.
     pub secrets: secrets::Wanted,
 }
@@ -61,12 +63,38 @@ pub struct LiveFile {
 pub struct Site {
     /// Whose it is.
     pub instance: InstanceName,
+    /// Other names that lead to it.
+    pub also: Vec<DomainName>,
     /// Loopback port of its service.
     pub port: u16,
     /// The web server's configuration.
     pub text: String,
     /// Digest of it.
     pub digest: String,
+}
+
+/// What the web server answers for names that are no site's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// Its place among the sites; a name that can be nobody's.
+    pub host: DomainName,
+    /// The web server's configuration.
+    pub text: String,
+    /// Digest of it.
+    pub digest: String,
+}
+
+impl Fallback {
+    fn of(slice: &Slice) -> Option<Self> {
+        let text = slice
+            .files
+            .get(format!("sites/{FALLBACK_SITE}.conf").as_str())?;
+        Some(Self {
+            host: DomainName::try_from(FALLBACK_SITE).ok()?,
+            text: String::from_utf8_lossy(text).into_owned(),
+            digest: digest(text),
+        })
+    }
 }
 
 /// What is the same for every slice.
@@ -114,6 +142,7 @@ impl Desired {
                     site.host.clone(),
                     Site {
                         instance: name.clone(),
+                        also: site.redirect_from.clone(),
                         port: site.port,
                         text,
                         digest,
@@ -131,12 +160,14 @@ impl Desired {
             secrets.extend(files);
         }
         let keeper = surroundings.keeper.clone();
+        let fallback = Fallback::of(&slice);
         Self {
             reference: slice.reference,
             keeper,
             host: slice.host,
             instances,
             sites,
+            fallback,
             secrets,
         }
     }

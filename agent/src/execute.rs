@@ -5,6 +5,10 @@ mod rollout;
 #[cfg(test)]
 pub(crate) use rollout::note;
 
+use crate::certificates::acme::AcmeAuthority;
+use crate::certificates::authority::{Order, Trouble};
+use crate::certificates::issue::{IssueError, ask, issue};
+use crate::certificates::memory::MemoryFile;
 use crate::certificates::{self, CertificateError};
 use crate::containers::{self, Engine, EngineError, Ensured};
 use crate::files::{FilesError, Root, digest};
@@ -32,6 +36,10 @@ pub struct Hands<W> {
     pub ledger: RefCell<LedgerFile>,
     /// The web server.
     pub web: W,
+    /// Who issues certificates.
+    pub authority: AcmeAuthority,
+    /// What must not be forgotten about certificates. Never borrowed across an await.
+    pub certificates: RefCell<MemoryFile>,
     /// Asks services whether they work.
     pub http: reqwest::Client,
 }
@@ -51,6 +59,9 @@ pub enum StepError {
     /// A certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// A certificate of an authority.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
     /// The service does not work.
     #[error("the smoke check failed: {0}")]
     Smoke(String),
@@ -98,10 +109,23 @@ pub async fn execute<W: WebServer>(
         }),
         Step::Smoke(step) => check(hands, step).await,
         Step::Rollout(step) => rollout::mark(hands, step).await,
-        Step::Certificate { host } => {
-            hands
-                .web
-                .put_certificate(host, &certificates::self_signed(host, now)?)?;
+        Step::Certificate { host, also } => {
+            let made = certificates::self_signed(host, also, now)?;
+            hands.web.put_certificate(host, &made)?;
+            Ok(Done::Changed)
+        }
+        Step::Issue(order) => certify(hands, order).await,
+        Step::Advice(question) => {
+            let asked = ask(
+                &hands.authority,
+                &hands.certificates,
+                question,
+                Timestamp::now,
+            );
+            changed(asked.await)
+        }
+        Step::RotateLogs(rotation) => {
+            hands.web.rotate(rotation, now).await?;
             Ok(Done::Changed)
         }
         Step::Publish { sites, .. } => publish(hands, sites).await,
@@ -122,6 +146,24 @@ fn removed(result: Result<bool, FilesError>) -> Result<Done, StepError> {
     } else {
         Done::Unchanged
     })
+}
+
+/// The web server reads it with the next pass, which sees that there is another one.
+async fn certify<W: WebServer>(hands: &Hands<W>, order: &Order) -> Result<Done, StepError> {
+    let challenges = hands.web.challenges()?;
+    issue(
+        &hands.authority,
+        &hands.certificates,
+        &challenges,
+        order,
+        |certificate| {
+            let put = hands.web.put_certificate(&order.host, certificate);
+            put.map_err(|error| Trouble::local(sentence(&error)))
+        },
+        Timestamp::now,
+    )
+    .await?;
+    Ok(Done::Changed)
 }
 
 async fn check<W>(hands: &Hands<W>, step: &SmokeStep) -> Result<Done, StepError> {

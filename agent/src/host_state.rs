@@ -1,5 +1,6 @@
 //! What is on the server at one moment, as plain data, and how it is seen. Nothing is changed here.
 
+use crate::certificates::memory::Memory;
 use crate::containers::{EngineState, Lookout};
 use crate::desired::Desired;
 use crate::execute::Hands;
@@ -10,6 +11,7 @@ use crate::secrets::{Seen, Wanted};
 use crate::web_server::{WebServer, WebState};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tenantry_schema::name::RelativePath;
 
@@ -31,6 +33,8 @@ pub struct HostState {
     pub backups: Backups,
     /// Until when nothing may be changed.
     pub paused: Option<Timestamp>,
+    /// What was tried and issued.
+    pub certificates: Arc<Memory>,
 }
 
 /// Looks, and remembers what need not be looked at twice.
@@ -79,6 +83,7 @@ impl Eyes {
             backups: Backups::new(),
             paused: None,
             web: hands.web.observe().map_err(|error| error.to_string()),
+            certificates: hands.certificates.borrow().get().clone(),
         }
     }
 }

@@ -249,7 +249,11 @@ impl<W: WebServer + 'static> Loop<W> {
                     .and_then(|desired| desired.instances.get(name))
                     .is_some_and(|instance| instance.digest == of)
             }
-            Lane::Leftovers | Lane::Web => true,
+            Lane::Certificate(host) => {
+                let desired = self.agent.desired();
+                desired.is_some_and(|desired| desired.sites.contains_key(host))
+            }
+            Lane::Leftovers | Lane::Web | Lane::Logs => true,
         };
         let outdated: Vec<_> = self
             .lanes

@@ -131,12 +131,9 @@ async fn work<W: WebServer>(
         let look = agent.look(Timestamp::now()).await;
         agent.note_converged(&look.plan)?;
         let over = started.elapsed() > patience;
-        if look.plan.converged
-            || look.plan.is_given_up()
-            || look.state.paused.is_some()
-            || !look.plan.would.is_empty()
-            || over
-        {
+        let well = look.plan.converged && look.plan.steps.is_empty();
+        let done = well || look.plan.is_given_up() || look.state.paused.is_some();
+        if done || !look.plan.would.is_empty() || over {
             return Ok((look, changed));
         }
         if look.plan.steps.is_empty() {

@@ -123,6 +123,7 @@ pub fn report(desired: Option<&Desired>, look: &Look, ledger: &Ledger) -> Report
                     .or_else(|| stopped.then(|| "stopped, as wanted".to_owned())),
                 certificate_expires: certificate.map(|certificate| certificate.until),
                 self_signed: certificate.is_some_and(|certificate| certificate.self_signed),
+                certificate: plan.certificates.get(host).cloned().map(Box::new),
             },
         );
     }
@@ -173,6 +174,7 @@ pub(crate) fn test_report(sequence: u64, news: bool) -> Report {
         web: Err(String::new()),
         backups: crate::rollout::Backups::new(),
         paused: None,
+        certificates: std::sync::Arc::default(),
     };
     let mut report = report(
         None,

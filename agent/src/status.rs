@@ -160,9 +160,15 @@ impl Standing {
                 (Some(until), false) => format!(", certificate until {until:.0}"),
                 (None, _) => String::new(),
             };
+            let trouble = site.certificate.as_ref().and_then(|certificate| {
+                let error = certificate.error.as_ref()?;
+                let attempts = certificate.attempts;
+                Some(format!(" (attempt {attempts} at another failed: {error})"))
+            });
             format!(
-                "  https://{:<22} {state}{certificate}{because}",
-                host.as_str()
+                "  https://{:<22} {state}{certificate}{}{because}",
+                host.as_str(),
+                trouble.unwrap_or_default()
             )
         });
         sites.collect()

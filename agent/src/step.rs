@@ -1,9 +1,11 @@
 //! What there is to do, with everything resolved, and in which lane. Decided in [`crate::converge`], done in [`crate::execute`].
 
+use crate::certificates::authority::{Order, Question};
 use crate::containers;
 use crate::rollout::Outcome;
 use crate::secrets::SecretFile;
 use crate::web_server::Target;
+use crate::web_server::logs::Rotation;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +13,7 @@ use std::sync::Arc;
 use tenantry_schema::Secret;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::{DomainName, RelativePath, Smoke};
-use tenantry_schema::wire::Evidence;
+use tenantry_schema::wire::{Evidence, FALLBACK_SITE};
 
 /// Steps of one lane are taken one after the other; lanes do not wait for each other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +27,17 @@ pub enum Lane {
     Leftovers,
     /// The web server, which all instances share.
     Web,
+    /// The certificate of one site: an authority may take minutes.
+    Certificate(DomainName),
+    /// Logs of the web server.
+    Logs,
+}
+
+impl Lane {
+    /// Whether the server is not as it should be while its steps are being taken. An authority's pace, and logs, say nothing about that.
+    pub fn decides(&self) -> bool {
+        !matches!(self, Self::Certificate(_) | Self::Logs)
+    }
 }
 
 impl fmt::Display for Lane {
@@ -33,6 +46,8 @@ impl fmt::Display for Lane {
             Self::Instance(name) | Self::Files(name) => f.write_str(name.as_str()),
             Self::Leftovers => f.write_str("leftovers"),
             Self::Web => f.write_str("web"),
+            Self::Certificate(host) => write!(f, "certificate of {host}"),
+            Self::Logs => f.write_str("logs"),
         }
     }
 }
@@ -77,11 +92,19 @@ pub enum Step {
     Smoke(SmokeStep),
     /// The ledger knows something about the versions of an instance.
     Rollout(RolloutStep),
-    /// There is a usable certificate for the host; one of our own where nobody issued one.
+    /// There is a certificate of our own for the host and the names that lead to it.
     Certificate {
         /// The host.
         host: DomainName,
+        /// The other names.
+        also: Vec<DomainName>,
     },
+    /// There is a certificate of an authority.
+    Issue(Box<Order>),
+    /// It is known when the authority wants a certificate to be renewed.
+    Advice(Box<Question>),
+    /// Logs are put aside, old ones are gone.
+    RotateLogs(Rotation),
     /// The web server serves these sites and no others, as far as it takes them.
     Publish {
         /// All sites.
@@ -168,7 +191,11 @@ impl Step {
     pub fn is_news(&self) -> bool {
         !matches!(
             self,
-            Self::OwnFiles { .. } | Self::Smoke(_) | Self::Rollout(_)
+            Self::OwnFiles { .. }
+                | Self::Smoke(_)
+                | Self::Rollout(_)
+                | Self::Advice(_)
+                | Self::RotateLogs(_)
         )
     }
 }
@@ -191,9 +218,21 @@ impl fmt::Display for Step {
             Self::Container(step) => step.fmt(f),
             Self::Smoke(step) => write!(f, "check http://{}{}", step.host, step.smoke.path),
             Self::Rollout(step) => step.fmt(f),
-            Self::Certificate { host } => write!(f, "make a certificate for {host}"),
+            Self::Certificate { host, .. } => write!(f, "make a certificate for {host}"),
+            Self::Issue(order) => {
+                let names: Vec<_> = order.names.iter().map(DomainName::as_str).collect();
+                let from = order.authority.directory.as_str();
+                write!(f, "get a certificate for {} from {from}", names.join(", "))
+            }
+            Self::Advice(question) => write!(
+                f,
+                "ask when the certificate of {} is to be renewed",
+                question.host
+            ),
+            Self::RotateLogs(_) => f.write_str("put logs of sites aside"),
             Self::Publish { sites, repair } => {
-                let hosts: Vec<_> = sites.keys().map(DomainName::as_str).collect();
+                let hosts = sites.keys().map(DomainName::as_str);
+                let hosts: Vec<_> = hosts.filter(|host| *host != FALLBACK_SITE).collect();
                 let verb = if *repair {
                     "put back the sites"
                 } else {

@@ -2,13 +2,18 @@
 //! Which sites and certificates there should be is decided in [`crate::converge`].
 
 mod control;
+mod loaded;
+pub mod logs;
 mod nginx;
+mod prepare;
 mod test_prefix;
 
 pub use nginx::NginxServer;
 
 use crate::certificates::{Certificate, CertificateFacts};
-use crate::files::FilesError;
+use crate::files::{FilesError, Root};
+use jiff::Timestamp;
+use logs::{Logs, Rotation};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tenantry_schema::name::DomainName;
@@ -20,8 +25,12 @@ pub struct WebState {
     pub running: bool,
     /// Digests of the site configurations that are live, by host.
     pub sites: BTreeMap<DomainName, String>,
-    /// Whether there is anything among them that is no site of ours.
+    /// Whether there is anything among them that is no site of ours, or something missing that they include.
     pub strays: bool,
+    /// Whether certificates are in place that it has not read.
+    pub stale: bool,
+    /// Logs of sites.
+    pub logs: Logs,
     /// Certificates that can be used.
     pub certificates: BTreeMap<DomainName, CertificateFacts>,
 }
@@ -53,7 +62,7 @@ pub enum WebError {
     /// It cannot be started or told to read its configuration.
     #[error("cannot {what} the web server: {why}")]
     Control {
-        /// `start` or `reload`.
+        /// `start`, `reload` or the like.
         what: &'static str,
         /// What the program says.
         why: String,
@@ -77,6 +86,16 @@ pub trait WebServer {
         &self,
         sites: &BTreeMap<DomainName, Target>,
     ) -> impl Future<Output = Result<Complaints, WebError>>;
+
+    /// The folder that it answers challenges of an authority from.
+    fn challenges(&self) -> Result<Root, WebError>;
+
+    /// Puts logs aside and removes old ones.
+    fn rotate(
+        &self,
+        rotation: &Rotation,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), WebError>>;
 
     /// Makes sure that it runs, and reads certificates and sites anew if it does.
     fn reload_or_start(&self) -> impl Future<Output = Result<(), WebError>>;

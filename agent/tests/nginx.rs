@@ -7,11 +7,13 @@ mod common;
 use common::skip_without;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 use tenantry_agent::certificates::self_signed;
 use tenantry_agent::config::{Control, Nginx};
+use tenantry_agent::web_server::logs::Rotation;
 use tenantry_agent::web_server::{NginxServer, Target, WebError, WebServer as _};
 use tenantry_schema::name::DomainName;
 
@@ -53,7 +55,7 @@ impl Web {
     fn certify(&self, name: &str) {
         let host = host(name);
         self.server
-            .put_certificate(&host, &self_signed(&host, Timestamp::now()).unwrap())
+            .put_certificate(&host, &self_signed(&host, [], Timestamp::now()).unwrap())
             .unwrap();
     }
 
@@ -257,4 +259,163 @@ async fn a_folder_of_sites_that_was_there_before_gives_way() {
         .await
         .unwrap();
     assert_eq!(web.ask("a.example", "a").await, "a");
+}
+
+/// A site that is logged, as the hub's template has it.
+fn logged(web: &Web, name: &str) -> Target {
+    let Target::Text(text) = web.site(name, "logged") else {
+        panic!("no text");
+    };
+    let include = format!("server {{\n  include \"tenantry/logging/{name}.con[f]\";");
+    Target::Text(text.replacen("server {", &include, 1))
+}
+
+/// nginx's workers are nobody here, as they are on a server: what root may read says nothing.
+fn let_workers_through(web: &Web) {
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(web.folder.path(), open).unwrap();
+}
+
+#[tokio::test]
+async fn logs_are_put_aside_without_losing_a_line() {
+    if skip_without("nginx") {
+        return;
+    }
+    let web = Web::new();
+    let_workers_through(&web);
+    web.certify("a.example");
+    let site = logged(&web, "a.example");
+    web.server
+        .publish(&sites([("a.example", site)]))
+        .await
+        .unwrap();
+    web.ask("a.example", "logged").await;
+    let folder = web.folder.path().join("tenantry/logs");
+    let mode = std::fs::metadata(&folder).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o711, "nobody lists it");
+    let current = folder.join("a.example.access.log");
+    let lines = |path: &std::path::Path| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.lines().count()
+    };
+    for _ in 0..100 {
+        if lines(&current) > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let before = lines(&current);
+    assert!(before > 0);
+    let seen = web.server.observe().unwrap().logs;
+    assert!(seen["a.example.access.log"].size > 0 && seen.contains_key("a.example.error.log"));
+
+    let rotation = Rotation {
+        aside: vec!["a.example.access.log".into()],
+        remove: Vec::new(),
+        reopen: true,
+    };
+    let now = Timestamp::now();
+    web.server.rotate(&rotation, now).await.unwrap();
+    let aside = folder.join(format!("a.example.access.log.{}", now.as_second()));
+    // The signal is on its way; until it has arrived lines go to the old file.
+    let mut asked = 0;
+    for _ in 0..100 {
+        web.ask("a.example", "logged").await;
+        asked += 1;
+        if lines(&current) > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(lines(&current) > 0, "the workers write to the new one");
+    assert_eq!(lines(&aside) + lines(&current), before + asked);
+}
+
+#[tokio::test]
+async fn challenges_are_answered_by_workers_without_rights() {
+    if skip_without("nginx") {
+        return;
+    }
+    let web = Web::new();
+    let_workers_through(&web);
+    let text = format!(
+        "server {{\n  listen 127.0.0.1:{} default_server;\n  server_name _;\n  location ^~ /.well-known/acme-challenge/ {{ default_type text/plain; include tenantry/acme/*.conf; try_files $uri =404; }}\n}}\n",
+        web.port
+    );
+    let fallback = sites([("fallback.invalid", Target::Text(text))]);
+    assert!(web.server.publish(&fallback).await.unwrap().is_empty());
+    let challenges = web.server.challenges().unwrap();
+    let path = ".well-known/acme-challenge/token".try_into().unwrap();
+    challenges.write(&path, b"proof").unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!(
+        "http://127.0.0.1:{}/.well-known/acme-challenge/token",
+        web.port
+    );
+    let mut said = String::new();
+    for _ in 0..100 {
+        if let Ok(answer) = client.get(&url).send().await {
+            said = answer.text().await.unwrap();
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(said, "proof");
+    // Where challenges are is part of what must be there.
+    assert!(!web.server.observe().unwrap().strays);
+    std::fs::remove_file(web.folder.path().join("tenantry/acme/root.conf")).unwrap();
+    assert!(web.server.observe().unwrap().strays);
+}
+
+#[tokio::test]
+async fn a_default_server_of_somebody_else_keeps_its_place() {
+    if skip_without("nginx") {
+        return;
+    }
+    let web = Web::new();
+    let folder = web.folder.path().display();
+    let main = format!(
+        "pid {folder}/nginx.pid;\nerror_log {folder}/error.log;\nevents {{}}\nhttp {{\n  access_log off;\n  server {{ listen 127.0.0.1:{} ssl default_server; ssl_reject_handshake on; }}\n  include tenantry/sites/*.conf;\n}}\n",
+        web.port
+    );
+    std::fs::write(web.folder.path().join("nginx.conf"), main).unwrap();
+    web.certify("a.example");
+    let fallback = Target::Text(format!(
+        "server {{ listen 127.0.0.1:{} ssl default_server; ssl_reject_handshake on; }}\n",
+        web.port
+    ));
+    let target = sites([
+        ("a.example", web.site("a.example", "a")),
+        ("fallback.invalid", fallback),
+    ]);
+    let complaints = web.server.publish(&target).await.unwrap();
+    assert_eq!(complaints.len(), 1);
+    let complaint = &complaints[&host("fallback.invalid")];
+    assert!(
+        complaint.contains("duplicate default server"),
+        "{complaint}"
+    );
+    assert_eq!(web.ask("a.example", "a").await, "a");
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_told_nginx_of_is_noticed() {
+    if skip_without("nginx") {
+        return;
+    }
+    let web = Web::new();
+    web.certify("a.example");
+    let target = sites([("a.example", web.site("a.example", "a"))]);
+    web.server.publish(&target).await.unwrap();
+    assert!(!web.server.observe().unwrap().stale);
+    // An agent that is killed right after it put a certificate in place.
+    web.certify("a.example");
+    let other = NginxServer::new(Nginx {
+        configuration: web.folder.path().join("nginx.conf"),
+        control: Control::Direct,
+        program: "/usr/sbin/nginx".into(),
+    });
+    assert!(other.observe().unwrap().stale);
+    other.reload_or_start().await.unwrap();
+    assert!(!other.observe().unwrap().stale);
 }

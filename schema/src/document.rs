@@ -3,6 +3,7 @@
 mod acknowledged;
 mod backup;
 mod backups;
+mod certificates;
 mod customer;
 mod decision;
 mod hub;
@@ -19,6 +20,7 @@ mod staff;
 pub use acknowledged::{Acknowledged, Acknowledgement, LossMark, MarkError};
 pub use backup::{Backup, Database, During, KeptVolume, SqliteFile};
 pub use backups::{BackupPlace, Backups, Keep, PlaceError, RepositoryCheck};
+pub use certificates::{Certificates, CertificatesError, DirectoryUrl, Pem, WeeklyBudget};
 pub use customer::{Brand, Customer, Notice, Standing};
 pub use decision::{DomainClaim, Erased, Fulfilled, Pin, ServerAssignment, ToolDecision};
 pub use hub::{Activation, FORMAT, Format, Hub, HubKeys, MAX_FLOOR, Plan, Trust};

@@ -12,11 +12,11 @@ pub use backups::{
     DatabaseEngine, DrillResult, GoodBackup, InstanceBackups, REPOSITORY_KEY, RestoreResult,
     SnapshotRef,
 };
-pub use host::{HostSpec, InstanceSpec, SiteSpec};
+pub use host::{FALLBACK_SITE, HostSpec, InstanceSpec, SiteSpec};
 pub use report::{
-    AgentWait, ContainerHealth, ContainerReport, ContainerState, Event, EventKind, HostFacts,
-    InstancePhase, InstanceReport, Receipt, Refusal, RefusalKind, Report, ReportBatch, SiteReport,
-    SliceRef, SmokeResult,
+    AgentWait, CertificateReport, CertificateWait, ContainerHealth, ContainerReport,
+    ContainerState, Event, EventKind, HostFacts, InstancePhase, InstanceReport, Receipt, Refusal,
+    RefusalKind, Report, ReportBatch, SiteReport, SliceRef, SmokeResult,
 };
 pub use rollout::{ContainerEvidence, Evidence, RolloutReport, RolloutState, UpgradeRule};
 pub use slice::{MANIFEST_FILE, Manifest, SIGNATURE_FILE, SIGNATURE_NAMESPACE, SLICE_FORMAT};

@@ -6,13 +6,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use minijinja::{Environment, Value, context};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
 use reqwest::{Client, StatusCode, header};
 use tempfile::TempDir;
+use tenantry_schema::document::WebPorts;
+use tenantry_schema::name::{DomainName, HeaderName, HeaderValue};
 use tenantry_tests::lab::https::{Trust, client};
 use tenantry_tests::lab::{Config, LabError, Nginx, Port, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const HOST: &str = "shop.acme.example";
+const OLD: &str = "old.acme.example";
+const STRANGER: &str = "stranger.example";
 const SOON: Duration = Duration::from_secs(10);
 
 struct Site {
@@ -23,8 +30,34 @@ struct Site {
     _folder: TempDir,
 }
 
+/// What the tests vary about a site.
+#[derive(Clone)]
+struct Options {
+    headers: BTreeMap<&'static str, &'static str>,
+    redirects: Vec<&'static str>,
+    websocket: bool,
+    streaming: bool,
+    hsts: bool,
+    timeout: u32,
+    max_body: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            headers: BTreeMap::new(),
+            redirects: Vec::new(),
+            websocket: true,
+            streaming: false,
+            hsts: false,
+            timeout: 300,
+            max_body: 64 << 20,
+        }
+    }
+}
+
 /// Starts nginx with one site. `None` if there is no nginx and none is required.
-async fn serve(upstream: u16, headers: &BTreeMap<&str, &str>) -> Option<Site> {
+async fn serve(upstream: u16, options: Options) -> Option<Site> {
     let folder = tempfile::tempdir().unwrap();
     let nginx = match Nginx::start(folder.path()) {
         Ok(nginx) => nginx,
@@ -56,14 +89,26 @@ async fn serve(upstream: u16, headers: &BTreeMap<&str, &str>) -> Option<Site> {
         },
         https_port_suffix => format!(":{}", https.number()),
         certificate => format!("tenantry/certificates/{HOST}"),
-        headers => Value::from_pairs(headers.iter().map(|(name, value)| (*name, *value))),
+        headers => Value::from_pairs(options.headers.iter().map(|(name, value)| (*name, *value))),
         stack => "shop",
-        max_body => "64m",
+        max_body => options.max_body,
+        redirects => options.redirects,
+        timeout => options.timeout,
+        websocket => options.websocket,
+        streaming => options.streaming,
+        hsts => options.hsts,
     });
     std::fs::write(nginx.sites().join("shop.conf"), text).unwrap();
+    let fallback = tenantry_planner::render::fallback_site(WebPorts {
+        address: Some([127, 0, 0, 1].into()),
+        http: http.number(),
+        https: https.number(),
+        ..WebPorts::default()
+    });
+    std::fs::write(nginx.sites().join("fallback.invalid.conf"), fallback).unwrap();
     nginx.test().unwrap();
     nginx.reload().unwrap();
-    let client = client(&[HOST], Trust::Pem(key.cert.pem().as_bytes())).unwrap();
+    let client = client(&[HOST, OLD, STRANGER], Trust::Anything).unwrap();
     wait_until(SOON, "the reload of nginx", async || {
         client
             .get(format!("https://{HOST}:{}/", https.number()))
@@ -127,11 +172,14 @@ async fn echo() -> u16 {
 
 #[tokio::test]
 async fn https_reaches_the_container_and_tells_it_who_asks() {
-    let headers = BTreeMap::from([
-        ("X-Frame-Options", "DENY"),
-        ("X-Odd", "a \"quoted\" \\ one; }"),
-    ]);
-    let Some(site) = serve(echo().await, &headers).await else {
+    let options = Options {
+        headers: BTreeMap::from([
+            ("X-Frame-Options", "DENY"),
+            ("X-Odd", "a \"quoted\" \\ one; }"),
+        ]),
+        ..Options::default()
+    };
+    let Some(site) = serve(echo().await, options).await else {
         return;
     };
     let (host, port) = (HOST, site.https.number());
@@ -166,7 +214,7 @@ async fn https_reaches_the_container_and_tells_it_who_asks() {
 
 #[tokio::test]
 async fn an_upgrade_is_passed_on() {
-    let Some(site) = serve(echo().await, &BTreeMap::new()).await else {
+    let Some(site) = serve(echo().await, Options::default()).await else {
         return;
     };
     let one = Client::builder()
@@ -192,7 +240,7 @@ async fn an_upgrade_is_passed_on() {
 
 #[tokio::test]
 async fn http_redirects_except_for_certificate_challenges() {
-    let Some(site) = serve(echo().await, &BTreeMap::new()).await else {
+    let Some(site) = serve(echo().await, Options::default()).await else {
         return;
     };
     let base = format!("http://{HOST}:{}", site.http.number());
@@ -228,4 +276,314 @@ async fn http_redirects_except_for_certificate_challenges() {
     })
     .await
     .unwrap();
+}
+
+/// A server that says `head` and then `parts`, with a pause before each.
+async fn says(head: &'static str, parts: &'static [&'static str], pause: Duration) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                let head = format!("HTTP/1.1 200 OK\r\n{head}Connection: close\r\n\r\n");
+                let _ = stream.write_all(head.as_bytes()).await;
+                for part in parts {
+                    tokio::time::sleep(pause).await;
+                    if stream.write_all(part.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+impl Site {
+    fn url(&self, host: &str) -> String {
+        format!("https://{host}:{}/", self.https.number())
+    }
+}
+
+#[tokio::test]
+async fn headers_protect_by_default_and_give_way() {
+    let own = "X-Frame-Options: DENY\r\nServer-Timing: a\r\n";
+    let options = Options {
+        hsts: true,
+        headers: BTreeMap::from([("Server-Timing", ""), ("Referrer-policy", "no-referrer")]),
+        ..Options::default()
+    };
+    let upstream = says(own, &[], Duration::ZERO).await;
+    let Some(site) = serve(upstream, options).await else {
+        return;
+    };
+    let answer = site.client.get(site.url(HOST)).send().await.unwrap();
+    let all = |name: &str| {
+        let values = answer.headers().get_all(name).iter();
+        values
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(all("strict-transport-security"), ["max-age=15552000"]);
+    assert_eq!(all("x-content-type-options"), ["nosniff"]);
+    assert_eq!(
+        all("x-frame-options"),
+        ["DENY"],
+        "the container's own, once"
+    );
+    assert_eq!(all("referrer-policy"), ["no-referrer"], "the order's");
+    assert_eq!(all("server-timing"), Vec::<String>::new(), "taken away");
+}
+
+#[tokio::test]
+async fn a_certificate_that_browsers_do_not_trust_promises_nothing() {
+    let upstream = says("", &[], Duration::ZERO).await;
+    let Some(site) = serve(upstream, Options::default()).await else {
+        return;
+    };
+    let answer = site.client.get(site.url(HOST)).send().await.unwrap();
+    assert!(!answer.headers().contains_key("strict-transport-security"));
+    assert_eq!(answer.headers()["x-frame-options"], "SAMEORIGIN");
+}
+
+#[tokio::test]
+async fn other_names_lead_to_the_first_and_strangers_nowhere() {
+    let options = Options {
+        redirects: vec![OLD],
+        ..Options::default()
+    };
+    let Some(site) = serve(echo().await, options).await else {
+        return;
+    };
+    let target = format!("{}a?b=c", site.url(HOST));
+    for from in [
+        format!("{}a?b=c", site.url(OLD)),
+        format!("http://{OLD}:{}/a?b=c", site.http.number()),
+    ] {
+        let answer = site.client.get(&from).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::MOVED_PERMANENTLY, "{from}");
+        assert_eq!(answer.headers()[header::LOCATION], target, "{from}");
+    }
+    for nowhere in [
+        site.url(STRANGER),
+        format!("http://{STRANGER}:{}/", site.http.number()),
+    ] {
+        let answer = site.client.get(&nowhere).send().await;
+        assert!(answer.is_err(), "{nowhere} answers {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn events_come_as_they_are_sent_where_a_site_streams() {
+    let head = "Content-Type: text/event-stream\r\n";
+    let pause = Duration::from_secs(1);
+    let upstream = says(head, &["data: 1\n\n", "data: 2\n\n", "data: 3\n\n"], pause).await;
+    let options = Options {
+        streaming: true,
+        ..Options::default()
+    };
+    let Some(site) = serve(upstream, options).await else {
+        return;
+    };
+    let mut answer = site.client.get(site.url(HOST)).send().await.unwrap();
+    let mut arrived = Vec::new();
+    while let Some(part) = answer.chunk().await.unwrap() {
+        if !part.is_empty() {
+            arrived.push(String::from_utf8_lossy(&part).into_owned());
+        }
+    }
+    assert_eq!(arrived, ["data: 1\n\n", "data: 2\n\n", "data: 3\n\n"]);
+}
+
+#[tokio::test]
+async fn bodies_times_and_upgrades_are_limited_as_said() {
+    let options = Options {
+        websocket: false,
+        max_body: 10,
+        timeout: 1,
+        ..Options::default()
+    };
+    let Some(site) = serve(echo().await, options).await else {
+        return;
+    };
+    let large = site.client.post(site.url(HOST)).body("x".repeat(11));
+    let answer = large.send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let asked = site
+        .client
+        .get(site.url(HOST))
+        .header("X-Upgrade", "websocket")
+        .send()
+        .await
+        .unwrap();
+    let request = asked.text().await.unwrap();
+    assert!(!request.contains("\r\nUpgrade:"), "{request}");
+
+    let options = Options {
+        timeout: 1,
+        ..Options::default()
+    };
+    let slow = says("Content-Length: 1\r\n", &["x"], Duration::from_secs(30)).await;
+    let Some(site) = serve(slow, options).await else {
+        return;
+    };
+    let answer = site.client.get(site.url(HOST)).send().await;
+    let cut = match answer {
+        Ok(answer) => {
+            answer.status() == StatusCode::GATEWAY_TIMEOUT || answer.bytes().await.is_err()
+        }
+        Err(_) => true,
+    };
+    assert!(cut, "the container was waited for");
+}
+
+/// Pieces that mean something to nginx, to a template, or to a shell.
+const HOSTILE: [&str; 22] = [
+    "\"",
+    "'",
+    "\\",
+    "\n",
+    "\r",
+    "$host",
+    "${x}",
+    ";",
+    "}",
+    "{",
+    "#",
+    "{{ 1 }}",
+    "{% raw %}",
+    "`",
+    " ",
+    "a",
+    "-",
+    ".",
+    "é",
+    "=",
+    "return 302 http://evil.example;",
+    "include /etc/passwd;",
+];
+
+/// Whatever of it the types let through stays a value: nginx takes two hundred such sites, and each is made of the same directives.
+#[test]
+fn nothing_breaks_out_of_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let nginx = match Nginx::start(folder.path()) {
+        Ok(nginx) => nginx,
+        Err(LabError::Io { doing, .. }) if !Config::from_environment().peers_required => {
+            eprintln!("skipped: {doing}");
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let key = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
+    let certificate = nginx.configuration().join("tenantry/certificates/all");
+    std::fs::create_dir_all(&certificate).unwrap();
+    std::fs::write(certificate.join("fullchain.pem"), key.cert.pem()).unwrap();
+    let private = key.signing_key.serialize_pem();
+    std::fs::write(certificate.join("privkey.pem"), private).unwrap();
+
+    let mut random = StdRng::seed_from_u64(7);
+    let text = |random: &mut StdRng, most: usize| {
+        let count = rand::Rng::random_range(random, 0..=most);
+        let pieces = (0..count).map(|_| *HOSTILE.choose(random).unwrap());
+        pieces.collect::<String>()
+    };
+    let plain = site_text("site-0.acme.example", &[]);
+    let skeleton = |text: &str| {
+        let all = directives(text).into_iter();
+        let kept =
+            all.filter(|words| !matches!(words[0].as_str(), "add_header" | "proxy_hide_header"));
+        kept.map(|words| (words[0].clone(), words.len()))
+            .collect::<Vec<_>>()
+    };
+    let (mut hosts, mut values) = (0, 0);
+    for number in 0..200 {
+        let label = text(&mut random, 3);
+        let host = DomainName::try_from(format!("{label}{number}.acme.example"));
+        hosts += usize::from(host.is_ok());
+        let host = host.map_or_else(|_| format!("site-{number}.acme.example"), String::from);
+        let mut headers = Vec::new();
+        for index in 0..4 {
+            let value = HeaderValue::try_from(text(&mut random, 6));
+            let name = HeaderName::try_from(format!("X-{index}{}", text(&mut random, 1)));
+            if let (Ok(name), Ok(value)) = (name, value) {
+                values += 1;
+                headers.push((String::from(name), String::from(value)));
+            }
+        }
+        let rendered = site_text(&host, &headers);
+        let found = directives(&rendered);
+        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+            let expected = ["add_header", name, value, "always", ";"];
+            assert!(
+                found.iter().any(|words| *words == expected),
+                "{expected:?}: {rendered}"
+            );
+        }
+        assert_eq!(skeleton(&rendered), skeleton(&plain), "{rendered}");
+        std::fs::write(nginx.sites().join(format!("{number}.conf")), rendered).unwrap();
+    }
+    assert!(
+        hosts > 20 && values > 100,
+        "too little got through: {hosts}, {values}"
+    );
+    nginx.test().unwrap();
+}
+
+fn site_text(host: &str, headers: &[(String, String)]) -> String {
+    render(context! {
+        host,
+        upstream => "127.0.0.1:20000",
+        listen => context! { http => "127.0.0.1:1", https => "127.0.0.1:2" },
+        https_port_suffix => "",
+        certificate => "tenantry/certificates/all",
+        headers => Value::from_pairs(headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
+        stack => "shop",
+        max_body => 1_u64 << 40,
+        redirects => ["old.acme.example"],
+        timeout => 86400,
+        websocket => true,
+        streaming => true,
+        hsts => true,
+    })
+}
+
+/// Directives of an nginx configuration: words by statement and block, quotes and comments understood.
+fn directives(text: &str) -> Vec<Vec<String>> {
+    let mut out = Vec::new();
+    let mut words: Vec<String> = Vec::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '#' if words.is_empty() => while chars.next().is_some_and(|c| c != '\n') {},
+            ';' | '{' | '}' => {
+                words.push(c.to_string());
+                out.push(std::mem::take(&mut words));
+            }
+            '"' | '\'' => {
+                let mut word = String::new();
+                while let Some(inside) = chars.next().filter(|inside| *inside != c) {
+                    let escaped = inside == '\\';
+                    word.push(if escaped {
+                        chars.next().unwrap_or('\\')
+                    } else {
+                        inside
+                    });
+                }
+                words.push(word);
+            }
+            c if c.is_whitespace() => {}
+            c => {
+                let mut word = String::from(c);
+                let inside = |next: &char| !next.is_whitespace() && !";{}".contains(*next);
+                while let Some(next) = chars.next_if(inside) {
+                    word.push(next);
+                }
+                words.push(word);
+            }
+        }
+    }
+    out
 }

@@ -3,6 +3,8 @@
 use super::Agent;
 use super::in_force::InForce;
 use crate::accept::Gate;
+use crate::certificates::acme::AcmeAuthority;
+use crate::certificates::memory::MemoryFile;
 use crate::config::Config;
 use crate::containers::{Engine, InputsKey, Lookout};
 use crate::desired::Surroundings;
@@ -77,12 +79,22 @@ impl Agent<NginxServer> {
         let key = InputsKey::new(Secret::new(
             keys.sign.derive("container-inputs/v1").expose().to_vec(),
         ));
+        let (certificates, forgotten) =
+            MemoryFile::open(Root::private(&config.state.join("acme"))?)?;
+        if let Some(why) = forgotten {
+            tracing::error!(
+                why,
+                "what was known about certificates is damaged and counts as nothing"
+            );
+        }
         let hands = Hands {
             engine: engine.clone(),
             live: Root::public(&config.live_folder())?,
             secrets,
             ledger: RefCell::new(ledger),
             web: NginxServer::new(config.nginx.clone()),
+            authority: AcmeAuthority::open(&config.state.join("acme"))?,
+            certificates: RefCell::new(certificates),
             http: smoke::client()?,
         };
         let mut agent = Self {

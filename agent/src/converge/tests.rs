@@ -6,9 +6,11 @@ mod held;
 mod laws;
 mod rollout_laws;
 mod rollouts;
+mod web;
 
 use super::*;
 use crate::certificates::CertificateFacts;
+use crate::certificates::memory::Memory;
 use crate::containers::desired::Wanted;
 use crate::containers::spec::{self, Place};
 use crate::containers::tests::model::Model;
@@ -24,7 +26,9 @@ use std::sync::Arc;
 use tenantry_schema::Secret;
 use tenantry_schema::document::{Drift, State, WebPorts};
 use tenantry_schema::name::RelativePath;
-use tenantry_schema::wire::{HostSpec, InstanceSpec, SiteSpec, SliceRef, SmokeResult, UpgradeRule};
+use tenantry_schema::wire::{
+    FALLBACK_SITE, HostSpec, InstanceSpec, SiteSpec, SliceRef, SmokeResult, UpgradeRule,
+};
 
 const KEEPER: &str = "f1";
 
@@ -101,10 +105,12 @@ fn desired(wishes: &[(&str, Wish)]) -> Desired {
             manage: Manage::Full,
             window: None,
             web: WebPorts::default(),
+            certificates: None,
             instances: BTreeMap::new(),
         },
         instances: BTreeMap::new(),
         sites: BTreeMap::new(),
+        fallback: None,
         secrets: BTreeMap::new(),
     };
     for (project, wish) in wishes {
@@ -131,6 +137,7 @@ fn add(desired: &mut Desired, project: &str, wish: &Wish) {
                     "site".try_into().unwrap(),
                     SiteSpec {
                         host: site.clone(),
+                        redirect_from: Vec::new(),
                         port: 20_000,
                     },
                 )
@@ -172,6 +179,7 @@ fn add(desired: &mut Desired, project: &str, wish: &Wish) {
             site,
             Site {
                 instance: name(project),
+                also: Vec::new(),
                 port: 20_000,
                 digest: digest(text.as_bytes()),
                 text,
@@ -195,6 +203,7 @@ struct Server {
     files: BTreeMap<RelativePath, String>,
     secrets: BTreeMap<RelativePath, String>,
     web: WebState,
+    memory: Arc<Memory>,
     ledger: Ledger,
     settled: BTreeMap<InstanceName, Instance>,
     history: History,
@@ -217,6 +226,7 @@ impl Server {
             files: BTreeMap::new(),
             secrets: BTreeMap::new(),
             web: WebState::default(),
+            memory: Arc::default(),
             ledger: ledger.unwrap(),
             settled: BTreeMap::new(),
             history: History::default(),
@@ -265,6 +275,7 @@ impl Server {
             web: Ok(self.web.clone()),
             backups: self.backups.clone(),
             paused: self.paused,
+            certificates: self.memory.clone(),
         }
     }
 
@@ -324,7 +335,7 @@ impl Server {
                     self.history.pace.forget(step.instance.as_str());
                 }
             }
-            Step::Certificate { host } => {
+            Step::Certificate { host, also } => {
                 let until = self
                     .now
                     .checked_add(SignedDuration::from_hours(24 * 90))
@@ -333,13 +344,18 @@ impl Server {
                     from: self.now,
                     until,
                     self_signed: true,
+                    names: std::iter::once(host).chain(also).cloned().collect(),
+                    issuer: "ourselves".into(),
+                    id: None,
                 };
+                self.web.stale = true;
                 self.web.certificates.insert(host.clone(), facts);
             }
             Step::Publish { sites, .. } => {
                 assert!(
                     sites
                         .keys()
+                        .filter(|host| host.as_str() != FALLBACK_SITE)
                         .all(|host| self.web.certificates.contains_key(host)),
                     "nginx wants certificates first"
                 );
@@ -358,9 +374,12 @@ impl Server {
                     .published
                     .retain(|host, _| sites.contains_key(host));
                 self.web.strays = false;
-                self.web.running = true;
+                (self.web.running, self.web.stale) = (true, false);
             }
-            Step::ReloadWebServer => self.web.running = true,
+            Step::ReloadWebServer => (self.web.running, self.web.stale) = (true, false),
+            Step::Issue(_) | Step::Advice(_) | Step::RotateLogs(_) => {
+                panic!("{step} is not for this model")
+            }
         }
     }
 

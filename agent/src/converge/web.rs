@@ -2,6 +2,7 @@
 //! until it is stopped or gone. Pure.
 
 use super::{Input, SiteVerdict};
+use crate::certificates::CertificateFacts;
 use crate::desired::Site;
 use crate::files::digest;
 use crate::step::{Lane, Step};
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use tenantry_schema::document::{Drift, State};
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::DomainName;
+use tenantry_schema::wire::FALLBACK_SITE;
 
 /// What the web server comes to.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +45,7 @@ pub(super) fn plan(input: &Input<'_>, ready: &BTreeMap<&InstanceName, bool>) -> 
             target.insert(host.clone(), wanted);
         }
     }
+    fallback(input, web, &mut target, &mut plan);
     plan.of = digest(format!("{target:?}").as_bytes());
     certificates(input, web, &target, &mut plan);
     let differs = web.strays
@@ -56,7 +59,7 @@ pub(super) fn plan(input: &Input<'_>, ready: &BTreeMap<&InstanceName, bool>) -> 
             sites: target.clone(),
             repair,
         });
-    } else if !plan.steps.is_empty() || (!web.running && !target.is_empty()) {
+    } else if !plan.steps.is_empty() || ((!web.running || web.stale) && !target.is_empty()) {
         plan.steps.push(Step::ReloadWebServer);
     }
     hold_after_failure(input, &mut plan);
@@ -152,20 +155,51 @@ fn differs(web: &WebState, host: &DomainName, wanted: &Target) -> bool {
     }
 }
 
-/// A certificate for each site that is live or goes live; nginx would refuse the site without one.
+/// What is answered for names that are no site's, as soon as there is to be a site: it answers challenges for certificates, too. A web
+/// server that will not take it, because it has such an answer already, is asked again from time to time.
+fn fallback(
+    input: &Input<'_>,
+    web: &WebState,
+    target: &mut BTreeMap<DomainName, Target>,
+    plan: &mut WebPlan,
+) {
+    let wanted = plan.sites.values().any(|verdict| !verdict.unwanted);
+    let Some(fallback) = input.desired.fallback.as_ref().filter(|_| wanted) else {
+        return;
+    };
+    let host = fallback.host.clone();
+    match input.history.refused(&host, &fallback.digest) {
+        Some(failure) if input.now < failure.retry => {
+            plan.next = [plan.next, Some(failure.retry)].into_iter().flatten().min();
+            if web.sites.contains_key(&host) {
+                target.insert(host, Target::Keep);
+            }
+        }
+        _ => drop(target.insert(host, Target::Text(fallback.text.clone()))),
+    }
+}
+
+/// A certificate for each site that is live or goes live; nginx would refuse the site without one. What an authority issued is never
+/// replaced by one of our own, however old it is: that would serve nobody better.
 fn certificates(
     input: &Input<'_>,
     web: &WebState,
     target: &BTreeMap<DomainName, Target>,
     plan: &mut WebPlan,
 ) {
-    for host in target.keys() {
-        match web
-            .certificates
-            .get(host)
-            .filter(|facts| !facts.due(input.now))
-        {
-            None => plan.steps.push(Step::Certificate { host: host.clone() }),
+    for host in target.keys().filter(|host| host.as_str() != FALLBACK_SITE) {
+        let site = input.desired.sites.get(host);
+        let also = site.map_or(&[][..], |site| &site.also);
+        let found = web.certificates.get(host);
+        let good = |facts: &CertificateFacts| {
+            !facts.self_signed || (!facts.due(input.now) && facts.covers(also))
+        };
+        match found.filter(|facts| good(facts)) {
+            None => plan.steps.push(Step::Certificate {
+                host: host.clone(),
+                also: also.to_vec(),
+            }),
+            Some(facts) if !facts.self_signed => {}
             Some(facts) => {
                 let life = facts.until.duration_since(facts.from);
                 let due = facts

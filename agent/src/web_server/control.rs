@@ -88,6 +88,16 @@ impl Controller {
         })
     }
 
+    /// Has it open its logs anew (signal USR1 to its master, whoever started it).
+    pub(super) async fn reopen(&self) -> Result<(), WebError> {
+        run(self.direct(&["-s", "reopen"]))
+            .await
+            .map_err(|why| WebError::Control {
+                what: "open the logs of",
+                why,
+            })
+    }
+
     pub(super) async fn start(&self) -> Result<(), WebError> {
         let command = match self.nginx.control {
             Control::Direct => {

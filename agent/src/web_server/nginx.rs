@@ -6,14 +6,21 @@
 //! <folder>/tenantry/sets/<digest>/<host>.conf
 //! <folder>/tenantry/certificates/<host>   -> .sets/<host>-<digest>
 //! <folder>/tenantry/certificates/.sets/<host>-<digest>/{fullchain.pem,privkey.pem}
+//! <folder>/tenantry/certificates/.loaded      which of them nginx has read
+//! <folder>/tenantry/acme/root.conf            says where challenges are answered from
+//! <folder>/tenantry/challenges/.well-known/acme-challenge/<token>
+//! <folder>/tenantry/logging/<host>.conf       says where the site is logged
 //! <folder>/tenantry/test/                    what `nginx -t` reads
 //! ```
 
 use super::control::Controller;
-use super::{Complaints, Target, WebError, WebServer, WebState, test_prefix};
+use super::logs::{self, Rotation};
+use super::prepare::Surroundings;
+use super::{Complaints, Target, WebError, WebServer, WebState, loaded, test_prefix};
 use crate::certificates::{self, Certificate, CertificateFacts};
 use crate::config::{Control, Nginx};
 use crate::files::{DigestCache, Root, digest};
+use jiff::Timestamp;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -56,6 +63,10 @@ impl NginxServer {
 
     fn ours(&self) -> PathBuf {
         self.folder().join("tenantry")
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        Surroundings::new(self.ours(), self.nginx.logs())
     }
 
     /// Makes sure that nginx would see our sites. Where there is no configuration at all, and nobody else runs nginx, one is written.
@@ -110,6 +121,7 @@ impl NginxServer {
     async fn stage(&self, sites: &Sites) -> Result<Result<RelativePath, String>, WebError> {
         let root = Root::public(&self.ours())?;
         Root::private(&self.ours().join("certificates"))?;
+        self.surroundings().prepare(sites.keys())?;
         let set = set_of(sites);
         let folder = Root::public(&self.ours().join(set.as_str()))?;
         for path in folder.list()?.into_keys() {
@@ -251,6 +263,9 @@ impl WebServer for NginxServer {
                 }
             }
         }
+        state.strays |= !state.sites.is_empty() && !self.surroundings().is_ready();
+        state.stale = loaded::is_stale(&self.ours().join("certificates"));
+        state.logs = logs::list(&self.nginx.logs());
         state.certificates = self.certificate_facts()?;
         Ok(state)
     }
@@ -324,12 +339,28 @@ impl WebServer for NginxServer {
         Ok(complaints)
     }
 
-    async fn reload_or_start(&self) -> Result<(), WebError> {
-        if self.controller.running() {
-            self.controller.reload().await
-        } else {
-            self.controller.start().await
+    fn challenges(&self) -> Result<Root, WebError> {
+        Ok(Root::public(&self.surroundings().challenges())?)
+    }
+
+    async fn rotate(&self, rotation: &Rotation, now: Timestamp) -> Result<(), WebError> {
+        logs::rotate(&self.nginx.logs(), rotation, now)?;
+        if rotation.reopen && self.controller.running() {
+            self.controller.reopen().await?;
         }
+        Ok(())
+    }
+
+    async fn reload_or_start(&self) -> Result<(), WebError> {
+        let certificates = self.ours().join("certificates");
+        // Looked at before: what is put in place meanwhile may be read or not.
+        let present = loaded::present(&certificates);
+        if self.controller.running() {
+            self.controller.reload().await?;
+        } else {
+            self.controller.start().await?;
+        }
+        loaded::mark(&certificates, &present)
     }
 }
 

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 pub mod hub;
+pub mod pebble;
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;

@@ -307,9 +307,7 @@ fn observation(task: &tenantry_planner::plan::SliceTask, now: Timestamp) -> Serv
     };
     let live = SiteReport {
         live: true,
-        message: None,
-        certificate_expires: None,
-        self_signed: false,
+        ..SiteReport::default()
     };
     let report = Report {
         sequence: 1,

@@ -100,4 +100,6 @@ pub struct ToolDesired {
     pub secrets: Option<Arc<SecretsFile>>,
     /// Public names of its sites, below the domain that its order holds, or wants where it holds none.
     pub hosts: SharedMap<SiteName, DomainName>,
+    /// More names that lead to its sites, below the same domain.
+    pub redirects: SharedMap<SiteName, Vec<DomainName>>,
 }

@@ -3,6 +3,7 @@
 mod checks;
 mod findings;
 mod moves;
+mod redirects;
 mod values;
 mod version;
 
@@ -242,6 +243,10 @@ impl Linker<'_, '_> {
                 .values()
                 .map(|host| (host.clone(), self.id.clone(), name.clone()));
             self.findings.hosts.extend(named);
+            let wanted = self.redirects(name, document, stack, &self.document.domain, true);
+            let named = wanted.values().flatten();
+            let named = named.map(|host| (host.clone(), self.id.clone(), name.clone()));
+            self.findings.hosts.extend(named);
         }
         let domain = decisions
             .domain
@@ -251,6 +256,11 @@ impl Linker<'_, '_> {
             .stack
             .as_ref()
             .map(|stack| self.hosts(name, stack, domain, false))
+            .unwrap_or_default();
+        let redirects = version
+            .stack
+            .as_ref()
+            .map(|stack| self.redirects(name, document, stack, domain, false))
             .unwrap_or_default();
         let runs = version
             .stack
@@ -270,6 +280,7 @@ impl Linker<'_, '_> {
                 .unwrap_or_default(),
             secrets: decisions.secrets.get(name).cloned(),
             hosts,
+            redirects,
         }
     }
 
@@ -282,12 +293,7 @@ impl Linker<'_, '_> {
     ) -> SharedMap<SiteName, DomainName> {
         let mut hosts = BTreeMap::new();
         for (site, spec) in &stack.sites {
-            let host = match spec.host.as_deref() {
-                Some("@") => Ok(domain.clone()),
-                Some(label) => domain.child(label),
-                None => domain.child(name.as_str()),
-            };
-            match host {
+            match redirects::below(domain, spec.host.as_deref().unwrap_or(name.as_str())) {
                 Ok(host) => drop(hosts.insert(site.clone(), host)),
                 Err(why) if report => {
                     let message = format!("the site `{site}` of {name} has no valid name: {why}");

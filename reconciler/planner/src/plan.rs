@@ -10,6 +10,7 @@ mod customer;
 mod health;
 mod order;
 mod server;
+mod sites;
 
 use crate::decision::{Choice, Decision};
 use crate::desired::{CustomerDesired, Desired};

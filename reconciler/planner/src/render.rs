@@ -2,6 +2,7 @@
 //!
 //! A pure function of the input and the plaintext of the secrets. Signing and encryption come afterwards and elsewhere.
 
+mod fallback;
 mod variables;
 
 use crate::slice_input::{BackupsInput, InstanceInput, SliceInput};
@@ -9,13 +10,14 @@ use minijinja::{Value, context};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use tenantry_schema::Secret;
-use tenantry_schema::document::{Drift, State, WebPorts};
+use tenantry_schema::document::{Drift, Site, State, WebPorts};
 use tenantry_schema::id::{InstanceName, SiteName};
 use tenantry_schema::name::{DomainName, NameError, RelativePath, VariableName};
 use tenantry_schema::wire::{
     APPEND_PASSWORD, HostSpec, InstanceSpec, REPOSITORY_KEY, SiteSpec, UpgradeRule, env_file,
 };
 
+pub use fallback::text as fallback_site;
 pub use tenantry_schema::wire::env_file::{parse as parse_env_file, write as write_env_file};
 pub use variables::{builtin_names, prefix as site_prefix};
 
@@ -86,6 +88,7 @@ pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, Ren
         manage: input.manage,
         window: input.window,
         web: input.web,
+        certificates: input.certificates.clone(),
         instances: BTreeMap::new(),
     };
     for (name, instance) in &input.instances {
@@ -94,10 +97,12 @@ pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, Ren
             input: instance,
             web: input.web,
             drift: input.drift,
+            trusted: input.certificates.is_some(),
         };
         instance.render(plaintext, &mut rendered)?;
         host.instances.insert(name.clone(), instance.spec());
     }
+    fallback::render(input, &mut rendered)?;
     let yaml = serde_yaml::to_string(&host).map_err(|why| RenderError::Host(why.to_string()))?;
     let path =
         RelativePath::try_from("host.yaml").map_err(|why| RenderError::Host(why.to_string()))?;
@@ -150,6 +155,7 @@ pub(crate) fn parts(
         input,
         web: slice.web,
         drift: slice.drift,
+        trusted: slice.certificates.is_some(),
     };
     let (plain, _) = variables::gather(name, input, slice.web, plaintext)?;
     let mut rendered = Rendered::default();
@@ -183,6 +189,8 @@ struct Instance<'a> {
     web: WebPorts,
     /// Of the server.
     drift: Drift,
+    /// Whether visitors' browsers will trust its certificates.
+    trusted: bool,
 }
 
 impl Instance<'_> {
@@ -227,6 +235,7 @@ impl Instance<'_> {
                 site.clone(),
                 SiteSpec {
                     host: host.clone(),
+                    redirect_from: self.redirects(site).to_vec(),
                     port,
                 },
             ))
@@ -288,13 +297,12 @@ impl Instance<'_> {
         };
         let file = format!("nginx/{}.conf", spec.template);
         let port = input.ports.get(site).copied().unwrap_or_default();
-        let headers = Value::from_pairs(
-            input
-                .document
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_string(), value.to_string())),
-        );
+        let headers = self.headers(spec);
+        let redirects: Vec<String> = self
+            .redirects(site)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let values = context! {
             host => host.as_str(),
             upstream => format!("127.0.0.1:{port}"),
@@ -304,11 +312,30 @@ impl Instance<'_> {
             headers => headers,
             stack => self.name.as_str(),
             max_body => spec.max_body.0,
+            redirects,
+            timeout => spec.timeout.minutes * 60,
+            websocket => spec.websocket,
+            streaming => spec.streaming,
+            // Behind a port of its own a browser would ask that very port in clear, which does not answer.
+            hsts => self.trusted && self.web.https == 443,
         };
         input
             .templates
             .render(&spec.template, values)
             .map_err(|why| self.failed(&file, &why))
+    }
+
+    fn redirects(&self, site: &SiteName) -> &[DomainName] {
+        self.input.redirects.get(site).map_or(&[], Vec::as_slice)
+    }
+
+    /// Those of the stack, then those of the order; of two that differ in capitals only, the later.
+    fn headers(&self, site: &Site) -> Value {
+        let all = site.headers.iter().chain(&self.input.document.headers);
+        let named = all.map(|(name, value)| (name.as_str().to_ascii_lowercase(), (name, value)));
+        let headers: BTreeMap<_, _> = named.collect();
+        let pairs = headers.into_values();
+        Value::from_pairs(pairs.map(|(name, value)| (name.to_string(), value.to_string())))
     }
 
     fn failed(&self, file: &str, why: &minijinja::Error) -> RenderError {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tenantry_schema::SharedMap;
-use tenantry_schema::document::{Drift, Manage, State, Tool, WebPorts};
+use tenantry_schema::document::{Certificates, Drift, Manage, State, Tool, WebPorts};
 use tenantry_schema::id::{FleetId, InstanceName, OrderId, ServerKey, SiteName, ToolName};
 use tenantry_schema::key::PublicKeys;
 use tenantry_schema::name::DomainName;
@@ -36,6 +36,8 @@ pub struct SliceInput {
     pub drift: Drift,
     /// Where the web server listens.
     pub web: WebPorts,
+    /// Who issues certificates.
+    pub certificates: Option<Arc<Certificates>>,
     /// The customer's own secrets file.
     pub customer_secrets: Option<ObjectId>,
     /// What is backed up, where backups are made.
@@ -75,6 +77,8 @@ pub struct InstanceInput {
     pub ports: SharedMap<SiteName, u16>,
     /// Names by site.
     pub hosts: SharedMap<SiteName, DomainName>,
+    /// More names by site, which lead to the first.
+    pub redirects: SharedMap<SiteName, Vec<DomainName>>,
     /// The file of generated secrets.
     pub secrets: Option<ObjectId>,
     /// The stack itself; named by `tree`.

@@ -4,13 +4,14 @@ use crate::waiting::WaitingOn;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tenantry_schema::Diagnostic;
 use tenantry_schema::document::{Manage, State};
 use tenantry_schema::id::{CustomerId, InstanceName, OrderId, ServerId, ToolName};
+use tenantry_schema::name::DomainName;
 use tenantry_schema::wire::{
     AgentWait, BackupsReport, ContainerReport, Event, InstancePhase, Refusal, RolloutReport,
-    SmokeResult,
+    SiteReport, SmokeResult,
 };
+use tenantry_schema::{Diagnostic, SharedMap};
 
 /// The state of the whole fleet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -191,6 +192,9 @@ pub struct ServerStatus {
     pub in_sync: bool,
     /// What runs on it.
     pub instances: Vec<InstanceStatus>,
+    /// Its sites and their certificates.
+    #[serde(default)]
+    pub sites: SharedMap<DomainName, SiteReport>,
     /// Why it is not well.
     pub waiting: Vec<WaitingOn>,
     /// Slices that it refused, newest last.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use tenantry_schema::id::{InstanceName, OrderKey, ServerId, ToolName};
+use tenantry_schema::name::DomainName;
 use tenantry_schema::wire::RefusalKind;
 
 /// Why something is not done yet.
@@ -187,6 +188,22 @@ pub enum WaitingOn {
         /// What went wrong last.
         error: String,
     },
+    /// A site has no certificate of the authority yet, or one that must be renewed now.
+    Certificate {
+        /// The site.
+        host: DomainName,
+        /// What the agent says.
+        message: String,
+    },
+    /// The authority issues no more certificates this week.
+    CertificateBudget {
+        /// The site.
+        host: DomainName,
+        /// What the budget is for.
+        of: String,
+        /// Until when.
+        until: Timestamp,
+    },
     /// This hub may not act: another one is activated, or none.
     Activation {
         /// Why.
@@ -213,6 +230,8 @@ impl WaitingOn {
                 | Self::DriftReported { .. }
                 | Self::BackupOverdue { .. }
                 | Self::DrillFailed { .. }
+                | Self::Certificate { .. }
+                | Self::CertificateBudget { .. }
         )
     }
 }
@@ -358,6 +377,13 @@ impl fmt::Display for WaitingOn {
             }
             Self::Retry { at, error } => write!(f, "tried again at {at:.0}; last time: {error}"),
             Self::Dead { error } => write!(f, "all attempts failed; last time: {error}"),
+            Self::Certificate { host, message } => {
+                write!(f, "{host} waits for its certificate: {message}")
+            }
+            Self::CertificateBudget { host, of, until } => write!(
+                f,
+                "{host} waits for its certificate: the authority issues no more for {of} before {until:.0}"
+            ),
             Self::Activation { reason } => write!(f, "this hub may not act: {reason}"),
         }
     }

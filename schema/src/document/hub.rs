@@ -1,6 +1,6 @@
 //! `hub.yaml` and `activation.yaml`: the settings of the whole fleet, and which hub may act.
 
-use super::{Backups, Policy};
+use super::{Backups, Certificates, Policy};
 use crate::amount::Price;
 use crate::id::{FleetId, ToolName};
 use crate::key::{AgeRecipient, PublicKeys};
@@ -10,6 +10,7 @@ use crate::url::HubUrl;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The settings of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +45,9 @@ pub struct Hub {
     /// How tools are backed up. Absent: nothing is.
     #[serde(default)]
     pub backups: Option<Backups>,
+    /// The authority that issues certificates for public sites. Absent: none; servers sign certificates themselves.
+    #[serde(default)]
+    pub certificates: Option<Arc<Certificates>>,
 }
 
 /// The newest version of the documents' format that this release reads.

@@ -60,8 +60,13 @@ pub struct Tool {
     pub parameters: SharedMap<VariableName, String>,
     /// More variables for the Compose file: plain values or `{secret: name}` from the customer's `secrets.yaml`.
     pub env: SharedMap<VariableName, EnvValue>,
-    /// Response headers that the web server adds.
+    /// Response headers that the web server adds, in place of those of the stack and of what the service says. An empty value takes a
+    /// header away.
     pub headers: SharedMap<HeaderName, HeaderValue>,
+    /// Names that the tool had before, at or below the order's domain: they lead to its first site.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = &["old.acme.example"])]
+    pub redirect_from: Vec<DomainName>,
     /// A pin by hand: the id of a commit whose version of the stack runs, or `main` to follow the branch. Absent: the decision holds.
     #[schemars(example = &"main")]
     pub revision: Option<String>,

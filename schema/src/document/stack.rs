@@ -3,10 +3,11 @@
 use super::Backup;
 use crate::amount::Duration;
 use crate::id::SiteName;
-use crate::name::{Smoke, VariableName};
+use crate::map::SharedMap;
+use crate::name::{HeaderName, HeaderValue, Smoke, VariableName};
 use crate::size::ByteSize;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// A tool.
@@ -116,9 +117,26 @@ pub struct Site {
     /// A file of `nginx/`, without `.conf`.
     #[serde(default = "default_template")]
     pub template: String,
-    /// Largest request body.
-    #[serde(default = "default_body")]
+    /// Largest request body, up to 1T.
+    #[serde(default = "default_body", deserialize_with = "body")]
     pub max_body: ByteSize,
+    /// How long the service may be silent within a request or an answer, up to 1d.
+    #[serde(default = "default_timeout", deserialize_with = "timeout")]
+    pub timeout: Duration,
+    /// Whether a connection may become a WebSocket.
+    #[serde(default = "websocket")]
+    pub websocket: bool,
+    /// Whether requests and answers are passed on as they come, instead of being gathered first: for server-sent events and large uploads.
+    #[serde(default)]
+    pub streaming: bool,
+    /// Response headers that the web server adds, in place of its own defaults and of what the service says. An empty value takes a header
+    /// away. Headers of an order come before these.
+    #[serde(default)]
+    pub headers: SharedMap<HeaderName, HeaderValue>,
+    /// More names below the order's domain that lead to this one, such as `www`.
+    #[serde(default)]
+    #[schemars(example = &["www"])]
+    pub redirect_from: Vec<String>,
 }
 
 fn default_template() -> String {
@@ -127,6 +145,34 @@ fn default_template() -> String {
 
 fn default_body() -> ByteSize {
     ByteSize(64 << 20)
+}
+
+fn default_timeout() -> Duration {
+    Duration { minutes: 5 }
+}
+
+fn websocket() -> bool {
+    true
+}
+
+fn body<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error> {
+    let size = ByteSize::deserialize(deserializer)?;
+    if (1..=1 << 40).contains(&size.0) {
+        Ok(size)
+    } else {
+        Err(serde::de::Error::custom(
+            "the largest body is between 1 byte and 1T",
+        ))
+    }
+}
+
+fn timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let time = Duration::deserialize(deserializer)?;
+    if time.minutes <= 24 * 60 {
+        Ok(time)
+    } else {
+        Err(serde::de::Error::custom("the longest time is 1d"))
+    }
 }
 
 /// How versions change.

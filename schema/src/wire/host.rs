@@ -1,12 +1,16 @@
 //! `host.yaml`: what a server should be, apart from the files that stand beside it in the slice.
 
 use super::rollout::UpgradeRule;
-use crate::document::{Drift, Manage, State, WebPorts};
+use crate::document::{Certificates, Drift, Manage, State, WebPorts};
 use crate::id::{InstanceName, OrderId, ServerKey, SiteName, ToolName};
 use crate::name::{DomainName, Smoke};
 use crate::window::Window;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The name under which the configuration stands that answers for names nobody ordered. It can be nobody's (RFC 6761).
+pub const FALLBACK_SITE: &str = "fallback.invalid";
 
 /// What a server should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +25,9 @@ pub struct HostSpec {
     pub window: Option<Window>,
     /// Where the web server listens.
     pub web: WebPorts,
+    /// Who issues certificates for its sites. Absent: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<Arc<Certificates>>,
     /// Everything that runs, by Compose project.
     pub instances: BTreeMap<InstanceName, InstanceSpec>,
 }
@@ -57,6 +64,9 @@ pub struct InstanceSpec {
 pub struct SiteSpec {
     /// Its public name.
     pub host: DomainName,
+    /// More names that lead to it; its certificate is for them, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redirect_from: Vec<DomainName>,
     /// The loopback port that its service is published at.
     pub port: u16,
 }

@@ -256,9 +256,8 @@ impl FakeAgent {
             for site in spec.sites.values() {
                 let live = SiteReport {
                     live: true,
-                    message: None,
-                    certificate_expires: None,
                     self_signed: true,
+                    ..SiteReport::default()
                 };
                 sites.insert(site.host.clone(), live);
             }

@@ -369,16 +369,28 @@ impl Compiler<'_> {
         site: &Site,
         sites: &BTreeMap<SiteName, Site>,
     ) {
-        let label = site.host.as_deref().filter(|host| *host != "@");
-        let example = DomainName::try_from("example.com");
-        if let (Some(label), Ok(example)) = (label, example)
-            && let Err(why) = example.child(label)
-        {
+        let Ok(example) = DomainName::try_from("example.com") else {
+            return;
+        };
+        let labels = site.host.iter().chain(&site.redirect_from);
+        for label in labels.filter(|label| *label != "@") {
+            if let Err(why) = example.child(label) {
+                self.error(
+                    codes::BAD_SITE_HOST,
+                    keys,
+                    format!("the site `{name}` has no valid name: {why}"),
+                    None,
+                );
+            }
+        }
+        let own = site.host.as_deref().unwrap_or(self.stack.tool.as_str());
+        if site.redirect_from.iter().any(|label| label == own) {
+            let note = "take the name out of `redirect_from:`".to_owned();
             self.error(
-                codes::BAD_SITE_HOST,
+                codes::SAME_HOST,
                 keys,
-                format!("the site `{name}` has no valid name: {why}"),
-                None,
+                format!("the site `{name}` would redirect to itself"),
+                Some(note),
             );
         }
         if let Some((other, _)) = sites

@@ -14,7 +14,7 @@ use tenantry_schema::diagnostic::Place;
 pub const TEMPLATE_FUEL: u64 = 200_000;
 
 /// What a template of `nginx/` is given.
-const SITE_VALUES: [&str; 8] = [
+const SITE_VALUES: [&str; 13] = [
     "host",
     "upstream",
     "listen",
@@ -23,6 +23,11 @@ const SITE_VALUES: [&str; 8] = [
     "headers",
     "stack",
     "max_body",
+    "redirects",
+    "timeout",
+    "websocket",
+    "streaming",
+    "hsts",
 ];
 
 /// Web server templates, parsed.
@@ -206,6 +211,11 @@ fn sample_site() -> Value {
         headers => context! { Example => "value" },
         stack => "acme-website",
         max_body => 1_048_576_u64,
+        redirects => ["old.acme.example"],
+        timeout => 300,
+        websocket => true,
+        streaming => true,
+        hsts => true,
     }
 }
 

@@ -142,6 +142,7 @@ pub(super) fn ready(
         nginx: templates.tree,
         ports: tool.ports.clone(),
         hosts: tool.hosts.clone(),
+        redirects: tool.redirects.clone(),
         secrets: tool.secrets.as_ref().map(|file| file.blob),
         stack,
         templates,

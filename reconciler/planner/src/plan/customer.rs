@@ -269,6 +269,7 @@ impl<'a> Customer<'a> {
             window: server.window,
             drift: server.drift,
             web: server.web,
+            certificates: self.fleet.head.hub.certificates.clone(),
             customer_secrets: secrets.map(|file| file.blob),
             backups,
             instances: placed.instances,

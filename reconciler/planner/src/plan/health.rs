@@ -1,6 +1,7 @@
 //! What a server's report says about one tool.
 
 use super::customer::{Customer, Slice};
+use super::sites;
 use crate::desired::ToolDesired;
 use crate::inventory::{Published, ServerObservation};
 use crate::status::Health;
@@ -110,9 +111,11 @@ pub(super) fn view_tool(
         .hosts
         .values()
         .all(|host| report.sites.get(host).is_some_and(|site| site.live));
+    let authority = customer.fleet.head.hub.certificates.is_some();
     let proven = wanted == State::Running
         && report_of_tool.phase == InstancePhase::Healthy
         && sites_live
+        && (!authority || sites::trusted(tool, report))
         && match report_of_tool.smoke {
             SmokeResult::Passed => true,
             SmokeResult::NotRun => tool
@@ -121,11 +124,16 @@ pub(super) fn view_tool(
                 .is_some_and(|stack| stack.document.smoke.is_none()),
             SmokeResult::Failed { .. } => false,
         };
-    let waiting = waiting_of(customer, server, instance, report_of_tool);
+    let mut waiting: Vec<_> = waiting_of(customer, server, instance, report_of_tool)
+        .into_iter()
+        .collect();
+    if authority && wanted == State::Running {
+        waiting.extend(sites::certificates(tool, report));
+    }
     let proven = proven.then_some(seen.received_at);
     ToolView {
         health: health(report_of_tool),
-        waiting: waiting.into_iter().collect(),
+        waiting,
         delivered,
         proven,
     }

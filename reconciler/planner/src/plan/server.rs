@@ -96,6 +96,9 @@ pub(super) fn plan_server(
         accepted: accepted.map(|slice| slice.generation),
         in_sync,
         instances: report.map(instances).unwrap_or_default(),
+        sites: report
+            .map(|report| report.sites.clone().into())
+            .unwrap_or_default(),
         waiting,
         refusals: seen.map(|seen| seen.refusals.clone()).unwrap_or_default(),
         events: seen.map(|seen| seen.events.clone()).unwrap_or_default(),

@@ -8,6 +8,7 @@ mod overview;
 mod rollout;
 mod rows;
 mod server;
+mod sites;
 mod templates;
 mod words;
 

@@ -2,6 +2,7 @@
 
 use super::backups::{self, BackupsView};
 use super::rows::{EventRow, InstanceRow, RefusalRow, events, refusals};
+use super::sites::SiteRow;
 use super::words::{self, Badge, Moment};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -26,6 +27,7 @@ pub(super) struct ServerPage {
     paused: Option<String>,
     reasons: Vec<String>,
     instances: Vec<InstanceRow>,
+    sites: Vec<SiteRow>,
     refusals: Vec<RefusalRow>,
     events: Vec<EventRow>,
     unmanaged: Vec<String>,
@@ -72,6 +74,11 @@ pub(super) fn view(status: &FleetStatus, server: &ServerStatus, now: Timestamp) 
             .instances
             .iter()
             .map(|instance| InstanceRow::new(instance, order_of(&instance.name)))
+            .collect(),
+        sites: server
+            .sites
+            .iter()
+            .map(|(host, site)| SiteRow::new(host, site, now))
             .collect(),
         refusals: refusals(server, SHOWN, now),
         events: events(server, SHOWN, now),

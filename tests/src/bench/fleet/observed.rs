@@ -51,9 +51,8 @@ pub(super) fn report(
     });
     let site = SiteReport {
         live: true,
-        message: None,
         certificate_expires: Some(now),
-        self_signed: false,
+        ..SiteReport::default()
     };
     let hosts = input
         .instances

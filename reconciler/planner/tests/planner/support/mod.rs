@@ -389,9 +389,8 @@ impl Fleet {
             report.instances.insert(name.clone(), state);
             let live = SiteReport {
                 live: true,
-                message: None,
-                certificate_expires: None,
                 self_signed: true,
+                ..SiteReport::default()
             };
             report.sites.extend(
                 instance

@@ -1,0 +1,202 @@
+//! Getting certificates from an authority that is played here: what pebble never says.
+
+use super::*;
+use crate::certificates::authority::Advice;
+use crate::certificates::memory::Memory;
+use crate::certificates::self_signed;
+use jiff::SignedDuration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Answers once, in a fixed way.
+enum Played {
+    /// With a certificate for these names.
+    Issues(Vec<&'static str>),
+    /// Not at all: the agent is killed while it waits.
+    Never,
+    Fails(Trouble),
+}
+
+impl CertificateAuthority for Played {
+    async fn issue(&self, order: &Order, desk: &Desk<'_>) -> Result<Certificate, Trouble> {
+        let names: Vec<DomainName> = match self {
+            Self::Issues(names) => names
+                .iter()
+                .map(|name| (*name).try_into().unwrap())
+                .collect(),
+            Self::Never => {
+                desk.begin(
+                    "https://authority.example/order/1",
+                    &tenantry_schema::Secret::new("key".into()),
+                )?;
+                std::future::pending().await
+            }
+            Self::Fails(trouble) => return Err(trouble.clone()),
+        };
+        desk.count(now())?;
+        Ok(self_signed(names.first().unwrap_or(&order.host), &names, now()).unwrap())
+    }
+
+    async fn advice(&self, _: &Question) -> Result<Option<Advice>, Trouble> {
+        Err(Trouble::local("not asked"))
+    }
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    memory: RefCell<MemoryFile>,
+    challenges: Root,
+    put: RefCell<Vec<Certificate>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            memory: RefCell::new(open(&folder)),
+            challenges: Root::public(&folder.path().join("challenges")).unwrap(),
+            put: RefCell::default(),
+            folder,
+        }
+    }
+
+    async fn issue(&self, authority: Played, order: &Order) -> Result<(), String> {
+        let put = |certificate: &Certificate| {
+            self.put.borrow_mut().push(certificate.clone());
+            Ok(())
+        };
+        issue(&authority, &self.memory, &self.challenges, order, put, now)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    fn memory(&self) -> Arc<Memory> {
+        self.memory.borrow().get().clone()
+    }
+}
+
+fn open(folder: &tempfile::TempDir) -> MemoryFile {
+    let root = Root::private(&folder.path().join("acme")).unwrap();
+    MemoryFile::open(root).unwrap().0
+}
+
+fn now() -> Timestamp {
+    "2026-11-28T10:00:00Z".parse().unwrap()
+}
+
+fn order(names: &[&str]) -> Order {
+    let authority = Arc::new(serde_json::from_str(r#"{"terms_agreed":true}"#).unwrap());
+    let names: BTreeSet<DomainName> = names
+        .iter()
+        .map(|name| (*name).try_into().unwrap())
+        .collect();
+    Order {
+        host: names.first().unwrap().clone(),
+        of: plan::of(&authority, &names),
+        names,
+        authority,
+        replaces: None,
+        renewal: false,
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_put_in_place_and_counted() {
+    let bench = Bench::new();
+    let order = order(&["a.example", "www.a.example"]);
+    let authority = Played::Issues(vec!["a.example", "www.a.example"]);
+    bench.issue(authority, &order).await.unwrap();
+    assert_eq!(bench.put.borrow().len(), 1);
+    let memory = bench.memory();
+    assert_eq!(memory.issued.len(), 1);
+    assert!(memory.sites.is_empty(), "nothing is left to be remembered");
+}
+
+#[tokio::test]
+async fn what_would_not_serve_is_not_put_in_place() {
+    let bench = Bench::new();
+    let order = order(&["a.example", "www.a.example"]);
+    for (names, complaint) in [
+        (vec!["a.example"], "not for www.a.example"),
+        (vec!["b.example"], "no certificate for this key and name"),
+    ] {
+        let error = bench
+            .issue(Played::Issues(names), &order)
+            .await
+            .unwrap_err();
+        assert!(error.contains(complaint), "{error}");
+    }
+    assert!(bench.put.borrow().is_empty());
+    let memory = bench.memory();
+    let site = &memory.sites[&order.host];
+    assert_eq!(site.attempts, 2);
+    assert!(site.next.unwrap() > now());
+}
+
+#[tokio::test]
+async fn a_limit_holds_for_the_domain_that_is_named() {
+    let bench = Bench::new();
+    let order = order(&["shop.acme.example"]);
+    let until = now() + SignedDuration::from_hours(30);
+    let limited = |message: &str| {
+        Played::Fails(Trouble {
+            kind: TroubleKind::RateLimited,
+            message: message.into(),
+            not_before: Some(until),
+        })
+    };
+    let message = "too many failed authorizations (5) for \"shop.acme.example\"";
+    bench.issue(limited(message), &order).await.unwrap_err();
+    assert!(bench.memory().limited.is_empty());
+    let message = "too many certificates (50) already issued for \"acme.example\" in the last 168h";
+    bench.issue(limited(message), &order).await.unwrap_err();
+    let memory = bench.memory();
+    assert_eq!(memory.limited["acme.example"], until);
+    assert_eq!(memory.sites[&order.host].next, Some(until));
+    assert_eq!(memory.sites[&order.host].error.as_deref(), Some(message));
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_killed_counts_and_can_be_gone_on_with() {
+    let bench = Bench::new();
+    let order = order(&["a.example"]);
+    let hurry = std::time::Duration::from_millis(20);
+    let killed = tokio::time::timeout(hurry, bench.issue(Played::Never, &order)).await;
+    assert!(killed.is_err());
+    // A new agent reads the same files.
+    let memory = RefCell::new(open(&bench.folder));
+    let site = memory.borrow().get().sites[&order.host].clone();
+    assert_eq!(site.attempts, 1);
+    assert!(site.next.unwrap() > now(), "no hammering by a crash");
+    let desk = Desk::new(&order, &memory, &bench.challenges);
+    let (url, key) = desk.begun().unwrap();
+    assert_eq!(url, "https://authority.example/order/1");
+    assert_eq!(key.expose(), "key");
+    let other = self::order(&["a.example", "b.example"]);
+    assert!(
+        Desk::new(&other, &memory, &bench.challenges)
+            .begun()
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_asked_for_that_cannot_be_noted() {
+    let bench = Bench::new();
+    std::fs::create_dir_all(bench.folder.path().join("acme/memory.json/in the way")).unwrap();
+    let order = order(&["a.example"]);
+    let error = bench
+        .issue(Played::Issues(vec!["a.example"]), &order)
+        .await
+        .unwrap_err();
+    assert!(error.contains("account"), "{error}");
+    assert!(bench.put.borrow().is_empty());
+}
+
+#[test]
+fn words_are_whole() {
+    assert!(mentions("issued for \"acme.example\" in", "acme.example"));
+    assert!(mentions("for acme.example.", "acme.example"));
+    assert!(!mentions("for www.acme.example", "acme.example"));
+    assert!(!mentions("", "acme.example"));
+}
