@@ -9,7 +9,7 @@ use std::time::Duration;
 /// An authority that validates at a port of this machine.
 pub struct Pebble {
     folder: tempfile::TempDir,
-    pebble: Option<Child>,
+    program: Option<Child>,
     dns: Child,
     port: u16,
     management: u16,
@@ -65,7 +65,7 @@ impl Pebble {
             .unwrap();
         let mut started = Self {
             folder,
-            pebble: None,
+            program: None,
             dns,
             port,
             management,
@@ -91,7 +91,7 @@ impl Pebble {
             .stderr(log)
             .spawn()
             .unwrap();
-        self.pebble = Some(child);
+        self.program = Some(child);
         for _ in 0..500 {
             if self.client.get(self.directory()).send().await.is_ok() && self.dns_answers().await {
                 return;
@@ -109,7 +109,7 @@ impl Pebble {
 
     /// Ends it; everything it knew is lost.
     pub fn stop(&mut self) {
-        if let Some(mut child) = self.pebble.take() {
+        if let Some(mut child) = self.program.take() {
             let _ = child.kill();
             let _ = child.wait();
         }
