@@ -351,8 +351,10 @@ impl<W: WebServer> Agent<W> {
 
     fn count_start(&mut self, step: &Step, now: Timestamp) {
         let Step::Container(step) = step else { return };
-        if let (Action::Start { .. } | Action::Recreate { .. }, Some(service)) =
-            (&step.action, &step.service)
+        if let (
+            Action::Start { .. } | Action::Restart { .. } | Action::Recreate { .. },
+            Some(service),
+        ) = (&step.action, &step.service)
         {
             self.history.pace.started(&step.project, service, now);
         }

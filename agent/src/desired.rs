@@ -3,14 +3,14 @@
 use crate::accept::Slice;
 use crate::config::Config;
 use crate::containers::desired::Wanted;
-use crate::containers::spec::{self, MountedFile, Place};
+use crate::containers::spec::{self, MountedFile, Place, Rules};
 use crate::containers::{InputsKey, InstanceInput};
 use crate::files::{Access, digest};
 use crate::secrets::{self, SecretFile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tenantry_compose::Project;
+use tenantry_compose::ComposeFile;
 use tenantry_schema::Secret;
 use tenantry_schema::document::State;
 use tenantry_schema::id::InstanceName;
@@ -178,6 +178,21 @@ impl Desired {
     }
 }
 
+/// Files of an instance, by path from its folder, for its Compose file.
+struct Beside<'a> {
+    instance: &'a InstanceName,
+    files: &'a BTreeMap<RelativePath, LiveFile>,
+}
+
+impl tenantry_compose::Files for Beside<'_> {
+    fn text(&self, path: &str) -> Option<&str> {
+        let file = self
+            .files
+            .get(format!("{}/{path}", self.instance).as_str())?;
+        std::str::from_utf8(&file.data).ok()
+    }
+}
+
 /// Makes one instance.
 struct Builder<'a> {
     name: &'a InstanceName,
@@ -272,16 +287,22 @@ impl Builder<'_> {
                 .map(|value| value.expose().clone())
                 .or_else(|| plain.get(name).cloned())
         };
-        let project = Project::load(text, &lookup).map_err(|problems| {
-            let index = tenantry_yaml::LineIndex::new(text);
-            let line =
-                |problem: &tenantry_compose::Problem| index.position(problem.span.start).line;
-            let all: Vec<_> = problems
-                .iter()
-                .map(|problem| format!("compose.yaml:{}: {problem}", line(problem)))
-                .collect();
-            all.join("; ")
-        })?;
+        let beside = Beside {
+            instance: self.name,
+            files,
+        };
+        let project = ComposeFile::new(text, &beside)
+            .load(&lookup)
+            .map_err(|problems| {
+                let index = tenantry_yaml::LineIndex::new(text);
+                let line =
+                    |problem: &tenantry_compose::Problem| index.position(problem.span.start).line;
+                let all: Vec<_> = problems
+                    .iter()
+                    .map(|problem| format!("compose.yaml:{}: {problem}", line(problem)))
+                    .collect();
+                all.join("; ")
+            })?;
         let digests = files.iter().map(|(path, file)| {
             (
                 self.surroundings.live.join(path.as_str()),
@@ -302,6 +323,7 @@ impl Builder<'_> {
             configs: &secrets.join("configs"),
             digests: &digests.collect(),
             key: &self.surroundings.key,
+            rules: &Rules::of(self.spec),
         };
         spec::instance(&project, &place).map_err(|error| error.to_string())
     }

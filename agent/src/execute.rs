@@ -12,7 +12,7 @@ use crate::certificates::memory::MemoryFile;
 use crate::certificates::{self, CertificateError};
 use crate::containers::{self, Engine, EngineError, Ensured};
 use crate::files::{FilesError, Root, digest};
-use crate::ledger::{LedgerFile, SmokeRecord};
+use crate::ledger::{Ledger, LedgerFile, SmokeRecord};
 use crate::secrets::SecretFiles;
 use crate::smoke;
 use crate::step::{SmokeStep, Step};
@@ -102,11 +102,18 @@ pub async fn execute<W: WebServer>(
                 ledger.files.remove(path);
             }))
         }
-        Step::Container(step) => Ok(match containers::execute(&hands.engine, step).await? {
-            Ensured::Created | Ensured::Changed => Done::Changed,
-            Ensured::Unchanged => Done::Unchanged,
-            Ensured::PlanAgain => Done::PlanAgain,
-        }),
+        Step::Container(step) => {
+            let done = match containers::execute(&hands.engine, step).await? {
+                Ensured::Created | Ensured::Changed => Done::Changed,
+                Ensured::Unchanged => Done::Unchanged,
+                Ensured::PlanAgain => return Ok(Done::PlanAgain),
+            };
+            if let Some((name, told)) = step.tells() {
+                let note = |ledger: &mut Ledger| drop(ledger.told.insert(name, told));
+                hands.ledger.borrow_mut().update(note)?;
+            }
+            Ok(done)
+        }
         Step::Smoke(step) => check(hands, step).await,
         Step::Rollout(step) => rollout::mark(hands, step).await,
         Step::Certificate { host, also } => {

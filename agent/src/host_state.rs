@@ -71,7 +71,12 @@ impl Eyes {
         // First, for it may take a while, in which the rest can change.
         let engine = self.engine.observe(patience).await;
         HostState {
-            engine: engine.map_err(|error| error.to_string()),
+            engine: engine
+                .map(|mut engine| {
+                    engine.note(&ledger.told);
+                    engine
+                })
+                .map_err(|error| error.to_string()),
             files: self
                 .files
                 .digests_of(&hands.live, paths, LIMIT)

@@ -1,6 +1,7 @@
 //! The ledger: what this server has accepted and done, in one file that survives a power cut at any instant. It is written before
 //! anything is acted on. What may be accepted is decided elsewhere.
 
+use crate::containers::AllTold;
 use crate::files::{FilesError, Root};
 use crate::rollout::Rollout;
 use rand::RngCore as _;
@@ -41,6 +42,9 @@ pub struct Ledger {
     /// Versions of instances: good ones, tried ones, rejected ones.
     #[serde(default)]
     pub rollouts: BTreeMap<InstanceName, Rollout>,
+    /// Files that containers took in since they were made.
+    #[serde(default)]
+    pub told: AllTold,
 }
 
 /// A smoke check that was run.
@@ -67,6 +71,7 @@ impl Ledger {
             published: BTreeMap::new(),
             smoke: BTreeMap::new(),
             rollouts: BTreeMap::new(),
+            told: AllTold::new(),
         }
     }
 

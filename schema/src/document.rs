@@ -12,6 +12,7 @@ mod operation;
 mod order;
 mod policy;
 mod pool;
+mod protection;
 mod rollout;
 mod server;
 mod stack;
@@ -29,6 +30,7 @@ pub use operation::{BackupChoice, Data, Erase, Operation, OrderTool, ServerTool}
 pub use order::{Automation, EnvValue, Order, State, Tool};
 pub use policy::{Policy, fits};
 pub use pool::Pool;
+pub use protection::{Protection, Relax, Reload, ReloadSignal};
 pub use rollout::{Rollout, StopWhen, Wave};
 pub use server::{Drift, Manage, Provider, Server, WebPorts};
 pub use stack::{

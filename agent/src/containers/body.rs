@@ -63,14 +63,16 @@ pub(super) fn container(
 
 /// How a container is connected to a network.
 pub(super) fn endpoint(attachment: &AttachmentSpec) -> EndpointSettings {
-    let fixed = attachment.ipv4.is_some() || attachment.ipv6.is_some();
+    let fixed =
+        attachment.ipv4.is_some() || attachment.ipv6.is_some() || !attachment.link_local.is_empty();
     EndpointSettings {
         aliases: Some(attachment.aliases.iter().cloned().collect()),
-        mac_address: attachment.mac.clone(),
+        driver_opts: (!attachment.options.is_empty()).then(|| hash_map(&attachment.options)),
         ipam_config: fixed.then(|| EndpointIpamConfig {
             ipv4_address: attachment.ipv4.clone(),
             ipv6_address: attachment.ipv6.clone(),
-            link_local_ips: None,
+            link_local_ips: (!attachment.link_local.is_empty())
+                .then(|| attachment.link_local.clone()),
         }),
         ..EndpointSettings::default()
     }
@@ -80,6 +82,7 @@ pub(super) fn endpoint(attachment: &AttachmentSpec) -> EndpointSettings {
 pub(super) fn network(new: &NewNetwork) -> NetworkCreateRequest {
     let spec = &new.spec;
     let pools = spec.ipam.iter().map(pool).collect::<Vec<_>>();
+    let has_ipam = spec.ipam_driver.is_some() || !pools.is_empty() || !spec.ipam_options.is_empty();
     NetworkCreateRequest {
         name: new.name.clone(),
         driver: spec.driver.clone(),
@@ -88,14 +91,14 @@ pub(super) fn network(new: &NewNetwork) -> NetworkCreateRequest {
         enable_ipv6: spec.ipv6,
         options: Some(hash_map(&spec.options)),
         labels: Some(hash_map(&new.labels)),
-        ipam: (spec.ipam_driver.is_some() || !pools.is_empty()).then(|| Ipam {
+        ipam: has_ipam.then(|| Ipam {
             driver: Some(
                 spec.ipam_driver
                     .clone()
                     .unwrap_or_else(|| "default".to_owned()),
             ),
             config: Some(pools),
-            options: None,
+            options: (!spec.ipam_options.is_empty()).then(|| hash_map(&spec.ipam_options)),
         }),
         ..NetworkCreateRequest::default()
     }
@@ -147,6 +150,10 @@ fn host_config(spec: &ContainerSpec, inherited: &BTreeMap<String, String>) -> Ho
         nano_cpus: spec.limits.nano_cpus,
         cpu_shares: spec.limits.cpu_shares,
         cpuset_cpus: spec.limits.cpuset.clone(),
+        cpu_period: spec.limits.cpu_period,
+        cpu_quota: spec.limits.cpu_quota,
+        memory_swappiness: spec.limits.swappiness,
+        oom_kill_disable: spec.limits.oom_kill_disable.then_some(true),
         pids_limit: spec.limits.pids,
         log_config: Some(HostConfigLogConfig {
             typ: Some(spec.log_driver.clone()),
@@ -183,6 +190,15 @@ fn host_config(spec: &ContainerSpec, inherited: &BTreeMap<String, String>) -> Ho
         runtime: spec.modes.runtime.clone(),
         cgroup_parent: spec.modes.cgroup_parent.clone(),
         oom_score_adj: spec.modes.oom_score_adj,
+        cgroupns_mode: spec
+            .modes
+            .cgroup
+            .as_ref()
+            .and_then(|text| text.parse().ok()),
+        device_cgroup_rules: (!spec.modes.device_cgroup_rules.is_empty())
+            .then(|| spec.modes.device_cgroup_rules.clone()),
+        storage_opt: (!spec.modes.storage_opt.is_empty())
+            .then(|| hash_map(&spec.modes.storage_opt)),
         ..HostConfig::default()
     }
 }

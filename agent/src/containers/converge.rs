@@ -4,6 +4,7 @@
 //! Never emitted: a step that removes or changes a volume; a step on a container, network or volume of another keeper, of
 //! `docker compose run`, or of a project that is not asked for.
 
+mod follow;
 mod in_force;
 mod order;
 mod service;

@@ -1,8 +1,10 @@
 //! What should be on the engine, as plain data: resolved, nothing missing, sorted where the order means nothing.
 //! Built by [`super::spec`] from a Compose project; nothing here knows Compose or the engine's API.
 
+mod limits;
 mod network;
 
+pub use limits::{Limits, Modes};
 pub use network::{IpamPool, NetworkSpec, VolumeSpec};
 
 use serde::Serialize;
@@ -52,6 +54,12 @@ pub struct ServiceSpec {
     pub pull: Pull,
     /// Digests (any fixed length text) of the content of every file that the container sees through bind mounts, by path on the server.
     pub files: BTreeMap<PathBuf, String>,
+    /// The same of files whose changes the service takes in without a new container; they are not among `files`.
+    pub watched: BTreeMap<PathBuf, String>,
+    /// The signal that tells it of such a change. Absent: it needs none.
+    pub signal: Option<&'static str>,
+    /// Services whose namespaces its container shares.
+    pub shares: BTreeSet<String>,
 }
 
 /// A condition on another service.
@@ -61,6 +69,8 @@ pub struct Dependency {
     pub condition: Condition,
     /// Whether the service may start although the other does not exist.
     pub required: bool,
+    /// Whether the service is started again when the other's container was made anew.
+    pub restart: bool,
 }
 
 /// What must hold of a dependency.
@@ -111,6 +121,9 @@ pub struct ContainerSpec {
     /// Image as the Compose file names it.
     #[serde(skip)]
     pub image: String,
+    /// Digest of [`ServiceSpec::watched`], where a change of them is told by a signal.
+    #[serde(skip)]
+    pub watched: Option<String>,
     /// Variables.
     #[serde(skip)]
     pub env: Environment,
@@ -198,27 +211,6 @@ impl fmt::Debug for ContainerSpec {
     }
 }
 
-/// Settings that are rarely used and passed through as written.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Modes {
-    /// `ipc`.
-    pub ipc: Option<String>,
-    /// `pid`.
-    pub pid: Option<String>,
-    /// `userns_mode`.
-    pub userns: Option<String>,
-    /// `uts`.
-    pub uts: Option<String>,
-    /// `runtime`.
-    pub runtime: Option<String>,
-    /// `cgroup_parent`.
-    pub cgroup_parent: Option<String>,
-    /// `oom_score_adj`.
-    pub oom_score_adj: Option<i64>,
-    /// `platform`.
-    pub platform: Option<String>,
-}
-
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MountSpec {
@@ -293,25 +285,30 @@ impl NetworkChoice {
         .flatten()
     }
 
-    /// The network that is joined at creation: the one of highest priority, else the first by name. The engine's API before
-    /// 1.44 takes one only.
+    /// The network that is joined at creation: the one of highest priority, else the first by its name in the file, as for Compose. The
+    /// engine's API before 1.44 takes one only.
     pub fn primary(&self) -> Option<(&String, &AttachmentSpec)> {
-        self.networks()
-            .min_by_key(|(name, attachment)| (-attachment.priority, name.as_str()))
+        self.networks().min_by_key(|(name, attachment)| {
+            (-attachment.priority, attachment.key.as_str(), name.as_str())
+        })
     }
 }
 
 /// How a container is connected to one network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct AttachmentSpec {
+    /// Name of the network within the project.
+    pub key: String,
     /// Names that it answers to there; the service's name is one.
     pub aliases: BTreeSet<String>,
     /// Fixed address.
     pub ipv4: Option<String>,
     /// Fixed address.
     pub ipv6: Option<String>,
-    /// Fixed hardware address.
-    pub mac: Option<String>,
+    /// Addresses of the link beside it.
+    pub link_local: Vec<String>,
+    /// Options of the network's driver.
+    pub options: BTreeMap<String, String>,
     /// The highest is joined first.
     pub priority: i64,
 }
@@ -347,25 +344,6 @@ pub enum Restart {
         /// Absent: without limit.
         max: Option<i64>,
     },
-}
-
-/// Limits of a container.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Limits {
-    /// Bytes.
-    pub memory: Option<i64>,
-    /// Bytes.
-    pub memory_reservation: Option<i64>,
-    /// Bytes of memory and swap together; -1: no limit.
-    pub memory_swap: Option<i64>,
-    /// Billionths of a processor.
-    pub nano_cpus: Option<i64>,
-    /// Weight.
-    pub cpu_shares: Option<i64>,
-    /// Such as `0-1`.
-    pub cpuset: Option<String>,
-    /// Processes.
-    pub pids: Option<i64>,
 }
 
 /// A device.

@@ -8,14 +8,17 @@ use super::desired::{AttachmentSpec, ContainerSpec};
 use super::engine::Engine;
 use super::error::{EngineError, ErrorKind, status};
 use super::names;
+use super::observe;
 use super::step::{Action, NewNetwork, NewVolume, Step};
 use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::{
-    CreateImageOptions, RemoveContainerOptions, RenameContainerOptions, StopContainerOptions,
+    CreateImageOptions, KillContainerOptions, RemoveContainerOptions, RenameContainerOptions,
+    StopContainerOptions,
 };
 use container::name_of;
 use futures_util::TryStreamExt;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -31,6 +34,9 @@ pub enum Ensured {
     /// What the step expects does not hold (any more): nothing was done, plan again. Not a failure.
     PlanAgain,
 }
+
+/// A process that does not know the signal has ended by then.
+const AFTER_SIGNAL: Duration = Duration::from_millis(100);
 
 /// Longest time that a container gets to end, whatever it asks for, plus some for the engine.
 const LONGEST_STOP: Duration = Duration::from_mins(15);
@@ -69,6 +75,14 @@ pub async fn execute(engine: &Engine, step: &Step) -> Result<Ensured, EngineErro
         Action::Rename { container, to } => act.rename(&container.id, to).await,
         Action::Unpause { container } => act.unpause(&container.id).await,
         Action::Start { container, spec } => act.start(&container.id, spec).await,
+        Action::Restart {
+            container,
+            started,
+            spec,
+        } => act.restart(&container.id, *started, spec).await,
+        Action::Signal {
+            container, signal, ..
+        } => act.signal(&container.id, signal).await,
         Action::Stop { container } => act.stop(&container.id).await,
         Action::Remove { container } => act.remove(&container.id).await,
     }
@@ -249,6 +263,52 @@ impl Act<'_> {
                 _ => Err(self.failed_with(error, spec)),
             },
         }
+    }
+
+    async fn restart(
+        &self,
+        container: &str,
+        started: Option<Timestamp>,
+        spec: &ContainerSpec,
+    ) -> Result<Ensured, EngineError> {
+        let state = self
+            .inspect(container)
+            .await?
+            .and_then(|details| details.state);
+        let now = state.as_ref().and_then(|state| state.started_at.as_ref());
+        if state.is_none() || now.and_then(observe::time) != started {
+            return Ok(Ensured::PlanAgain);
+        }
+        self.stop(container).await?;
+        self.start(container, spec).await
+    }
+
+    /// And makes sure that it did not end of it.
+    async fn signal(&self, container: &str, signal: &str) -> Result<Ensured, EngineError> {
+        let options = KillContainerOptions {
+            signal: signal.to_owned(),
+        };
+        match self.docker.kill_container(container, Some(options)).await {
+            Ok(()) => {}
+            // Gone, or it does not run: its start takes the files in.
+            Err(error) if matches!(status(&error), Some(404 | 409)) => {
+                return Ok(Ensured::PlanAgain);
+            }
+            Err(error) => return Err(self.failed(error)),
+        }
+        tokio::time::sleep(AFTER_SIGNAL).await;
+        let state = self
+            .inspect(container)
+            .await?
+            .and_then(|details| details.state);
+        if state.is_some_and(|state| state.running == Some(true)) {
+            return Ok(Ensured::Changed);
+        }
+        let reason = format!("it ended when it was sent {signal}");
+        Err(EngineError::new(
+            &self.what,
+            ErrorKind::CannotStart { reason },
+        ))
     }
 
     async fn stop(&self, container: &str) -> Result<Ensured, EngineError> {

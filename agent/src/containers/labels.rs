@@ -33,6 +33,8 @@ pub(super) const VOLUME: &str = "com.docker.compose.volume";
 
 /// Ours: keyed digest over every input ([`super::inputs`]).
 pub(super) const INPUTS: &str = "dev.tenantry.inputs";
+/// Ours: digest of the files that it saw through folders when it was made, where it is told of changes by a signal.
+pub(super) const FILES: &str = "dev.tenantry.files";
 /// Ours: who keeps it, `<fleet id>/<customer>/<server>`. What another fleet or another agent keeps is never touched (law 13).
 pub(super) const KEEPER: &str = "dev.tenantry.keeper";
 /// Ours: the instance, which is also the Compose project.

@@ -56,6 +56,7 @@ mod pace;
 pub mod spec;
 pub mod state;
 mod step;
+mod verify;
 mod witness;
 
 pub use converge::{Facts, Version, converge, in_force, remove_others};
@@ -69,7 +70,7 @@ pub use lookout::Lookout;
 pub use mounts::Replaced;
 pub use observe::Observer;
 pub use pace::Pace;
-pub use state::EngineState;
+pub use state::{AllTold, EngineState, Told};
 pub use step::{Action, Pass, Step, Target, Waiting, WaitingOn, Why};
 pub use witness::{LastWords, last_words};
 

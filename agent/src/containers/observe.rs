@@ -40,6 +40,7 @@ struct Known {
     aliases: BTreeMap<String, BTreeSet<String>>,
     /// Its process, if it runs and mounts something of the server.
     mounting: Option<i64>,
+    made: Option<Timestamp>,
 }
 
 /// The parts of a list entry that change when something happened to the container.
@@ -143,6 +144,7 @@ impl Observer {
             }
             if let Some(known) = self.known.get(&container.id) {
                 container.restarts = known.restarts;
+                container.made = known.made;
                 container.started = known.started.filter(|_| container.state.is_up());
                 if let Some(pid) = known.mounting.filter(|_| container.state.is_up()) {
                     container.replaced = mounts::replaced(pid, &container.id);
@@ -196,12 +198,14 @@ impl Known {
             .iter()
             .flatten()
             .any(|mount| mount.typ.as_deref() == Some("bind"));
+        let started = details
+            .state
+            .as_ref()
+            .and_then(|state| state.started_at.as_ref());
         Self {
             entry,
-            started: details
-                .state
-                .as_ref()
-                .and_then(|state| state.started_at.as_ref()?.parse().ok()),
+            made: details.created.as_ref().and_then(time),
+            started: started.and_then(time),
             mounting: pid.filter(|pid| *pid > 0 && binds),
             restarts: details
                 .restart_count
@@ -212,10 +216,16 @@ impl Known {
     }
 }
 
+/// As the engine writes it; the year 1 stands for never.
+pub(super) fn time(text: &impl ToString) -> Option<Timestamp> {
+    let time: Timestamp = text.to_string().parse().ok()?;
+    (time > Timestamp::UNIX_EPOCH).then_some(time)
+}
+
 /// An entry without id or name cannot be addressed, and is no container for us.
 fn container(summary: ContainerSummary) -> Option<Container> {
     let status = summary.status.unwrap_or_default();
-    let labels = summary.labels.unwrap_or_default();
+    let mut marks = summary.labels.unwrap_or_default();
     let name = summary
         .names?
         .into_iter()
@@ -239,7 +249,8 @@ fn container(summary: ContainerSummary) -> Option<Container> {
         name,
         image_id: summary.image_id.unwrap_or_default(),
         created: summary.created.unwrap_or(0),
-        owner: Owner::read(|label| labels.get(label)),
+        owner: Owner::read(|label| marks.get(label)),
+        files: marks.remove(labels::FILES),
         state,
         health: summary
             .health
@@ -249,12 +260,13 @@ fn container(summary: ContainerSummary) -> Option<Container> {
             .then(|| exit_code_in(&status))
             .flatten(),
         restarts: 0,
-        started: None,
         networks: networks
             .into_iter()
             .map(|(name, endpoint)| (name, attachment(endpoint)))
             .collect(),
         replaced: Vec::new(),
+        made: None,
+        started: None,
     })
 }
 

@@ -2,15 +2,20 @@
 //! Pure. What cannot be translated is an error, never dropped.
 
 mod mounts;
+mod rules;
 mod service;
 
-use super::desired::{InstanceInput, NetworkSpec, ServiceSpec, VolumeSpec, Wanted};
+pub use rules::Rules;
+
+use super::desired::{InstanceInput, IpamPool, NetworkSpec, ServiceSpec, VolumeSpec, Wanted};
 use super::inputs::InputsKey;
 use super::labels;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use tenantry_compose::{self as compose, Pairs, Project, ProjectName};
+use tenantry_compose::{
+    self as compose, MountKind, NetworkName, Pairs, Project, ProjectName, VolumeName,
+};
 use tenantry_schema::secret::Secret;
 
 /// Where an instance stands on this server.
@@ -32,6 +37,8 @@ pub struct Place<'a> {
     pub digests: &'a BTreeMap<PathBuf, String>,
     /// Key of digests.
     pub key: &'a InputsKey,
+    /// What it may do, and how it is protected.
+    pub rules: &'a Rules,
 }
 
 /// An instance and the files that its containers mount beside those of its folder.
@@ -71,6 +78,16 @@ pub enum SpecError {
     /// Not a name that Compose takes.
     #[error("`{0}` is not a name for a Compose project")]
     ProjectName(String),
+    /// Only a trusted stack may have this.
+    #[error(
+        "{place}: {what} is for trusted stacks only (`policy.trusted_stacks` of fleet/hub.yaml)"
+    )]
+    Untrusted {
+        /// The keys of the Compose file that lead to it, with dots between them.
+        place: String,
+        /// What it reaches.
+        what: String,
+    },
     /// Something that the agent cannot do.
     #[error("service `{service}`: {what}")]
     Service {
@@ -85,6 +102,15 @@ pub enum SpecError {
 pub fn instance(project: &Project, place: &Place<'_>) -> Result<Instance, SpecError> {
     let name = ProjectName::try_from(place.instance)
         .map_err(|_| SpecError::ProjectName(place.instance.to_owned()))?;
+    if !place.rules.trusted {
+        // Checked by the hub as well; here it holds whoever made the slice, and with real values.
+        if let Some(beyond) = compose::beyond(project).into_iter().next() {
+            return Err(SpecError::Untrusted {
+                place: beyond.place.join("."),
+                what: beyond.what,
+            });
+        }
+    }
     let awaited = awaited(project);
     let mut files = BTreeMap::new();
     let mut services = BTreeMap::new();
@@ -97,7 +123,8 @@ pub fn instance(project: &Project, place: &Place<'_>) -> Result<Instance, SpecEr
             key: key.as_str(),
             service,
         };
-        let (container, seen, mounted) = translation.container()?;
+        let (mut container, seen, mounted) = translation.container()?;
+        place.rules.protect(key.as_str(), &mut container);
         for file in mounted {
             if files
                 .insert(file.path.clone(), file.clone())
@@ -118,17 +145,26 @@ pub fn instance(project: &Project, place: &Place<'_>) -> Result<Instance, SpecEr
             depends_on: translation.depends_on(),
             job,
             pull: translation.pull(),
-            files: seen,
+            files: seen.files,
+            watched: seen.watched,
+            signal: translation.signal(),
+            shares: service.shares().map(ToString::to_string).collect(),
         };
         services.insert(key.to_string(), spec);
     }
-    let networks = project.networks.iter().map(|(key, network)| {
+    // As for Compose, what no service uses is not made.
+    let of = || project.services.values();
+    let joined = |key: &NetworkName| of().any(|service| service.networks.contains_key(key));
+    let mounted = |key: &VolumeName| of().any(|service| mounts_volume(service, key));
+    let networks = project.networks.iter().filter(|(key, _)| joined(key));
+    let networks = networks.map(|(key, network)| {
         (
             network.full_name(&name, key),
             network_spec(key.as_str(), network),
         )
     });
-    let volumes = project.volumes.iter().map(|(key, volume)| {
+    let volumes = project.volumes.iter().filter(|(key, _)| mounted(key));
+    let volumes = volumes.map(|(key, volume)| {
         (
             volume.full_name(&name, key),
             volume_spec(key.as_str(), volume),
@@ -147,6 +183,11 @@ pub fn instance(project: &Project, place: &Place<'_>) -> Result<Instance, SpecEr
         input,
         files: files.into_values().collect(),
     })
+}
+
+fn mounts_volume(service: &compose::Service, key: &VolumeName) -> bool {
+    let named = |mount: &compose::Mount| matches!(&mount.kind, MountKind::Volume { name: Some(name), .. } if name == key);
+    service.volumes.iter().any(named)
 }
 
 /// Services whose end others wait for.
@@ -191,8 +232,19 @@ fn network_spec(key: &str, network: &compose::Network) -> NetworkSpec {
         internal: network.internal,
         attachable: network.attachable,
         ipv6: network.enable_ipv6.then_some(true),
+        ipam_driver: network.ipam.driver.clone(),
+        ipam_options: map(&network.ipam.options),
+        ipam: network.ipam.pools.iter().map(pool).collect(),
         labels: free_labels(&network.labels),
-        ..NetworkSpec::default()
+    }
+}
+
+fn pool(pool: &compose::Pool) -> IpamPool {
+    IpamPool {
+        subnet: pool.subnet.clone(),
+        ip_range: pool.ip_range.clone(),
+        gateway: pool.gateway.clone(),
+        aux: map(&pool.aux_addresses),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::labels;
 use super::mounts::Replaced;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::wire::{ContainerHealth, ContainerReport, ContainerState};
 
@@ -48,6 +49,10 @@ pub struct Container {
     pub networks: BTreeMap<String, Attachment>,
     /// Mounts that show what is not there any more. Known of running containers only.
     pub replaced: Vec<Replaced>,
+    /// When it was made. Absent: not known.
+    pub made: Option<Timestamp>,
+    /// Digest of the files that it took in last, where it is told of changes by a signal.
+    pub files: Option<String>,
 }
 
 /// Labels that say whose a container is.
@@ -155,7 +160,31 @@ pub struct Network {
     pub keeper: Option<String>,
 }
 
+/// Which files a container was told of last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Told {
+    /// The container's id.
+    pub container: String,
+    /// Digest of the files.
+    pub files: String,
+}
+
+/// By container name.
+pub type AllTold = BTreeMap<String, Told>;
+
 impl EngineState {
+    /// Adds what containers were told of since they were made, which their labels do not say.
+    pub fn note(&mut self, told: &AllTold) {
+        for container in &mut self.containers {
+            if let Some(told) = told.get(&container.name)
+                && told.container == container.id
+            {
+                container.files = Some(told.files.clone());
+            }
+        }
+    }
+
     /// The container of a service: of several the one with the right name, else the newest.
     pub fn container_of(
         &self,

@@ -6,6 +6,7 @@ mod sentence;
 
 use super::desired::{AttachmentSpec, Condition, ContainerSpec, NetworkSpec, VolumeSpec};
 use super::inputs::Digest;
+use super::state::Told;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -38,6 +39,31 @@ pub struct Step {
     pub why: Why,
     /// Whether something that works now stops working for a moment. Never set when [`super::Facts::hold_disruptive`] is.
     pub disruptive: bool,
+}
+
+impl Step {
+    /// The container that took files in by this step, by name, and which.
+    pub fn tells(&self) -> Option<(String, Told)> {
+        let (container, files) = match &self.action {
+            Action::Signal {
+                container, files, ..
+            } => (container, files),
+            Action::Start { container, spec }
+            | Action::Restart {
+                container, spec, ..
+            } => (container, spec.watched.as_ref()?),
+            _ => return None,
+        };
+        // One that this pass made has no id here, and its label says what it saw.
+        let known = container.id != container.name;
+        known.then(|| {
+            let told = Told {
+                container: container.id.clone(),
+                files: files.clone(),
+            };
+            (container.name.clone(), told)
+        })
+    }
 }
 
 /// What to do. Each states what must be true afterwards, so doing it twice is doing it once.
@@ -113,6 +139,24 @@ pub enum Action {
         container: Target,
         /// What it was made from; only for messages.
         spec: Box<ContainerSpec>,
+    },
+    /// The container was started after what it follows was made or started.
+    Restart {
+        /// Which.
+        container: Target,
+        /// When it was started last; if it was started since, nothing is done.
+        started: Option<Timestamp>,
+        /// What it was made from.
+        spec: Box<ContainerSpec>,
+    },
+    /// The container was told to read its files again.
+    Signal {
+        /// Which.
+        container: Target,
+        /// Such as `SIGHUP`.
+        signal: &'static str,
+        /// Digest of the files that it takes in.
+        files: String,
     },
     /// The container does not run.
     Stop {
@@ -196,6 +240,10 @@ pub enum Why {
     Dead,
     /// It goes on seeing a file that was replaced.
     Detached,
+    /// Files that it sees through a folder changed.
+    Files,
+    /// What it follows was made anew or started again.
+    Follows,
     /// It has another name.
     Renamed,
     /// It is connected to other networks, or in another way.

@@ -66,6 +66,7 @@ volumes: { data: {} }
         configs: std::path::Path::new("/run/c"),
         digests: &BTreeMap::new(),
         key: &key(),
+        rules: &spec::Rules::default(),
     };
     spec::instance(&loaded, &place).unwrap().input
 }
@@ -147,6 +148,10 @@ fn add(desired: &mut Desired, project: &str, wish: &Wish) {
         has_data: false,
         upgrade: UpgradeRule::default(),
         drift: Drift::Repair,
+        trusted: false,
+        memory: None,
+        relax: BTreeMap::new(),
+        reload: BTreeMap::new(),
     };
     let containers = container_input(
         project,

@@ -1,7 +1,7 @@
 //! A place to work in: an engine, a project of its own, a folder, and the loop of the agent in ten lines.
 
 use bollard::Docker;
-use bollard::models::ContainerInspectResponse;
+use bollard::models::{ContainerInspectResponse, NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{
     CreateImageOptions, ListContainersOptions, ListNetworksOptions, ListVolumesOptions,
     LogsOptions, RemoveContainerOptions, RemoveVolumeOptions,
@@ -14,16 +14,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tenantry_agent::containers::desired::{InstanceInput, Wanted};
-use tenantry_agent::containers::spec::{self, Place};
+use tenantry_agent::containers::spec::{self, Place, Rules};
 use tenantry_agent::containers::{
-    Engine, EngineError, EngineState, Ensured, Facts, InputsKey, Observer, Pace, Pass, converge,
-    execute,
+    AllTold, Engine, EngineError, EngineState, Ensured, Facts, InputsKey, Observer, Pace, Pass,
+    converge, execute,
 };
-use tenantry_compose::Project;
+use tenantry_compose::ComposeFile;
 use tenantry_schema::secret::Secret;
 
 const SOCKET: &str = "/var/run/docker.sock";
 const IMAGE: &str = "tenantry-test/busybox:1";
+/// The same with a command of its own.
+const SLEEPING: &str = "tenantry-test/busybox:2";
 const LABEL: &str = "com.docker.compose.project";
 
 pub(crate) struct Lab {
@@ -33,6 +35,9 @@ pub(crate) struct Lab {
     pub(crate) project: String,
     pub(crate) keeper: String,
     pub(crate) variables: BTreeMap<String, String>,
+    pub(crate) rules: Rules,
+    /// What containers were told of, as the agent keeps it in its ledger.
+    pub(crate) told: AllTold,
     folder: tempfile::TempDir,
 }
 
@@ -71,6 +76,8 @@ pub(crate) fn lab<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Lab
             variables: [("GREETING", "hello"), ("TOKEN", "hunter2-token")]
                 .map(|(name, value)| (name.into(), value.into()))
                 .into(),
+            rules: Rules::default(),
+            told: AllTold::new(),
             folder: tempfile::tempdir().expect("a folder"),
         };
         lab.write("files/page.html", "hello");
@@ -99,7 +106,10 @@ impl Lab {
 
     /// What the Compose text asks for; files of secrets are written.
     pub(crate) fn input(&self, text: &str) -> InstanceInput {
-        let project = Project::load(text, &|name| self.variables.get(name).cloned())
+        let mut beside = BTreeMap::new();
+        texts(&self.folder(), "", &mut beside);
+        let project = ComposeFile::new(text, &beside)
+            .load(&|name| self.variables.get(name).cloned())
             .expect("a good Compose file");
         let key = key();
         let digests = digests(&self.folder(), &key);
@@ -112,6 +122,7 @@ impl Lab {
             configs: &self.folder.path().join("configs"),
             digests: &digests,
             key: &key,
+            rules: &self.rules,
         };
         let instance = spec::instance(&project, &place).expect("it can run here");
         for file in &instance.files {
@@ -136,7 +147,10 @@ impl Lab {
     }
 
     pub(crate) async fn pass(&mut self, input: &InstanceInput) -> Pass {
-        let state = self.observer.observe().await.expect("the engine answers");
+        // As the agent does when the engine tells of something.
+        self.observer.forget_all();
+        let mut state = self.observer.observe().await.expect("the engine answers");
+        state.note(&self.told);
         Self::plan(input, &state)
     }
 
@@ -162,6 +176,7 @@ impl Lab {
                 if execute(&self.engine, step).await? == Ensured::PlanAgain {
                     break;
                 }
+                self.told.extend(step.tells());
             }
             assert!(
                 begin.elapsed() < Duration::from_mins(1),
@@ -199,6 +214,24 @@ impl Lab {
             .collect()
     }
 
+    /// A network and a volume that are there before the project, and go with it.
+    pub(crate) async fn make_external(&self) {
+        let name = format!("{}-ext", self.project);
+        let labels = HashMap::from([(LABEL.to_owned(), name.clone())]);
+        let network = NetworkCreateRequest {
+            name: name.clone(),
+            labels: Some(labels.clone()),
+            ..NetworkCreateRequest::default()
+        };
+        self.docker.create_network(network).await.expect("made");
+        let volume = VolumeCreateRequest {
+            name: Some(name),
+            labels: Some(labels),
+            ..VolumeCreateRequest::default()
+        };
+        self.docker.create_volume(volume).await.expect("made");
+    }
+
     pub(crate) async fn logs(&self, service: &str) -> String {
         let options = LogsOptions {
             stdout: true,
@@ -210,6 +243,18 @@ impl Lab {
             .logs(&self.name(service), Some(options))
             .map(|line| line.expect("a line").to_string());
         lines.collect::<Vec<_>>().await.concat()
+    }
+}
+
+fn texts(folder: &Path, prefix: &str, out: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            texts(&entry.path(), &format!("{name}/"), out);
+        } else {
+            out.insert(name, std::fs::read(entry.path()).expect("a file"));
+        }
     }
 }
 
@@ -245,9 +290,15 @@ async fn prepare() -> Result<Docker, String> {
     let lock = std::fs::File::create(std::env::temp_dir().join("tenantry-test-image.lock"))
         .map_err(|error| error.to_string())?;
     lock.lock().map_err(|error| error.to_string())?;
-    if docker.inspect_image(IMAGE).await.is_ok() {
-        return Ok(docker);
+    for (image, changes) in [(IMAGE, ""), (SLEEPING, "CMD [\"sleep\", \"100000\"]")] {
+        if docker.inspect_image(image).await.is_err() {
+            make_image(&docker, image, changes).await?;
+        }
     }
+    Ok(docker)
+}
+
+async fn make_image(docker: &Docker, name: &str, changes: &str) -> Result<(), String> {
     let busybox = ["/bin/busybox", "/usr/bin/busybox"]
         .into_iter()
         .find_map(|path| std::fs::read(path).ok());
@@ -255,8 +306,9 @@ async fn prepare() -> Result<Docker, String> {
         .ok_or("there is no busybox to make the test image from (Debian: busybox-static)")?;
     let options = CreateImageOptions {
         from_src: Some("-".to_owned()),
-        repo: Some("tenantry-test/busybox".to_owned()),
-        tag: Some("1".to_owned()),
+        repo: Some(name.split(':').next().unwrap_or_default().to_owned()),
+        tag: Some(name.split(':').next_back().unwrap_or_default().to_owned()),
+        changes: vec![changes.to_owned()],
         ..CreateImageOptions::default()
     };
     let body = bollard::body_full(image(&busybox).map_err(|error| error.to_string())?.into());
@@ -265,7 +317,7 @@ async fn prepare() -> Result<Docker, String> {
         .try_collect::<Vec<_>>()
         .await;
     imported
-        .map(|_| docker)
+        .map(|_| ())
         .map_err(|error| format!("the test image cannot be made: {error}"))
 }
 

@@ -2,7 +2,10 @@
 //! when it fails.
 
 mod changes;
+mod compose_tools;
+mod differential;
 mod lab;
+mod taking_in;
 
 use bollard::models::NetworkDisconnectRequest;
 use bollard::query_parameters::{

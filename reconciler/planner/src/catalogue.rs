@@ -2,12 +2,14 @@
 
 mod compile;
 mod samples;
+mod services;
 mod templates;
 
 use crate::object::ObjectId;
 use crate::render::builtin_names;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use tenantry_compose::ComposeFile;
 use tenantry_schema::document::{Site, Stack};
 use tenantry_schema::id::{SiteName, ToolName};
 
@@ -51,7 +53,7 @@ pub struct CompiledStack {
     pub sites: BTreeMap<SiteName, Site>,
     /// `compose.yaml`
     pub compose: Arc<str>,
-    /// Everything under `files/`, by path from the stack's folder.
+    /// Everything under `files/`, and what the Compose file refers to elsewhere, by path from the stack's folder.
     pub files: BTreeMap<String, Arc<[u8]>>,
     /// Those of them that are templates (`*.j2`), parsed.
     pub templates: FileTemplates,
@@ -62,6 +64,11 @@ pub struct CompiledStack {
 }
 
 impl CompiledStack {
+    /// The Compose file with the files that it refers to.
+    pub fn compose_file(&self) -> ComposeFile<'_> {
+        ComposeFile::new(&self.compose, &self.files)
+    }
+
     /// Variables that an order may set: those that the Compose file uses and nothing else provides.
     pub fn settable(&self) -> Vec<String> {
         let taken = |name: &str| {

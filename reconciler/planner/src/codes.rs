@@ -106,6 +106,10 @@ codes! {
     SMOKE_WITHOUT_SITE = 210,
     /// A file of a stack that cannot become part of a slice.
     STACK_FILE = 211,
+    /// `reload` or `relax` name a service that does not exist.
+    UNKNOWN_SERVICE = 212,
+    /// A protection that is taken away without a reason.
+    UNPROTECTED = 213,
     /// The fleet's id was changed.
     FLEET_ID_CHANGED = 301,
 }

@@ -4,8 +4,8 @@ use crate::catalogue::CompiledStack;
 use crate::codes;
 use crate::input::{Finder, TextOf};
 use crate::references::Known;
+use tenantry_compose::beyond;
 use tenantry_compose::template::OPAQUE;
-use tenantry_compose::{BindSource, MountKind, NetworkMode, Service, outline};
 use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::Policy;
 use tenantry_schema::text::Registry;
@@ -26,7 +26,7 @@ pub fn check(known: Known<'_>, text_of: &TextOf<'_>) -> Vec<Diagnostic> {
 
 fn of_stack(policy: &Policy, stack: &CompiledStack, text_of: &TextOf<'_>) -> Vec<Diagnostic> {
     // It was proven when it was compiled; here only its shape matters.
-    let (Some(project), _) = outline(&stack.compose, &|_| true) else {
+    let (Some(project), _) = stack.compose_file().outline(&|_| true) else {
         return Vec::new();
     };
     let trusted = policy.trusted_stacks.contains(&stack.tool);
@@ -68,46 +68,21 @@ fn of_stack(policy: &Policy, stack: &CompiledStack, text_of: &TextOf<'_>) -> Vec
                 );
             }
         }
-        if trusted {
-            continue;
-        }
-        for (key, what) in beyond(service) {
-            let message = format!("the policy does not trust {} with {what}", stack.tool);
-            found.push(
-                Diagnostic::error(codes::NOT_ALLOWED, place(&[at[0], at[1], key]), message)
-                    .label("reaches beyond its containers")
-                    .note(format!(
-                        "an owner can add `{}` to `policy.trusted_stacks` of fleet/hub.yaml",
-                        stack.tool
-                    )),
-            );
-        }
     }
-    found
-}
-
-/// What a service has that only trusted stacks may have, with the key that says it.
-fn beyond(service: &Service) -> Vec<(&'static str, String)> {
-    let mut found = Vec::new();
-    if service.privileged {
-        found.push(("privileged", "a privileged container".to_owned()));
-    }
-    if service.network_mode == NetworkMode::Host {
-        found.push(("network_mode", "the network of the server".to_owned()));
-    }
-    for mount in &service.volumes {
-        if let MountKind::Bind {
-            source: BindSource::Server(path),
-            ..
-        } = &mount.kind
-        {
-            let what = if path.ends_with("docker.sock") {
-                "the socket of Docker, which is as good as root".to_owned()
-            } else {
-                format!("`{path}` of the server")
-            };
-            found.push(("volumes", what));
-        }
+    for beyond in beyond(&project).into_iter().filter(|_| !trusted) {
+        let message = format!(
+            "the policy does not trust {} with {}",
+            stack.tool, beyond.what
+        );
+        let keys: Vec<&str> = beyond.place.iter().map(String::as_str).collect();
+        found.push(
+            Diagnostic::error(codes::NOT_ALLOWED, place(&keys), message)
+                .label("reaches beyond its containers")
+                .note(format!(
+                    "an owner can add `{}` to `policy.trusted_stacks` of fleet/hub.yaml",
+                    stack.tool
+                )),
+        );
     }
     found
 }

@@ -5,7 +5,7 @@ use crate::desired::{CustomerDesired, Desired, OrderDesired, ToolDesired};
 use serde::Serialize;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
-use tenantry_compose::{ImageRef, Project};
+use tenantry_compose::ImageRef;
 use tenantry_schema::document::State;
 use tenantry_schema::id::{CustomerId, OrderId, ServerId, ToolName};
 
@@ -216,7 +216,7 @@ fn describe(
 /// Images of a stack, that of the service behind its site first.
 fn images_of(stack: &CompiledStack) -> Vec<String> {
     let any = |_: &str| Some("1".to_owned());
-    let Ok(project) = Project::load(&stack.compose, &any) else {
+    let Ok(project) = stack.compose_file().load_with(&any, &["*"]) else {
         return Vec::new();
     };
     let behind = stack.sites.values().next().map(|site| site.service.clone());

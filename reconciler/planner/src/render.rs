@@ -7,10 +7,10 @@ mod variables;
 
 use crate::slice_input::{BackupsInput, InstanceInput, SliceInput};
 use minijinja::{Value, context};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use tenantry_schema::Secret;
-use tenantry_schema::document::{Drift, Site, State, WebPorts};
+use tenantry_schema::document::{Drift, Protection, Site, State, WebPorts};
 use tenantry_schema::id::{InstanceName, SiteName};
 use tenantry_schema::name::{DomainName, NameError, RelativePath, VariableName};
 use tenantry_schema::wire::{
@@ -249,6 +249,10 @@ impl Instance<'_> {
             has_data: self.input.stack.has_data,
             upgrade: self.upgrade(),
             drift: self.input.document.drift.unwrap_or(self.drift),
+            trusted: self.input.trusted,
+            memory: self.input.stack.document.memory,
+            relax: self.relaxed(),
+            reload: self.input.stack.document.reload.clone(),
         }
     }
 
@@ -262,6 +266,17 @@ impl Instance<'_> {
             rollback: rule.rollback,
             backup_before: rule.backup.is_some(),
         }
+    }
+
+    /// Which protections services do without; the reasons are for people.
+    fn relaxed(&self) -> BTreeMap<String, BTreeSet<Protection>> {
+        let relax = self.input.stack.document.relax.iter();
+        relax
+            .map(|(service, relax)| {
+                let without = relax.reasons().map(|(protection, _)| protection);
+                (service.clone(), without.collect())
+            })
+            .collect()
     }
 
     fn put(&self, out: &mut Rendered, path: String, content: Vec<u8>) -> Result<(), RenderError> {

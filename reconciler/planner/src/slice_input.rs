@@ -79,6 +79,9 @@ pub struct InstanceInput {
     pub hosts: SharedMap<SiteName, DomainName>,
     /// More names by site, which lead to the first.
     pub redirects: SharedMap<SiteName, Vec<DomainName>>,
+    /// Whether the policy lets it reach beyond its containers.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub trusted: bool,
     /// The file of generated secrets.
     pub secrets: Option<ObjectId>,
     /// The stack itself; named by `tree`.

@@ -86,8 +86,9 @@ impl Walk<'_, '_> {
                 entries
                     .iter()
                     .map(|(key, value)| {
+                        let above = path;
                         let path = join(path, key.as_str().unwrap_or_default());
-                        let value = if is_extension(key) {
+                        let value = if is_extension(key) && !holds_names(above) {
                             self.check_only(value, &path);
                             value.clone()
                         } else {
@@ -161,7 +162,7 @@ impl Walk<'_, '_> {
 /// configs, which name a variable without a dollar sign. What is not a template is left out; loading reports it.
 pub fn variables(root: &Node, text: &str) -> Vec<VariableUse> {
     let mut found = Vec::new();
-    templates(root, text, &mut found);
+    templates(root, text, "", &mut found);
     let named = |name: &str, span: Span| VariableUse {
         name: name.to_owned(),
         span,
@@ -210,7 +211,7 @@ fn children(node: Option<&Node>) -> impl Iterator<Item = (&Node, &Node)> {
         .map(|(key, value)| (key, value))
 }
 
-fn templates(node: &Node, text: &str, found: &mut Vec<VariableUse>) {
+fn templates(node: &Node, text: &str, above: &str, found: &mut Vec<VariableUse>) {
     match &node.kind {
         Kind::Scalar { value, .. } => {
             let Ok(template) = Template::parse(value) else {
@@ -229,12 +230,42 @@ fn templates(node: &Node, text: &str, found: &mut Vec<VariableUse>) {
                 });
             }
         }
-        Kind::Sequence(items) => items.iter().for_each(|item| templates(item, text, found)),
+        Kind::Sequence(items) => items
+            .iter()
+            .for_each(|item| templates(item, text, "", found)),
         Kind::Mapping(entries) => entries
             .iter()
-            .filter(|(key, _)| !is_extension(key))
-            .for_each(|(_, value)| templates(value, text, found)),
+            .filter(|(key, _)| !is_extension(key) || holds_names(above))
+            .for_each(|(key, value)| {
+                templates(value, text, key.as_str().unwrap_or_default(), found);
+            }),
     }
+}
+
+/// Sections whose keys people choose, so that `x-` at their beginning means nothing.
+const NAMES: [&str; 16] = [
+    "annotations",
+    "aux_addresses",
+    "configs",
+    "depends_on",
+    "driver_opts",
+    "environment",
+    "extra_hosts",
+    "labels",
+    "networks",
+    "options",
+    "secrets",
+    "services",
+    "storage_opt",
+    "sysctls",
+    "ulimits",
+    "volumes",
+];
+
+/// Whether the keys at this path are names.
+fn holds_names(path: &str) -> bool {
+    let last = path.rsplit('.').next().unwrap_or_default();
+    NAMES.contains(&last)
 }
 
 pub(crate) fn is_extension(key: &Node) -> bool {

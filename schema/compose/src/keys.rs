@@ -4,15 +4,25 @@
 pub(crate) const SERVICE: &[&str] = &[
     "cap_add",
     "cap_drop",
+    "cgroup",
+    "cgroup_parent",
     "command",
     "configs",
+    "cpu_period",
+    "cpu_quota",
+    "cpu_shares",
     "cpus",
+    "cpuset",
     "depends_on",
     "deploy",
+    "device_cgroup_rules",
+    "devices",
     "dns",
     "dns_opt",
     "dns_search",
+    "domainname",
     "entrypoint",
+    "env_file",
     "environment",
     "expose",
     "extra_hosts",
@@ -21,12 +31,18 @@ pub(crate) const SERVICE: &[&str] = &[
     "hostname",
     "image",
     "init",
+    "ipc",
     "labels",
     "logging",
     "mem_limit",
     "mem_reservation",
+    "mem_swappiness",
+    "memswap_limit",
     "network_mode",
     "networks",
+    "oom_kill_disable",
+    "oom_score_adj",
+    "pid",
     "pids_limit",
     "platform",
     "ports",
@@ -35,17 +51,22 @@ pub(crate) const SERVICE: &[&str] = &[
     "pull_policy",
     "read_only",
     "restart",
+    "runtime",
+    "scale",
     "secrets",
     "security_opt",
     "shm_size",
     "stdin_open",
     "stop_grace_period",
     "stop_signal",
+    "storage_opt",
     "sysctls",
     "tmpfs",
     "tty",
     "ulimits",
     "user",
+    "userns_mode",
+    "uts",
     "volumes",
     "working_dir",
 ];
@@ -53,6 +74,7 @@ pub(crate) const SERVICE: &[&str] = &[
 const LATER: &str = "the agent cannot do this yet";
 const SWARM: &str = "there is no swarm";
 const CPUS: &str = "write `cpus` instead";
+const MAC: &str = "hardware addresses are the engine's choice";
 const BLOCK: &str = "block devices are not weighted";
 
 /// Keys of a service that Compose has and we refuse, each with the reason.
@@ -64,84 +86,45 @@ pub(crate) const SERVICE_REFUSED: &[(&str, &str)] = &[
     ),
     ("blkio_config", BLOCK),
     ("build", "images are pulled, not built; give an `image`"),
-    ("cgroup", LATER),
-    ("cgroup_parent", LATER),
     (
         "container_name",
         "a fixed name breaks running the stack more than once",
     ),
     ("cpu_count", CPUS),
     ("cpu_percent", CPUS),
-    ("cpu_period", CPUS),
-    ("cpu_quota", CPUS),
     ("cpu_rt_period", CPUS),
     ("cpu_rt_runtime", CPUS),
-    ("cpu_shares", CPUS),
-    ("cpuset", LATER),
     ("credential_spec", "it is for Windows"),
     ("develop", "it is for a developer's machine"),
-    ("device_cgroup_rules", LATER),
-    ("devices", LATER),
-    ("domainname", "write the full name in `hostname`"),
-    (
-        "env_file",
-        "write the values under `environment`, so that each has a known source",
-    ),
-    (
-        "extends",
-        "write the service out; use anchors for common parts",
-    ),
     (
         "external_links",
         "services reach each other by name on a common network",
     ),
     ("gpus", LATER),
-    ("ipc", LATER),
     ("isolation", "it is for Windows"),
     ("label_file", "write the values under `labels`"),
     (
         "links",
         "services reach each other by name on a common network",
     ),
-    ("mac_address", LATER),
-    ("mem_swappiness", LATER),
-    ("memswap_limit", LATER),
+    ("mac_address", MAC),
     ("models", LATER),
-    ("oom_kill_disable", LATER),
-    ("oom_score_adj", LATER),
-    ("pid", LATER),
     ("post_start", LATER),
     ("pre_stop", LATER),
     ("provider", LATER),
     ("pull_refresh_after", "image versions are pinned"),
-    ("runtime", LATER),
-    ("scale", "only one container a service is run"),
-    ("storage_opt", LATER),
     (
         "use_api_socket",
         "it would hand the engine to the container",
     ),
-    ("userns_mode", LATER),
-    ("uts", LATER),
     ("volumes_from", "mount the same volume in both services"),
 ];
 
 /// Keys below `networks` of a service.
 pub(crate) const ATTACHMENT_REFUSED: &[(&str, &str)] = &[
-    ("driver_opts", LATER),
     ("gw_priority", LATER),
     ("interface_name", LATER),
-    (
-        "ipv4_address",
-        "addresses are the engine's choice; use names",
-    ),
-    (
-        "ipv6_address",
-        "addresses are the engine's choice; use names",
-    ),
-    ("link_local_ips", LATER),
-    ("mac_address", LATER),
-    ("priority", LATER),
+    ("mac_address", MAC),
 ];
 
 /// Keys at the top of the file that are read.
@@ -150,16 +133,10 @@ pub(crate) const TOP: &[&str] = &[
 ];
 
 /// Keys at the top of the file that are refused.
-pub(crate) const TOP_REFUSED: &[(&str, &str)] = &[
-    ("include", "write the services out; one file a stack"),
-    ("models", LATER),
-];
+pub(crate) const TOP_REFUSED: &[(&str, &str)] = &[("models", LATER)];
 
 /// Keys of a top-level network that are refused.
-pub(crate) const NETWORK_REFUSED: &[(&str, &str)] = &[
-    ("enable_ipv4", LATER),
-    ("ipam", "address ranges are the engine's choice"),
-];
+pub(crate) const NETWORK_REFUSED: &[(&str, &str)] = &[("enable_ipv4", LATER)];
 
 /// Keys of a top-level secret or config that are refused.
 pub(crate) const FILE_REFUSED: &[(&str, &str)] = &[

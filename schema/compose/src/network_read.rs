@@ -1,9 +1,11 @@
 //! Reading how a service is connected: networks, network mode, further hosts, name servers.
 
+use crate::ipam::address;
 use crate::keys;
 use crate::names::{NetworkName, ServiceName};
 use crate::reader::{At, Fields, is_opaque};
 use crate::service::{Attachment, NetworkMode};
+use crate::service_read::pairs;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -74,10 +76,9 @@ pub(crate) fn networks(fields: &Fields<'_>) -> (NetworkMode, BTreeMap<NetworkNam
             for (name, _, at) in at.entries().unwrap_or_default() {
                 let mut attachment = Attachment::default();
                 if !at.is_null()
-                    && let Some(fields) = at.fields(&["aliases"], keys::ATTACHMENT_REFUSED)
-                    && let Some(aliases) = fields.get("aliases")
+                    && let Some(fields) = at.fields(ATTACHMENT, keys::ATTACHMENT_REFUSED)
                 {
-                    attachment.aliases = aliases.texts(false).unwrap_or_default();
+                    attachment = self::attachment(&fields);
                 }
                 join(&at, name, attachment);
             }
@@ -99,16 +100,53 @@ pub(crate) fn networks(fields: &Fields<'_>) -> (NetworkMode, BTreeMap<NetworkNam
     (NetworkMode::Networks, joined)
 }
 
+/// Keys below `networks` of a service.
+const ATTACHMENT: &[&str] = &[
+    "aliases",
+    "driver_opts",
+    "ipv4_address",
+    "ipv6_address",
+    "link_local_ips",
+    "priority",
+];
+
+fn attachment(fields: &Fields<'_>) -> Attachment {
+    let of_kind = |key: &str, wanted: &str, right: fn(&IpAddr) -> bool| {
+        let ip = address(fields, key)?;
+        let at = fields.get(key)?;
+        if right(&ip) || at.is_opaque() {
+            return Some(ip);
+        }
+        at.wrong_type(wanted);
+        None
+    };
+    Attachment {
+        aliases: fields
+            .get("aliases")
+            .and_then(|at| at.texts(false))
+            .unwrap_or_default(),
+        ipv4: of_kind("ipv4_address", "an IPv4 address", IpAddr::is_ipv4),
+        ipv6: of_kind("ipv6_address", "an IPv6 address", IpAddr::is_ipv6),
+        link_local: fields.get("link_local_ips").map(dns).unwrap_or_default(),
+        priority: fields.get("priority").and_then(At::integer).unwrap_or(0),
+        driver_opts: fields
+            .get("driver_opts")
+            .map(|at| pairs(at, false))
+            .unwrap_or_default(),
+    }
+}
+
 fn network_mode(at: &At<'_>) -> Option<NetworkMode> {
     let text = at.text()?;
     match text {
         "host" => Some(NetworkMode::Host),
         "none" => Some(NetworkMode::None),
+        "bridge" => Some(NetworkMode::Bridge),
         _ => {
             let service = text.strip_prefix("service:");
             let name = service.and_then(|name| ServiceName::try_from(name).ok());
             if name.is_none() {
-                at.unsupported("this `network_mode` is not supported: possible are `host`, `none` and `service:name`");
+                at.unsupported("this `network_mode` is not supported: possible are `host`, `none`, `bridge` and `service:name`");
             }
             name.map(NetworkMode::Service)
         }

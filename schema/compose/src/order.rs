@@ -2,7 +2,7 @@
 
 use crate::names::ServiceName;
 use crate::reader::At;
-use crate::service::{NetworkMode, Service};
+use crate::service::Service;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Services = BTreeMap<ServiceName, Service>;
@@ -12,14 +12,10 @@ fn needs<'s>(
     services: &'s Services,
     service: &'s Service,
 ) -> impl Iterator<Item = &'s ServiceName> {
-    let network = match &service.network_mode {
-        NetworkMode::Service(name) => Some(name),
-        _ => None,
-    };
     service
         .depends_on
         .keys()
-        .chain(network)
+        .chain(service.shares())
         .filter(|name| services.contains_key(*name))
 }
 

@@ -1,5 +1,6 @@
 //! The top-level parts beside services: networks, volumes, secrets, configs; types and reading.
 
+use crate::ipam::{self, Ipam};
 use crate::keys;
 use crate::mount::ProjectPath;
 use crate::names::{NetworkName, ProjectName, VolumeName};
@@ -24,6 +25,8 @@ pub struct Network {
     pub attachable: bool,
     /// With IPv6.
     pub enable_ipv6: bool,
+    /// Address ranges.
+    pub ipam: Ipam,
     /// Labels.
     pub labels: Pairs,
 }
@@ -90,6 +93,7 @@ pub(crate) fn network(at: &At<'_>) -> Network {
         "internal",
         "attachable",
         "enable_ipv6",
+        "ipam",
         "labels",
     ];
     if at.is_null() {
@@ -110,6 +114,7 @@ pub(crate) fn network(at: &At<'_>) -> Network {
         internal: fields.boolean("internal"),
         attachable: fields.boolean("attachable"),
         enable_ipv6: fields.boolean("enable_ipv6"),
+        ipam: fields.get("ipam").map(ipam::read).unwrap_or_default(),
         labels: options(&fields, "labels"),
     }
 }

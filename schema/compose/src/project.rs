@@ -1,5 +1,7 @@
 //! The whole file: the typed project, the source before interpolation, and the entry points of the crate.
 
+use crate::assemble::{Texts, assemble};
+use crate::files::ComposeFile;
 use crate::interpolate::{self, Values, VariableUse};
 use crate::names::{ConfigName, NetworkName, ProjectName, SecretName, ServiceName, VolumeName};
 use crate::parts::{self, FileSource, Network, Volume};
@@ -7,7 +9,7 @@ use crate::port::Port;
 use crate::reader::{At, Cx, is_opaque};
 use crate::service::Service;
 use crate::{keys, order, references, service_read};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tenantry_yaml::{Limits, Node, Problem, parse_partial};
 
 /// Most services of one file; what they refer to is compared pair by pair.
@@ -49,9 +51,7 @@ impl Source {
         services
             .unwrap_or_default()
             .iter()
-            .filter_map(|(key, value)| {
-                Some((key.as_str().filter(|key| !key.starts_with("x-"))?, value))
-            })
+            .filter_map(|(key, value)| Some((key.as_str()?, value)))
     }
 
     /// All variables; see [`interpolate::variables`].
@@ -73,9 +73,9 @@ impl Project {
     }
 
     /// Interpolates and types a file. `lookup` gives the value of a variable; one that has none and no default is a
-    /// problem. Services with profiles are left out.
+    /// problem. Of the services with profiles those run whose profile [`crate::PROFILES`] names. Files beside it: [`ComposeFile`].
     pub fn load(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Problem>> {
-        Self::load_with(text, lookup, &[])
+        ComposeFile::alone(text).load(lookup)
     }
 
     /// Like [`Project::load`], with active profiles.
@@ -84,10 +84,7 @@ impl Project {
         lookup: &dyn Fn(&str) -> Option<String>,
         profiles: &[&str],
     ) -> Result<Self, Vec<Problem>> {
-        match read(text, &Values::Real(lookup), profiles) {
-            (Some(project), problems) if problems.is_empty() => Ok(project),
-            (_, problems) => Err(problems),
-        }
+        ComposeFile::alone(text).load_with(lookup, profiles)
     }
 
     /// The services in the order of their start: each wave needs only what is in earlier ones.
@@ -133,28 +130,57 @@ pub fn check(text: &str, known: &dyn Fn(&str) -> bool) -> Vec<Problem> {
 /// Like [`check`], with the project as far as it is known; profiles are all active. Texts hold
 /// [`crate::template::OPAQUE`] where a value will be.
 pub fn outline(text: &str, known: &dyn Fn(&str) -> bool) -> (Option<Project>, Vec<Problem>) {
-    read(text, &Values::Known(known), &["*"])
+    ComposeFile::alone(text).outline(known)
 }
 
-fn read(text: &str, values: &Values<'_>, profiles: &[&str]) -> (Option<Project>, Vec<Problem>) {
-    let (root, mut problems) = parse_partial(text, &Limits::with_merge_keys());
-    let Some(root) = root else {
-        return (None, problems);
-    };
-    let root = interpolate::apply(&root, text, values, &mut problems);
-    let cx = Cx::new(text, values, problems);
-    let at = At {
-        cx: &cx,
-        node: &root,
-        key: None,
-        path: String::new(),
-    };
-    let project = typed(&at, profiles);
-    let mut problems = cx.problems.into_inner();
+pub(crate) fn read(
+    file: &ComposeFile<'_>,
+    values: &Values<'_>,
+    profiles: &[&str],
+) -> (Option<Project>, Vec<Problem>) {
+    let assembly = assemble(file, values);
+    let mut problems = assembly.problems;
+    let mut project = None;
+    if let Some(root) = &assembly.root {
+        let typed = type_tree(file, root, &assembly.text, values, profiles);
+        problems.extend(typed.problems);
+        project = typed.project;
+    }
+    let mut problems = assembly.text.settle(problems);
     problems.sort_by(|a, b| (a.span, &a.message).cmp(&(b.span, &b.message)));
     // An alias is read once at each of its places.
     problems.dedup_by(|a, b| a.span == b.span && a.message == b.message);
     (project, problems)
+}
+
+/// What comes of a tree.
+pub(crate) struct Typed {
+    pub(crate) project: Option<Project>,
+    pub(crate) problems: Vec<Problem>,
+    /// Files that services take variables from.
+    pub(crate) referred: BTreeSet<String>,
+}
+
+pub(crate) fn type_tree(
+    file: &ComposeFile<'_>,
+    root: &Node,
+    text: &Texts,
+    values: &Values<'_>,
+    profiles: &[&str],
+) -> Typed {
+    let cx = Cx::new(&text.all, values, file.files);
+    let at = At {
+        cx: &cx,
+        node: root,
+        key: None,
+        path: String::new(),
+    };
+    let project = typed(&at, profiles);
+    Typed {
+        project,
+        problems: cx.problems.into_inner(),
+        referred: cx.referred.into_inner(),
+    }
 }
 
 fn typed(at: &At<'_>, profiles: &[&str]) -> Option<Project> {

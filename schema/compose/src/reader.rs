@@ -1,6 +1,7 @@
 //! Reading typed values out of a tree while collecting problems; knows YAML scalars, no Compose key.
 
-use crate::interpolate::{Values, is_extension, join};
+use crate::files::Files;
+use crate::interpolate::{Values, join};
 use crate::plain::is_text;
 use crate::template::OPAQUE;
 use std::cell::{Cell, RefCell};
@@ -14,6 +15,9 @@ const NULLABLE: [&str; 3] = ["command", "deploy", "entrypoint"];
 pub(crate) struct Cx<'a> {
     pub(crate) text: &'a str,
     pub(crate) values: &'a Values<'a>,
+    pub(crate) files: &'a dyn Files,
+    /// Files that were asked for.
+    pub(crate) referred: RefCell<BTreeSet<String>>,
     pub(crate) problems: RefCell<Vec<Problem>>,
     next_port: Cell<u16>,
     /// Ports of the server that are not certain: given out by [`Cx::sample_port`], or a variable's default.
@@ -21,11 +25,13 @@ pub(crate) struct Cx<'a> {
 }
 
 impl<'a> Cx<'a> {
-    pub(crate) fn new(text: &'a str, values: &'a Values<'a>, problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(text: &'a str, values: &'a Values<'a>, files: &'a dyn Files) -> Self {
         Self {
             text,
             values,
-            problems: RefCell::new(problems),
+            files,
+            referred: RefCell::default(),
+            problems: RefCell::default(),
             next_port: Cell::new(20_000),
             uncertain_ports: RefCell::default(),
         }
@@ -268,7 +274,7 @@ impl<'a> At<'a> {
         Some(texts.iter().filter_map(At::owned).collect())
     }
 
-    /// Entries of a mapping without `x-` keys: key, its place, value.
+    /// Entries of a mapping: key, its place, value.
     pub(crate) fn entries(&self) -> Option<Vec<(&'a str, Span, At<'a>)>> {
         let Some(entries) = self.node.as_mapping() else {
             self.wrong_type("a mapping");
@@ -277,7 +283,6 @@ impl<'a> At<'a> {
         Some(
             entries
                 .iter()
-                .filter(|(key, _)| !is_extension(key))
                 .map(|(key, node)| {
                     let name = key.as_str().unwrap_or_default();
                     let at = At {
@@ -295,7 +300,9 @@ impl<'a> At<'a> {
     /// Opens a mapping with fixed keys and reports keys that are not in `known` or have no value.
     /// `refused` gives reasons for keys that exist in Compose.
     pub(crate) fn fields(&self, known: &[&str], refused: &[(&str, &str)]) -> Option<Fields<'a>> {
-        let entries = self.entries()?;
+        // `x-` keys belong to whoever wrote them; among names of people's own choice they are names.
+        let mut entries = self.entries()?;
+        entries.retain(|(name, ..)| !name.starts_with("x-"));
         for (name, span, at) in &entries {
             if known.contains(name) {
                 if at.is_null() && !NULLABLE.contains(name) {

@@ -6,12 +6,12 @@ use crate::port::Protocol;
 use crate::project::Project;
 use crate::reader::{At, Fields, is_opaque};
 use crate::service::Service;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tenantry_yaml::{Node, Problem, Span, suggest};
 
 /// Reports what services refer to and the file does not define, and ports that two of them want.
 pub(crate) fn check(top: &Fields<'_>, services: &At<'_>, project: &Project) {
-    let defined = |section: &str| -> Vec<&str> {
+    let defined = |section: &str| -> BTreeSet<&str> {
         let entries = top.get(section).and_then(|at| at.node.as_mapping());
         let keys = entries.unwrap_or_default().iter();
         keys.filter_map(|(key, _)| key.as_str()).collect()
@@ -29,24 +29,19 @@ pub(crate) fn check(top: &Fields<'_>, services: &At<'_>, project: &Project) {
                 continue;
             };
             for (target, span) in targets(node) {
-                let fine = known.contains(&target) || (*noun == "network" && target == "default");
+                let fine = known.contains(target) || (*noun == "network" && target == "default");
                 if !fine {
                     report(&at, key, span, noun, target, known);
                 }
             }
         }
-        if let Some(mode) = at.node.get("network_mode")
-            && let Some(target) = mode.as_str().and_then(|mode| mode.strip_prefix("service:"))
-            && !sections[3].2.contains(&target)
-        {
-            report(
-                &at,
-                "network_mode",
-                mode.span,
-                "service",
-                target,
-                &sections[3].2,
-            );
+        for key in ["network_mode", "ipc", "pid"] {
+            if let Some(mode) = at.node.get(key)
+                && let Some(target) = mode.as_str().and_then(|mode| mode.strip_prefix("service:"))
+                && !sections[3].2.contains(target)
+            {
+                report(&at, key, mode.span, "service", target, &sections[3].2);
+            }
         }
         if let Some(service) = project.services.get(name) {
             check_volumes(&at, service, &volumes);
@@ -55,7 +50,7 @@ pub(crate) fn check(top: &Fields<'_>, services: &At<'_>, project: &Project) {
     check_ports(services, project);
 }
 
-fn report(at: &At<'_>, key: &str, span: Span, noun: &str, target: &str, known: &[&str]) {
+fn report(at: &At<'_>, key: &str, span: Span, noun: &str, target: &str, known: &BTreeSet<&str>) {
     // After interpolation the name may be anything, a secret included.
     if is_opaque(target) {
         return;
@@ -100,7 +95,7 @@ fn targets(node: &Node) -> Vec<(&str, Span)> {
         .collect()
 }
 
-fn check_volumes(at: &At<'_>, service: &Service, known: &[&str]) {
+fn check_volumes(at: &At<'_>, service: &Service, known: &BTreeSet<&str>) {
     let Some(items) = at.node.get("volumes").and_then(Node::as_sequence) else {
         return;
     };
@@ -111,7 +106,7 @@ fn check_volumes(at: &At<'_>, service: &Service, known: &[&str]) {
         else {
             continue;
         };
-        if known.contains(&name.as_str()) {
+        if known.contains(name.as_str()) {
             continue;
         }
         let source = items.iter().find(|item| match item.get("source") {

@@ -16,6 +16,27 @@ pub struct Resources {
     pub pids: Option<i64>,
 }
 
+/// Rarely used settings of processors and memory; `None` leaves the engine's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Tuning {
+    /// Weight; 1024 is the engine's default.
+    pub cpu_shares: Option<i64>,
+    /// Such as `0-1`.
+    pub cpuset: Option<String>,
+    /// Microseconds.
+    pub cpu_period: Option<i64>,
+    /// Microseconds in each period.
+    pub cpu_quota: Option<i64>,
+    /// Bytes of memory and swap together; -1 for no bound.
+    pub memory_swap: Option<i64>,
+    /// 0 to 100.
+    pub swappiness: Option<i64>,
+    pub oom_kill_disable: bool,
+    /// -1000 to 1000.
+    pub oom_score_adj: Option<i64>,
+}
+
 /// A ulimit; -1 for no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ulimit {
@@ -89,6 +110,48 @@ pub(crate) fn read(service: &Fields<'_>) -> (Resources, Resources) {
         size,
     );
     (limits, reservations)
+}
+
+pub(crate) fn tuning(service: &Fields<'_>) -> Tuning {
+    let number = |key: &str, range: std::ops::RangeInclusive<i64>| {
+        let at = service.get(key)?;
+        let number = at.integer()?;
+        if !range.contains(&number) && !at.is_opaque() {
+            at.invalid(format!(
+                "a number from {} to {} is needed",
+                range.start(),
+                range.end()
+            ));
+        }
+        Some(number)
+    };
+    Tuning {
+        cpu_shares: number("cpu_shares", 0..=262_144),
+        cpuset: service.owned("cpuset"),
+        cpu_period: service.get("cpu_period").and_then(microseconds),
+        cpu_quota: service.get("cpu_quota").and_then(microseconds),
+        memory_swap: service.get("memswap_limit").and_then(|at| {
+            at.parse("a size such as `1G`, or -1", -1, |text| match text {
+                "-1" => Some(-1),
+                _ => units::bytes(text).and_then(|size| i64::try_from(size).ok()),
+            })
+        }),
+        swappiness: number("mem_swappiness", 0..=100),
+        oom_kill_disable: service.boolean("oom_kill_disable"),
+        oom_score_adj: number("oom_score_adj", -1000..=1000),
+    }
+}
+
+/// A number of microseconds, or a duration.
+fn microseconds(at: &At<'_>) -> Option<i64> {
+    at.parse("microseconds, or a duration such as `50ms`", 0, |text| {
+        let plain = text.strip_prefix('-').unwrap_or(text);
+        if !plain.is_empty() && plain.bytes().all(|b| b.is_ascii_digit()) {
+            return text.parse().ok();
+        }
+        let duration = units::duration(text)?;
+        i64::try_from(duration.as_micros()).ok()
+    })
 }
 
 fn of_deploy(at: &At<'_>) -> Resources {

@@ -1,11 +1,13 @@
 //! One service as a type: what a container of it shall be; no reading.
 
+use crate::device::Device;
 use crate::health::Healthcheck;
 use crate::image::ImageRef;
 use crate::mount::Mount;
 use crate::names::{NetworkName, ServiceName};
+use crate::namespaces::Namespaces;
 use crate::port::{Exposed, Port};
-use crate::resources::{Logging, Resources, Ulimit};
+use crate::resources::{Logging, Resources, Tuning, Ulimit};
 use crate::values::{Pairs, Words};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -71,6 +73,8 @@ pub enum NetworkMode {
     None,
     /// That of another service's container.
     Service(ServiceName),
+    /// The engine's own bridge, on which nobody has a name.
+    Bridge,
 }
 
 /// A network that a service joins.
@@ -78,6 +82,16 @@ pub enum NetworkMode {
 pub struct Attachment {
     /// Further names of the service there, besides its own.
     pub aliases: Vec<String>,
+    /// Fixed address.
+    pub ipv4: Option<IpAddr>,
+    /// Fixed address.
+    pub ipv6: Option<IpAddr>,
+    /// Addresses of the link beside it.
+    pub link_local: Vec<IpAddr>,
+    /// The network of highest priority is joined first.
+    pub priority: i64,
+    /// Options of the network's driver.
+    pub driver_opts: Pairs,
 }
 
 /// One container to be, with nothing left to interpolate.
@@ -110,6 +124,13 @@ pub struct Service {
     pub group_add: Vec<String>,
     pub working_dir: Option<String>,
     pub hostname: Option<String>,
+    pub domainname: Option<String>,
+    pub namespaces: Namespaces,
+    pub cgroup_parent: Option<String>,
+    pub runtime: Option<String>,
+    pub devices: Vec<Device>,
+    pub device_cgroup_rules: Vec<String>,
+    pub storage_opt: Pairs,
     pub read_only: bool,
     pub init: Option<bool>,
     pub privileged: bool,
@@ -131,6 +152,8 @@ pub struct Service {
     pub stop_grace_period: Option<Duration>,
     pub logging: Option<Logging>,
     pub limits: Resources,
+    /// Shares of processors and memory beside the limits.
+    pub tuning: Tuning,
     pub reservations: Resources,
     pub pull_policy: Option<PullPolicy>,
     pub platform: Option<String>,
@@ -144,6 +167,15 @@ impl Service {
             .iter()
             .chain(&self.secrets)
             .chain(&self.configs)
+    }
+
+    /// Services whose namespaces this one's container shares.
+    pub fn shares(&self) -> impl Iterator<Item = &ServiceName> {
+        let network = match &self.network_mode {
+            NetworkMode::Service(name) => Some(name),
+            _ => None,
+        };
+        network.into_iter().chain(self.namespaces.services())
     }
 
     /// Whether the service runs when these profiles are active.

@@ -1,19 +1,22 @@
 //! Reading one service; references to other parts of the file are checked in `references`.
 
+use crate::device;
+use crate::env_file;
 use crate::health;
 use crate::image::ImageRef;
 use crate::keys;
 use crate::mount::{Mount, MountKind};
 use crate::mount_read as mount;
 use crate::names::{ConfigName, SecretName, ServiceName};
+use crate::namespaces;
 use crate::network_read::{dns, extra_hosts, networks};
 use crate::port;
 use crate::reader::{At, Fields, is_opaque};
 use crate::resources;
-use crate::service::{Condition, Dependency, PullPolicy, Restart, Service};
+use crate::service::{Condition, Dependency, NetworkMode, PullPolicy, Restart, Service};
 use crate::values::{Pairs, Words};
 use crate::words;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn read(at: &At<'_>) -> Option<Service> {
     let fields = at.fields(keys::SERVICE, keys::SERVICE_REFUSED)?;
@@ -41,10 +44,7 @@ pub(crate) fn read(at: &At<'_>) -> Option<Service> {
         image: image.unwrap_or_else(|| ImageRef::opaque("")),
         command: fields.get("command").and_then(command),
         entrypoint: fields.get("entrypoint").and_then(command),
-        environment: fields
-            .get("environment")
-            .map(|at| pairs(at, true))
-            .unwrap_or_default(),
+        environment: environment(&fields),
         labels: fields.get("labels").map(labels).unwrap_or_default(),
         ports: fields.get("ports").map(port::read).unwrap_or_default(),
         expose: fields
@@ -60,6 +60,13 @@ pub(crate) fn read(at: &At<'_>) -> Option<Service> {
         group_add: fields.get("group_add").map(groups).unwrap_or_default(),
         working_dir: fields.owned("working_dir"),
         hostname: fields.owned("hostname"),
+        domainname: fields.owned("domainname"),
+        namespaces: namespaces::read(&fields),
+        cgroup_parent: fields.owned("cgroup_parent"),
+        runtime: fields.owned("runtime"),
+        devices: fields.get("devices").map(device::read).unwrap_or_default(),
+        device_cgroup_rules: list("device_cgroup_rules", false),
+        storage_opt: pairs_of("storage_opt"),
         read_only: fields.boolean("read_only"),
         init: fields.get("init").and_then(At::boolean),
         privileged: fields.boolean("privileged"),
@@ -92,8 +99,15 @@ pub(crate) fn read(at: &At<'_>) -> Option<Service> {
         networks,
         limits,
         reservations,
+        tuning: resources::tuning(&fields),
     };
+    if let Some(scale) = fields.get("scale")
+        && scale.integer().is_some_and(|number| number != 1)
+    {
+        scale.unsupported("only one container a service is run");
+    }
     targets_differ(at, &service);
+    borrowed_network(&fields, &service);
     Some(service)
 }
 
@@ -111,14 +125,50 @@ fn image(at: &At<'_>, fields: &Fields<'_>) -> Option<ImageRef> {
         .ok()
 }
 
+/// `env_file`, and `environment` on top of it.
+fn environment(fields: &Fields<'_>) -> Pairs {
+    let mut all = fields
+        .get("env_file")
+        .map(env_file::read)
+        .unwrap_or_default();
+    if let Some(own) = fields.get("environment").map(|at| pairs(at, true)) {
+        for (name, value) in own.iter() {
+            all.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    all
+}
+
+/// The engine refuses what belongs to a network in a container that has none of its own.
+fn borrowed_network(fields: &Fields<'_>, service: &Service) {
+    if !matches!(service.network_mode, NetworkMode::Service(_)) {
+        return;
+    }
+    for key in [
+        "ports",
+        "expose",
+        "hostname",
+        "domainname",
+        "extra_hosts",
+        "dns",
+        "dns_search",
+        "dns_opt",
+    ] {
+        if let Some(at) = fields.get(key) {
+            let message =
+                format!("`{key}` cannot be had together with the network of another service");
+            at.invalid_with(message, "write it at that service");
+        }
+    }
+}
+
 fn targets_differ(at: &At<'_>, service: &Service) {
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     for mount in service.all_mounts() {
         let target = mount.target.trim_end_matches('/');
-        if !is_opaque(target) && seen.contains(&target) {
+        if !seen.insert(target) && !is_opaque(target) {
             at.invalid("two mounts have the same target");
         }
-        seen.push(target);
     }
 }
 

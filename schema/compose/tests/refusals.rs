@@ -46,13 +46,22 @@ fn what_is_not_supported_says_so() {
             "5 `container_name` is not supported: a fixed name breaks running the stack more than once",
         ),
         (
-            "env_file: .env",
-            "5 `env_file` is not supported: write the values under `environment`, so that each has a known source",
+            "annotations: {a: b}",
+            "5 `annotations` is not supported: the agent cannot do this yet",
         ),
         (
-            "devices: [/dev/x]",
-            "5 `devices` is not supported: the agent cannot do this yet",
+            "pid: 'container:x'",
+            "10 this is not supported: possible are `host`, `service:name`",
         ),
+        (
+            "uts: 'service:a'",
+            "10 this is not supported: possible are `host`",
+        ),
+        (
+            "mac_address: 02:42:ac:11:00:02",
+            "5 `mac_address` is not supported: hardware addresses are the engine's choice",
+        ),
+        ("scale: 2", "12 only one container a service is run"),
         (
             "volumes: ['./a:/b:z']",
             "15 the option `z` (SELinux) of a volume is not supported",
@@ -67,11 +76,11 @@ fn what_is_not_supported_says_so() {
         ),
         (
             "network_mode: 'container:x'",
-            "19 this `network_mode` is not supported: possible are `host`, `none` and `service:name`",
+            "19 this `network_mode` is not supported: possible are `host`, `none`, `bridge` and `service:name`",
         ),
         (
-            "networks: {default: {ipv4_address: 192.0.2.1}}",
-            "26 `ipv4_address` is not supported: addresses are the engine's choice; use names",
+            "networks: {default: {gw_priority: 1}}",
+            "26 `gw_priority` is not supported: the agent cannot do this yet",
         ),
     ] {
         assert_eq!(entry(text), expected, "{text}");
@@ -221,6 +230,45 @@ fn wrong_values() {
             "ulimits: {nofile: {soft: 1}}",
             "15 `soft` and `hard` are both needed",
         ),
+        (
+            "env_file: .env",
+            "15 the hub writes this file; its variables are there without being named",
+        ),
+        (
+            "env_file: ../a.env",
+            "15 the path leads out of the stack's folder",
+        ),
+        (
+            "env_file: a.env",
+            "15 there is no file `a.env` in the stack's folder",
+        ),
+        ("env_file: [{required: true}]", "16 a `path` is needed"),
+        ("extends: b", "14 there is no service `b`"),
+        ("extends: a", "14 the service `a` extends itself"),
+        ("extends: {file: b.yaml}", "14 `extends` names no `service`"),
+        (
+            "extends: {file: b.yaml, service: b}",
+            "21 there is no file `b.yaml` in the stack's folder",
+        ),
+        (
+            "extends: {file: https://example.com/b.yaml, service: b}",
+            "21 files are taken from the stack's folder only, not from elsewhere",
+        ),
+        ("devices: [x]", "15 the path of a device is not absolute"),
+        (
+            "devices: ['/dev/x:/dev/x:rx']",
+            "15 the permissions of a device are of `r`, `w` and `m`",
+        ),
+        (
+            "networks: {default: {ipv4_address: '::1'}}",
+            "40 expected an IPv4 address, found `'::1'`",
+        ),
+        ("mem_swappiness: 101", "21 a number from 0 to 100 is needed"),
+        (
+            "cpu_quota: fast",
+            "16 expected microseconds, or a duration such as `50ms`, found `fast`",
+        ),
+        ("ipc: service:b", "10 no service `b` is defined"),
         ("hostname: $", "15 a `$` without a variable name"),
         (
             "hostname: 'x-${NONE}'",
@@ -292,7 +340,27 @@ fn the_file_as_a_whole() {
         ),
         (
             "services: {a: {image: x}}\ninclude: [b]",
-            "2:1 include: `include` is not supported: write the services out; one file a stack",
+            "2:11 include: there is no file `b` in the stack's folder",
+        ),
+        (
+            "services: {a: {image: x}}\ninclude: [{path: [b, c]}]",
+            "2:11 include: several files that override each other cannot be included: write one item for each file",
+        ),
+        (
+            "services: {a: {image: x}}\ninclude: [{path: b, env_file: c}]",
+            "2:21 include: `env_file` is not supported: values come from the hub: declare them under `parameters`",
+        ),
+        (
+            "services: {a: {image: x}}\nnetworks: {n: {ipam: {config: [{subnet: x}]}}}",
+            "2:41 networks.n.ipam.config[0].subnet: expected a range such as `10.1.0.0/24`, found `x`",
+        ),
+        (
+            "services: {a: {image: x}}\nnetworks: {n: {ipam: {config: [{gateway: 10.0.0.1}]}}}",
+            "2:32 networks.n.ipam.config[0]: `ip_range` and `gateway` need a `subnet`",
+        ),
+        (
+            "services:\n  a: {image: x, network_mode: 'service:b', ports: ['80']}\n  b: {image: x}\n",
+            "2:44 services.a.ports: `ports` cannot be had together with the network of another service",
         ),
         (
             "services: {a: {image: x, volumes: ['./a:/y', './b:/y/']}}",
@@ -529,4 +597,24 @@ const KEYS: &[&str] = &[
     "network_mode",
     "pull_policy",
     "version",
+    "env_file",
+    "extends",
+    "include",
+    "devices",
+    "ipc",
+    "pid",
+    "uts",
+    "userns_mode",
+    "cgroup",
+    "cpuset",
+    "cpu_quota",
+    "cpu_shares",
+    "memswap_limit",
+    "oom_score_adj",
+    "oom_kill_disable",
+    "runtime",
+    "scale",
+    "storage_opt",
+    "device_cgroup_rules",
+    "domainname",
 ];

@@ -1,6 +1,7 @@
 //! `stacks/<tool>/stack.yaml`: what Tenantry must know about a tool beside its Compose file.
 
 use super::Backup;
+use super::protection::{Relax, Reload};
 use crate::amount::Duration;
 use crate::id::SiteName;
 use crate::map::SharedMap;
@@ -40,6 +41,15 @@ pub struct Stack {
     /// How versions change. Absent: in any step, without a backup.
     #[serde(default)]
     pub upgrade: Option<Upgrade>,
+    /// Services that notice changed files by themselves or at a signal, as long as they see them through a mounted folder. All others are
+    /// made anew when a file that they mount changes.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{ "web": { "signal": "HUP" } }]))]
+    pub reload: BTreeMap<String, Reload>,
+    /// Protections that services do without, each with the reason.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{ "web": { "no_new_privileges": "sudo is part of the tool" } }]))]
+    pub relax: BTreeMap<String, Relax>,
     /// What its licence lets a hosting company do. Absent: not known.
     #[serde(default)]
     pub licence: Option<Licence>,

@@ -1,12 +1,13 @@
 //! `host.yaml`: what a server should be, apart from the files that stand beside it in the slice.
 
 use super::rollout::UpgradeRule;
-use crate::document::{Certificates, Drift, Manage, State, WebPorts};
+use crate::document::{Certificates, Drift, Manage, Protection, Reload, State, WebPorts};
 use crate::id::{InstanceName, OrderId, ServerKey, SiteName, ToolName};
 use crate::name::{DomainName, Smoke};
+use crate::size::ByteSize;
 use crate::window::Window;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The name under which the configuration stands that answers for names nobody ordered. It can be nobody's (RFC 6761).
@@ -56,6 +57,18 @@ pub struct InstanceSpec {
     /// What happens to what people or accidents change.
     #[serde(default, skip_serializing_if = "Drift::is_default")]
     pub drift: Drift,
+    /// Whether it may reach beyond its containers: the server's network, devices, folders.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trusted: bool,
+    /// Memory that the stack asks for. Absent: it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<ByteSize>,
+    /// Protections that services do without.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub relax: BTreeMap<String, BTreeSet<Protection>>,
+    /// Services that take changed files in by themselves or at a signal.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reload: BTreeMap<String, Reload>,
 }
 
 /// One public site.

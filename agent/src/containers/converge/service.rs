@@ -96,8 +96,11 @@ impl<'a> Planner<'a> {
                 self.step(Some(name), action, Why::Renamed);
                 return self.keep_up(name, service, current);
             }
+            if self.is_orphan(service, current) {
+                return self.renew(name, service, current, inputs, Why::Follows);
+            }
             if detached(service, current) {
-                return self.renew(name, service, current, inputs);
+                return self.renew(name, service, current, inputs, Why::Detached);
             }
             return self.keep_up(name, service, current);
         }
@@ -135,13 +138,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Right, but it goes on seeing files that were replaced: only a new start mounts what is there now.
+    /// Right, but it goes on seeing files that were replaced, or belongs to a container that is gone: only a new one sees what is there now.
     fn renew(
         &mut self,
         name: &'a str,
         service: &'a ServiceSpec,
         current: &Container,
         inputs: Digest,
+        why: Why,
     ) -> Ready {
         if self.facts.hold_disruptive {
             self.wait(name, WaitingOn::Window);
@@ -157,7 +161,7 @@ impl<'a> Planner<'a> {
             self.input, name, service, inputs, image_id,
         ));
         let old = vec![Old::of(current)];
-        self.disruptive(Some(name), Action::Recreate { old, new }, Why::Detached);
+        self.disruptive(Some(name), Action::Recreate { old, new }, why);
         Ready {
             started: true,
             ..Ready::default()
@@ -213,6 +217,10 @@ impl<'a> Planner<'a> {
         match current.state {
             State::Running => {
                 self.rewire(name, service, current);
+                if self.is_late(service, current) {
+                    return self.restart(name, service, current);
+                }
+                self.tell(name, service, current);
                 self.note_health(name, current);
             }
             State::Paused => {
@@ -317,8 +325,10 @@ impl<'a> Planner<'a> {
 /// Whether something of the instance that it mounts was replaced behind its back.
 fn detached(service: &ServiceSpec, container: &Container) -> bool {
     let ours = |path: &Path| {
-        let mut below = service.files.range(path.to_owned()..);
-        below.next().is_some_and(|(file, _)| file.starts_with(path))
+        [&service.files, &service.watched].into_iter().any(|files| {
+            let mut below = files.range(path.to_owned()..);
+            below.next().is_some_and(|(file, _)| file.starts_with(path))
+        })
     };
     let mut mounts = service.container.mounts.iter();
     container.state.is_up()

@@ -23,6 +23,8 @@ pub struct NetworkSpec {
     pub ipv6: Option<bool>,
     /// Address management driver.
     pub ipam_driver: Option<String>,
+    /// Options of that driver.
+    pub ipam_options: BTreeMap<String, String>,
     /// Its pools.
     pub ipam: Vec<IpamPool>,
     /// Labels from the Compose file.

@@ -2,9 +2,9 @@
 
 use super::{Act, Ensured};
 use crate::containers::desired::ContainerSpec;
-use crate::containers::error::{EngineError, status};
+use crate::containers::error::{EngineError, ErrorKind, status};
 use crate::containers::step::{NewContainer, Old};
-use crate::containers::{body, labels, names};
+use crate::containers::{body, labels, names, verify};
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::CreateContainerOptions;
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ impl Act<'_> {
             }
             Err(error) => return Err(self.failed_with(error, spec)),
         };
-        let finished = self.complete(&id, new).await;
+        let finished = self.complete(&id, new, inherited).await;
         if !matches!(finished, Ok(Ensured::Created)) {
             self.remove(&id).await?;
         }
@@ -51,13 +51,20 @@ impl Act<'_> {
     }
 
     /// Checks what was made, and connects it to the networks that the engine could not connect it to at once.
-    async fn complete(&self, id: &str, new: &NewContainer) -> Result<Ensured, EngineError> {
-        let made = self.inspect(id).await?;
-        if made
-            .and_then(|made| made.image)
-            .is_none_or(|image| image != new.image_id)
-        {
+    async fn complete(
+        &self,
+        id: &str,
+        new: &NewContainer,
+        inherited: &BTreeMap<String, String>,
+    ) -> Result<Ensured, EngineError> {
+        let made = self.inspect(id).await?.unwrap_or_default();
+        if made.image.as_ref() != Some(&new.image_id) {
             return Ok(Ensured::PlanAgain);
+        }
+        let asked = body::container(new, inherited);
+        if let Some(what) = verify::lacking(&asked, &made) {
+            let reason = format!("the engine made it without its {what}");
+            return Err(EngineError::new(&self.what, ErrorKind::Other { reason }));
         }
         let primary = new.spec.network.primary().map(|(name, _)| name);
         for (network, attachment) in new

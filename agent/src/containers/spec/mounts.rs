@@ -124,7 +124,8 @@ impl Translation<'_> {
         let mode = access.mode.unwrap_or(FILE_MODE);
         let digest = self.place.key.file(content.expose().as_bytes());
         // Owner and permissions are seen inside as well.
-        seen.insert(path.clone(), format!("{digest} {mode:o} {uid:?} {gid:?}"));
+        seen.files
+            .insert(path.clone(), format!("{digest} {mode:o} {uid:?} {gid:?}"));
         files.push(MountedFile {
             path: path.clone(),
             content: Secret::new(content.expose().to_owned()),
@@ -155,14 +156,25 @@ impl Translation<'_> {
         }
     }
 
-    /// Every known file at or below a mounted path is an input.
+    /// Every known file at or below a mounted path is an input, unless it is seen through a folder by a service that takes changes in.
     fn see(&self, mounted: &Path, seen: &mut Seen) {
         let below = self
             .place
             .digests
             .range(mounted.to_owned()..)
             .take_while(|(path, _)| path.starts_with(mounted));
-        seen.extend(below.map(|(path, digest)| (path.clone(), digest.clone())));
+        for (path, digest) in below {
+            let through_folder = path != mounted;
+            let kind = if through_folder && self.reloads() {
+                &mut seen.watched
+            } else {
+                &mut seen.files
+            };
+            kind.insert(path.clone(), digest.clone());
+        }
+        // What is also mounted by itself pins its inode.
+        let files = &seen.files;
+        seen.watched.retain(|path, _| !files.contains_key(path));
     }
 }
 

@@ -2,14 +2,16 @@
 
 use super::{MountedFile, Place, SpecError, map};
 use crate::containers::desired::{
-    AttachmentSpec, Condition, ContainerSpec, Dependency, Environment, HealthSpec, Limits, Modes,
-    NetworkChoice, PortSpec, Pull, Restart,
+    AttachmentSpec, Condition, ContainerSpec, Dependency, DeviceSpec, Environment, HealthSpec,
+    Limits, Modes, NetworkChoice, PortSpec, Pull, Restart,
 };
 use crate::containers::labels;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
-use tenantry_compose::{self as compose, HealthTest, NetworkMode, Project, ProjectName, Words};
+use tenantry_compose::{
+    self as compose, HealthTest, Namespace, NetworkMode, Project, ProjectName, Words,
+};
 use tenantry_schema::secret::Secret;
 
 /// Of the engine's default driver, and rotated: an unbounded log fills a disk.
@@ -24,13 +26,20 @@ pub(super) struct Translation<'a> {
     pub(super) service: &'a compose::Service,
 }
 
-pub(super) type Seen = BTreeMap<PathBuf, String>;
+/// Digests of the files that a container sees.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// A change of them makes the container anew.
+    pub(super) files: BTreeMap<PathBuf, String>,
+    /// A change of them is taken in.
+    pub(super) watched: BTreeMap<PathBuf, String>,
+}
 
 impl Translation<'_> {
     /// The container, digests of the files that it sees, and files that must be written for it.
     pub(super) fn container(&self) -> Result<(ContainerSpec, Seen, Vec<MountedFile>), SpecError> {
         let service = self.service;
-        let (mut seen, mut files) = (Seen::new(), Vec::new());
+        let (mut seen, mut files) = (Seen::default(), Vec::new());
         let mut mounts = BTreeMap::new();
         for mount in service.all_mounts() {
             let spec = self.mount(mount, &mut seen, &mut files)?;
@@ -42,6 +51,7 @@ impl Translation<'_> {
         let spec = ContainerSpec {
             name: format!("{}-{}-1", self.name, self.key),
             image: service.image.as_str().to_owned(),
+            watched: self.signal().map(|_| self.watched_digest(&seen.watched)),
             env: Environment(
                 service
                     .environment
@@ -54,7 +64,7 @@ impl Translation<'_> {
             working_dir: service.working_dir.clone(),
             user: service.user.clone(),
             hostname: service.hostname.clone(),
-            domainname: None,
+            domainname: service.domainname.clone(),
             labels: self.labels()?,
             mounts,
             ports: service.ports.iter().map(port).collect(),
@@ -63,13 +73,13 @@ impl Translation<'_> {
                 .iter()
                 .map(|port| format!("{}/{}", port.target, port.protocol))
                 .collect(),
-            network: self.network()?,
+            network: self.network(),
             healthcheck: service.healthcheck.as_ref().map(health),
             restart: restart(service.restart),
             limits: limits(service),
             log_driver,
             log_options,
-            security_opt: self.security_opt(),
+            security_opt: set(&service.security_opt),
             cap_add: set(&service.cap_add),
             cap_drop: set(&service.cap_drop),
             privileged: service.privileged,
@@ -92,20 +102,20 @@ impl Translation<'_> {
             dns_search: service.dns_search.clone(),
             dns_opt: service.dns_opt.clone(),
             shm_size: service.shm_size.map(signed),
-            devices: BTreeSet::new(),
+            devices: service.devices.iter().map(device).collect(),
             group_add: set(&service.group_add),
             tty: service.tty,
             stdin_open: service.stdin_open,
-            modes: Modes {
-                platform: service.platform.clone(),
-                ..Modes::default()
-            },
+            modes: self.modes(),
         };
         Ok((spec, seen, files))
     }
 
     pub(super) fn depends_on(&self) -> BTreeMap<String, Dependency> {
-        let all = self.service.depends_on.iter().map(|(name, how)| {
+        // Those of profiles that are not active are not there.
+        let there = self.service.depends_on.iter();
+        let there = there.filter(|(name, _)| self.project.services.contains_key(*name));
+        let all = there.map(|(name, how)| {
             let condition = match how.condition {
                 compose::Condition::Started => Condition::Started,
                 compose::Condition::Healthy => Condition::Healthy,
@@ -116,10 +126,73 @@ impl Translation<'_> {
                 Dependency {
                     condition,
                     required: how.required,
+                    restart: how.restart,
                 },
             )
         });
-        all.collect()
+        let mut all: BTreeMap<_, _> = all.collect();
+        // Whose namespaces are shared must be there, as for Compose.
+        for name in self.service.shares() {
+            let shared = Dependency {
+                condition: Condition::Started,
+                required: true,
+                restart: true,
+            };
+            all.entry(name.to_string()).or_insert(shared);
+        }
+        all
+    }
+
+    /// Whether changed files behind a folder are taken in.
+    pub(super) fn reloads(&self) -> bool {
+        self.place.rules.reload.contains_key(self.key)
+    }
+
+    /// The signal that tells of them.
+    pub(super) fn signal(&self) -> Option<&'static str> {
+        self.place.rules.reload.get(self.key)?.signal.name()
+    }
+
+    fn watched_digest(&self, watched: &BTreeMap<PathBuf, String>) -> String {
+        let mut all = Vec::new();
+        for (path, digest) in watched {
+            for part in [path.as_os_str().as_encoded_bytes(), digest.as_bytes()] {
+                all.extend((part.len() as u64).to_be_bytes());
+                all.extend(part);
+            }
+        }
+        self.place.key.file(&all)
+    }
+
+    fn modes(&self) -> Modes {
+        let service = self.service;
+        let namespaces = &service.namespaces;
+        let text = |namespace: &Option<Namespace>| {
+            namespace.as_ref().map(|namespace| match namespace {
+                Namespace::Host => "host".to_owned(),
+                Namespace::Own(word) => (*word).to_owned(),
+                Namespace::Service(other) => self.container_of(other.as_str()),
+            })
+        };
+        Modes {
+            ipc: text(&namespaces.ipc),
+            pid: text(&namespaces.pid),
+            userns: text(&namespaces.userns),
+            uts: text(&namespaces.uts),
+            cgroup: text(&namespaces.cgroup),
+            runtime: service.runtime.clone(),
+            cgroup_parent: service.cgroup_parent.clone(),
+            oom_score_adj: service.tuning.oom_score_adj,
+            platform: service.platform.clone(),
+            device_cgroup_rules: service.device_cgroup_rules.clone(),
+            storage_opt: map(&service.storage_opt),
+        }
+    }
+
+    /// How the engine names the container of another service whose namespace is shared: by name, so that a new container of
+    /// it is found by the next start.
+    fn container_of(&self, other: &str) -> String {
+        format!("container:{}-{other}-1", self.name)
     }
 
     /// `always` is taken as `missing`: what a tag stands for changes only by a commit.
@@ -142,15 +215,14 @@ impl Translation<'_> {
         }
     }
 
-    fn network(&self) -> Result<NetworkChoice, SpecError> {
+    fn network(&self) -> NetworkChoice {
         match &self.service.network_mode {
-            NetworkMode::Host => Ok(NetworkChoice::Mode("host".to_owned())),
-            NetworkMode::None => Ok(NetworkChoice::Mode("none".to_owned())),
-            NetworkMode::Service(other) => Err(self.refuse(format!(
-                "the network of another service (`{other}`) cannot be shared yet"
-            ))),
+            NetworkMode::Host => NetworkChoice::Mode("host".to_owned()),
+            NetworkMode::None => NetworkChoice::Mode("none".to_owned()),
+            NetworkMode::Bridge => NetworkChoice::Mode("bridge".to_owned()),
+            NetworkMode::Service(other) => NetworkChoice::Mode(self.container_of(other.as_str())),
             NetworkMode::Networks if self.service.networks.is_empty() => {
-                Ok(NetworkChoice::Mode("none".to_owned()))
+                NetworkChoice::Mode("none".to_owned())
             }
             NetworkMode::Networks => {
                 let networks = self.service.networks.iter().map(|(name, attachment)| {
@@ -163,25 +235,33 @@ impl Translation<'_> {
                     (
                         self.project.network_name(self.name, name),
                         AttachmentSpec {
+                            key: name.to_string(),
                             aliases,
-                            ..AttachmentSpec::default()
+                            ipv4: attachment.ipv4.map(|ip| ip.to_string()),
+                            ipv6: attachment.ipv6.map(|ip| ip.to_string()),
+                            link_local: attachment
+                                .link_local
+                                .iter()
+                                .map(ToString::to_string)
+                                .collect(),
+                            options: map(&attachment.driver_opts),
+                            priority: attachment.priority,
                         },
                     )
                 });
-                Ok(NetworkChoice::Networks(networks.collect()))
+                NetworkChoice::Networks(networks.collect())
             }
         }
     }
 
     fn logging(&self) -> (String, BTreeMap<String, String>) {
         let logging = self.service.logging.as_ref();
-        let driver = logging
-            .and_then(|logging| logging.driver.as_deref())
-            .unwrap_or(LOG_DRIVER);
+        let driver = logging.and_then(|logging| logging.driver.as_deref());
+        let driver = driver.unwrap_or(LOG_DRIVER);
         let mut options = logging
             .map(|logging| map(&logging.options))
             .unwrap_or_default();
-        if driver == LOG_DRIVER {
+        if driver == LOG_DRIVER && self.place.rules.protected {
             for (name, value) in LOG_DEFAULTS {
                 options
                     .entry(name.to_owned())
@@ -189,19 +269,6 @@ impl Translation<'_> {
             }
         }
         (driver.to_owned(), options)
-    }
-
-    /// No process gains privileges by a set-user-id program, unless the file says otherwise.
-    fn security_opt(&self) -> BTreeSet<String> {
-        let mut options = set(&self.service.security_opt);
-        if !self.service.privileged
-            && !options
-                .iter()
-                .any(|option| option.starts_with("no-new-privileges"))
-        {
-            options.insert("no-new-privileges:true".to_owned());
-        }
-        options
     }
 
     pub(super) fn refuse(&self, what: String) -> SpecError {
@@ -226,6 +293,14 @@ fn port(port: &compose::Port) -> PortSpec {
         protocol: port.protocol.to_string(),
         host_ip: port.host_ip.map(|ip| ip.to_string()),
         host: port.published.map(|port| port.to_string()),
+    }
+}
+
+fn device(device: &compose::Device) -> DeviceSpec {
+    DeviceSpec {
+        host: device.source.clone(),
+        container: device.target.clone(),
+        permissions: device.permissions.clone(),
     }
 }
 
@@ -259,12 +334,19 @@ fn restart(restart: Option<compose::Restart>) -> Restart {
 }
 
 fn limits(service: &compose::Service) -> Limits {
+    let tuning = &service.tuning;
     Limits {
         memory: service.limits.memory.map(signed),
         memory_reservation: service.reservations.memory.map(signed),
+        memory_swap: tuning.memory_swap,
         nano_cpus: service.limits.cpus.map(|cpus| signed(cpus.nano())),
+        cpu_shares: tuning.cpu_shares,
+        cpuset: tuning.cpuset.clone(),
+        cpu_period: tuning.cpu_period,
+        cpu_quota: tuning.cpu_quota,
+        swappiness: tuning.swappiness,
+        oom_kill_disable: tuning.oom_kill_disable,
         pids: service.limits.pids,
-        ..Limits::default()
     }
 }
 

@@ -17,7 +17,13 @@ impl NewContainer {
         let depends_on: Vec<_> = service
             .depends_on
             .iter()
-            .map(|(other, dependency)| format!("{other}:{}:false", dependency.condition.as_str()))
+            .map(|(other, dependency)| {
+                format!(
+                    "{other}:{}:{}",
+                    dependency.condition.as_str(),
+                    dependency.restart
+                )
+            })
             .collect();
         let mut all = service.container.labels.clone();
         let working_dir = input.working_dir.display().to_string();
@@ -37,6 +43,9 @@ impl NewContainer {
             (labels::INSTANCE, input.project.clone()),
         ] {
             all.insert(label.to_owned(), value);
+        }
+        if let Some(files) = &service.container.watched {
+            all.insert(labels::FILES.to_owned(), files.clone());
         }
         Self {
             spec: service.container.clone(),

@@ -15,6 +15,8 @@ impl Why {
             Self::Paused => "it is paused",
             Self::Dead => "the engine gave it up",
             Self::Detached => "a file that it mounts was put back",
+            Self::Files => "files that it uses changed",
+            Self::Follows => "a service that it follows was started",
             Self::Renamed => "it was renamed",
             Self::Rewired => "its networks are not as they should be",
             Self::Unfinished => "its replacement was interrupted",
@@ -66,6 +68,12 @@ impl fmt::Display for Action {
             }
             Self::Unpause { container } => write!(f, "unpause container {}", container.name),
             Self::Start { spec, .. } => write!(f, "start container {}", spec.name),
+            Self::Restart { container, .. } => {
+                write!(f, "start container {} again", container.name)
+            }
+            Self::Signal {
+                container, signal, ..
+            } => write!(f, "send {signal} to container {}", container.name),
             Self::Stop { container } => write!(f, "stop container {}", container.name),
             Self::Remove { container } => write!(f, "remove container {}", container.name),
         }

@@ -48,6 +48,20 @@ const CHANGES: &[(&str, Change)] = &[
     ("command in two words", |s| {
         s.container.command = Some(vec!["a".into(), "b".into()]);
     }),
+    ("address", |s| {
+        if let NetworkChoice::Networks(networks) = &mut s.container.network {
+            let first = networks.values_mut().next().unwrap();
+            first.ipv4 = Some("10.9.0.5".into());
+        }
+    }),
+    ("control groups", |s| {
+        s.container.modes.cgroup = Some("private".into());
+    }),
+    ("device rule", |s| {
+        s.container.modes.device_cgroup_rules = vec!["c 1:3 r".into()];
+    }),
+    ("cpu quota", |s| s.container.limits.cpu_quota = Some(5)),
+    ("swappiness", |s| s.container.limits.swappiness = Some(5)),
     ("empty command", |s| s.container.command = Some(vec![])),
     ("entrypoint", |s| {
         s.container.entrypoint = Some(vec!["a b".into()]);

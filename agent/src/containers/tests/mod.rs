@@ -2,9 +2,11 @@
 
 mod detached;
 mod edges;
+mod follow;
 mod hash;
 mod laws;
 pub(crate) mod model;
+mod rules;
 mod table;
 mod translate;
 
@@ -38,6 +40,7 @@ fn service(name: &str) -> ServiceSpec {
         container: ContainerSpec {
             name: format!("{PROJECT}-{name}-1"),
             image: "busybox:1".to_owned(),
+            watched: None,
             env: Environment::default(),
             command: None,
             entrypoint: None,
@@ -80,6 +83,9 @@ fn service(name: &str) -> ServiceSpec {
         job: false,
         pull: Pull::Missing,
         files: BTreeMap::new(),
+        watched: BTreeMap::new(),
+        signal: None,
+        shares: BTreeSet::new(),
     }
 }
 
@@ -104,6 +110,7 @@ fn depend(service: &mut ServiceSpec, on: &str, condition: Condition) {
         Dependency {
             condition,
             required: true,
+            restart: false,
         },
     );
 }

@@ -5,6 +5,7 @@ use crate::containers::labels;
 use crate::containers::names;
 use crate::containers::state::{Attachment, Container, EngineState, Network, Owner, State};
 use crate::containers::step::{Action, NewContainer, NewNetwork, Step};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use tenantry_schema::wire::ContainerHealth;
 
@@ -12,6 +13,8 @@ use tenantry_schema::wire::ContainerHealth;
 pub(crate) struct Model {
     pub(crate) state: EngineState,
     ids: i64,
+    /// Seconds; all of them before the time at which tests plan.
+    clock: i64,
 }
 
 impl Model {
@@ -90,6 +93,21 @@ impl Model {
                 container.state = State::Running;
             }
             Action::Start { container, .. } => self.start(&container.id)?,
+            Action::Restart {
+                container, started, ..
+            } => {
+                let now = self.container(&container.id)?.started;
+                assert_eq!(now, *started, "it is as it was when this was planned");
+                self.stop(&container.id)?;
+                self.start(&container.id)?;
+            }
+            Action::Signal {
+                container, files, ..
+            } => {
+                let container = self.container(&container.id)?;
+                assert_eq!(container.state, State::Running, "it can be told");
+                container.files = Some(files.clone());
+            }
             Action::Stop { container } => self.stop(&container.id)?,
             Action::Remove { container } => self.remove(&container.id)?,
         }
@@ -196,7 +214,7 @@ impl Model {
                 },
             );
         }
-        let id = self.id();
+        let (id, made) = (self.id(), self.time());
         self.state.containers.push(Container {
             id: id.clone(),
             name: new.spec.name.clone(),
@@ -208,8 +226,10 @@ impl Model {
             exit_code: None,
             restarts: 0,
             networks,
-            started: None,
             replaced: Vec::new(),
+            made: Some(made),
+            started: None,
+            files: new.spec.watched.clone(),
         });
         Ok(id)
     }
@@ -251,7 +271,13 @@ impl Model {
         Ok(())
     }
 
+    fn time(&mut self) -> Timestamp {
+        self.clock += 1;
+        Timestamp::from_second(self.clock - 1_000_000).expect("a time")
+    }
+
     fn start(&mut self, id: &str) -> Result<(), String> {
+        let now = self.time();
         let networks = self.state.networks.clone();
         let ids = self.ids;
         let container = self.container(id)?;
@@ -272,6 +298,7 @@ impl Model {
             attachment.endpoint_id = format!("e{ids}");
         }
         container.state = State::Running;
+        container.started = Some(now);
         container.exit_code = None;
         // What is there now is mounted.
         container.replaced.clear();

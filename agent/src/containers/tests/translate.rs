@@ -4,7 +4,7 @@ use super::{KEEPER, PROJECT, key, names};
 use crate::containers::desired::{
     Condition, MountSource, NetworkChoice, PortSpec, Restart, Wanted,
 };
-use crate::containers::spec::{Instance, Place, SpecError, instance};
+use crate::containers::spec::{Instance, Place, Rules, SpecError, instance};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tenantry_compose::Project;
@@ -41,14 +41,14 @@ services:
     read_only: true
     shm_size: 32m
   db: { image: postgres, healthcheck: { test: [CMD, "true"] }, security_opt: ["no-new-privileges:false"] }
-  seed: { image: postgres, network_mode: none }
+  seed: { image: postgres, network_mode: none, volumes: ["shared:/shared"] }
 networks: { front: { internal: true } }
 volumes: { data: {}, shared: { external: true, name: shared-data } }
 secrets: { token: { environment: TOKEN }, key: { environment: KEY } }
 configs: { motd: { content: "hello ${TOKEN}" } }
 "#;
 
-fn digests() -> BTreeMap<PathBuf, String> {
+pub(super) fn digests() -> BTreeMap<PathBuf, String> {
     [
         "/live/acme/files/a",
         "/live/acme/files/b/c",
@@ -63,6 +63,19 @@ fn translate_with(
     text: &str,
     digests: &BTreeMap<PathBuf, String>,
     token: &str,
+) -> Result<Instance, SpecError> {
+    let rules = Rules {
+        trusted: true,
+        ..Rules::default()
+    };
+    translate_by(text, digests, token, &rules)
+}
+
+pub(super) fn translate_by(
+    text: &str,
+    digests: &BTreeMap<PathBuf, String>,
+    token: &str,
+    rules: &Rules,
 ) -> Result<Instance, SpecError> {
     let lookup = |name: &str| {
         ["TOKEN", "KEY"]
@@ -79,6 +92,7 @@ fn translate_with(
         configs: Path::new("/configs/acme"),
         digests,
         key: &key(),
+        rules,
     };
     instance(&project, &place)
 }
@@ -258,19 +272,74 @@ fn a_file_changes_exactly_the_services_that_see_it() {
 
 #[test]
 fn what_cannot_be_done_is_refused() {
-    for (text, what) in [
+    let text = "services: {a: {image: x, labels: {dev.tenantry.keeper: x}}}";
+    let error = translate(text).unwrap_err();
+    assert!(error.to_string().contains("written by Tenantry"), "{error}");
+}
+
+#[test]
+fn namespaces_devices_and_addresses() {
+    let text = "
+services:
+  a:
+    image: x
+    network_mode: service:b
+    pid: service:b
+    ipc: host
+    uts: host
+    cgroup: private
+    devices: ['/dev/null:/dev/n:r']
+    device_cgroup_rules: ['c 1:3 r']
+    storage_opt: {size: 1G}
+    cpu_quota: 50ms
+    cpu_shares: 512
+    memswap_limit: 1g
+    oom_kill_disable: true
+    oom_score_adj: 10
+  b:
+    image: x
+    domainname: example.com
+    networks:
+      n: {ipv4_address: 10.9.0.5, priority: 5, driver_opts: {o: p}, link_local_ips: [169.254.1.1]}
+      default: {}
+  c: {image: x, network_mode: bridge, depends_on: {b: {condition: service_started, restart: true}}}
+networks:
+  n: {ipam: {driver: default, options: {a: b}, config: [{subnet: 10.9.0.0/24, ip_range: 10.9.0.0/25, gateway: 10.9.0.1, aux_addresses: {h: 10.9.0.9}}]}}
+";
+    let input = translate(text).unwrap().input;
+    let a = &input.services["a"];
+    assert_eq!(
+        a.container.network,
+        NetworkChoice::Mode("container:acme-b-1".into())
+    );
+    let modes = &a.container.modes;
+    assert_eq!(
         (
-            "services: {a: {image: x, network_mode: \"service:b\"}, b: {image: x}}",
-            "cannot be shared yet",
+            modes.pid.as_deref(),
+            modes.ipc.as_deref(),
+            modes.uts.as_deref()
         ),
-        (
-            "services: {a: {image: x, labels: {dev.tenantry.keeper: x}}}",
-            "written by Tenantry",
-        ),
-    ] {
-        let error = translate(text).unwrap_err();
-        assert!(error.to_string().contains(what), "{error}");
-    }
+        (Some("container:acme-b-1"), Some("host"), Some("host"))
+    );
+    assert_eq!(a.shares, names(&["b"]));
+    assert!(a.depends_on["b"].restart, "it follows what it shares with");
+    assert_eq!(a.container.devices.len(), 1);
+    assert_eq!(a.container.limits.cpu_quota, Some(50_000));
+    assert_eq!(a.container.limits.memory_swap, Some(1 << 30));
+    assert!(a.container.limits.oom_kill_disable);
+    let b = &input.services["b"].container;
+    assert_eq!(b.domainname.as_deref(), Some("example.com"));
+    let (first, attachment) = b.network.primary().unwrap();
+    assert_eq!(
+        (first.as_str(), attachment.ipv4.as_deref()),
+        ("acme_n", Some("10.9.0.5"))
+    );
+    let network = &input.networks["acme_n"];
+    assert_eq!(network.ipam[0].aux["h"], "10.9.0.9");
+    assert_eq!(network.ipam_options["a"], "b");
+    let c = &input.services["c"];
+    assert_eq!(c.container.network, NetworkChoice::Mode("bridge".into()));
+    assert!(c.depends_on["b"].restart && c.shares.is_empty());
 }
 
 #[test]

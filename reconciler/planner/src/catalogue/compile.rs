@@ -1,6 +1,7 @@
 //! Proving that a stack fits together: every variable has a source, every secret is used, every site points at a real service and port.
 
 use super::samples::{sample_port, with_samples};
+use super::services;
 use super::templates::{FileTemplates, Templates, target};
 use super::{CompiledStack, SiteName};
 use crate::codes;
@@ -9,7 +10,7 @@ use crate::input::{SourceFile, StackFiles, diagnose};
 use crate::render::{builtin_names, site_prefix};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tenantry_compose::{Port, Project};
+use tenantry_compose::{ComposeFile, Port, Project};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::{Site, Stack};
@@ -66,7 +67,8 @@ impl Compiler<'_> {
         let templates = self.file_templates(&plain);
         let known = |name: &str| plain(name) || document.secrets.contains_key(name);
         let path = self.path(COMPOSE);
-        let (outline, problems) = tenantry_compose::outline(&compose, &known);
+        let file = ComposeFile::new(&compose, &self.stack.files);
+        let (outline, problems) = file.outline(&known);
         let sound = problems.is_empty();
         for problem in problems {
             let code = match problem.kind {
@@ -75,36 +77,22 @@ impl Compiler<'_> {
             };
             self.found.push(diagnose(&path, &compose, code, &problem));
         }
-        let (source, _) = Project::parse(&compose);
-        let used = source.map(|source| source.variables()).unwrap_or_default();
-        let variables: BTreeSet<String> = used.into_iter().map(|used| used.name).collect();
-        for secret in document
-            .secrets
-            .keys()
-            .filter(|secret| !variables.contains(secret.as_str()))
-        {
-            let note = format!(
-                "use it in {COMPOSE} as `${{{secret}}}` or `secrets: {{ name: {{ environment: {secret} }} }}`, or remove it"
-            );
-            self.error(
-                codes::UNUSED_SECRET,
-                &["secrets", secret.as_str()],
-                format!("the secret `{secret}` is declared and nothing uses it"),
-                Some(note),
-            );
-        }
-        let project = with_samples(&compose, &document, &sites, &known);
+        let variables = file.variables();
+        self.tell(services::unused(&document, &variables));
+        let project = with_samples(&file, &document, &sites, &known);
         let exact = project.is_some();
         let project = project.or(outline)?;
         // What is left of a file with mistakes lacks things that were written.
         if exact || sound {
             self.check_targets(&document, &sites, &project, exact);
+            self.tell(services::check(&document, &project));
         }
+        let referred = file.referred();
         let files = self
             .stack
             .files
             .iter()
-            .filter(|(path, _)| path.starts_with("files/"));
+            .filter(|(path, _)| path.starts_with("files/") || referred.contains(*path));
         Some(CompiledStack {
             tool: self.stack.tool.clone(),
             tree: self.stack.tree,
@@ -131,6 +119,13 @@ impl Compiler<'_> {
         let mut diagnostic = Diagnostic::error(code, place, message);
         diagnostic.notes.extend(note);
         self.found.push(diagnostic);
+    }
+
+    fn tell(&mut self, found: Vec<services::Finding>) {
+        for found in found {
+            let keys: Vec<&str> = found.keys.iter().map(String::as_str).collect();
+            self.error(found.code, &keys, found.message, Some(found.note));
+        }
     }
 
     fn file(&mut self, name: &str) -> Option<SourceFile> {

@@ -2,7 +2,7 @@
 
 use crate::render::site_prefix;
 use std::collections::BTreeMap;
-use tenantry_compose::Project;
+use tenantry_compose::{ComposeFile, Project};
 use tenantry_schema::document::{Site, Stack};
 use tenantry_schema::id::SiteName;
 
@@ -14,7 +14,7 @@ pub(super) fn sample_port(index: usize) -> u16 {
 /// The project with a port of its own for each site, the defaults of parameters, and for everything else that has a source the first of some
 /// values that fits wherever it stands. None where none does: then only the outline is known.
 pub(super) fn with_samples(
-    compose: &str,
+    compose: &ComposeFile<'_>,
     document: &Stack,
     sites: &BTreeMap<SiteName, Site>,
     known: &dyn Fn(&str) -> bool,
@@ -41,6 +41,6 @@ pub(super) fn with_samples(
                     .or_else(default)
                     .or_else(filler)
             };
-            Project::load(compose, &value).ok()
+            compose.load_with(&value, &["*"]).ok()
         })
 }

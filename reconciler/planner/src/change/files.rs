@@ -11,7 +11,7 @@ pub(super) struct Files(BTreeMap<String, Vec<u8>>);
 pub(super) enum Seen<'f> {
     /// One file, by its content: a change needs a new container, because the mount holds on to the old file.
     File(&'f [u8]),
-    /// A folder: changes in it are seen at once.
+    /// A folder: changes in it are seen at once, and a service that says so takes them in.
     Folder(BTreeMap<&'f str, &'f [u8]>),
     /// Nothing of the slice.
     Nothing,
@@ -20,6 +20,11 @@ pub(super) enum Seen<'f> {
 impl Files {
     pub(super) fn new(files: BTreeMap<String, Vec<u8>>) -> Self {
         Self(files)
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.0
     }
 
     /// What stands at `path`.

@@ -6,7 +6,7 @@ use crate::object::ObjectId;
 use crate::render::{self, Parts, Plaintext};
 use crate::slice_input::{InstanceInput, SliceInput};
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_compose::{Project, ProjectName};
+use tenantry_compose::{ComposeFile, Project, ProjectName};
 use tenantry_schema::Secret;
 use tenantry_schema::document::{EnvValue, State};
 use tenantry_schema::id::{InstanceName, OrderId, ToolName};
@@ -24,6 +24,8 @@ pub(super) struct Side {
     sites: BTreeMap<DomainName, String>,
     volumes: BTreeSet<String>,
     upgrade_backup: bool,
+    /// Services that take changed files in without a new container.
+    reloading: BTreeSet<String>,
 }
 
 impl Side {
@@ -62,6 +64,7 @@ impl Side {
             sites: BTreeMap::new(),
             volumes: BTreeSet::new(),
             upgrade_backup: input.stack.document.backup.is_some(),
+            reloading: input.stack.document.reload.keys().cloned().collect(),
         };
         match render::parts(slice, name, input, &plaintext) {
             Ok(parts) => side.take(name, parts, &mark),
@@ -80,7 +83,8 @@ impl Side {
         self.files = Files::new(files);
         self.sites = sites;
         let lookup = |variable: &str| variables.get(variable).cloned().or_else(|| mark(variable));
-        self.project = Project::load(&compose, &lookup).map_err(|problems| {
+        let file = ComposeFile::new(&compose, self.files.all());
+        self.project = file.load(&lookup).map_err(|problems| {
             let first = problems.first().map(ToString::to_string);
             first.unwrap_or_else(|| "it cannot be read".to_owned())
         });
@@ -97,7 +101,7 @@ impl Side {
 
     fn services(&self) -> service::Services<'_> {
         match &self.project {
-            Ok(project) => service::Services::of(project, &self.files),
+            Ok(project) => service::Services::of(project, &self.files, &self.reloading),
             Err(_) => service::Services::default(),
         }
     }

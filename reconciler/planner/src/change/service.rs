@@ -1,4 +1,5 @@
-//! Containers before and after, by the rule of the agent: whatever a container is made with replaces it, files behind a mounted folder do not.
+//! Containers before and after, by the rule of the agent: whatever a container is made with replaces it; files behind a mounted folder do not
+//! where the service takes them in by itself or at a signal.
 
 use super::files::{Files, Seen, differing};
 use super::{ServiceChange, Why};
@@ -18,6 +19,8 @@ struct Made<'p> {
     secrets: BTreeMap<String, Content<'p>>,
     /// Files of the tool's folder, by mounted path.
     mounted: BTreeMap<&'p str, Seen<'p>>,
+    /// Whether it takes changes behind a folder in without a new container.
+    reloads: bool,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -27,12 +30,13 @@ enum Content<'p> {
 }
 
 impl<'p> Services<'p> {
-    pub(super) fn of(project: &'p Project, files: &'p Files) -> Self {
+    pub(super) fn of(project: &'p Project, files: &'p Files, reloading: &BTreeSet<String>) -> Self {
         let made = project.services.iter().map(|(name, service)| {
             let made = Made {
                 service,
                 secrets: contents(project, service, files),
                 mounted: mounted(service, files),
+                reloads: reloading.contains(name.as_str()),
             };
             (name.as_str(), made)
         });
@@ -118,7 +122,12 @@ fn differs(old: &Made<'_>, new: &Made<'_>) -> Option<ServiceChange> {
     for (path, now) in &new.mounted {
         match (old.mounted.get(path), now) {
             (Some(Seen::Folder(before)), Seen::Folder(now)) => {
-                behind_folders.extend(differing(before, now));
+                let changed = differing(before, now);
+                if new.reloads {
+                    behind_folders.extend(changed);
+                } else if !changed.is_empty() {
+                    single.insert((*path).to_owned());
+                }
             }
             (Some(before), now) if before != now => drop(single.insert((*path).to_owned())),
             _ => {}

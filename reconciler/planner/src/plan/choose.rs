@@ -143,6 +143,8 @@ pub(super) fn ready(
         ports: tool.ports.clone(),
         hosts: tool.hosts.clone(),
         redirects: tool.redirects.clone(),
+        // Said by the settings of today, when the slice is put together.
+        trusted: false,
         secrets: tool.secrets.as_ref().map(|file| file.blob),
         stack,
         templates,

@@ -260,6 +260,11 @@ impl<'a> Customer<'a> {
             .as_ref()
             .filter(|_| placed.instances.values().any(refers));
         let backups = backups::input(self, &self.server_key(id), &placed.instances);
+        let trusted = &self.fleet.head.hub.policy.trusted_stacks;
+        let mut instances = placed.instances;
+        for instance in instances.values_mut() {
+            instance.trusted = trusted.contains(&instance.tool);
+        }
         Some(SliceInput {
             renderer: RENDERER,
             fleet_id: self.fleet.head.hub.fleet_id.clone(),
@@ -272,7 +277,7 @@ impl<'a> Customer<'a> {
             certificates: self.fleet.head.hub.certificates.clone(),
             customer_secrets: secrets.map(|file| file.blob),
             backups,
-            instances: placed.instances,
+            instances,
         })
     }
 }

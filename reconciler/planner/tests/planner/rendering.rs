@@ -40,6 +40,7 @@ fn instance(
         ports: [("site".try_into().unwrap(), port)].into(),
         hosts: [("site".try_into().unwrap(), host.try_into().unwrap())].into(),
         redirects: [].into(),
+        trusted: false,
         secrets: None,
         stack: stack.clone(),
         templates: TEMPLATES.clone(),

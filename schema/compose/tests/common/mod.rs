@@ -169,4 +169,12 @@ pub(crate) const GOOD: &[&str] = &[
     "services:\n  a: {image: x, ports: ['127.0.0.1:80:80']}\n  b: {image: x, ports: ['127.0.0.2:80:80']}\n",
     "services:\n  a: {image: x, networks: {default: {aliases: [b]}}}\n",
     "services:\n  a: {image: x, deploy: {resources: {limits: {cpus: 1.5}}}}\n",
+    "services:\n  a: {image: x, devices: [/dev/null, '/dev/zero:/dev/z:r', '/dev/full:rw'], device_cgroup_rules: ['c 1:3 mr']}\n",
+    "services:\n  a: {image: x, ipc: shareable, uts: host, userns_mode: host, cgroup: private}\n  b: {image: x, ipc: 'service:a', pid: 'service:a', network_mode: 'service:a'}\n",
+    "services:\n  a: {image: x, cpu_shares: 512, cpuset: '0-1', cpu_period: 100000, cpu_quota: 50ms, memswap_limit: -1, mem_swappiness: 10, oom_score_adj: 100, oom_kill_disable: false}\n",
+    "services:\n  a: {image: x, domainname: example.com, runtime: runc, cgroup_parent: /x, storage_opt: {size: 1G}, scale: 1}\n",
+    "services:\n  a: {image: x, networks: {n: {ipv4_address: 10.9.0.5, ipv6_address: 'fd00::5', link_local_ips: [169.254.1.1], priority: 10, driver_opts: {a: b}}}}\nnetworks:\n  n: {enable_ipv6: true, ipam: {driver: default, config: [{subnet: 10.9.0.0/24, ip_range: 10.9.0.0/25, gateway: 10.9.0.1, aux_addresses: {h: 10.9.0.9}}, {subnet: 'fd00::/64'}], options: {a: b}}}\n",
+    "services:\n  a: {image: x, extends: b, labels: {k: v}}\n  b: {image: y, labels: [k=w]}\n",
+    "services:\n  a: {image: x, network_mode: bridge}\n",
+    "services:\n  a: {image: x, labels: {x-a: b}, environment: {x-b: c}}\n  x-name: {image: y}\n",
 ];

@@ -1,0 +1,92 @@
+//! What `stack.yaml` says about the Compose file: its services exist, its secrets are used, and a protection is done without for a reason only.
+
+use crate::codes;
+use std::collections::BTreeSet;
+use tenantry_compose::{Project, ServiceName, undone};
+use tenantry_schema::document::{Relax, Stack};
+use tenantry_yaml::suggest;
+
+/// Longest reason.
+const REASON: usize = 300;
+
+/// Something wrong in `stack.yaml`.
+pub(super) struct Finding {
+    pub(super) code: u16,
+    pub(super) keys: Vec<String>,
+    pub(super) message: String,
+    pub(super) note: String,
+}
+
+/// Secrets that are declared for nothing.
+pub(super) fn unused(document: &Stack, variables: &BTreeSet<String>) -> Vec<Finding> {
+    let secrets = document.secrets.keys();
+    let unused = secrets.filter(|secret| !variables.contains(secret.as_str()));
+    unused
+        .map(|secret| Finding {
+            code: codes::UNUSED_SECRET,
+            keys: vec!["secrets".to_owned(), secret.to_string()],
+            message: format!("the secret `{secret}` is declared and nothing uses it"),
+            note: format!(
+                "use it in compose.yaml as `${{{secret}}}` or `secrets: {{ name: {{ environment: {secret} }} }}`, or remove it"
+            ),
+        })
+        .collect()
+}
+
+/// Everything that is wrong with `reload` and `relax`.
+pub(super) fn check(document: &Stack, project: &Project) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let names: Vec<&str> = project.services.keys().map(ServiceName::as_str).collect();
+    let reload = document.reload.keys().map(|service| ("reload", service));
+    let relax = document.relax.keys().map(|service| ("relax", service));
+    for (part, service) in reload.chain(relax) {
+        if names.contains(&service.as_str()) {
+            continue;
+        }
+        let near = suggest(service, &names);
+        found.push(Finding {
+            code: codes::UNKNOWN_SERVICE,
+            keys: vec![part.to_owned(), service.clone()],
+            message: format!(
+                "`{part}` names the service `{service}`, which compose.yaml does not have"
+            ),
+            note: near.map_or_else(
+                || format!("its services: {}", names.join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            ),
+        });
+    }
+    for (service, relax) in &document.relax {
+        for (protection, reason) in relax.reasons() {
+            if reason.trim().is_empty() || reason.len() > REASON {
+                found.push(Finding {
+                    code: codes::UNPROTECTED,
+                    keys: vec!["relax".into(), service.clone(), protection.key().into()],
+                    message: format!("why does `{service}` do without this protection?"),
+                    note: format!("write the reason in one sentence, {REASON} characters at most"),
+                });
+            }
+        }
+    }
+    let none = Relax::default();
+    for (service, key) in undone(project) {
+        let relax = document.relax.get(service.as_str()).unwrap_or(&none);
+        if relax
+            .reasons()
+            .any(|(protection, _)| protection.key() == key)
+        {
+            continue;
+        }
+        found.push(Finding {
+            code: codes::UNPROTECTED,
+            keys: vec!["relax".into(), service.to_string(), key.into()],
+            message: format!(
+                "compose.yaml takes the protection `{key}` from `{service}`, and no reason is given"
+            ),
+            note: format!(
+                "keep the protection, or add to stack.yaml: relax: {{ {service}: {{ {key}: the reason }} }}"
+            ),
+        });
+    }
+    found
+}
