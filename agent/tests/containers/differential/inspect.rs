@@ -13,7 +13,8 @@ use std::path::Path;
 pub(super) type Seen = BTreeMap<String, String>;
 
 /// What says nothing about the file: identities, times, addresses that the engine chose, places on its disk.
-const VOLATILE: [&str; 22] = [
+const VOLATILE: [&str; 23] = [
+    "ExecIDs",
     "Id",
     "Created",
     "CreatedAt",
