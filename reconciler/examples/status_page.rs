@@ -73,6 +73,7 @@ async fn main() -> std::io::Result<()> {
         signer: tokio::sync::watch::channel(None).1,
         clock: Timestamp::now,
         metrics: metrics::install(),
+        forge: tenantry::web::ForgeDoors::none(),
         limits: Limits::default(),
     });
     tokio::spawn(async move {

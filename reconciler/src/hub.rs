@@ -5,6 +5,7 @@
 
 mod act;
 mod data;
+mod forge;
 mod inventory;
 mod mode;
 mod run;
@@ -98,6 +99,10 @@ pub struct Hub {
     full_pass_due: Timestamp,
     agents: watch::Sender<Arc<AgentDirectory>>,
     status: watch::Sender<Arc<FleetStatus>>,
+    /// Tells the task that posts verdicts.
+    followed: watch::Sender<crate::verdicts::Followed>,
+    /// Why verdicts do not reach the forge.
+    forge_problem: watch::Sender<Option<String>>,
     /// When pushing decisions is tried again after a failure, and how often it failed in a row.
     commit_again: Option<(Timestamp, u32)>,
     problem: Option<String>,

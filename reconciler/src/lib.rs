@@ -12,6 +12,7 @@
 //! | [`hub`] | the loop: load, plan, decide, publish, tell |
 //! | [`secrets`] | what people do with files of secrets |
 //! | [`trust`] | which commits may be followed |
+//! | [`verdicts`], [`forge`] | what the hub thinks of commits, posted where they are reviewed |
 //! | [`web`] | agents' API, status page, metrics |
 //! | [`import`] | a Compose file to a stack |
 //! | [`cli`] | the commands |
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod config;
 pub mod decide;
 pub mod foresee;
+pub mod forge;
 pub mod git;
 pub mod hub;
 pub mod import;
@@ -31,6 +33,7 @@ pub mod secrets;
 pub mod slices;
 pub mod store;
 pub mod trust;
+pub mod verdicts;
 pub mod web;
 
 /// This release. A hub acts only if it is the one that the fleet has activated.

@@ -104,6 +104,21 @@ checked_text!(
 );
 
 checked_text!(
+    /// A repository at a forge, as it stands in its address: owner and name; at GitLab perhaps with groups between them.
+    RepositoryPath,
+    "a repository at a forge, such as acme/fleet",
+    |text| {
+        let part = |part: &str| {
+            let plain = part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+            plain && !part.is_empty() && !part.starts_with(['.', '-']) && !part.ends_with(".git")
+        };
+        text.contains('/') && text.split('/').all(part)
+    },
+    r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$",
+    ["acme/fleet"]
+);
+
+checked_text!(
     /// The id of a price at Stripe: `price_…`.
     StripePrice,
     "the id of a price at Stripe, such as price_1QxYz2",

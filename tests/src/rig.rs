@@ -2,6 +2,7 @@
 //! and the demo; nothing here looks inside the programs.
 
 mod fake_agent;
+mod fake_forge;
 mod fleet;
 mod hub;
 mod middleman;
@@ -10,6 +11,7 @@ mod server;
 mod world;
 
 pub use fake_agent::{Answered, FakeAgent, Received};
+pub use fake_forge::{FakeForge, Mood, Stored};
 pub use fleet::{Decisions, Fleet};
 pub use hub::{Hub, Place};
 pub use middleman::{Forgery, Middleman};

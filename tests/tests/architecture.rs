@@ -192,6 +192,7 @@ const EDGES: [&str; 16] = [
     "schema/wire/src/slice.rs",
     "reconciler/src/keys.rs",
     "reconciler/src/publish.rs",
+    "reconciler/src/forge/",
     "reconciler/src/secrets/",
     "reconciler/src/cli/init.rs",
     "reconciler/src/cli/secrets/",

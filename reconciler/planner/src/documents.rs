@@ -1,5 +1,6 @@
 //! Files to typed documents, one customer at a time, with every mistake located. References between documents are checked in [`crate::link`].
 
+mod forge;
 mod format;
 mod standing;
 
@@ -92,13 +93,17 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
     let mut found = Vec::new();
     let (mut hub, mut staff, mut activation) = (None, None, None);
     let (mut hub_key, mut secrets) = (None, None);
+    let mut unread_secrets = false;
     for file in &files.files {
         match classify(&file.path) {
             Kind::Hub => hub = read::<Hub>(file, &mut found),
             Kind::Staff => staff = read::<Staff>(file, &mut found),
             Kind::Activation => activation = read::<Activation>(file, &mut found),
             Kind::HubKey => hub_key = read_secrets(file, &mut found).map(|file| file.blob),
-            Kind::HubSecrets => secrets = read_secrets(file, &mut found).map(|file| file.blob),
+            Kind::HubSecrets => {
+                unread_secrets = true;
+                secrets = read_secrets(file, &mut found);
+            }
             Kind::Misplaced(expected) => found.push(misplaced(file, expected)),
             _ => {}
         }
@@ -119,6 +124,10 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
             file.text.clone().ok()
         };
         found.extend(references::prices(hub, &text_of));
+        let names = secrets.as_ref().map(|file| &file.names);
+        if names.is_some() || !unread_secrets {
+            found.extend(forge::check(hub, names, &text_of));
+        }
     }
     if let (Some(hub), Some(activation)) = (&hub, &activation) {
         found.extend(check_activated(files, hub, activation, hub_key.is_some()));
@@ -129,7 +138,7 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
             staff: staff.unwrap_or_default(),
             activation,
             hub_key,
-            secrets,
+            secrets: secrets.map(|file| file.blob),
         }),
         _ => None,
     };

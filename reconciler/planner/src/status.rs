@@ -26,6 +26,9 @@ pub struct FleetStatus {
     pub commit: Option<CommitInfo>,
     /// Set where the branch was rewound or the remote cannot be read: the state shown is that of `commit`, and this is why it does not move.
     pub source_problem: Option<String>,
+    /// Set where the forge named in `hub.yaml` does not take what the hub thinks of commits, and why. Nothing else depends on it.
+    #[serde(default)]
+    pub forge_problem: Option<String>,
     /// When it was worked out.
     pub at: Timestamp,
     /// Totals.

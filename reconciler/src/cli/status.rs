@@ -103,6 +103,9 @@ fn text(status: &FleetStatus) -> String {
     if let Some(problem) = &status.source_problem {
         let _ = writeln!(out, "! {problem}");
     }
+    if let Some(problem) = &status.forge_problem {
+        let _ = writeln!(out, "! verdicts do not reach the forge: {problem}");
+    }
     let _ = writeln!(out, "\norders");
     for order in &status.orders {
         let tools: Vec<String> = order

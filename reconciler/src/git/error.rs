@@ -82,6 +82,14 @@ pub enum GitError {
         /// The last lines that it printed, without credentials.
         message: String,
     },
+    /// The `git` program wrote more than it may and was ended.
+    #[error("`git {command}` brought more than {} MiB", most >> 20)]
+    TooMuch {
+        /// The subcommand.
+        command: &'static str,
+        /// How many bytes it may write.
+        most: u64,
+    },
     /// The `git` program did not end in time and was ended.
     #[error("`git {command}` did not end within {} s", .after.as_secs())]
     TimedOut {

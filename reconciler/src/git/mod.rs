@@ -4,6 +4,7 @@
 //! fetches into and pushes from. Objects are read with libgit2; only transport uses the program, because it knows people's credentials.
 
 mod accepted;
+mod bounded;
 mod compare;
 pub(crate) mod edit;
 mod error;
@@ -15,6 +16,7 @@ mod local;
 mod location;
 mod mirror;
 mod objects;
+mod offered;
 pub(crate) mod pack;
 pub(crate) mod program;
 mod scratch;
@@ -26,6 +28,7 @@ mod write;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use bounded::{Excess, Most};
 pub use compare::Difference;
 pub use edit::Change;
 pub use error::GitError;
@@ -36,6 +39,7 @@ pub use init::{InitError, Layout, init_repository};
 pub(crate) use location::redact;
 pub use location::{Location, LocationError};
 pub use objects::{CommitInfo, Entry, EntryKind, Objects};
+pub(crate) use offered::{Offer, Offers};
 pub use scratch::Scratch;
 pub(crate) use sign::NAMESPACE;
 pub use sign::Signer;

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// Output beyond this is dropped; the hub only looks at a few lines.
 const KEPT_OUTPUT: u64 = 256 * 1024;
+/// How often it is looked how much a run has written.
+const MEASURED: Duration = Duration::from_millis(200);
 
 /// Variables that would lead `git` to another repository than the one it is told, when the hub itself was started by a hook.
 const LEADING_ASTRAY: [&str; 9] = [
@@ -32,6 +34,33 @@ const SETTINGS: [&str; 5] = [
     "http.lowSpeedLimit=1",
     "http.lowSpeedTime=30",
 ];
+
+/// What a run may use.
+pub(crate) struct Bounds<'a> {
+    /// Time.
+    pub(crate) time: Duration,
+    /// Bytes of output that are kept.
+    pub(crate) output: u64,
+    /// A folder, and the bytes that it may grow by.
+    pub(crate) growth: Option<(&'a Path, u64)>,
+    /// Largest piece of memory that the program may ask for at once, as `git` reads it (`GIT_ALLOC_LIMIT`).
+    pub(crate) memory: Option<&'static str>,
+    /// More settings.
+    pub(crate) settings: &'static [&'static str],
+}
+
+impl Bounds<'_> {
+    /// For what comes from those who may be trusted not to be malicious.
+    pub(crate) const fn of(time: Duration) -> Self {
+        Self {
+            time,
+            output: KEPT_OUTPUT,
+            growth: None,
+            memory: None,
+            settings: &[],
+        }
+    }
+}
 
 /// How a run ended.
 pub(crate) struct Ran {
@@ -66,15 +95,28 @@ pub(crate) fn git(
     arguments: &[&str],
     limit: Duration,
 ) -> Result<Ran, GitError> {
+    git_within(git_dir, command, arguments, &Bounds::of(limit))
+}
+
+/// As [`git`], within bounds of more than time.
+pub(crate) fn git_within(
+    git_dir: &Path,
+    command: &'static str,
+    arguments: &[&str],
+    bounds: &Bounds<'_>,
+) -> Result<Ran, GitError> {
     let mut git = Command::new("git");
     git.arg("--git-dir").arg(git_dir);
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter().chain(bounds.settings) {
         git.args(["-c", setting]);
     }
     git.arg(command).args(arguments);
     git.env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_ALLOW_PROTOCOL", "file:https:ssh:http")
         .env("LC_ALL", "C");
+    if let Some(most) = bounds.memory {
+        git.env("GIT_ALLOC_LIMIT", most);
+    }
     for name in LEADING_ASTRAY {
         git.env_remove(name);
     }
@@ -84,20 +126,26 @@ pub(crate) fn git(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = git.spawn().map_err(GitError::NoProgram)?;
-    let stdout = drain(child.stdout.take());
-    let stderr = drain(child.stderr.take());
-    let status = wait(&mut child, limit);
-    if status.is_none() {
+    let stdout = drain(child.stdout.take(), bounds.output);
+    let stderr = drain(child.stderr.take(), KEPT_OUTPUT);
+    let ended = wait(&mut child, bounds);
+    if !matches!(ended, Ended::ByItself(_)) {
         end_group(&mut child);
     }
     let (stdout, stderr) = (
         stdout.join().unwrap_or_default(),
         stderr.join().unwrap_or_default(),
     );
-    let status = status.ok_or(GitError::TimedOut {
-        command,
-        after: limit,
-    })?;
+    let status = match ended {
+        Ended::ByItself(status) => status,
+        Ended::TooSlow => {
+            return Err(GitError::TimedOut {
+                command,
+                after: bounds.time,
+            });
+        }
+        Ended::TooMuch(most) => return Err(GitError::TooMuch { command, most }),
+    };
     Ok(Ran {
         status,
         stdout,
@@ -123,31 +171,58 @@ pub(crate) fn git_ok(
     }
 }
 
-fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+fn drain(pipe: Option<impl Read + Send + 'static>, most: u64) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let mut kept = Vec::new();
         if let Some(mut pipe) = pipe {
             // What cannot be read any more does not matter: the exit status decides.
-            let _ = pipe.by_ref().take(KEPT_OUTPUT).read_to_end(&mut kept);
+            let _ = pipe.by_ref().take(most).read_to_end(&mut kept);
             let _ = std::io::copy(&mut pipe, &mut std::io::sink());
         }
         String::from_utf8_lossy(&kept).into_owned()
     })
 }
 
-fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+enum Ended {
+    ByItself(ExitStatus),
+    TooSlow,
+    /// It wrote more than this many bytes.
+    TooMuch(u64),
+}
+
+fn wait(child: &mut Child, bounds: &Bounds<'_>) -> Ended {
     let started = Instant::now();
     let mut pause = Duration::from_millis(1);
+    let before = bounds.growth.map_or(0, |(folder, _)| size(folder));
+    let mut measured = started;
     loop {
         match child.try_wait() {
-            Ok(Some(status)) => return Some(status),
-            Ok(None) if started.elapsed() < limit => {
+            Ok(Some(status)) => return Ended::ByItself(status),
+            Ok(None) if started.elapsed() < bounds.time => {
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(Duration::from_millis(20));
             }
-            Ok(None) | Err(_) => return None,
+            Ok(None) | Err(_) => return Ended::TooSlow,
+        }
+        let Some((folder, most)) = bounds.growth else {
+            continue;
+        };
+        if measured.elapsed() >= MEASURED {
+            measured = Instant::now();
+            if size(folder).saturating_sub(before) > most {
+                return Ended::TooMuch(most);
+            }
         }
     }
+}
+
+/// Bytes of the files directly in `folder`.
+fn size(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| file.metadata().ok())
+        .map(|file| file.len())
+        .sum()
 }
 
 fn end_group(child: &mut Child) {

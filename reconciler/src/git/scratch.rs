@@ -77,6 +77,23 @@ impl Scratch {
         self.tree_of(&mut index).map(Some)
     }
 
+    /// The tree that the changes from `base` to `theirs` make of `ours`: trees of commits that somebody else made. Not recursive, and without
+    /// looking for renamed files, so that it costs no more than the changes are large. None where they conflict.
+    pub fn merge_from(&self, base: Oid, ours: Oid, theirs: Oid) -> Result<Option<Oid>, GitError> {
+        let failed = GitError::library("merging");
+        let tree = |oid| self.repository.find_tree(oid).map_err(&failed);
+        let mut options = git2::MergeOptions::new();
+        options.find_renames(false);
+        let mut index = self
+            .repository
+            .merge_trees(&tree(base)?, &tree(ours)?, &tree(theirs)?, Some(&options))
+            .map_err(&failed)?;
+        if index.has_conflicts() {
+            return Ok(None);
+        }
+        self.tree_of(&mut index).map(Some)
+    }
+
     /// The newest commit that both have.
     pub fn merge_base(&self, one: Oid, other: Oid) -> Result<Option<Oid>, GitError> {
         match self.repository.merge_base(one, other) {

@@ -28,6 +28,8 @@ pub(super) struct Reports {
 pub(super) enum Wake {
     /// The branch may have moved.
     Branch,
+    /// There is something new to show.
+    Told,
     /// Reports arrived.
     Reports(Box<Reports>),
     /// The hub stops.

@@ -8,6 +8,7 @@ use crate::keys::HubIdentity;
 use crate::load::Loader;
 use crate::slices::SliceStore;
 use crate::store::{SqliteStore, StateStore};
+use crate::verdicts::{self, VerdictBoard};
 use crate::web::{self, AgentDirectory, CurrentSlice, SliceBoard, SliceSource, WebState};
 use axum::body::Bytes;
 use futures_util::future::BoxFuture;
@@ -24,7 +25,7 @@ use tenantry_planner::status::{FleetStatus, Mode, Totals};
 use tenantry_planner::{Inventory, Plan};
 use tenantry_schema::id::ServerKey;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// After a failed pass the loop tries again this soon.
 const BREATH: Duration = Duration::from_secs(5);
@@ -91,6 +92,8 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         full_pass_due: Timestamp::MIN,
         agents: watch::Sender::new(Arc::new(AgentDirectory::default())),
         status: watch::Sender::new(Arc::new(nothing_known())),
+        followed: watch::Sender::default(),
+        forge_problem: watch::Sender::default(),
         commit_again: None,
         problem: None,
         fleet,
@@ -143,6 +146,7 @@ fn nothing_known() -> FleetStatus {
         },
         commit: None,
         source_problem: None,
+        forge_problem: None,
         at: Timestamp::now(),
         totals: Totals::default(),
         orders: Vec::new(),
@@ -180,7 +184,15 @@ pub async fn serve(
             tracing::error!("{}", super::chain(&error));
         }
     });
+    let pushed = Arc::new(Notify::new());
+    let board = Arc::new(VerdictBoard::default());
+    let hook = watch::Sender::default();
     let state = WebState {
+        forge: web::ForgeDoors {
+            verdicts: board.clone(),
+            hook: hook.subscribe(),
+            pushed: wake_on_push(&wake, &pushed),
+        },
         status: hub.status.subscribe(),
         agents: hub.agents.subscribe(),
         slices: Arc::new(Slices {
@@ -197,10 +209,28 @@ pub async fn serve(
         .fleet
         .watch(options.poll)
         .map_err(|error| HubError::Listen("the repository".into(), std::io::Error::other(error)))?;
+    let told = wake.clone();
+    let verdicts = tokio::spawn(verdicts::run(verdicts::Parts {
+        followed: hub.followed.subscribe(),
+        pushed: pushed.clone(),
+        fleet: hub.fleet.clone(),
+        data: options.data.clone(),
+        identity: hub.identity.clone(),
+        poll: options.poll,
+        board,
+        hook,
+        problem: hub.forge_problem.clone(),
+        wake: Box::new(move || drop(told.send(Wake::Told))),
+    }));
     let watching = wake.clone();
+    let local = options.location.watchable().is_some();
     let watch_task = tokio::spawn(async move {
         loop {
             watcher.wait().await;
+            // Something was written in a repository on this machine: another branch, perhaps.
+            if local {
+                pushed.notify_one();
+            }
             if watching.send(Wake::Branch).is_err() {
                 break;
             }
@@ -226,11 +256,22 @@ pub async fn serve(
     };
     web::serve(listener, web::router(state), stop).await;
     watch_task.abort();
+    verdicts.abort();
     let _ = wake.send(Wake::Stop);
     match tokio::task::spawn_blocking(move || worker.join()).await {
         Ok(Ok(outcome)) => outcome,
         _ => Err(HubError::LoopEnded),
     }
+}
+
+/// What a webhook does: the branch is looked at, and what is offered beside it. What it says is not looked at.
+fn wake_on_push(wake: &mpsc::UnboundedSender<Wake>, pushed: &Arc<Notify>) -> web::Pushed {
+    let (wake, pushed) = (wake.clone(), pushed.clone());
+    Arc::new(move || {
+        pushed.notify_one();
+        // The loop is gone only while the hub stops.
+        drop(wake.send(Wake::Branch));
+    })
 }
 
 /// Passes until it is told to stop, or until its data directory is gone.
@@ -263,6 +304,7 @@ fn run_loop(
         while let Some(woken) = wake {
             match woken {
                 Wake::Branch => look = true,
+                Wake::Told => {}
                 Wake::Reports(reports) => batch.push(*reports),
                 Wake::Stop => return Ok(()),
             }

@@ -21,6 +21,8 @@ pub(super) struct Source {
     pub(super) rewound: bool,
     /// The commit ahead that is not followed, with `trust: signed`. Nothing can be committed on top of it.
     pub(super) refused: Option<Oid>,
+    /// Where the branch pointed when it was rewound.
+    pub(super) rewound_to: Option<Oid>,
     /// Set where commits have to be signed and nothing says from which on.
     pub(super) without_root: bool,
     /// A commit that is known to be good.
@@ -35,6 +37,12 @@ impl Source {
             ..Self::default()
         }
     }
+
+    /// The commit that the branch points at and that is not followed, with the reason.
+    pub(super) fn not_followed(&self) -> Option<(Oid, String)> {
+        let commit = self.refused.or(self.rewound_to)?;
+        Some((commit, self.problem.clone().unwrap_or_default()))
+    }
 }
 
 impl Hub {
@@ -44,6 +52,7 @@ impl Hub {
             Ok(Fetched::Unchanged) => self.fleet.accepted(),
             Ok(Fetched::Moved { to, .. }) => Some(to),
             Ok(Fetched::Rewound { from, to }) => {
+                let rewound_to = to;
                 let (from, to) = (from.to_string(), to.to_string());
                 let problem = format!(
                     "the branch was rewound: {} does not descend from {}, which was accepted; the last good commit stays in force. \
@@ -56,6 +65,7 @@ impl Hub {
                 }
                 self.source.problem = Some(problem);
                 self.source.rewound = true;
+                self.source.rewound_to = Some(rewound_to);
                 self.load_accepted()?;
                 return Ok(());
             }
@@ -79,6 +89,7 @@ impl Hub {
         };
         let before = self.source.problem.take();
         self.source.rewound = false;
+        self.source.rewound_to = None;
         if let Some(newest) = to {
             let commit = self.followed(newest, before.as_deref())?;
             self.load(commit)?;

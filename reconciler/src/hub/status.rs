@@ -9,6 +9,7 @@ use tenantry_planner::status::{FleetStatus, Totals};
 impl Hub {
     /// Puts the status together and sends it to everyone who watches.
     pub(super) fn tell(&mut self) {
+        self.tell_verdicts();
         self.status.send_replace(Arc::new(self.make_status()));
     }
 
@@ -30,6 +31,7 @@ impl Hub {
             mode: self.mode(),
             commit: self.source.commit.clone(),
             source_problem: self.source.problem.clone().or_else(|| self.problem.clone()),
+            forge_problem: self.forge_problem.borrow().clone(),
             at: Timestamp::now(),
             totals,
             orders,

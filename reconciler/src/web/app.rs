@@ -4,6 +4,7 @@ use super::agent::{AgentDirectory, Limits, ReportSink, SliceSource};
 use super::events::Audience;
 use super::pages::Templates;
 use super::snapshot::Snapshots;
+use super::webhooks::{ForgeDoors, Turn};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub struct WebState {
     pub clock: fn() -> Timestamp,
     /// Renders what was counted; see [`super::metrics::install`].
     pub metrics: PrometheusHandle,
+    /// Webhooks of the forge, and verdicts that were posted there.
+    pub forge: ForgeDoors,
     /// How much one agent may ask for.
     pub limits: Limits,
 }
@@ -41,6 +44,7 @@ pub(super) struct Inner {
     pub(super) snapshots: Snapshots,
     pub(super) templates: Templates,
     pub(super) audience: Audience,
+    pub(super) turn: Turn,
 }
 
 impl App {
@@ -49,6 +53,7 @@ impl App {
             snapshots: Snapshots::new(state.status.clone()),
             templates: Templates::new(),
             audience: Audience::default(),
+            turn: Turn::default(),
             state,
         }))
     }

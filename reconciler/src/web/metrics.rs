@@ -12,6 +12,7 @@ const PASSES: &str = "tenantry_passes_total";
 const PASS_SECONDS: &str = "tenantry_pass_seconds";
 const REPORTS: &str = "tenantry_reports_total";
 const AGENT_REQUESTS: &str = "tenantry_agent_requests_total";
+const WEBHOOKS: &str = "tenantry_webhooks_total";
 const WAITING: &str = "tenantry_agent_polls_waiting";
 
 /// Upper bounds of the buckets of [`PASS_SECONDS`].
@@ -47,6 +48,7 @@ fn describe() {
     );
     metrics::describe_counter!(REPORTS, "Reports of agents that were new");
     metrics::describe_counter!(AGENT_REQUESTS, "Requests of agents, by route and outcome");
+    metrics::describe_counter!(WEBHOOKS, "Webhooks of the forge, by outcome");
     metrics::describe_gauge!(WAITING, "Agents that wait for a newer slice");
 }
 
@@ -63,6 +65,10 @@ pub fn reports_kept(new: u64) {
 
 pub(super) fn agent_request(route: &'static str, outcome: &'static str) {
     metrics::counter!(AGENT_REQUESTS, "route" => route, "outcome" => outcome).increment(1);
+}
+
+pub(super) fn webhook(outcome: &'static str) {
+    metrics::counter!(WEBHOOKS, "outcome" => outcome).increment(1);
 }
 
 /// Counts one more agent that waits, until it is dropped.
@@ -178,6 +184,12 @@ pub(super) fn fleet(status: &FleetStatus) -> String {
         "tenantry_source_problem",
         "1 if the fleet's source cannot be followed",
         usize::from(status.source_problem.is_some()),
+    );
+    gauge(
+        &mut out,
+        "tenantry_forge_problem",
+        "1 while verdicts do not reach the forge",
+        usize::from(status.forge_problem.is_some()),
     );
     let generation = status.commit.as_ref().map_or(0, |commit| commit.generation);
     gauge(

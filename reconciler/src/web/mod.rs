@@ -1,5 +1,5 @@
 //! Everything the hub says over HTTP: agents' endpoints, read-only JSON, status pages, metrics. It decides nothing and changes nothing:
-//! what it shows comes in through [`WebState`], and the only thing that goes in are agents' reports.
+//! what it shows comes in through [`WebState`], and the only things that go in are agents' reports and, from webhooks, that it is time to look.
 
 pub mod agent;
 mod api;
@@ -12,6 +12,8 @@ pub mod metrics;
 mod pages;
 mod serve;
 mod snapshot;
+mod verdicts;
+mod webhooks;
 
 pub use agent::{
     AgentDirectory, AgentIdentity, CurrentSlice, DirectoryError, Limits, ReportError, ReportSink,
@@ -19,22 +21,25 @@ pub use agent::{
 };
 pub use app::WebState;
 pub use serve::{Closing, serve};
+pub use webhooks::{ForgeDoors, Pushed};
 
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tower_http::compression::CompressionLayer;
 
-/// Everything the hub answers to. All of it is GET but for agents' reports.
+/// Everything the hub answers to. All of it is GET but for agents' reports and webhooks.
 pub fn router(state: WebState) -> Router {
     let app = app::App::new(state);
 
     let machines = Router::new()
         .route("/agent/v1/next", get(agent::next))
         .route("/agent/v1/reports", post(agent::reports))
-        .route("/api/v1/events", get(events::events));
+        .route("/api/v1/events", get(events::events))
+        .route("/webhooks/git/{kind}", post(webhooks::git));
 
     let readers = Router::new()
         .route("/api/v1/status", get(api::status))
+        .route("/verdicts/{commit}", get(verdicts::verdict))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -173,6 +173,7 @@ impl Hub {
             signer: watch::channel(signs.then(|| Arc::clone(&key))).1,
             clock: now,
             metrics: metrics::install(),
+            forge: tenantry::web::ForgeDoors::none(),
             limits,
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,6 +1,6 @@
 //! `hub.yaml` and `activation.yaml`: the settings of the whole fleet, and which hub may act.
 
-use super::{Backups, Certificates, Policy};
+use super::{Backups, Certificates, Forge, Policy};
 use crate::amount::Price;
 use crate::id::{FleetId, ToolName};
 use crate::key::{AgeRecipient, PublicKeys};
@@ -48,6 +48,9 @@ pub struct Hub {
     /// The authority that issues certificates for public sites. Absent: none; servers sign certificates themselves.
     #[serde(default)]
     pub certificates: Option<Arc<Certificates>>,
+    /// Where commits are reviewed: the hub says there what it thinks of them. Absent: it says so on its page alone.
+    #[serde(default)]
+    pub forge: Option<Forge>,
 }
 
 /// The newest version of the documents' format that this release reads.

@@ -4,9 +4,9 @@ use super::read::decrypt;
 use super::{output, program, run, trouble, write};
 use crate::lab::LabError;
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use tenantry_schema::key::SshPublicKey;
 use tenantry_sops::Identities;
 use tenantry_wire::{SigningKey, VerifyingKey};
@@ -231,6 +231,29 @@ impl Fleet {
             });
         }
         self.write(path, &text.replace(from, to))
+    }
+
+    /// Puts a secret into a file of secrets of the clone: `hub` is the hub's own.
+    pub fn secret(&self, file: &str, name: &str, value: &str) -> Result<(), LabError> {
+        let mut set = Command::new(program("tenantry")?);
+        set.args(["secrets", "set", file, name, "--fleet"])
+            .arg(&self.work)
+            .arg("--key")
+            .arg(self.hub_key())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null());
+        let mut child = set.spawn().map_err(LabError::io("cannot start tenantry"))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            let written = stdin.write_all(value.as_bytes());
+            written.map_err(LabError::io("cannot hand a secret over"))?;
+        }
+        let status = child
+            .wait()
+            .map_err(LabError::io("cannot wait for tenantry"))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(trouble("tenantry secrets set", status))
     }
 
     /// Commits everything in the clone and pushes it, on top of what the hub has committed meanwhile. Returns the commit.

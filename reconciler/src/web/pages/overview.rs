@@ -20,6 +20,7 @@ pub(super) struct Overview {
     fleet: String,
     observing: Option<String>,
     source_problem: Option<String>,
+    forge_problem: Option<String>,
     commit: Option<Commit>,
     at: Moment,
     tiles: [Tile; 3],
@@ -211,6 +212,7 @@ pub(super) fn view(
             Mode::Observing { reason } => Some(reason.clone()),
         },
         source_problem: status.source_problem.clone(),
+        forge_problem: status.forge_problem.clone(),
         commit,
         at: Moment::new(status.at, now),
         tiles: [

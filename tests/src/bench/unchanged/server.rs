@@ -103,6 +103,7 @@ fn state(agents: usize) -> Result<(WebState, Senders), BenchError> {
         signer: tokio::sync::watch::channel(Some(Arc::new(hub_key()))).1,
         clock: Timestamp::now,
         metrics: metrics::install(),
+        forge: tenantry::web::ForgeDoors::none(),
         limits: Limits::default(),
     };
     Ok((state, (status, directory)))
@@ -115,6 +116,7 @@ fn empty() -> FleetStatus {
         mode: Mode::Active,
         commit: None,
         source_problem: None,
+        forge_problem: None,
         at: Timestamp::now(),
         totals: Totals::default(),
         orders: Vec::new(),

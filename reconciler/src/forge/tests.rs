@@ -1,0 +1,1 @@
+//! Vendors against their published contracts.

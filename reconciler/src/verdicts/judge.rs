@@ -1,0 +1,261 @@
+//! The verdict on a branch: what merging it would do, or why it cannot be merged. The planning is the hub's own; its key opens what the branch changes
+//! of secrets, and what is inside is told to nobody.
+
+use super::Verdict;
+use super::told::wrong;
+use crate::foresee::{Foreseen, Foresight};
+use crate::forge::State;
+use crate::git::{Excess, GitError, Most, Oid, Scratch};
+use crate::keys::HubIdentity;
+use crate::load::{LoadError, MAX_FILE, Revision, object_id};
+use crate::review::{End, Ends, Report, count, report, text};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::path::Path;
+use tenantry_planner::{Inventory, Observed};
+use tenantry_schema::Diagnostic;
+use tenantry_schema::document::{Kind, classify};
+
+/// What a branch may change so that it is judged at all.
+pub(super) const MOST: Most = Most {
+    files: 20_000,
+    size: MAX_FILE,
+};
+
+/// Why nothing can be judged now.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JudgeError {
+    /// Git.
+    #[error("what is offered cannot be read")]
+    Git(#[from] GitError),
+    /// Loading.
+    #[error("what is offered cannot be loaded")]
+    Load(#[from] LoadError),
+}
+
+/// Judges branches against one state of the followed branch, with what they have in common worked out once.
+pub(super) struct Judge<'s> {
+    scratch: &'s Scratch,
+    foresight: Foresight<'s>,
+    base: Revision,
+    before: Foreseen,
+    followed: String,
+    identity: Option<&'s HubIdentity>,
+    now: Timestamp,
+}
+
+/// A branch to be judged.
+pub(super) struct Branch<'a> {
+    pub(super) name: &'a str,
+    pub(super) commit: Oid,
+}
+
+impl<'s> Judge<'s> {
+    /// Against `base` of the branch `followed`. `scratch` sees both.
+    pub(super) fn new(
+        scratch: &'s Scratch,
+        base: Revision,
+        followed: &str,
+        identity: Option<&'s HubIdentity>,
+        now: Timestamp,
+    ) -> Result<Self, JudgeError> {
+        let mut foresight = Foresight::new(scratch);
+        let before = look(&mut foresight, base, now)?;
+        Ok(Self {
+            scratch,
+            foresight,
+            base,
+            before,
+            followed: followed.to_owned(),
+            identity,
+            now,
+        })
+    }
+
+    /// The verdict on `branch`. None where it brings nothing: what is merged already, and what has no history in common with the fleet.
+    pub(super) fn judge(&mut self, branch: &Branch<'_>) -> Result<Option<Verdict>, JudgeError> {
+        let Some(parted) = self.scratch.merge_base(self.base.commit, branch.commit)? else {
+            return Ok(None);
+        };
+        if parted == branch.commit {
+            return Ok(None);
+        }
+        let objects = self.scratch.objects();
+        let (old, new) = (
+            objects.root_tree(parted)?,
+            objects.root_tree(branch.commit)?,
+        );
+        let changed = match objects.changed_within(old, new, MOST)? {
+            Ok(changed) => changed,
+            Err(excess) => return Ok(Some(too_much(branch, &excess))),
+        };
+        let Some(tree) = self.scratch.merge_from(old, self.base.tree, new)? else {
+            return Ok(Some(self.conflict(branch)));
+        };
+        // The history stays that of the followed branch: last good versions are looked for in it alone.
+        let revision = Revision { tree, ..self.base };
+        let after = look(&mut self.foresight, revision, self.now)?;
+        let sealed = self.unopened(&changed);
+        self.tell(branch, revision, &after, &sealed).map(Some)
+    }
+
+    fn conflict(&self, branch: &Branch<'_>) -> Verdict {
+        let followed = &self.followed;
+        verdict(
+            branch,
+            State::Failure,
+            format!("conflicts with {followed}: merge {followed} into it"),
+            String::new(),
+        )
+    }
+
+    fn tell(
+        &self,
+        branch: &Branch<'_>,
+        revision: Revision,
+        after: &Foreseen,
+        sealed: &[String],
+    ) -> Result<Verdict, JudgeError> {
+        if after.loaded.desired.is_none() {
+            let line = "the fleet's own documents have errors".to_owned();
+            return Ok(verdict(
+                branch,
+                State::Failure,
+                line,
+                rendered(&after.loaded.diagnostics),
+            ));
+        }
+        let ends = Ends {
+            from: (End::commit(&self.followed, self.base.commit), self.base),
+            to: (End::commit(branch.name, branch.commit), revision),
+            note: None,
+        };
+        let approvals = report::approvals(self.scratch.objects(), &ends, &self.before)?;
+        let marks = |file| self.foresight.marks(file);
+        let report = Report::new(ends, &self.before, after, approvals, &marks);
+        let errors: Vec<&Diagnostic> = report
+            .diagnostics
+            .iter()
+            .filter(|found| found.is_error())
+            .collect();
+        let summary = text::summary(&report);
+        let line = match (errors.is_empty(), sealed) {
+            (true, []) => summary,
+            (false, []) => wrong(&errors),
+            (true, [only]) => only.clone(),
+            (_, several) => format!(
+                "{}, {}",
+                wrong(&errors),
+                count(several.len(), "file") + " of secrets cannot be opened"
+            ),
+        };
+        let state = if errors.is_empty() && sealed.is_empty() {
+            State::Success
+        } else {
+            State::Failure
+        };
+        let mut body = rendered(&report.diagnostics);
+        for problem in sealed {
+            let _ = writeln!(body, "{problem}\n");
+        }
+        body.push_str(&text::write(&report, false));
+        Ok(verdict(branch, state, line, body))
+    }
+
+    /// Files of secrets that the branch changes and that this hub could not open, in words.
+    fn unopened(&self, changed: &BTreeMap<String, Option<Oid>>) -> Vec<String> {
+        let Some(identity) = self.identity else {
+            return Vec::new();
+        };
+        let sealed = changed.iter().filter_map(|(path, oid)| {
+            let kind = classify(path);
+            let ours = matches!(
+                kind,
+                Kind::HubSecrets | Kind::HubKey | Kind::CustomerSecrets(_) | Kind::ToolSecrets(..)
+            );
+            ours.then_some((path, (*oid)?))
+        });
+        let unopened = sealed.filter_map(|(path, oid)| {
+            let opened = identity.open(self.scratch.objects(), object_id(oid), path);
+            // What exactly does not fit is between the file and the key.
+            opened.err().map(|_| {
+                format!("{path} cannot be opened with the hub's key: `tenantry secrets updatekeys` lets it in")
+            })
+        });
+        unopened.collect()
+    }
+}
+
+fn look(
+    foresight: &mut Foresight<'_>,
+    revision: Revision,
+    now: Timestamp,
+) -> Result<Foreseen, LoadError> {
+    let (inventory, attempts) = (Inventory::default(), HashMap::new());
+    let observed = Observed {
+        inventory: &inventory,
+        attempts: &attempts,
+        attempts_revision: 0,
+        now,
+    };
+    foresight.look(revision, observed)
+}
+
+fn too_much(branch: &Branch<'_>, excess: &Excess) -> Verdict {
+    verdict(
+        branch,
+        State::Error,
+        format!("not judged: {excess}"),
+        String::new(),
+    )
+}
+
+/// What could not be brought here, as far as the branch is to blame. None: look again later.
+pub(super) fn not_brought(branch: &Branch<'_>, error: &GitError) -> Option<Verdict> {
+    let too_much = matches!(error, GitError::TooMuch { .. } | GitError::TimedOut { .. });
+    too_much.then(|| {
+        verdict(
+            branch,
+            State::Error,
+            format!("not judged: {error}"),
+            String::new(),
+        )
+    })
+}
+
+fn verdict(branch: &Branch<'_>, state: State, line: String, more: String) -> Verdict {
+    let word = match state {
+        State::Success => "good",
+        State::Failure => "not good",
+        State::Error => "not judged",
+    };
+    let mut text = format!("{} ({}): {word}\n{line}\n", branch.name, branch.commit);
+    if !more.is_empty() {
+        let _ = write!(text, "\n{more}");
+    }
+    Verdict {
+        commit: branch.commit,
+        state,
+        line,
+        text,
+    }
+}
+
+fn rendered(diagnostics: &[Diagnostic]) -> String {
+    /// More than this many nobody reads on a page.
+    const FEW: usize = 100;
+    let mut out = String::new();
+    for found in diagnostics.iter().take(FEW) {
+        let _ = writeln!(out, "{}", found.render());
+    }
+    if let Some(more) = diagnostics.len().checked_sub(FEW).filter(|more| *more > 0) {
+        let _ = writeln!(out, "and {more} more");
+    }
+    out
+}
+
+/// A repository to judge in, beside the one at `path`.
+pub(super) fn scratch(path: &Path) -> Result<Scratch, JudgeError> {
+    Ok(Scratch::beside(path)?)
+}
