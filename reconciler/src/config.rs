@@ -96,6 +96,19 @@ pub fn memory_folders() -> Vec<PathBuf> {
     own.into_iter().chain([PathBuf::from("/dev/shm")]).collect()
 }
 
+/// Whether Git is set up to start another `ssh` than the one on the path: `GIT_SSH_COMMAND`, `GIT_SSH` or `core.sshCommand`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module reads the environment"
+)]
+pub fn has_own_ssh() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let config = git2::Config::open_default().ok();
+    set("GIT_SSH_COMMAND")
+        || set("GIT_SSH")
+        || config.is_some_and(|config| config.get_string("core.sshCommand").is_ok())
+}
+
 /// The index that Git hands to a hook, where it is another than the repository's own.
 #[expect(
     clippy::disallowed_methods,

@@ -4,6 +4,7 @@
 mod fake_agent;
 mod fake_forge;
 mod fleet;
+mod git_server;
 mod hub;
 mod middleman;
 pub mod read;
@@ -13,6 +14,7 @@ mod world;
 pub use fake_agent::{Answered, FakeAgent, Received};
 pub use fake_forge::{FakeForge, Mood, Stored};
 pub use fleet::{Decisions, Fleet};
+pub use git_server::{Access, GitHttp, GitSsh};
 pub use hub::{Hub, Place};
 pub use middleman::{Forgery, Middleman};
 pub use server::{Ports, Server};

@@ -10,6 +10,9 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// How long what is under way may take after the word to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// Options of everything that runs a hub.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct HubOptions {
@@ -84,7 +87,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         .enable_all()
         .build()
         .context("cannot start")?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let listening = |address: SocketAddr| say(format!("serving at http://{address}"));
         loop {
             match serve(options.clone(), args.listen, listening, stop_signal()).await {
@@ -95,7 +98,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
                 outcome => return outcome,
             }
         }
-    })?;
+    });
+    // A remote that is being asked just now is not waited for.
+    runtime.shutdown_timeout(GRACE);
+    served?;
     Ok(Outcome::Clean)
 }
 

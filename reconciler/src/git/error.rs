@@ -82,6 +82,9 @@ pub enum GitError {
         /// The last lines that it printed, without credentials.
         message: String,
     },
+    /// The remote cannot be asked. What is known of it stays as it is.
+    #[error("{0}")]
+    Unreachable(String),
     /// The `git` program wrote more than it may and was ended.
     #[error("`git {command}` brought more than {} MiB", most >> 20)]
     TooMuch {

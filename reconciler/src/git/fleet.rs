@@ -15,11 +15,14 @@ use git2::Oid;
 use jiff::Timestamp;
 use std::fs;
 use std::path::Path;
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 /// How long `git maintenance` may take.
 const MAINTENANCE: Duration = Duration::from_mins(30);
+
+/// How long a push waits for a fetch that is under way.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One branch of the fleet's repository.
 ///
@@ -33,6 +36,22 @@ pub struct Fleet {
     generations: Generations,
     /// One push or fetch of the mirror at a time.
     transport: Mutex<()>,
+    /// What the remote said when it was last asked.
+    answer: Mutex<Answer>,
+}
+
+/// What a remote said when it was last asked.
+#[derive(Debug, Clone, Default)]
+enum Answer {
+    /// It was not asked yet.
+    #[default]
+    None,
+    /// It has the branch.
+    Branch,
+    /// It has no such branch.
+    NoBranch,
+    /// It could not be asked.
+    Failed(String),
 }
 
 /// What a look at the branch found, compared with the commit accepted last.
@@ -98,6 +117,7 @@ impl Fleet {
             accepted,
             generations: Generations::default(),
             transport: Mutex::new(()),
+            answer: Mutex::default(),
         })
     }
 
@@ -124,18 +144,45 @@ impl Fleet {
         })
     }
 
-    /// Asks the remote, if there is one, and compares the head with the commit accepted last. Nothing is accepted by this.
+    /// Asks the remote, if there is one, and looks. Nothing is accepted by this.
     pub fn fetch(&self) -> Result<Fetched, GitError> {
-        if let Some(mirror) = &self.mirror {
-            let _one = self.transport.lock();
-            let known = self.head()?.is_some();
-            if !mirror.fetch(known)? {
-                return Ok(Fetched::Missing);
-            }
-        } else {
+        self.ask()?;
+        self.look()
+    }
+
+    /// Asks the remote, if there is one, where the branch is now; [`Fleet::look`] sees what it said. Takes as long as the network does.
+    pub fn ask(&self) -> Result<(), GitError> {
+        let Some(mirror) = &self.mirror else {
             let git_dir = self.objects.path();
             let lock = git_dir.join(format!("refs/heads/{}.lock", self.branch));
             local::remove_abandoned(git_dir, &lock);
+            return Ok(());
+        };
+        let _one = self.transport.lock();
+        let asked = self.head().and_then(|known| mirror.fetch(known.is_some()));
+        let answer = match &asked {
+            Ok(true) => Answer::Branch,
+            Ok(false) => Answer::NoBranch,
+            Err(error) => Answer::Failed(crate::hub::chain(error)),
+        };
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+        asked.map(drop)
+    }
+
+    /// Compares the head, as it was when the remote was last asked, with the commit accepted last. Asks nobody.
+    ///
+    /// # Errors
+    /// [`GitError::Unreachable`] where the remote could not be asked, or was not asked yet.
+    pub fn look(&self) -> Result<Fetched, GitError> {
+        if self.mirror.is_some() {
+            match self.answered() {
+                Answer::Branch => {}
+                Answer::NoBranch => return Ok(Fetched::Missing),
+                Answer::Failed(why) => return Err(GitError::Unreachable(why)),
+                Answer::None => {
+                    return Err(GitError::Unreachable("it has not answered yet".into()));
+                }
+            }
         }
         let Some(to) = self.head()? else {
             return Ok(Fetched::Missing);
@@ -148,6 +195,30 @@ impl Fleet {
                 to,
             }),
             Some(from) => Ok(Fetched::Rewound { from, to }),
+        }
+    }
+
+    fn answered(&self) -> Answer {
+        self.answer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The way to the remote, for a push. One that hangs keeps it for longer than a push would wait.
+    fn take_transport(&self) -> Result<MutexGuard<'_, ()>, GitError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.transport.try_lock() {
+                Ok(guard) => return Ok(guard),
+                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(GitError::Unreachable("it takes long to answer".into()));
+                }
+            }
         }
     }
 
@@ -209,7 +280,11 @@ impl Fleet {
         };
         let moved = match &self.mirror {
             Some(mirror) => {
-                let _one = self.transport.lock();
+                // One that cannot even be asked would only be waited for.
+                if let Answer::Failed(why) = self.answered() {
+                    return Err(GitError::Unreachable(why));
+                }
+                let _one = self.take_transport()?;
                 matches!(mirror.push(base, new)?, Pushed::Done)
             }
             None => self

@@ -1,5 +1,6 @@
 //! A bare copy of a remote fleet in the data directory: fetched into and pushed from by the `git` program. It can be deleted at any time.
 
+use super::advice::advised;
 use super::error::GitError;
 use super::local;
 use super::program::{Ran, git, git_ok};
@@ -15,7 +16,7 @@ const TRACKING: &str = "refs/tenantry/remote";
 /// The first fetch brings the whole history.
 const FIRST_FETCH: Duration = Duration::from_hours(1);
 const FETCH: Duration = Duration::from_mins(2);
-const PUSH: Duration = Duration::from_mins(2);
+const PUSH: Duration = Duration::from_mins(1);
 
 /// See the module.
 pub(super) struct Mirror {
@@ -127,7 +128,7 @@ impl Mirror {
             Some(2) => Ok(false),
             _ => Err(GitError::Program {
                 command: "fetch",
-                message: ran.complaint(),
+                message: advised(ran.complaint()),
             }),
         }
     }
@@ -175,7 +176,7 @@ impl Mirror {
                 self.remember(new)?;
                 return Ok(Pushed::Done);
             }
-            Ok(ran) => GitError::Refused(rejection(&ran)),
+            Ok(ran) => GitError::Refused(advised(rejection(&ran))),
             Err(error) => error,
         };
         if let Some(far_end) = &self.far_end {

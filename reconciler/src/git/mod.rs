@@ -4,6 +4,7 @@
 //! fetches into and pushes from. Objects are read with libgit2; only transport uses the program, because it knows people's credentials.
 
 mod accepted;
+mod advice;
 mod bounded;
 mod compare;
 pub(crate) mod edit;

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Output beyond this is dropped; the hub only looks at a few lines.
@@ -34,6 +35,15 @@ const SETTINGS: [&str; 5] = [
     "http.lowSpeedLimit=1",
     "http.lowSpeedTime=30",
 ];
+
+/// `ssh` asks nobody anything, gives up on who does not answer, and drops a connection that says nothing for half a minute. Whoever has set a command
+/// of their own keeps it.
+const SSH: &str = "core.sshCommand=ssh -oBatchMode=yes -oConnectTimeout=20 -oServerAliveInterval=15 -oServerAliveCountMax=2";
+
+fn has_own_ssh() -> bool {
+    static OWN: OnceLock<bool> = OnceLock::new();
+    *OWN.get_or_init(crate::config::has_own_ssh)
+}
 
 /// What a run may use.
 pub(crate) struct Bounds<'a> {
@@ -109,6 +119,9 @@ pub(crate) fn git_within(
     git.arg("--git-dir").arg(git_dir);
     for setting in SETTINGS.iter().chain(bounds.settings) {
         git.args(["-c", setting]);
+    }
+    if !has_own_ssh() {
+        git.args(["-c", SSH]);
     }
     git.arg(command).args(arguments);
     git.env("GIT_TERMINAL_PROMPT", "0")

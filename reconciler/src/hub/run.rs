@@ -31,6 +31,8 @@ use tokio::sync::{Notify, mpsc, watch};
 const BREATH: Duration = Duration::from_secs(5);
 /// The data directory is looked at this often while nothing happens.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
+/// The first answer of a remote is waited for this long.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// Shortest time between two passes that only take in reports: many reports are planned together.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -159,7 +161,11 @@ fn nothing_known() -> FleetStatus {
 /// Does what is due, once. Returns what was done and the state afterwards.
 pub async fn apply_once(options: &Options) -> Result<(Done, Arc<FleetStatus>), HubError> {
     let mut hub = open(options).await?;
-    let done = tokio::task::block_in_place(|| hub.pass(true))?;
+    let done = tokio::task::block_in_place(|| {
+        // What it says is said by the pass.
+        drop(hub.fleet.ask());
+        hub.pass(true)
+    })?;
     Ok((done, hub.status()))
 }
 
@@ -178,20 +184,21 @@ pub async fn serve(
         .map_err(|error| HubError::Listen(listen.to_string(), error))?;
     let mut hub = open(&options).await?;
     let (wake, wakes) = mpsc::unbounded_channel();
-    // The first look, so that agents that connect are known from the start.
+    // The first look, so that agents that connect are known from the start. A remote that takes its time is not waited for.
+    let asked = tokio::time::timeout(FIRST_ANSWER, ask(&hub.fleet)).await;
     tokio::task::block_in_place(|| {
         if let Err(error) = hub.follow_branch() {
             tracing::error!("{}", super::chain(&error));
         }
     });
-    let pushed = Arc::new(Notify::new());
+    let (pushed, hints) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let board = Arc::new(VerdictBoard::default());
     let hook = watch::Sender::default();
     let state = WebState {
         forge: web::ForgeDoors {
             verdicts: board.clone(),
             hook: hook.subscribe(),
-            pushed: wake_on_push(&wake, &pushed),
+            pushed: wake_on_push(&hints, &pushed),
         },
         status: hub.status.subscribe(),
         agents: hub.agents.subscribe(),
@@ -224,13 +231,21 @@ pub async fn serve(
     }));
     let watching = wake.clone();
     let local = options.location.watchable().is_some();
+    let fleet = hub.fleet.clone();
     let watch_task = tokio::spawn(async move {
+        if asked.is_err() {
+            hints.notify_one();
+        }
         loop {
-            watcher.wait().await;
+            tokio::select! {
+                () = watcher.wait() => {}
+                () = hints.notified() => {}
+            }
             // Something was written in a repository on this machine: another branch, perhaps.
             if local {
                 pushed.notify_one();
             }
+            ask(&fleet).await;
             if watching.send(Wake::Branch).is_err() {
                 break;
             }
@@ -265,13 +280,19 @@ pub async fn serve(
 }
 
 /// What a webhook does: the branch is looked at, and what is offered beside it. What it says is not looked at.
-fn wake_on_push(wake: &mpsc::UnboundedSender<Wake>, pushed: &Arc<Notify>) -> web::Pushed {
-    let (wake, pushed) = (wake.clone(), pushed.clone());
+fn wake_on_push(branch: &Arc<Notify>, offers: &Arc<Notify>) -> web::Pushed {
+    let (branch, offers) = (branch.clone(), offers.clone());
     Arc::new(move || {
-        pushed.notify_one();
-        // The loop is gone only while the hub stops.
-        drop(wake.send(Wake::Branch));
+        branch.notify_one();
+        offers.notify_one();
     })
+}
+
+/// Asks the remote on a thread of its own: however long it takes, the loop goes on with what it knows.
+async fn ask(fleet: &Arc<Fleet>) {
+    let fleet = fleet.clone();
+    // What it says, or why it does not, is seen by the next look.
+    drop(tokio::task::spawn_blocking(move || fleet.ask()).await);
 }
 
 /// Passes until it is told to stop, or until its data directory is gone.

@@ -48,7 +48,7 @@ impl Source {
 impl Hub {
     /// Looks at the branch and loads what is new.
     pub(super) fn follow_branch(&mut self) -> Result<(), HubError> {
-        let to = match self.fleet.fetch() {
+        let to = match self.fleet.look() {
             Ok(Fetched::Unchanged) => self.fleet.accepted(),
             Ok(Fetched::Moved { to, .. }) => Some(to),
             Ok(Fetched::Rewound { from, to }) => {

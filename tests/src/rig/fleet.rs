@@ -93,6 +93,13 @@ impl Fleet {
         Ok(copy)
     }
 
+    /// Another clone, whose owner pulls from and pushes to `url`.
+    pub fn colleague_at(&self, dir: &Path, url: &str) -> Result<Self, LabError> {
+        let copy = self.colleague(dir)?;
+        copy.git(&["remote", "set-url", "origin", url])?;
+        Ok(copy)
+    }
+
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id

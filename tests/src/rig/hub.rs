@@ -43,14 +43,28 @@ impl Hub {
         place: &Place,
         more: &[&str],
     ) -> Result<Process, LabError> {
+        Self::spawn_in(repository, key, place, more, &[])
+    }
+
+    /// Starts a hub with more in its environment and does not wait for anything.
+    fn spawn_in(
+        repository: &Path,
+        key: Option<&Path>,
+        place: &Place,
+        more: &[&str],
+        environment: &[(String, String)],
+    ) -> Result<Process, LabError> {
         let mut command = Command::new(program("tenantry")?);
+        command.envs(environment.iter().cloned());
         command
             .arg("serve")
             .arg(repository)
             .arg("--data")
             .arg(&place.data);
+        if !more.contains(&"--poll") {
+            command.args(["--poll", "1"]);
+        }
         command
-            .args(["--poll", "1"])
             .arg("--listen")
             .arg(format!("127.0.0.1:{}", place.port))
             .args(more);
@@ -67,7 +81,18 @@ impl Hub {
         place: &Place,
         more: &[&str],
     ) -> Result<Self, LabError> {
-        let mut process = Self::spawn_at(repository, key, place, more)?;
+        Self::start_in(repository, key, place, more, &[]).await
+    }
+
+    /// Starts a hub with more in its environment.
+    pub async fn start_in(
+        repository: &Path,
+        key: Option<&Path>,
+        place: &Place,
+        more: &[&str],
+        environment: &[(String, String)],
+    ) -> Result<Self, LabError> {
+        let mut process = Self::spawn_in(repository, key, place, more, environment)?;
         let url = format!("http://127.0.0.1:{}", place.port);
         let client = reqwest::Client::builder()
             .no_proxy()

@@ -4,7 +4,7 @@ use super::{REPOSITORY, SECRET, SOON, TOKEN, order, reviewed_at, status};
 use aws_lc_rs::hmac;
 use std::time::{Duration, Instant};
 use tenantry_schema::document::ForgeKind;
-use tenantry_tests::rig::{FakeForge, Hub};
+use tenantry_tests::rig::{Access, FakeForge, GitHttp, Hub};
 
 fn signed(body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
@@ -31,10 +31,16 @@ async fn a_webhook_makes_the_hub_look_at_once() {
     for kind in [ForgeKind::Github, ForgeKind::Gitlab, ForgeKind::Gitea] {
         let forge = FakeForge::start(kind, REPOSITORY, TOKEN).await.unwrap();
         let home = reviewed_at("hook", kind, forge.url(), 1);
-        // A remote that it asks once an hour: hooks of a repository beside it are not watched through `http`-like locations.
-        let url = home.remote_elsewhere().unwrap();
+        // A remote elsewhere, which it asks once an hour by itself.
+        let server = GitHttp::start(
+            &home.dir().join("http"),
+            home.fleet.repository(),
+            Access::Open,
+        )
+        .await
+        .unwrap();
         let hub = Hub::start_at(
-            url.as_ref(),
+            server.url().as_ref(),
             Some(&home.fleet.hub_key()),
             &home.place,
             &["--poll", "3600"],
@@ -88,7 +94,7 @@ async fn whoever_sends_nonsense_costs_little() {
         .await
         .unwrap();
     let mut home = reviewed_at("nonsense", ForgeKind::Github, forge.url(), 1);
-    let hub = home.start().await.unwrap();
+    home.start().await.unwrap();
     let head = home.fleet.head().unwrap();
     let url = home.url();
     hub_is_ready(&forge, &head).await;
