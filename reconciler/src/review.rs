@@ -2,10 +2,12 @@
 
 pub(crate) mod markdown;
 pub(crate) mod report;
+mod seen;
 pub(crate) mod text;
 
 use crate::load::Revision;
 pub(crate) use report::{End, Report};
+pub(crate) use seen::Seen;
 
 /// The two states that are compared.
 pub(crate) struct Ends {

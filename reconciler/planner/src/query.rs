@@ -1,13 +1,17 @@
-//! Questions about the fleet: `nextcloud<34`, `plan=pro state=stopped`, `image=ghcr.io/*`. All words of a question must hold.
+//! Questions about the fleet and, where a hub was asked, about what really runs: `nextcloud<34`, `plan=pro state=stopped`, `image=ghcr.io/*`. All words of a question must hold.
 
 use crate::catalogue::CompiledStack;
 use crate::desired::{CustomerDesired, Desired, OrderDesired, ToolDesired};
+use crate::explain::word;
+use crate::status::{FleetStatus, ServerStatus};
+use jiff::Timestamp;
 use serde::Serialize;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 use tenantry_compose::ImageRef;
 use tenantry_schema::document::State;
-use tenantry_schema::id::{CustomerId, OrderId, ServerId, ToolName};
+use tenantry_schema::id::{CustomerId, InstanceName, OrderId, ServerId, ToolName};
+use tenantry_schema::wire::InstancePhase;
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,9 +55,10 @@ enum Field {
     State,
     Image,
     Stack,
+    Health,
 }
 
-const FIELDS: [(&str, Field); 8] = [
+const FIELDS: [(&str, Field); 9] = [
     ("customer", Field::Customer),
     ("order", Field::Order),
     ("server", Field::Server),
@@ -62,6 +67,7 @@ const FIELDS: [(&str, Field); 8] = [
     ("state", Field::State),
     ("image", Field::Image),
     ("stack", Field::Stack),
+    ("health", Field::Health),
 ];
 
 /// Signs, the longer ones first.
@@ -115,8 +121,24 @@ pub struct Found {
     pub version: Option<String>,
     /// All its images.
     pub images: BTreeSet<String>,
-    /// Whether it runs.
+    /// Whether it is to run.
     pub state: State,
+    /// What really runs, where a hub was asked and the server's agent has reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running: Option<Running>,
+}
+
+/// What runs of a tool, as its agent last said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Running {
+    /// What the agent says of it. None: it is not there.
+    pub phase: Option<InstancePhase>,
+    /// The tag of its image, of the service that [`Found::version`] is about.
+    pub version: Option<String>,
+    /// All its images.
+    pub images: BTreeSet<String>,
+    /// When the agent last said so.
+    pub seen: Timestamp,
 }
 
 impl TryFrom<&str> for Query {
@@ -169,8 +191,23 @@ fn term(word: &str) -> Result<Term, QueryError> {
     }
 }
 
-/// Every tool of the fleet for which the question holds.
-pub fn find(desired: &Desired, query: &Query) -> Vec<Found> {
+impl Query {
+    /// The word that only a hub can answer, if there is one.
+    pub fn needs_a_hub(&self) -> Option<&'static str> {
+        let asks = |term: &Term| matches!(term, Term::Field(Field::Health, ..));
+        self.0.iter().any(asks).then_some("health")
+    }
+}
+
+/// What a hub says of servers, by customer and id.
+type Seen<'a> = HashMap<(&'a CustomerId, &'a ServerId), &'a ServerStatus>;
+
+/// Every tool of the fleet for which the question holds. With what a hub says, a version or image holds as well where it is what really runs.
+pub fn find(desired: &Desired, query: &Query, hub: Option<&FleetStatus>) -> Vec<Found> {
+    let servers = hub.into_iter().flat_map(|status| &status.servers);
+    let seen: Seen<'_> = servers
+        .map(|server| ((&server.customer, &server.server), &**server))
+        .collect();
     // Many run the same stack, whose Compose file is read once.
     let mut images = HashMap::new();
     let mut found = Vec::new();
@@ -183,7 +220,9 @@ pub fn find(desired: &Desired, query: &Query) -> Vec<Found> {
                         .or_insert_with(|| images_of(stack))
                         .as_slice()
                 });
-                let this = describe(customer, id, order, name, tool, images.unwrap_or_default());
+                let mut this =
+                    describe(customer, id, order, name, tool, images.unwrap_or_default());
+                this.running = running(&seen, &this, images.unwrap_or_default());
                 if query.0.iter().all(|term| holds(term, &this, order, tool)) {
                     found.push(this);
                 }
@@ -210,7 +249,36 @@ fn describe(
         version: main.and_then(|image| image.tag().map(ToOwned::to_owned)),
         images: images.iter().cloned().collect(),
         state: tool.document.wanted_state(),
+        running: None,
     }
+}
+
+/// What runs of `this`. None: nothing is known.
+fn running(seen: &Seen<'_>, this: &Found, images: &[String]) -> Option<Running> {
+    let server = seen.get(&(&this.customer, this.server.as_ref()?))?;
+    let at = server.last_seen?;
+    let name = InstanceName::new(&this.order, &this.tool);
+    let instance = server.instances.iter().find(|each| each.name == name);
+    let containers = instance.map_or(&[][..], |instance| &instance.containers);
+    let repository = |image: &str| {
+        let image = ImageRef::parse(image).ok()?;
+        Some(image.repository().to_owned())
+    };
+    let main = images.first().and_then(|image| repository(image));
+    let behind = containers
+        .iter()
+        .find(|container| main.is_some() && repository(&container.image) == main)
+        .or(containers.first())
+        .and_then(|container| ImageRef::parse(&container.image).ok());
+    Some(Running {
+        phase: instance.map(|instance| instance.phase),
+        version: behind.and_then(|image| image.tag().map(ToOwned::to_owned)),
+        images: containers
+            .iter()
+            .map(|container| container.image.clone())
+            .collect(),
+        seen: at,
+    })
 }
 
 /// Images of a stack, that of the service behind its site first.
@@ -233,8 +301,14 @@ fn holds(term: &Term, this: &Found, order: &OrderDesired, tool: &ToolDesired) ->
         Term::Tool(name, wanted) => {
             *name == this.tool
                 && wanted.as_ref().is_none_or(|(sign, wanted)| {
-                    let version = this.version.as_deref().and_then(Version::parse);
-                    version.is_some_and(|version| sign.holds(version.compare(wanted)))
+                    let runs = this
+                        .running
+                        .as_ref()
+                        .and_then(|runs| runs.version.as_deref());
+                    let versions = this.version.as_deref().into_iter().chain(runs);
+                    versions
+                        .filter_map(Version::parse)
+                        .any(|version| sign.holds(version.compare(wanted)))
                 })
         }
         Term::Field(field, wanted, pattern) => {
@@ -253,7 +327,18 @@ fn holds(term: &Term, this: &Found, order: &OrderDesired, tool: &ToolDesired) ->
                 Field::Plan => fits(&order.document.plan),
                 Field::Domain => fits(order.document.domain.as_str()),
                 Field::State => fits(state),
-                Field::Image => this.images.iter().any(|image| fits(image)),
+                Field::Image => {
+                    let runs = this.running.iter().flat_map(|runs| &runs.images);
+                    this.images.iter().chain(runs).any(|image| fits(image))
+                }
+                Field::Health => {
+                    let phase = this.running.as_ref().map(|runs| runs.phase);
+                    fits(&match phase {
+                        None => "unknown".to_owned(),
+                        Some(None) => "absent".to_owned(),
+                        Some(Some(phase)) => word(&phase),
+                    })
+                }
                 Field::Stack => tool.stack.as_ref().is_some_and(|stack| {
                     let id = stack.tree.to_string();
                     id.starts_with(pattern.as_str()) || fits(&id)

@@ -1,9 +1,11 @@
 //! `tenantry where`: which customers run what.
 
 use super::output::{count, json, say};
+use super::status::AskHub;
 use super::{Outcome, open};
-use anyhow::Context;
-use tenantry_planner::query::{Found, Query, find};
+use anyhow::{Context, bail};
+use tenantry_planner::explain::word;
+use tenantry_planner::query::{Found, Query, Running, find};
 
 /// Arguments of `where`.
 #[derive(Debug, clap::Args)]
@@ -12,10 +14,15 @@ A question is one or more words that must all hold:
   nextcloud              the tool
   nextcloud<34           its version, the tag of its image: <, <=, =, !=, >=, >
   plan=pro               also customer, order, server, domain, state, image, stack; = or !=, and * for anything
+  health=failed          what its agent says (healthy, progressing, degraded, failed, stopped, waiting), `absent`, or
+                         `unknown` where no agent has reported; takes --hub
+
+With --hub a version or an image holds where the fleet says so and where it is what really runs.
 
 Examples:
   tenantry where 'nextcloud<34'
-  tenantry where 'image=docker.io/* state=running' --json")]
+  tenantry where 'image=docker.io/* state=running' --json
+  tenantry where 'nextcloud health!=healthy' --hub https://hub.example.com")]
 pub(super) struct Args {
     /// The question.
     query: String,
@@ -25,6 +32,8 @@ pub(super) struct Args {
     /// The branch that says what should be true.
     #[arg(long, default_value = "main", env = "TENANTRY_BRANCH")]
     branch: String,
+    #[command(flatten)]
+    hub: AskHub,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -32,12 +41,18 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let query = Query::try_from(args.query.as_str())?;
+    if let Some(word) = query.needs_a_hub()
+        && args.hub.hub.is_none()
+    {
+        bail!("only a hub knows `{word}`: give --hub URL");
+    }
     let opened = open::look(&args.fleet, &args.branch)?;
     let desired = opened
         .loaded
         .desired
         .context("the fleet's own documents were never good; `tenantry check` lists the errors")?;
-    let found = find(&desired, &query);
+    let status = args.hub.ask(&desired.head.hub.fleet_id)?;
+    let found = find(&desired, &query, status.as_ref());
     if args.json {
         json(&found)?;
     } else {
@@ -68,5 +83,17 @@ fn line(found: &Found) -> String {
         .as_ref()
         .map_or_else(|| "no server yet".to_owned(), ToString::to_string);
     let version = version.as_deref().unwrap_or("?");
-    format!("{customer}/{order}  {tool} {version}  on {server}")
+    let runs = match &found.running {
+        None => String::new(),
+        Some(Running { phase: None, .. }) => "  (is not there)".to_owned(),
+        Some(Running {
+            phase: Some(phase),
+            version: runs,
+            ..
+        }) => match runs.as_deref().filter(|runs| *runs != version) {
+            Some(runs) => format!("  ({}, runs {runs})", word(phase)),
+            None => format!("  ({})", word(phase)),
+        },
+    };
+    format!("{customer}/{order}  {tool} {version}  on {server}{runs}")
 }

@@ -4,11 +4,12 @@
 use super::Outcome;
 use super::open::View;
 use super::output::{diagnostics, json, say};
+use super::status::AskHub;
 use crate::config::FleetArgs;
 use crate::foresee::Foresight;
 use crate::git::Oid;
 use crate::load::Revision;
-use crate::review::{End, Ends, Report, markdown, report, text};
+use crate::review::{End, Ends, Report, Seen, markdown, report, text};
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ Examples:
   tenantry plan --to fix-acme              what merging a branch changes
   tenantry plan --from v1 --to v2          what came of everything between two commits
   tenantry plan --to HEAD --markdown       the same for a comment at a pull request
+  tenantry plan --hub https://hub.example.com   and how the servers that it touches really are
 
 Exit codes: 0 nothing changes and nothing is to be decided, 2 something is, 1 the fleet has errors.")]
 pub(super) struct Args {
@@ -33,6 +35,8 @@ pub(super) struct Args {
     /// What is to be. Default: the files as they are now, or the branch where there are none. A commit that does not follow `--from` is merged first.
     #[arg(long, value_name = "COMMIT")]
     to: Option<String>,
+    #[command(flatten)]
+    hub: AskHub,
     /// Every server on its own, however many there are.
     #[arg(long)]
     all: bool,
@@ -67,9 +71,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         bail!("the fleet's own documents have errors and were never good; nothing can be planned");
     }
     let approvals = report::approvals(view.scratch.objects(), &ends, &before)?;
-    let report = Report::new(ends, &before, &after, approvals, &|file| {
+    let mut report = Report::new(ends, &before, &after, approvals, &|file| {
         foresight.marks(file)
     });
+    if let Some(desired) = &after.loaded.desired
+        && let Some(status) = args.hub.ask(&desired.head.hub.fleet_id)?
+    {
+        report.seen = Some(Seen::new(&status, &report));
+    }
     if args.json {
         json(&report)?;
     } else if args.markdown {

@@ -2,11 +2,12 @@
 
 use super::Outcome;
 use super::output::{json, say};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use std::fmt::Write as _;
 use std::time::Duration;
 use tenantry_planner::explain::{short, word};
 use tenantry_planner::status::{FleetStatus, Health, Mode};
+use tenantry_schema::id::FleetId;
 
 /// Where the hub is.
 #[derive(Debug, Clone, clap::Args)]
@@ -19,6 +20,46 @@ pub(super) struct HubUrl {
         env = "TENANTRY_HUB"
     )]
     pub(super) hub: String,
+}
+
+/// A hub that is asked beside the fleet, where one is named.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct AskHub {
+    /// Ask the hub at this address what really runs.
+    #[arg(long, value_name = "URL")]
+    pub(super) hub: Option<String>,
+    /// With --hub: go on without it where it does not answer, and say so.
+    #[arg(long, requires = "hub")]
+    hub_optional: bool,
+}
+
+impl AskHub {
+    /// What it says of the fleet `id`. None where none is named, or where it does not answer and need not.
+    pub(super) fn ask(&self, id: &FleetId) -> anyhow::Result<Option<FleetStatus>> {
+        let Some(url) = &self.hub else {
+            return Ok(None);
+        };
+        let url = HubUrl { hub: url.clone() };
+        let status = match fetch(&url) {
+            Ok(status) => status,
+            Err(error) if self.hub_optional => {
+                let cause = error.root_cause().to_string();
+                eprintln!("note: {error}: {cause}; nothing is known of what really runs");
+                return Ok(None);
+            }
+            Err(error) => {
+                return Err(error.context("--hub-optional goes on without the hub"));
+            }
+        };
+        if status.fleet_id != id.as_str() {
+            bail!(
+                "the hub at {} serves the fleet `{}`, this is `{id}`",
+                url.hub,
+                status.fleet_id
+            );
+        }
+        Ok(Some(status))
+    }
 }
 
 /// Arguments of `status`.

@@ -52,6 +52,12 @@ pub(crate) fn write(report: &Report) -> String {
             text(&wait.reasons.join("; "))
         );
     }
+    if let Some(seen) = &report.seen {
+        let _ = writeln!(out, "\nNow, as the hub sees it{}:\n", seen.behind());
+        for line in seen.lines() {
+            let _ = writeln!(out, "- {}", text(&line));
+        }
+    }
     customers(&mut out, report);
     out
 }

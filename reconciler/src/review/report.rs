@@ -1,6 +1,6 @@
 //! What a plan has to tell, whoever reads it.
 
-use super::Ends;
+use super::{Ends, Seen};
 use crate::foresee::Foreseen;
 use crate::git::{GitError, Objects, Oid};
 use crate::trust::{Rules, role_word};
@@ -147,6 +147,9 @@ pub(crate) struct Report {
     pub(crate) waiting: Vec<Wait>,
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) frozen: Vec<FrozenScope>,
+    /// How what is touched really is. None: no hub was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seen: Option<Seen>,
 }
 
 impl Report {
@@ -190,6 +193,7 @@ impl Report {
             waiting: new_waits(before, after),
             diagnostics: after.loaded.diagnostics.to_vec(),
             frozen: after.loaded.frozen.clone(),
+            seen: None,
         }
     }
 

@@ -40,6 +40,12 @@ pub(crate) fn write(report: &Report, all: bool) -> String {
             let _ = writeln!(out, "  waits: {reason}");
         }
     }
+    if let Some(seen) = &report.seen {
+        let _ = writeln!(out, "\nnow, as the hub sees it{}", seen.behind());
+        for line in seen.lines() {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
     for monthly in &report.monthly {
         let _ = writeln!(out, "\ncustomers pay {} a month", monthly.difference());
     }

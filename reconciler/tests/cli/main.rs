@@ -11,6 +11,7 @@ mod policy;
 mod reference;
 mod secrets;
 mod takeover;
+mod terminal;
 mod trust;
 mod week;
 

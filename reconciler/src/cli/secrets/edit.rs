@@ -8,7 +8,8 @@ use crate::secrets::Target;
 use crate::secrets::change::Saved;
 use crate::secrets::editor::{MemoryFile, split_words};
 use anyhow::bail;
-use std::io::{BufRead, Write};
+use inquire::Confirm;
+use std::io::{BufRead, IsTerminal, Write};
 use tenantry_sops::{ExposeSecret, SecretString};
 
 /// Arguments of `secrets edit`.
@@ -74,15 +75,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Whether to go back into the editor. No answer means no.
+/// Whether to go back into the editor. No answer means no, and so does an interrupt.
 fn again() -> anyhow::Result<bool> {
-    eprint!("back into the editor? [Y/n] ");
+    const QUESTION: &str = "back into the editor?";
+    if std::io::stdin().is_terminal() {
+        let asked = Confirm::new(QUESTION).with_default(true).prompt();
+        return Ok(asked.unwrap_or(false));
+    }
+    eprint!("{QUESTION} [Y/n] ");
     let _ = std::io::stderr().flush();
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line)?;
-    Ok(read > 0
-        && !line.trim().eq_ignore_ascii_case("n")
-        && !line.trim().eq_ignore_ascii_case("no"))
+    let no = ["n", "no"]
+        .iter()
+        .any(|no| line.trim().eq_ignore_ascii_case(no));
+    Ok(read > 0 && !no)
 }
 
 /// Names whose lines differ, as far as lines tell.

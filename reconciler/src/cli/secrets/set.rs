@@ -7,8 +7,9 @@ use crate::cli::output::say;
 use crate::secrets::Target;
 use crate::secrets::change::{Saved, name};
 use anyhow::{Context, bail};
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-use std::io::{BufRead, IsTerminal, Read, Write};
+use inquire::error::InquireError;
+use inquire::{Password, PasswordDisplayMode};
+use std::io::{IsTerminal, Read};
 use tenantry_sops::{SecretString, SopsFile};
 use zeroize::Zeroizing;
 
@@ -88,21 +89,18 @@ fn read_value(name: &str) -> anyhow::Result<SecretString> {
     Ok(SecretString::from(value))
 }
 
-/// Asks on the terminal, without showing what is typed.
+/// Asks on the terminal, without showing what is typed. Whoever interrupts is left with a terminal that shows again what is typed.
 fn ask(name: &str) -> anyhow::Result<String> {
-    let stdin = std::io::stdin();
-    let before =
-        tcgetattr(&stdin).context("cannot ask without showing what is typed; use a pipe")?;
-    let mut silent = before.clone();
-    silent.local_modes.remove(LocalModes::ECHO);
-    eprint!("value of `{name}`: ");
-    let _ = std::io::stderr().flush();
-    tcsetattr(&stdin, OptionalActions::Flush, &silent)
-        .context("cannot ask without showing what is typed; use a pipe")?;
-    let mut line = String::new();
-    let read = stdin.lock().read_line(&mut line);
-    let _ = tcsetattr(&stdin, OptionalActions::Flush, &before);
-    eprintln!();
-    read.context("cannot read from the terminal")?;
-    Ok(line)
+    let question = format!("value of `{name}`:");
+    let asked = Password::new(&question)
+        .without_confirmation()
+        .with_display_mode(PasswordDisplayMode::Hidden)
+        .prompt();
+    asked.map_err(|error| match error {
+        InquireError::OperationCanceled | InquireError::OperationInterrupted => {
+            anyhow::anyhow!("cancelled; nothing was changed")
+        }
+        error => anyhow::Error::new(error)
+            .context("cannot ask without showing what is typed; use a pipe"),
+    })
 }
