@@ -145,6 +145,104 @@ fn every_script_is_one_for_a_shell() {
     }
 }
 
+#[test]
+fn vendors_schemas_take_the_files() {
+    let Some(program) = validator() else { return };
+    let cases: [(&[&str], &[&str]); 2] = [
+        // Gitea and Forgejo read the language of GitHub's workflows.
+        (&["--builtin-schema", "vendor.github-workflows"], &ACTIONS),
+        (
+            &[
+                "--builtin-schema",
+                "vendor.gitlab-ci",
+                "--data-transform",
+                "gitlab-ci",
+            ],
+            &["gitlab/.gitlab-ci.yml"],
+        ),
+    ];
+    for (schema, files) in cases {
+        for file in files {
+            let check = |path: &Path| {
+                let mut command = Command::new(&program);
+                command
+                    .args(schema)
+                    .args(["--default-filetype", "yaml"])
+                    .arg(path)
+                    .output()
+                    .unwrap()
+            };
+            let path = Path::new(EXAMPLES).join(file);
+            let good = check(&path);
+            assert!(good.status.success(), "{file}: {good:?}");
+            // And would not take any.
+            let desk = Desk::new();
+            let text = std::fs::read_to_string(&path).unwrap();
+            desk.write(
+                "wrong.yml",
+                &text
+                    .replace("runs-on:", "runs-at:")
+                    .replace("stage:", "stages:"),
+            );
+            assert!(!check(&desk.path("wrong.yml")).status.success(), "{file}");
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told where peers are by their environment"
+)]
+fn validator() -> Option<PathBuf> {
+    let found = std::env::var_os("CHECK_JSONSCHEMA")
+        .map(PathBuf::from)
+        .filter(|path| path.is_file());
+    let required = std::env::var_os("TENANTRY_REQUIRE_PEERS").is_some();
+    assert!(
+        found.is_some() || !required,
+        "check-jsonschema is required but not installed"
+    );
+    found
+}
+
+#[test]
+fn the_program_is_fetched_and_must_be_the_one_that_is_meant() {
+    let desk = Desk::new();
+    desk.write("tenantry-linux", "#!/bin/sh\necho 1.2.3\n");
+    let sum = Command::new("sha256sum")
+        .arg(desk.path("tenantry-linux"))
+        .output()
+        .unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap();
+    let sum = sum.split(' ').next().unwrap();
+    let url = format!("file://{}", desk.path("tenantry-linux").display());
+    for file in ["github/tenantry.yml", "gitea/tenantry.yml"] {
+        for (meant, good) in [(sum, true), ("", true), (&"0".repeat(64), false)] {
+            let folder = desk.path("tools");
+            let _ = std::fs::remove_dir_all(&folder);
+            std::fs::create_dir(&folder).unwrap();
+            let (folder, paths) = (folder.display().to_string(), desk.path("paths"));
+            let environment = [
+                ("PATH", "/usr/bin:/bin"),
+                ("RUNNER_TEMP", folder.as_str()),
+                ("GITHUB_PATH", paths.to_str().unwrap()),
+                ("TENANTRY_URL", url.as_str()),
+                ("TENANTRY_SHA256", meant),
+            ];
+            let output = run(
+                &script(file, "Install tenantry"),
+                desk.path("."),
+                &environment,
+            );
+            assert_eq!(output.status.success(), good, "{output:?}");
+            if good {
+                let ran = Command::new(format!("{folder}/tenantry")).output().unwrap();
+                assert_eq!(ran.stdout, b"1.2.3\n");
+            }
+        }
+    }
+}
+
 /// Runs a script as a runner does, with the program on the path.
 fn run(script: &str, folder: PathBuf, environment: &[(&str, &str)]) -> Output {
     let program = Path::new(env!("CARGO_BIN_EXE_tenantry"))
@@ -169,7 +267,8 @@ fn checkout(desk: &Desk, edit: impl Fn(&str) -> String) {
     desk.edit("fleet/fleet/customers/acme/orders/website.yaml", edit);
     desk.commit("change");
     desk.git("fleet", &["checkout", "-q", "main"]);
-    desk.git(".", &["clone", "-q", "fleet", "runner"]);
+    desk.git(".", &["clone", "-q", "--bare", "fleet", "origin.git"]);
+    desk.git(".", &["clone", "-q", "origin.git", "runner"]);
     desk.git("runner", &["checkout", "-q", "--detach", "origin/change"]);
     desk.git("runner", &["branch", "-q", "-D", "main"]);
 }
