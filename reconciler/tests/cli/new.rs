@@ -1,6 +1,5 @@
 //! `tenantry new`: what is written is good, nothing is overwritten, and what is missing is named or asked for.
 
-
 use crate::{Desk, two_customers};
 use std::process::Command;
 
