@@ -19,7 +19,14 @@ fn environment(home: &Path, server: &GitHttp, trusted: bool) -> Vec<(String, Str
         text += &format!("[http]\n\tsslCAInfo = {}\n", server.certificate().display());
     }
     std::fs::write(&config, text).unwrap();
+    // Where the machine sets it, it stands above the settings.
+    let authority = if trusted {
+        server.certificate().display().to_string()
+    } else {
+        "/etc/ssl/certs/ca-certificates.crt".to_owned()
+    };
     vec![
+        ("GIT_SSL_CAINFO".into(), authority),
         ("GIT_CONFIG_GLOBAL".into(), config.display().to_string()),
         ("HOME".into(), home.display().to_string()),
     ]
