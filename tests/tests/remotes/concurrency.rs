@@ -29,7 +29,7 @@ fn push(person: &Fleet, number: usize, rng: &mut StdRng, orders: &mut BTreeSet<S
     if rng.random_bool(0.7) {
         let (path, text) = order(
             rng.random_range(0..CUSTOMERS),
-            rng.random_range(0..8),
+            rng.random_range(0..pushes().div_ceil(8)),
             &format!("title {number}"),
         );
         person.write(&path, &text).unwrap();
