@@ -287,6 +287,7 @@ fn select(found: Vec<Offer>, followed: &str) -> Vec<Offer> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fmt::Write as _;
 
     fn id(number: usize) -> String {
         format!("{number:040x}")
@@ -314,10 +315,10 @@ mod tests {
     fn the_newest_requests_and_one_of_each_commit() {
         let mut text = String::new();
         for number in 0..1000 {
-            text += &format!("{}\trefs/pull/{number}/head\n", id(number));
-            text += &format!("{}\trefs/heads/b{number:04}\n", id(2000 + number));
+            let _ = writeln!(text, "{}\trefs/pull/{number}/head", id(number));
+            let _ = writeln!(text, "{}\trefs/heads/b{number:04}", id(2000 + number));
         }
-        text += &format!("{}\trefs/heads/a-same\n", id(999));
+        let _ = writeln!(text, "{}\trefs/heads/a-same", id(999));
         let offers = select(read_list(&text), "refs/heads/main");
         assert_eq!(offers.len(), BRANCHES + REQUESTS - 1);
         assert!(offers.iter().any(|offer| offer.name == "pull/998"));

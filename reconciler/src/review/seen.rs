@@ -57,7 +57,7 @@ impl Seen {
                 known.insert(key);
             }
         }
-        servers.sort_by_key(|server| server.is_well());
+        servers.sort_by_key(SeenServer::is_well);
         let commit = status.commit.as_ref().map(|commit| commit.id.clone());
         Self {
             current: commit.is_some() && commit == report.from.commit,

@@ -51,7 +51,7 @@ impl Ledger {
     }
 
     /// Branches to be judged now against the state `against`, those that never were first.
-    pub(super) fn to_judge(&mut self, offered: &[Oid], against: Oid, now: Instant) -> Vec<Oid> {
+    pub(super) fn judge_now(&mut self, offered: &[Oid], against: Oid, now: Instant) -> Vec<Oid> {
         let judged = |commit: &Oid| self.entries.get(commit).and_then(|entry| entry.against);
         let mut due: Vec<Oid> = offered
             .iter()
@@ -110,7 +110,7 @@ impl Ledger {
     }
 
     /// Verdicts that do not stand at the forge. With each, what stands there in their place, as far as is known.
-    pub(super) fn to_post(&self, hub: &str, now: Instant) -> Vec<(Oid, CommitStatus, bool)> {
+    pub(super) fn post_now(&self, hub: &str, now: Instant) -> Vec<(Oid, CommitStatus, bool)> {
         if self.pause.is_some_and(|(_, until)| until > now) {
             return Vec::new();
         }
@@ -200,17 +200,17 @@ mod tests {
     fn a_verdict_is_posted_once_until_it_is_another() {
         let (mut ledger, now) = (Ledger::default(), Instant::now());
         ledger.told(verdict(id(1), "accepted"));
-        let due = ledger.to_post(HUB, now);
+        let due = ledger.post_now(HUB, now);
         assert_eq!(due.len(), 1);
         assert!(!due[0].2, "nothing is known of the forge");
         assert_eq!(due[0].1.target_url, format!("{HUB}/verdicts/{}", id(1)));
         ledger.stands(id(1), due[0].1.clone());
         ledger.told(verdict(id(1), "accepted"));
-        assert_eq!(ledger.to_post(HUB, now), []);
+        assert_eq!(ledger.post_now(HUB, now), []);
         ledger.told(verdict(id(1), "accepted; 1 error"));
-        assert!(ledger.to_post(HUB, now)[0].2);
+        assert!(ledger.post_now(HUB, now)[0].2);
         ledger.another_forge();
-        assert!(!ledger.to_post(HUB, now)[0].2);
+        assert!(!ledger.post_now(HUB, now)[0].2);
     }
 
     #[test]
@@ -219,16 +219,16 @@ mod tests {
         ledger.told(verdict(id(1), "accepted"));
         let mut pauses = Vec::new();
         for _ in 0..12 {
-            assert_eq!(ledger.to_post(HUB, now).len(), 1);
+            assert_eq!(ledger.post_now(HUB, now).len(), 1);
             ledger.failed(id(1), &down(), now, 0.0);
-            assert_eq!(ledger.to_post(HUB, now), []);
+            assert_eq!(ledger.post_now(HUB, now), []);
             let next = ledger.post_next(HUB).unwrap();
             pauses.push(next.duration_since(now).as_secs());
             now = next;
         }
         assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600]);
         // Back again: everything at once, and the next failure begins anew.
-        let status = ledger.to_post(HUB, now)[0].1.clone();
+        let status = ledger.post_now(HUB, now)[0].1.clone();
         ledger.stands(id(1), status);
         assert_eq!(ledger.post_next(HUB), None);
         ledger.told(verdict(id(1), "other"));
@@ -254,7 +254,7 @@ mod tests {
             why: "404".into(),
         };
         ledger.failed(id(1), &unknown, now, 0.0);
-        let due = ledger.to_post(HUB, now);
+        let due = ledger.post_now(HUB, now);
         assert_eq!((due.len(), due[0].0), (1, id(2)));
     }
 
@@ -263,21 +263,23 @@ mod tests {
         let (mut ledger, now) = (Ledger::default(), Instant::now());
         let offered: Vec<Oid> = (0..AT_ONCE + 5).map(id).collect();
         for expected in [AT_ONCE, 5] {
-            let due = ledger.to_judge(&offered, id(100), now);
+            let due = ledger.judge_now(&offered, id(100), now);
             assert_eq!(due.len(), expected);
-            due.iter()
-                .for_each(|commit| ledger.judged(*commit, id(100), None));
+            for commit in due {
+                ledger.judged(commit, id(100), None);
+            }
         }
-        assert_eq!(ledger.to_judge(&offered, id(100), now), []);
+        assert_eq!(ledger.judge_now(&offered, id(100), now), []);
         assert_eq!(ledger.judge_next(&offered, id(100), now), None);
         // The followed branch moves: again, in portions, a minute apart.
-        let due = ledger.to_judge(&offered, id(101), now);
+        let due = ledger.judge_now(&offered, id(101), now);
         assert_eq!(due.len(), AT_ONCE);
-        due.iter()
-            .for_each(|commit| ledger.judged(*commit, id(101), None));
-        assert_eq!(ledger.to_judge(&offered, id(101), now), []);
+        for commit in due {
+            ledger.judged(commit, id(101), None);
+        }
+        assert_eq!(ledger.judge_now(&offered, id(101), now), []);
         assert_eq!(ledger.judge_next(&offered, id(101), now), Some(now + AGAIN));
-        assert_eq!(ledger.to_judge(&offered, id(101), now + AGAIN).len(), 5);
+        assert_eq!(ledger.judge_now(&offered, id(101), now + AGAIN).len(), 5);
         ledger.keep(&offered[..1].iter().copied().collect());
         assert_eq!(ledger.entries.len(), 1);
     }

@@ -155,7 +155,7 @@ impl Task {
                 .copied()
                 .collect::<BTreeSet<Oid>>(),
         );
-        let due = self.ledger.to_judge(&commits, at.tree, now);
+        let due = self.ledger.judge_now(&commits, at.tree, now);
         if due.is_empty() {
             return;
         }
@@ -178,21 +178,23 @@ impl Task {
             }
             Ok(Err(why)) => {
                 tracing::warn!("what is offered cannot be judged: {why}");
-                due.iter()
-                    .for_each(|commit| self.ledger.judged(*commit, at.tree, None));
+                for commit in due {
+                    self.ledger.judged(commit, at.tree, None);
+                }
             }
             // A panic: whatever it was, it is that of these branches. They are not tried again against this state.
             Err(error) => {
                 tracing::error!(%error, "judging what is offered broke off");
-                due.iter()
-                    .for_each(|commit| self.ledger.judged(*commit, at.tree, None));
+                for commit in due {
+                    self.ledger.judged(commit, at.tree, None);
+                }
             }
         }
     }
 
     async fn post(&mut self, client: &Client, hub: &str) {
         loop {
-            let due = self.ledger.to_post(hub, Instant::now());
+            let due = self.ledger.post_now(hub, Instant::now());
             let Some((commit, status, known)) = due.into_iter().next() else {
                 return;
             };

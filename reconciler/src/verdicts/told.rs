@@ -125,19 +125,19 @@ mod tests {
     use super::*;
     use tenantry_schema::diagnostic::Place;
 
-    fn at(commit: Oid) -> Option<Revision> {
-        Some(Revision {
+    fn at(commit: Oid) -> Revision {
+        Revision {
             tree: Oid::ZERO_SHA1,
             commit,
             generation: 3,
-        })
+        }
     }
 
     #[test]
     fn the_branch_is_told_as_it_is() {
         let commit = Oid::from_str("01").unwrap();
         let mut followed = Followed {
-            at: at(commit),
+            at: Some(at(commit)),
             customers: 2,
             ..Followed::default()
         };

@@ -71,8 +71,11 @@ impl Turn {
         let mut paid_at = self.paid_at.lock().unwrap_or_else(PoisonError::into_inner);
         let next = paid_at.map_or(now, |paid| paid.max(now)) + PACE;
         let ahead = next.duration_since(now);
-        if ahead > PACE * BURST {
-            return Err(ahead - PACE * BURST);
+        if let Some(over) = ahead
+            .checked_sub(PACE * BURST)
+            .filter(|over| !over.is_zero())
+        {
+            return Err(over);
         }
         *paid_at = Some(next);
         Ok(())

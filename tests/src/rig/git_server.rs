@@ -2,6 +2,7 @@
 
 use super::{run, trouble, write};
 use crate::lab::{LabError, Nginx, Port, Process, wait_until};
+use std::fmt::Write as _;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -86,14 +87,16 @@ impl GitHttp {
             write(&self.certificate(), &made.cert.pem())?;
             let key = self.dir.join("key.pem");
             write(&key, &made.signing_key.serialize_pem())?;
-            lines += &format!(
+            let _ = write!(
+                lines,
                 "  ssl_certificate {};\n  ssl_certificate_key {};\n  auth_basic git;\n  auth_basic_user_file {};\n",
                 self.certificate().display(),
                 key.display(),
                 self.dir.join("passwords").display()
             );
         }
-        lines += &format!(
+        let _ = write!(
+            lines,
             "  location / {{
     fastcgi_pass unix:{};
     fastcgi_read_timeout 60s;

@@ -1,6 +1,7 @@
 //! Branches that somebody made to do harm: they are judged within bounds, or not at all, and what the hub does is the same.
 
 use super::{REPOSITORY, SOON, TOKEN, order, reviewed_at, status};
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -112,7 +113,7 @@ async fn a_hostile_branch_costs_bounded_work_and_changes_nothing() {
     let mut entries = String::new();
     for (number, part) in noise.chunks(1 << 20).enumerate() {
         let blob = git(fleet, &["hash-object", "-w", "--stdin"], part);
-        entries += &format!("100644 blob {blob}\tn{number}\n");
+        let _ = writeln!(entries, "100644 blob {blob}\tn{number}");
     }
     let noisy = branch(fleet, "noise", &git(fleet, &["mktree"], entries.as_bytes()));
 

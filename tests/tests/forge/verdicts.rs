@@ -183,7 +183,7 @@ async fn a_forge_that_is_away_holds_up_nothing_and_is_told_when_it_is_back() {
     let forge = FakeForge::start(ForgeKind::Gitea, REPOSITORY, TOKEN)
         .await
         .unwrap();
-    forge.feels(Mood::Slow(Duration::from_secs(60)));
+    forge.feels(Mood::Slow(Duration::from_mins(1)));
     let mut home = reviewed_at("away", ForgeKind::Gitea, forge.url(), 1);
     let hub = home.start().await.unwrap();
     // It hangs; the hub reads, decides and publishes all the same.

@@ -1,6 +1,7 @@
 //! A fleet over HTTPS with a user name and password that Git's credential helper knows.
 
 use super::{SOON, complaint, decided, order};
+use std::fmt::Write as _;
 use std::path::Path;
 use tenantry_tests::rig::{Access, FakeAgent, GitHttp, Hub, HubBox};
 
@@ -16,7 +17,11 @@ fn environment(home: &Path, server: &GitHttp, trusted: bool) -> Vec<(String, Str
         home.join("credentials").display()
     );
     if trusted {
-        text += &format!("[http]\n\tsslCAInfo = {}\n", server.certificate().display());
+        let _ = writeln!(
+            text,
+            "[http]\n\tsslCAInfo = {}",
+            server.certificate().display()
+        );
     }
     std::fs::write(&config, text).unwrap();
     // Where the machine sets it, it stands above the settings.
