@@ -8,8 +8,6 @@ mod gitea;
 mod github;
 mod gitlab;
 mod hook;
-#[cfg(test)]
-mod tests;
 
 pub use client::{Client, ForgeError};
 pub use hook::{Hook, HookRefusal};

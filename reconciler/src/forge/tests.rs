@@ -1,1 +1,0 @@
-//! Vendors against their published contracts.
