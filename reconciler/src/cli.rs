@@ -35,10 +35,10 @@ pub struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Start a fleet:    tenantry init my-fleet
+Start a fleet:     tenantry init my-fleet.git --bare && git clone my-fleet.git my-fleet
 See what is wrong: tenantry check my-fleet
 See what would be: tenantry plan my-fleet
-Run it:            tenantry activate my-fleet --key KEY && tenantry serve my-fleet --key KEY --data DIR
+Run it:            tenantry activate my-fleet.git --key KEY && tenantry serve my-fleet.git --key KEY --data DIR
 
 Exit codes: 0 nothing to do or all well, 2 there are changes, 1 an error.";
 

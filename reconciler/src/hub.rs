@@ -48,6 +48,14 @@ pub enum HubError {
     /// Loading a commit.
     #[error("the fleet cannot be loaded")]
     Load(#[from] LoadError),
+    /// People work in the repository itself.
+    #[error("{}", work_folder_message(folder, branch))]
+    WorkFolder {
+        /// Their folder.
+        folder: PathBuf,
+        /// The branch.
+        branch: String,
+    },
     /// The data directory.
     #[error("the data directory {0} cannot be used")]
     Data(PathBuf, #[source] std::io::Error),
@@ -193,6 +201,17 @@ impl Hub {
         self.dirty.clear();
     }
 
+    /// That nobody works in the repository that is committed to.
+    fn check_nobody_works_there(&self) -> Result<(), HubError> {
+        match self.fleet.work_folder()? {
+            Some(folder) => Err(HubError::WorkFolder {
+                folder,
+                branch: self.fleet.branch().to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// When the loop must run again if nothing wakes it before.
     pub fn next_wake(&self) -> Timestamp {
         let commit = self.commit_again.map(|(at, _)| at);
@@ -207,6 +226,19 @@ impl Hub {
     pub fn status(&self) -> Arc<FleetStatus> {
         self.status.borrow().clone()
     }
+}
+
+/// What is wrong, why, and the way out.
+fn work_folder_message(folder: &std::path::Path, branch: &str) -> String {
+    let folder = folder.display().to_string();
+    let folder = folder.trim_end_matches('/');
+    format!(
+        "people edit `{branch}` in {folder}, and a commit of the hub there could undo theirs: serve a bare repository that they push to\n  \
+         git clone --bare {folder} {folder}.git\n  \
+         git -C {folder} remote add origin {folder}.git\n  \
+         git -C {folder} push -u origin {branch}\n\
+         and serve {folder}.git (or a forge). With --observe this one can be looked at"
+    )
 }
 
 /// An error with its causes in one line.

@@ -6,9 +6,10 @@ use crate::config::{FleetArgs, person, signing_key};
 use crate::git::{Author, Change, Fleet, Location, Oid, Outcome as Committed, Signer};
 use crate::keys::HubIdentity;
 use crate::load::{Loader, Revision};
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use jiff::Timestamp;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use tenantry_schema::document::Activation;
 use tenantry_schema::id::FleetId;
 use tenantry_schema::name::RelativePath;
@@ -22,8 +23,21 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", env = "TENANTRY_KEY_FILE")]
     key: PathBuf,
     /// The release that may act. Default: this one.
-    #[arg(long, default_value = crate::RELEASE)]
+    #[arg(long, default_value = crate::RELEASE, value_parser = release)]
     release: String,
+}
+
+/// Where the document is.
+const PATH: &str = "fleet/activation.yaml";
+
+/// A release as it stands in documents and commit messages: one short word.
+fn release(text: &str) -> Result<String, String> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '_');
+    if (1..=64).contains(&text.len()) && text.chars().all(fine) {
+        Ok(text.to_owned())
+    } else {
+        Err("a release is at most 64 letters, digits, `.`, `-`, `+` and `_`, such as 1.4.0".into())
+    }
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -34,7 +48,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         &args.fleet.branch,
         scratch.path(),
     )?;
-    let path = RelativePath::try_from("fleet/activation.yaml")?;
+    let folder = fleet.work_folder()?;
+    let path = RelativePath::try_from(PATH)?;
     let (name, email) = person();
     let mut author = Author::new(&name, &email);
     if let Some(key) = signing_key() {
@@ -61,8 +76,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         );
         let change = Change {
             path: path.clone(),
-            content: Some(content.into_bytes()),
+            content: Some(content.clone().into_bytes()),
         };
+        if let Some(folder) = &folder {
+            return in_folder(folder, &args.fleet.branch, &document, &content, &message);
+        }
         match fleet.commit(base, &[change], &author, &message, Timestamp::now())? {
             Committed::Committed(id) => {
                 say(format!(
@@ -81,6 +99,68 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
     }
     bail!("the branch kept moving; try again")
+}
+
+/// Commits where a person works, as they would: with the `git` program, this file alone, whatever else is edited or staged.
+fn in_folder(
+    folder: &Path,
+    branch: &str,
+    document: &Activation,
+    content: &str,
+    message: &str,
+) -> anyhow::Result<Outcome> {
+    let on = git(folder, &["symbolic-ref", "--quiet", "--short", "HEAD"]).unwrap_or_default();
+    ensure!(
+        on.trim() == branch,
+        "{} does not have `{branch}` checked out: `git switch {branch}`",
+        folder.display()
+    );
+    let file = folder.join(PATH);
+    std::fs::write(&file, content).with_context(|| format!("cannot write {}", file.display()))?;
+    git(folder, &["add", "--", PATH])?;
+    if git(folder, &["diff", "--quiet", "HEAD", "--", PATH]).is_ok() {
+        say("this hub and release are activated already");
+        return Ok(Outcome::Clean);
+    }
+    let (name, email) = person();
+    let (name, email) = (format!("user.name={name}"), format!("user.email={email}"));
+    let sign = if signing_key().is_some() {
+        "commit.gpgsign=true"
+    } else {
+        "commit.gpgsign=false"
+    };
+    let settings = ["-c", &name, "-c", &email, "-c", sign];
+    let commit = [
+        "commit",
+        "--quiet",
+        "--message",
+        message,
+        "--only",
+        "--",
+        PATH,
+    ];
+    git(folder, &[&settings[..], &commit].concat())?;
+    let id = git(folder, &["rev-parse", "HEAD"])?;
+    say(format!(
+        "activated: hub {} may act at release {} (commit {}; push it to the repository that the hub serves)",
+        document.hub,
+        document.release,
+        id.get(..12).unwrap_or(&id)
+    ));
+    Ok(Outcome::Clean)
+}
+
+/// Runs the `git` program in a folder. What it says if it fails is the error.
+fn git(folder: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+    let out = Command::new("git")
+        .arg("-C")
+        .arg(folder)
+        .args(arguments)
+        .output()
+        .context("cannot start the `git` program (is it installed?)")?;
+    let said = String::from_utf8_lossy(&out.stderr);
+    ensure!(out.status.success(), "git: {}", said.trim());
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
 /// The id of the fleet: the one it was activated with before, else that of `hub.yaml`.

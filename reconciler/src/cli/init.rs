@@ -139,13 +139,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         &message,
         Timestamp::now(),
     )?;
+    let hint = args.forge.hint();
+    let hint = hint.map_or_else(String::new, |hint| format!("\n  {hint}"));
+    let next = next(&args.dir, args.bare, args.forge, &args.branch, &hub_file);
     let (dir, hub_file, recovery_file) = (
         args.dir.display(),
         hub_file.display(),
         recovery_file.display(),
     );
-    let hint = args.forge.hint();
-    let hint = hint.map_or_else(String::new, |hint| format!("\n  {hint}"));
     say(format!(
         "fleet {fleet_id} is in {dir}
 
@@ -153,12 +154,47 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
   {recovery_file}  the recovery key: print it, store it offline, delete the file
 
 Next:
-  tenantry check {dir}
-  tenantry new customer ID --fleet {dir}
-  tenantry activate {dir} --key {hub_file}
-  tenantry serve {dir} --key {hub_file} --data /var/lib/tenantry{hint}"
+{next}{hint}"
     ));
     Ok(Outcome::Clean)
+}
+
+/// How to go on. The hub serves a repository that people push to, never the folder that they work in.
+fn next(dir: &Path, bare: bool, forge: Forge, branch: &str, key: &Path) -> String {
+    let here = dir.display().to_string();
+    let here = here.trim_end_matches('/');
+    let key = key.display();
+    let run =
+        |served: &str| format!("  tenantry serve {served} --key {key} --data /var/lib/tenantry");
+    let edit = |folder: &str| {
+        format!("  tenantry check {folder}\n  tenantry new customer ID --fleet {folder}\n")
+    };
+    if bare {
+        let folder = here.strip_suffix(".git").unwrap_or("my-fleet");
+        let activate = format!("  tenantry activate {here} --key {key}\n");
+        let clone = format!("  git clone {here} {folder}    # where you edit, commit and push\n");
+        return format!("{activate}{clone}{}{}", edit(folder), run(here));
+    }
+    let activate = format!("  tenantry activate {here} --key {key}\n");
+    let (meet, served) = if matches!(forge, Forge::None) {
+        let meet = format!(
+            "  git clone --bare {here} {here}.git    # where you and the hub meet; a forge will do as well\n"
+        );
+        (meet, format!("{here}.git"))
+    } else {
+        (String::new(), "ADDRESS-AT-THE-FORGE".to_owned())
+    };
+    let absolute = std::path::absolute(&served)
+        .map_or_else(|_| served.clone(), |path| path.display().to_string());
+    let remote = if matches!(forge, Forge::None) {
+        absolute
+    } else {
+        served.clone()
+    };
+    let push = format!(
+        "  git -C {here} remote add origin {remote} && git -C {here} push -u origin {branch}\n"
+    );
+    format!("{}{activate}{meet}{push}{}", edit(here), run(&served))
 }
 
 /// Where a path leads that need not be there yet: links and `..` are followed.

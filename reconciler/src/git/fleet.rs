@@ -1,6 +1,7 @@
 //! The fleet's branch as the hub sees it: where it is, whether it moved, and how to commit to it.
 
 use super::accepted::Accepted;
+use super::checked_out;
 use super::edit::Change;
 use super::error::GitError;
 use super::history::{Generations, Version, is_descendant};
@@ -124,6 +125,14 @@ impl Fleet {
     /// Where the fleet is.
     pub fn location(&self) -> &Location {
         &self.location
+    }
+
+    /// A folder on this machine in which people edit the branch itself. A hub must not commit there (see `checked_out`).
+    pub fn work_folder(&self) -> Result<Option<std::path::PathBuf>, GitError> {
+        match self.location.watchable() {
+            Some(git_dir) => checked_out::work_folder(git_dir, &self.branch),
+            None => Ok(None),
+        }
     }
 
     /// The branch that is followed.

@@ -12,7 +12,7 @@ use std::path::Path;
 /// Whether people edit files in the folder itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// Files beside a `.git` folder. Pushes to the branch also update the files, as long as nothing there is uncommitted.
+    /// Files beside a `.git` folder. Nobody pushes there: Git refuses to move a branch that is checked out.
     WorkTree,
     /// Only Git's own files, for a server.
     Bare,
@@ -54,9 +54,6 @@ pub fn init_repository(
     let repo = Repository::init_opts(dir, &options).map_err(failed())?;
     durable(&repo)?;
     let mut config = repo.config().map_err(failed())?;
-    config
-        .set_str("receive.denyCurrentBranch", "updateInstead")
-        .map_err(failed())?;
     config
         .set_bool("receive.denyNonFastForwards", true)
         .map_err(failed())?;

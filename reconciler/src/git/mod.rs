@@ -6,6 +6,7 @@
 mod accepted;
 mod advice;
 mod bounded;
+mod checked_out;
 mod compare;
 pub(crate) mod edit;
 mod error;

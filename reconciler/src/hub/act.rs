@@ -173,6 +173,8 @@ impl Hub {
         if kept.is_empty() {
             return Ok(Committed::Nothing);
         }
+        // Also after the start somebody can begin to work there (`git worktree add`).
+        self.check_nobody_works_there()?;
         let message = decide::message(&kept);
         let mut author = Author::new(AUTHOR.0, AUTHOR.1);
         if let Some(signer) = self.signer.borrow().clone() {

@@ -100,6 +100,9 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         problem: None,
         fleet,
     };
+    if !hub.observe_only && hub.identity.is_some() {
+        hub.check_nobody_works_there()?;
+    }
     hub.restore(
         store.latest_reports().await?,
         store.recent_history(RECENT).await?,

@@ -74,6 +74,19 @@ impl Desk {
         self.git("fleet", &["commit", "-qm", message]);
     }
 
+    /// Lets a hub do what is due, in the bare repository where it and the people of `fleet` meet, and takes over what it committed.
+    pub(crate) fn hub_acts(&self, code: i32) {
+        if !std::path::Path::new(&self.path("fleet.git")).exists() {
+            self.git(".", &["clone", "-q", "--bare", "fleet", "fleet.git"]);
+            self.git("fleet", &["remote", "add", "origin", "../fleet.git"]);
+        }
+        self.git("fleet", &["push", "-q", "-u", "origin", "main"]);
+        let key = ["--data", "data", "--key", "fleet-keys/hub.agekey"];
+        self.run(&[&["apply", "fleet.git", "--once"][..], &key].concat())
+            .says(code, &[]);
+        self.git("fleet", &["pull", "-q", "--rebase"]);
+    }
+
     /// The line of a server's document that names its agent's keys, made up.
     pub(crate) fn agent() -> String {
         let sign = tenantry_wire::SigningKey::generate(&mut rand::rng()).public();
@@ -122,6 +135,60 @@ fn a_new_fleet_is_good_and_says_how_to_go_on() {
         .says(0, &["already"]);
     let activation = desk.git("fleet", &["show", "HEAD:fleet/activation.yaml"]);
     assert!(activation.contains("fleet_id: "), "{activation}");
+}
+
+#[test]
+fn activating_where_one_works_commits_that_file_alone() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.edit("fleet/fleet/staff.yaml", |text| format!("{text}# staged\n"));
+    desk.git("fleet", &["add", "-A"]);
+    desk.edit("fleet/fleet/hub.yaml", |text| format!("{text}# edited\n"));
+    let activate = ["activate", "fleet", "--key", "fleet-keys/hub.agekey"];
+    desk.run(&activate).says(0, &["may act", "push it"]);
+    assert_eq!(
+        desk.git("fleet", &["show", "--name-only", "--format="])
+            .trim(),
+        "fleet/activation.yaml"
+    );
+    assert_eq!(
+        desk.git("fleet", &["status", "--porcelain"]),
+        " M fleet/hub.yaml\nM  fleet/staff.yaml\n"
+    );
+    desk.git("fleet", &["switch", "-q", "-c", "idea"]);
+    desk.run(&activate).says(1, &["git switch main"]);
+    desk.run(&[&activate[..], &["--release", "1.0\n2.0"]].concat())
+        .says(1, &["a release is at most 64 letters"]);
+}
+
+#[test]
+fn a_hub_does_not_commit_where_people_work() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.run(&["activate", "fleet", "--key", "fleet-keys/hub.agekey"])
+        .says(0, &[]);
+    let head = || desk.git("fleet", &["rev-parse", "HEAD"]);
+    let before = head();
+    let options = ["--data", "data", "--key", "fleet-keys/hub.agekey"];
+    for command in [&["apply", "fleet", "--once"][..], &["serve", "fleet"]] {
+        desk.run(&[command, &options].concat()).says(
+            1,
+            &[
+                "people edit `main` in",
+                "git clone --bare",
+                "push -u origin main",
+            ],
+        );
+    }
+    assert_eq!(head(), before);
+    // Nor where somebody begins to.
+    desk.git(".", &["clone", "-q", "--bare", "fleet", "fleet.git"]);
+    desk.git("fleet.git", &["worktree", "add", "-q", "../linked", "main"]);
+    let acts = [&["apply", "fleet.git", "--once"][..], &options].concat();
+    desk.run(&acts)
+        .says(1, &["people edit `main` in", "linked"]);
+    desk.git("fleet.git", &["worktree", "remove", "../linked"]);
+    desk.run(&acts).says(2, &["committed"]);
 }
 
 #[test]

@@ -19,10 +19,7 @@ fn decided(desk: &Desk) {
     desk.commit("agents");
     desk.run(&["activate", "fleet", "--key", "fleet-keys/hub.agekey"])
         .says(0, &[]);
-    let data = ["--data", "data", "--key", "fleet-keys/hub.agekey"];
-    desk.run(&[&["apply", "fleet", "--once"][..], &data].concat())
-        .says(2, &[]);
-    desk.git("fleet", &["reset", "-q", "--hard"]);
+    desk.hub_acts(2);
 }
 
 #[test]
@@ -205,10 +202,7 @@ fn a_new_image_of_a_stack_is_one_line_however_many_run_it() {
         );
     }
     desk.commit("thirty more");
-    let data = ["--data", "data", "--key", "fleet-keys/hub.agekey"];
-    desk.run(&[&["apply", "fleet", "--once"][..], &data].concat())
-        .says(2, &[]);
-    desk.git("fleet", &["reset", "-q", "--hard"]);
+    desk.hub_acts(2);
     desk.edit("fleet/stacks/guestbook/compose.yaml", |text| {
         text.replace("tenantry/guestbook:1.0", "tenantry/guestbook:1.1")
     });

@@ -288,8 +288,4 @@ fn init_makes_no_second_repository_over_a_first() {
         .is_err()
     );
     assert_eq!(world.git(&["status", "--porcelain", "--branch"]), "## main");
-    assert_eq!(
-        world.git(&["config", "receive.denyCurrentBranch"]),
-        "updateInstead"
-    );
 }

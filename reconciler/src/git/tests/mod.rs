@@ -4,6 +4,7 @@ mod commits;
 mod compare;
 mod durability;
 mod following;
+mod people;
 mod reading;
 mod watching;
 
@@ -36,7 +37,12 @@ impl World {
             at(1),
         )
         .unwrap();
-        Self { dir, first }
+        let world = Self { dir, first };
+        if layout == Layout::WorkTree {
+            // Somebody who wants pushes to go into a folder; by default Git refuses them.
+            world.git(&["config", "receive.denyCurrentBranch", "updateInstead"]);
+        }
+        world
     }
 
     pub(crate) fn repo(&self) -> PathBuf {
