@@ -1,8 +1,11 @@
 //! `install`: the systemd units and the line that lets nginx see our sites. Writes files and nothing else; says what it did.
 
+mod systemd;
+
 use crate::config::Config;
 use crate::files::{FilesError, Root};
 use std::path::Path;
+use systemd::{argument, program as executable};
 use tenantry_schema::name::RelativePath;
 
 /// The agent itself.
@@ -26,6 +29,10 @@ pub fn install(
     path: &Path,
     config: &Config,
 ) -> Result<Vec<Installed>, FilesError> {
+    // systemd starts programs in `/`, not where `install` was called.
+    let absolute =
+        |path: &Path| std::path::absolute(path).map_err(|error| FilesError::io(path, &error));
+    let (program, path) = (&*absolute(program)?, &*absolute(path)?);
     let mut files = vec![
         (
             format!("etc/systemd/system/{AGENT_UNIT}"),
@@ -84,8 +91,8 @@ UMask=0077
 [Install]
 WantedBy=multi-user.target
 ",
-        program = program.display(),
-        path = path.display()
+        program = executable(program),
+        path = argument(path)
     )
 }
 
@@ -106,8 +113,8 @@ UMask=0077
 [Install]
 WantedBy=multi-user.target docker.service
 ",
-        program = program.display(),
-        path = path.display()
+        program = executable(program),
+        path = argument(path)
     )
 }
 
@@ -154,6 +161,20 @@ mod tests {
         assert!(
             read(&format!("systemd/system/{AGENT_UNIT}"))
                 .contains("tenantry-agent --config /etc/tenantry/agent.yaml run\n")
+        );
+        // A path is meant from where the person stands.
+        let relative = install(
+            folder.path(),
+            Path::new("/usr/local/bin/tenantry-agent"),
+            Path::new("agent.yaml"),
+            &config,
+        );
+        assert!(relative.unwrap()[0].changed);
+        let here = std::env::current_dir().unwrap().join("agent.yaml");
+        let unit = read(&format!("systemd/system/{AGENT_UNIT}"));
+        assert!(
+            unit.contains(&format!("--config {} run", argument(&here))),
+            "{unit}"
         );
         assert!(read("nginx/conf.d/tenantry.conf").contains("include tenantry/sites/*.conf;"));
     }

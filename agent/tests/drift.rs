@@ -129,7 +129,7 @@ impl Rig {
     async fn until_file(&self, name: &str, text: &str) {
         let (begun, path) = (Instant::now(), self.live(name));
         while std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
-            assert!(begun.elapsed() < Duration::from_secs(3), "{name}");
+            assert!(begun.elapsed() < common::PROMPT, "{name}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

@@ -69,11 +69,11 @@ async fn files_are_healed_slices_taken_and_the_hub_told() {
     for round in 0..5 {
         tokio::time::sleep(Duration::from_millis(300)).await;
         std::fs::write(&file, format!("drift {round}")).unwrap();
-        wait("healing", Duration::from_secs(1), says("one")).await;
+        wait("healing", common::PROMPT, says("one")).await;
     }
     let published = Instant::now();
     hub.publish(&world, 2, world.html(&page("two")));
-    wait("the next slice", Duration::from_secs(2), says("two")).await;
+    wait("the next slice", common::PROMPT, says("two")).await;
     hub.until("told of it", |report| {
         report
             .slice
@@ -81,7 +81,7 @@ async fn files_are_healed_slices_taken_and_the_hub_told() {
             .is_some_and(|slice| slice.generation == 2)
     })
     .await;
-    assert!(published.elapsed() < Duration::from_secs(3));
+    assert!(published.elapsed() < common::PROMPT);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -119,7 +119,7 @@ async fn sites_are_healed_and_the_hub_is_heard_while_the_first_look_takes_its_ti
     wait("the site", Duration::from_secs(15), || live.exists()).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     std::fs::remove_file(&live).unwrap();
-    let took = wait("the site again", Duration::from_secs(2), || live.exists()).await;
+    let took = wait("the site again", common::PROMPT, || live.exists()).await;
     println!("healed after {took:?}");
     drop(agent);
     let pid = std::fs::read_to_string(world.folder.path().join("nginx/nginx.pid")).unwrap();

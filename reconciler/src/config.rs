@@ -13,6 +13,16 @@ pub struct FleetArgs {
     pub branch: String,
 }
 
+/// Whether the person named a branch on the command line. A default, or one from the environment, does not turn anybody away from the files that they
+/// are editing.
+pub fn branch_is_named() -> bool {
+    std::env::args_os().any(|argument| {
+        argument
+            .to_str()
+            .is_some_and(|text| text == "--branch" || text.starts_with("--branch="))
+    })
+}
+
 /// Where a hub keeps its cache and its diary, and its key.
 #[derive(Debug, Clone, clap::Args)]
 pub struct HubArgs {

@@ -4,9 +4,11 @@
 
 use crate::git::{Change, GitError, Oid, Scratch};
 use crate::load::{LoadError, Loaded, Loader, MAX_FILE, Revision};
+use crate::lost::{At, History, hold, open};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use tenantry_planner::decision::{Choice, Decision};
+use tenantry_planner::lost::LostDecisions;
 use tenantry_planner::plan::{PlanCache, plan};
 use tenantry_planner::{ObjectId, Observed, Plan};
 use tenantry_schema::document::SecretSpec;
@@ -30,6 +32,7 @@ pub struct Foresight<'s> {
     scratch: &'s Scratch,
     loader: Loader,
     cache: PlanCache,
+    history: History,
 }
 
 impl<'s> Foresight<'s> {
@@ -40,6 +43,7 @@ impl<'s> Foresight<'s> {
             // What a change does once it is acknowledged; that it has to be is said beside it.
             loader: Loader::new(scratch.objects().clone()).letting_go(),
             cache: PlanCache::default(),
+            history: History::default(),
         }
     }
 
@@ -55,10 +59,13 @@ impl<'s> Foresight<'s> {
         let loaded = self.loader.load(revision)?;
         let mut decisions: Vec<Decision> = Vec::new();
         let mut now = loaded.clone();
+        let original = revision.commit;
         let mut revision = revision;
         for _ in 0..MOST_ROUNDS {
-            let Some(desired) = &now.desired else { break };
-            let plan = plan(desired, observed, &mut self.cache);
+            if now.desired.is_none() {
+                break;
+            }
+            let plan = self.plan(&mut now, original, observed)?;
             let next: Vec<Decision> = plan.decisions().cloned().collect();
             if next.is_empty() {
                 return Ok(Foreseen {
@@ -72,15 +79,37 @@ impl<'s> Foresight<'s> {
             decisions.extend(next);
             now = self.loader.load(revision)?;
         }
-        let plan = now
-            .desired
-            .as_ref()
-            .map(|desired| plan(desired, observed, &mut self.cache));
         Ok(Foreseen {
             loaded,
-            plan: plan.unwrap_or_default(),
+            plan: self.plan(&mut now, original, observed)?,
             decisions,
         })
+    }
+
+    /// Plans as a hub does: what was taken away by hand, as the history of `commit` says, is not decided anew.
+    fn plan(
+        &mut self,
+        now: &mut Loaded,
+        commit: Oid,
+        observed: Observed<'_>,
+    ) -> Result<Plan, GitError> {
+        let Some(desired) = &mut now.desired else {
+            return Ok(Plan::default());
+        };
+        let planned = plan(desired, observed, &mut self.cache);
+        let open = planned.customers.values().flat_map(|plan| open(plan));
+        let found = self
+            .history
+            .ask(self.scratch.objects(), commit, At::Uncommitted, open)?;
+        if found.is_empty() {
+            return Ok(planned);
+        }
+        let mut lost = LostDecisions::default();
+        for (order, one) in found {
+            lost.add(&order, one);
+        }
+        hold(desired, &lost, &now.kept);
+        Ok(plan(desired, observed, &mut self.cache))
     }
 
     /// Marks for the secrets of a file: they differ exactly where the ciphertext does.

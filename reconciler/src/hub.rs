@@ -7,6 +7,7 @@ mod act;
 mod data;
 mod forge;
 mod inventory;
+mod lost;
 mod mode;
 mod run;
 mod source;
@@ -15,6 +16,7 @@ mod status;
 use crate::git::{Fleet, GitError};
 use crate::keys::HubIdentity;
 use crate::load::{LoadError, Loaded, Loader};
+use crate::lost::History;
 use crate::slices::SliceStore;
 use crate::store::{StateStore, StoreError};
 use crate::web::{AgentDirectory, SliceBoard};
@@ -23,6 +25,7 @@ use source::Source;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tenantry_planner::inventory::Attempt;
+use tenantry_planner::lost::LostDecisions;
 use tenantry_planner::plan::{PlanCache, plan, replan};
 use tenantry_planner::status::{FleetStatus, Mode};
 use tenantry_planner::{Inventory, Observed, Plan};
@@ -34,6 +37,8 @@ pub use inventory::ReportDoor;
 pub use mode::mode_of;
 pub use run::{Options, apply_once, open, serve};
 
+/// The address in the hub's commits.
+pub const HUB_EMAIL: &str = "hub@tenantry.invalid";
 /// How often a commit is tried on top of a branch that moves before the loop takes a breath.
 const ROUNDS: usize = 8;
 /// Everything is planned afresh at least this often, and must agree with what was kept.
@@ -59,8 +64,11 @@ pub enum HubError {
     /// The data directory.
     #[error("the data directory {0} cannot be used")]
     Data(PathBuf, #[source] std::io::Error),
-    /// It was deleted, or another put in its place, while the hub ran. [`serve`] can be called again at once.
-    #[error("the data directory {0} was deleted")]
+    /// Another hub uses it.
+    #[error("{}", in_use_message(.0, *.1))]
+    DataInUse(PathBuf, Option<u32>),
+    /// A part of it was deleted, or another put in its place, while the hub ran. [`serve`] can be called again at once.
+    #[error("{0} in the data directory was deleted")]
     DataGone(PathBuf),
     /// The diary.
     #[error("the hub's database")]
@@ -100,6 +108,9 @@ pub struct Hub {
     attempts_revision: u64,
     cache: PlanCache,
     plan: Plan,
+    history: History,
+    /// What the history says was taken away by hand.
+    lost: LostDecisions,
     /// Customers whose documents, reports or slices changed since they were planned.
     dirty: Vec<CustomerId>,
     /// Set when a commit was loaded that may change anything for anybody.
@@ -153,6 +164,7 @@ impl Hub {
             }
             let now = Timestamp::now();
             self.make_plan(now);
+            self.hold_lost_decisions(now)?;
             if self.mode() != Mode::Active {
                 return Ok(());
             }
@@ -226,6 +238,14 @@ impl Hub {
     pub fn status(&self) -> Arc<FleetStatus> {
         self.status.borrow().clone()
     }
+}
+
+fn in_use_message(data: &std::path::Path, holder: Option<u32>) -> String {
+    let holder = holder.map_or_else(String::new, |id| format!(" (process {id})"));
+    format!(
+        "another hub{holder} uses the data directory {}: end it first, or give this one a directory of its own with --data",
+        data.display()
+    )
 }
 
 /// What is wrong, why, and the way out.

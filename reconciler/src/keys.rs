@@ -3,6 +3,7 @@
 use crate::git::{GitError, Objects, Oid};
 use crate::load::{self, MAX_FILE};
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use tenantry_planner::ObjectId;
 use tenantry_planner::documents::HeadDocuments;
@@ -71,6 +72,21 @@ pub enum KeyError {
     Git(#[from] GitError),
 }
 
+/// Largest key file, in bytes. A key has 74.
+const MAX_KEY_FILE: u64 = 64 << 10;
+
+/// The text of a key file. Whatever the path leads to, no more than that much is read.
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    let file = std::fs::File::open(path)?;
+    let mut text = String::new();
+    file.take(MAX_KEY_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_KEY_FILE {
+        let why = "it is larger than 64 KiB, so it is no key file";
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(text)
+}
+
 /// The age identity of a hub or operator.
 #[derive(Clone)]
 pub struct HubIdentity {
@@ -82,7 +98,7 @@ pub struct HubIdentity {
 impl HubIdentity {
     /// Reads an age identity file, as `age-keygen` writes it.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let text = std::fs::read_to_string(path).map(Secret::new);
+        let text = read_bounded(path).map(Secret::new);
         let text = text.map_err(|source| KeyError::File {
             path: path.to_owned(),
             source,

@@ -27,6 +27,7 @@ pub mod hub;
 pub mod import;
 pub mod keys;
 pub mod load;
+pub mod lost;
 pub mod publish;
 mod review;
 pub mod secrets;

@@ -23,6 +23,7 @@ use tenantry_planner::catalogue::Catalogue;
 use tenantry_planner::desired::CustomerDesired;
 use tenantry_planner::documents::HeadDocuments;
 use tenantry_planner::domains::DomainIndex;
+use tenantry_planner::lost::LostDecisions;
 use tenantry_planner::removal::Removal;
 use tenantry_planner::status::FrozenScope;
 use tenantry_planner::{Desired, ObjectId};
@@ -63,6 +64,8 @@ pub struct Loaded {
     pub fleet_frozen: bool,
     /// Customers that may differ from the load before. None: everything may.
     pub changed: Option<Vec<CustomerId>>,
+    /// Domains that customers hold who are not in `desired`.
+    pub kept: Vec<(OrderKey, DomainName)>,
     /// Servers whose agent's key is that of another server, with that one: their agents are not known.
     pub taken: BTreeMap<ServerKey, ServerKey>,
     /// What goes, or is replaced, beyond `policy.max_removed`: held back, or acknowledged.
@@ -166,6 +169,7 @@ impl Loader {
                 frozen,
                 fleet_frozen: true,
                 changed: None,
+                kept: Vec::new(),
                 taken: agents::Taken::new(),
                 removals: Arc::default(),
             });
@@ -235,6 +239,7 @@ impl Loader {
             domains,
             broken: outcome.broken,
             held: outcome.held,
+            lost: LostDecisions::default(),
         };
         tracing::debug!(%commit, customers = desired.customers.len(), took_ms = begun.elapsed().as_millis() as u64, "loaded");
         Ok(Loaded {
@@ -244,6 +249,7 @@ impl Loader {
             frozen,
             fleet_frozen: head.frozen,
             changed,
+            kept: self.kept.clone(),
             taken: outcome.taken,
             removals: Arc::new(removals),
         })

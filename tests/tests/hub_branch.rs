@@ -252,7 +252,7 @@ async fn decisions_of_what_runs_are_not_made_anew_when_they_are_gone() {
         home.fleet.commit("decisions removed by hand").unwrap();
         let said = |status: &FleetStatus| {
             let mut waiting = status.orders.iter().flat_map(|order| &order.waiting);
-            waiting.any(|reason| reason.to_string().contains("gone from fleet/decisions"))
+            waiting.any(|reason| reason.to_string().contains("not made anew"))
         };
         home.hub().wait_for(SOON, "the reason", said).await.unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;

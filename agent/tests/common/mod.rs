@@ -20,6 +20,9 @@ use tenantry_schema::name::RelativePath;
 use tenantry_sops::{EncryptOptions, Map, Rule};
 use tenantry_wire::{SigningKey, bundle, slice};
 
+/// Sooner than the agent looks by itself (every 30 s), and later than a busy machine needs: it was woken.
+pub const PROMPT: std::time::Duration = std::time::Duration::from_secs(12);
+
 pub type Files = BTreeMap<RelativePath, Vec<u8>>;
 
 /// A hub and one enrolled server below a temporary folder.

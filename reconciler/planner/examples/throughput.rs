@@ -68,6 +68,7 @@ fn main() {
         domains,
         broken: BTreeSet::new(),
         held: BTreeSet::new(),
+        lost: tenantry_planner::lost::LostDecisions::default(),
     };
 
     let mut inventory = Inventory::default();

@@ -3,6 +3,7 @@
 use crate::decision::{Choice, Decision};
 use crate::desired::{CustomerDesired, Desired};
 use crate::inventory::Inventory;
+use crate::lost::LostDecisions;
 use crate::plan::{CustomerPlan, Plan};
 use crate::slice_input::SliceInput;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +36,7 @@ pub fn check_by_customer(
             found.push(format!("a plan for customer {id}, who is not desired"));
             continue;
         };
-        decisions_are_write_once(id, part, customer, found);
+        decisions_are_write_once(id, part, customer, &desired.lost, found);
         ports_never_collide(part, customer, found);
         slices_stay_within_their_customer(id, part, customer, found);
         nothing_that_runs_vanishes(part, customer, found);
@@ -51,12 +52,20 @@ fn decisions_are_write_once(
     id: &CustomerId,
     part: &CustomerPlan,
     customer: &CustomerDesired,
+    lost: &LostDecisions,
     wrong: &mut Vec<String>,
 ) {
     let mut paths = BTreeSet::new();
     for decision in &part.decisions {
         if !paths.insert(decision.path()) {
             wrong.push(format!("{} is decided twice in one plan", decision.path()));
+        }
+        let lost = lost.of_order(id, &decision.order.order);
+        if lost.iter().any(|lost| lost.path == decision.path()) {
+            wrong.push(format!(
+                "{} would be decided anew, and was taken away by hand",
+                decision.path()
+            ));
         }
         let order = customer
             .orders

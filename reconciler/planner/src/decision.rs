@@ -34,19 +34,57 @@ pub enum Choice {
     Fulfilled(Fulfilled),
 }
 
+/// Which of an order's decisions.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum What {
+    /// The server.
+    Server,
+    /// The domain.
+    Domain,
+    /// Pin and ports of a tool.
+    Tool(ToolName),
+    /// Generated secrets of a tool.
+    Secrets(ToolName),
+    /// Secrets of the customer's backups.
+    BackupSecrets,
+    /// First fulfilment.
+    Fulfilled,
+}
+
+impl What {
+    /// Where it is kept.
+    pub fn path(&self, order: &OrderKey) -> String {
+        let OrderKey { customer, order } = order;
+        let folder = format!("fleet/decisions/{customer}/{order}");
+        match self {
+            Self::Server => format!("{folder}/server.yaml"),
+            Self::Domain => format!("{folder}/domain.yaml"),
+            Self::Tool(tool) => format!("{folder}/tools/{tool}.yaml"),
+            Self::Secrets(tool) => format!("{folder}/tools/{tool}.secrets.yaml"),
+            Self::BackupSecrets => format!("fleet/decisions/{customer}/backups.secrets.yaml"),
+            Self::Fulfilled => format!("{folder}/fulfilled.yaml"),
+        }
+    }
+}
+
+impl Choice {
+    /// Which decision it is.
+    pub fn what(&self) -> What {
+        match self {
+            Self::Server(_) => What::Server,
+            Self::Domain(_) => What::Domain,
+            Self::Tool(tool, _) => What::Tool(tool.clone()),
+            Self::Secrets(tool, _) => What::Secrets(tool.clone()),
+            Self::BackupSecrets(_) => What::BackupSecrets,
+            Self::Fulfilled(_) => What::Fulfilled,
+        }
+    }
+}
+
 impl Decision {
     /// Where it is kept.
     pub fn path(&self) -> String {
-        let OrderKey { customer, order } = &self.order;
-        let folder = format!("fleet/decisions/{customer}/{order}");
-        match &self.choice {
-            Choice::Server(_) => format!("{folder}/server.yaml"),
-            Choice::Domain(_) => format!("{folder}/domain.yaml"),
-            Choice::Tool(tool, _) => format!("{folder}/tools/{tool}.yaml"),
-            Choice::Secrets(tool, _) => format!("{folder}/tools/{tool}.secrets.yaml"),
-            Choice::BackupSecrets(_) => format!("fleet/decisions/{customer}/backups.secrets.yaml"),
-            Choice::Fulfilled(_) => format!("{folder}/fulfilled.yaml"),
-        }
+        self.choice.what().path(&self.order)
     }
 
     /// The file's content; none for secrets, which are encrypted by the hub.

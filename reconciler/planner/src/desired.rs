@@ -3,6 +3,7 @@
 use crate::catalogue::{CompiledStack, Templates};
 use crate::documents::{HeadDocuments, SecretsFile};
 use crate::domains::DomainIndex;
+use crate::lost::LostDecisions;
 use crate::object::ObjectId;
 use crate::waiting::WaitingOn;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,8 @@ pub struct Desired {
     /// Customers whose decisions of this commit cannot be read: they stay as they were, and nothing is decided for them, because it may have
     /// been decided already.
     pub held: BTreeSet<CustomerId>,
+    /// Decisions that were taken away by hand, as far as that was looked up: they are not made anew.
+    pub lost: LostDecisions,
 }
 
 /// One customer as it should be.

@@ -19,7 +19,7 @@ use tenantry_schema::document::{
     ServerAssignment, Staff, ToolDecision, classify,
 };
 use tenantry_schema::id::{CustomerId, OperationId, OrderId, ServerId, ToolName};
-use tenantry_yaml::{Limits, Problem, ProblemKind};
+use tenantry_yaml::{Limits, MAX_PROBLEMS, Problem, ProblemKind};
 
 /// The documents of `fleet/` itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -317,6 +317,16 @@ pub fn read<T: DeserializeOwned>(file: &SourceFile, found: &mut Vec<Diagnostic>)
                     .iter()
                     .map(|problem| diagnose(&file.path, text, code_of(problem), problem)),
             );
+            if problems.len() >= MAX_PROBLEMS {
+                let message = format!(
+                    "more may be wrong: the first {MAX_PROBLEMS} mistakes of the file are listed"
+                );
+                found.push(Diagnostic::error(
+                    codes::MORE,
+                    Place::file(&file.path),
+                    message,
+                ));
+            }
             None
         }
     }

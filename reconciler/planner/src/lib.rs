@@ -21,6 +21,7 @@ pub mod explain;
 pub mod input;
 pub mod inventory;
 pub mod link;
+pub mod lost;
 mod moved;
 pub mod object;
 pub mod plan;

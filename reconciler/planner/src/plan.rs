@@ -8,6 +8,7 @@ mod backups;
 mod choose;
 mod customer;
 mod health;
+mod missing;
 mod order;
 mod server;
 mod sites;
@@ -17,6 +18,7 @@ use crate::desired::{CustomerDesired, Desired};
 use crate::documents::HeadDocuments;
 use crate::domains::{DomainIndex, Verdict};
 use crate::inventory::{Attempt, Observed, Published};
+use crate::lost::{Lost, Missing};
 use crate::slice_input::SliceInput;
 use crate::status::{OrderStatus, ServerStatus, Totals};
 use jiff::Timestamp;
@@ -27,6 +29,7 @@ use tenantry_schema::id::{CustomerId, OrderId, OrderKey, ServerId, ServerKey};
 
 pub use backups::user as backup_user;
 pub use customer::plan_customer;
+pub use missing::ORDER as WHOLE_ORDER;
 
 /// How long an agent may be silent before that is said. Agents report at least once a minute.
 pub const SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(180);
@@ -61,6 +64,8 @@ pub struct CustomerPlan {
     pub totals: Totals,
     /// Until when this plan holds if nothing changes but the time.
     pub valid_until: Option<Timestamp>,
+    /// Decisions that are not there, whether they are to be made now or not.
+    pub missing: Vec<Missing>,
     /// Keys of the attempts that were looked up.
     attempt_keys: Vec<String>,
 }
@@ -147,6 +152,7 @@ struct MadeFrom {
     domains: Arc<DomainIndex>,
     verdicts: Vec<Verdict>,
     observations: Vec<Seen>,
+    lost: Option<Arc<BTreeMap<OrderId, Vec<Lost>>>>,
     generation: u64,
     attempts_revision: u64,
     /// By the plan's `attempt_keys`.
@@ -241,6 +247,7 @@ impl Entry {
             head: desired.head.clone(),
             domains: desired.domains.clone(),
             verdicts: verdicts(desired, customer).collect(),
+            lost: desired.lost.of(&customer.id).cloned(),
             observations: observations(customer, observed),
             generation: desired.generation,
             attempts_revision: observed.attempts_revision,
@@ -264,6 +271,7 @@ impl Entry {
         let same = Arc::ptr_eq(&from.customer, customer)
             && (from.generation == desired.generation || !self.plan.claims_domain())
             && Arc::ptr_eq(&from.head, &desired.head)
+            && from.lost.as_ref() == desired.lost.of(&customer.id)
             && self
                 .plan
                 .valid_until

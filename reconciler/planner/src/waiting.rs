@@ -82,6 +82,13 @@ pub enum WaitingOn {
         /// What it says.
         message: Option<String>,
     },
+    /// A tool runs, and the web server does not serve its site as the slice says.
+    Site {
+        /// The public name.
+        host: DomainName,
+        /// What the agent says.
+        message: Option<String>,
+    },
     /// The agent could not do it and tries again.
     AgentFailure {
         /// What failed.
@@ -155,6 +162,13 @@ pub enum WaitingOn {
         /// So many may lose something at once.
         allowed: usize,
     },
+    /// Decisions of the order were taken away by hand. They are not made anew.
+    DecisionsLost {
+        /// The commit that did it. None: it is not committed yet.
+        commit: Option<String>,
+        /// The files.
+        paths: Vec<String>,
+    },
     /// A decision has to be committed first.
     Decision {
         /// What is to be decided.
@@ -221,6 +235,7 @@ impl WaitingOn {
                 | Self::SliceDelivery { .. }
                 | Self::SliceRefused { .. }
                 | Self::Convergence { .. }
+                | Self::Site { .. }
                 | Self::AgentFailure { .. }
                 | Self::AgentPaused { .. }
                 | Self::RolledBack { .. }
@@ -303,6 +318,14 @@ impl fmt::Display for WaitingOn {
                 instance,
                 message: None,
             } => write!(f, "{instance} is being set up"),
+            Self::Site {
+                host,
+                message: Some(message),
+            } => write!(f, "the site {host} is not live: {message}"),
+            Self::Site {
+                host,
+                message: None,
+            } => write!(f, "the site {host} is not live yet"),
             Self::AgentFailure { instance, message } => {
                 write!(f, "{instance} failed and is tried again: {message}")
             }
@@ -360,6 +383,27 @@ impl fmt::Display for WaitingOn {
                 f,
                 "what the newest commit takes away stays: it is on {servers} of {of} servers, and {allowed} may lose something at once (`policy.max_removed`); put it back, or `tenantry acknowledge`"
             ),
+            Self::DecisionsLost {
+                commit: Some(commit),
+                paths,
+            } => {
+                let short = commit.get(..12).unwrap_or(commit);
+                let paths = paths.join(" ");
+                write!(
+                    f,
+                    "commit {short} took decisions away that are not made anew: put them back with `git checkout {short}^ -- {paths}` and commit"
+                )
+            }
+            Self::DecisionsLost {
+                commit: None,
+                paths,
+            } => {
+                let paths = paths.join(" ");
+                write!(
+                    f,
+                    "decisions were deleted that are not made anew: put them back with `git checkout HEAD -- {paths}`"
+                )
+            }
             Self::Decision { what } => write!(f, "the hub has to decide first: {what}"),
             Self::BackupOverdue {
                 instance,

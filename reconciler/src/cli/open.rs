@@ -1,9 +1,10 @@
 //! Opens a fleet for looking at it: the branch of a repository, any other commit, or the files of a work tree as they are now. Nothing that Git
 //! or people look at changes: what has to be written goes into a scratch repository.
 
-use crate::git::{Fleet, Location, Objects, Oid, Scratch};
+use crate::config::branch_is_named;
+use crate::git::{Fleet, Location, Objects, Oid, Scratch, discover};
 use crate::load::{Loaded, Loader, Revision};
-use anyhow::{Context, bail};
+use anyhow::{Context, Error, ensure};
 use git2::Repository;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,14 +33,19 @@ impl Texts {
     }
 }
 
-/// Opens what `fleet` names. Of a folder that people edit, the files as they are now; of anything else, the branch.
+/// Opens what `fleet` names. Of a folder that people edit, the files as they are now; of anything else, or where the person named one, the branch.
 pub(super) fn look(fleet: &str, branch: &str) -> anyhow::Result<Opened> {
     let view = View::open(fleet, branch)?;
-    let revision = view.newest()?;
+    let files = view.has_files() && !branch_is_named();
+    let revision = if files {
+        view.files()?
+    } else {
+        view.at(view.head()?)?
+    };
     let loaded = Loader::new(view.scratch.objects().clone()).load(revision)?;
     Ok(Opened {
         loaded,
-        work_tree: view.has_files(),
+        work_tree: files,
         texts: Texts {
             objects: view.scratch.objects().clone(),
             tree: revision.tree,
@@ -61,9 +67,7 @@ impl View {
     /// Opens what `fleet` names: a folder inside a repository, a bare repository, or an address that is fetched.
     pub(super) fn open(fleet: &str, branch: &str) -> anyhow::Result<Self> {
         let (repository, mirror) = if Path::new(fleet).is_dir() {
-            let Ok(repository) = Repository::discover(fleet) else {
-                bail!("`{fleet}` is not inside a Git repository; `tenantry init DIR` makes a fleet")
-            };
+            let repository = discover(Path::new(fleet)).map_err(Error::msg)?;
             (repository, None)
         } else {
             let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
@@ -73,6 +77,10 @@ impl View {
                 .context("cannot open what was fetched")?;
             (repository, Some(folder))
         };
+        ensure!(
+            !repository.is_shallow(),
+            "this is a shallow clone, and what was there before matters: `git fetch --unshallow` (CI: fetch the whole history, such as `fetch-depth: 0`)"
+        );
         Ok(Self {
             scratch: Scratch::beside(repository.commondir())?,
             repository,
@@ -94,17 +102,13 @@ impl View {
 
     /// The newest commit of the branch.
     pub(super) fn head(&self) -> anyhow::Result<Oid> {
+        let references = self.repository.references().map(Iterator::count);
+        ensure!(
+            references.unwrap_or(0) > 0,
+            "the repository has no commit yet: commit the fleet, or make one with `tenantry init DIR`"
+        );
         self.commit_named(&self.branch)
             .with_context(|| format!("the fleet has no branch `{}` with a commit", self.branch))
-    }
-
-    /// The files as they are now where people edit, else the branch.
-    pub(super) fn newest(&self) -> anyhow::Result<Revision> {
-        if self.has_files() {
-            self.files()
-        } else {
-            self.at(self.head()?)
-        }
     }
 
     /// The files as they are now, as if they were committed on top of what is checked out.

@@ -10,10 +10,7 @@ use std::path::{Path, PathBuf};
 ///
 /// A linked folder (`git worktree`) counts where it has this branch checked out, or is in the middle of rebasing it.
 pub(super) fn work_folder(git_dir: &Path, branch: &str) -> Result<Option<PathBuf>, GitError> {
-    let repo = Repository::open(git_dir).map_err(|source| GitError::Open {
-        path: git_dir.to_owned(),
-        source,
-    })?;
+    let repo = Repository::open(git_dir).map_err(GitError::open(git_dir))?;
     if !repo.is_bare() {
         let folder = repo.workdir().unwrap_or(git_dir);
         return Ok(Some(folder.to_owned()));

@@ -15,6 +15,11 @@ pub enum GitError {
         /// libgit2's reason.
         source: git2::Error,
     },
+    /// It belongs to another user.
+    #[error(
+        "`{0}` belongs to another user, and Git opens such a repository only where it is told to: `git config --global --add safe.directory {0}`"
+    )]
+    OtherOwner(PathBuf),
     /// Part of the history is not there, so generations cannot be counted.
     #[error("`{0}` is a shallow clone: the hub needs the whole history (`git fetch --unshallow`)")]
     Shallow(PathBuf),
@@ -110,6 +115,15 @@ pub enum GitError {
 }
 
 impl GitError {
+    /// For `map_err`: the repository at `path` cannot be opened.
+    pub(crate) fn open(path: &std::path::Path) -> impl FnOnce(git2::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match source.code() {
+            git2::ErrorCode::Owner => Self::OtherOwner(path),
+            _ => Self::Open { path, source },
+        }
+    }
+
     /// For `map_err`: libgit2 failed while `doing`.
     pub(crate) fn library(doing: &'static str) -> impl Fn(git2::Error) -> Self {
         move |source| Self::Library { doing, source }

@@ -31,6 +31,28 @@ mod write;
 pub(crate) mod tests;
 
 pub(crate) use bounded::{Excess, Most};
+/// The repository that the folder `path` is in.
+///
+/// # Errors
+/// With the way out, for people: it is in none, or in somebody else's.
+pub fn discover(path: &std::path::Path) -> Result<git2::Repository, String> {
+    git2::Repository::discover(path).map_err(|error| match error.code() {
+        git2::ErrorCode::Owner => {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            GitError::OtherOwner(path).to_string()
+        }
+        git2::ErrorCode::NotFound => format!(
+            "`{}` is not inside a Git repository; `tenantry init DIR` makes a fleet",
+            path.display()
+        ),
+        _ => format!(
+            "the Git repository at `{}` cannot be opened: {}",
+            path.display(),
+            error.message()
+        ),
+    })
+}
+
 pub use compare::Difference;
 pub use edit::Change;
 pub use error::GitError;

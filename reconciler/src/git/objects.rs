@@ -145,6 +145,27 @@ impl Objects {
         self.with(|repo| lookup(repo, tree, path))
     }
 
+    /// The folders called `names` in the tree `folder`, in the same order. Reads the tree once, which is what costs where it is large.
+    pub(crate) fn folders_in(
+        &self,
+        folder: Option<Oid>,
+        names: &[&str],
+    ) -> Result<Vec<Option<Oid>>, GitError> {
+        let Some(folder) = folder else {
+            return Ok(vec![None; names.len()]);
+        };
+        self.with(|repo| {
+            let tree = repo
+                .find_tree(folder)
+                .map_err(|e| missing(folder, "tree", e))?;
+            let find = |name: &&str| {
+                let entry = tree.get_name(name)?;
+                (entry.filemode() == 0o040_000).then(|| entry.id())
+            };
+            Ok(names.iter().map(find).collect())
+        })
+    }
+
     /// Whose commit it is, when, and why.
     pub fn commit_info(&self, oid: Oid) -> Result<CommitInfo, GitError> {
         self.with(|repo| {
@@ -190,10 +211,7 @@ impl Objects {
             }
         }
         let path = &self.shared.path;
-        let repo = Repository::open_bare(path).map_err(|source| GitError::Open {
-            path: path.clone(),
-            source,
-        })?;
+        let repo = Repository::open_bare(path).map_err(GitError::open(path))?;
         let result = work(&repo);
         idle().push(repo);
         result

@@ -1,6 +1,6 @@
 //! Doing what is due: decisions become a commit, then slices are made and published. Execution has no choices left but when to try again.
 
-use super::{Done, Hub, HubError};
+use super::{Done, HUB_EMAIL, Hub, HubError};
 use crate::decide::{self, Decider};
 use crate::git::{Author, Outcome, Signer};
 use crate::load::Revision;
@@ -19,7 +19,7 @@ use tenantry_planner::plan::SliceTask;
 use tenantry_schema::id::CustomerId;
 
 /// Who signs commits of decisions.
-const AUTHOR: (&str, &str) = ("Tenantry hub", "hub@tenantry.invalid");
+const AUTHOR: (&str, &str) = ("Tenantry hub", HUB_EMAIL);
 /// Longest pause between attempts to push decisions.
 const LONGEST_PAUSE: u32 = 6;
 /// Slices that are rendered, written and announced together. Bounds memory, and lets the first servers begin before the last slice is made.

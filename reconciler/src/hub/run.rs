@@ -1,6 +1,6 @@
 //! Starting and stopping: opens everything, runs the loop on its thread and the web server beside it.
 
-use super::data::{DIARY, DataDirectory};
+use super::data::{Claim, DIARY, DataDirectory, MIRROR, SLICES};
 use super::inventory::{RECENT, ReportDoor, Reports, Wake};
 use super::{Done, Hub, HubError};
 use crate::git::{Fleet, Location, Oid};
@@ -59,18 +59,23 @@ pub struct Options {
 pub async fn open(options: &Options) -> Result<Hub, HubError> {
     std::fs::create_dir_all(&options.data)
         .map_err(|error| HubError::Data(options.data.clone(), error))?;
+    let claim = Claim::take(&options.data)?;
     let fleet = Arc::new(Fleet::open(
         options.location.clone(),
         &options.branch,
         &options.data,
     )?);
     let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(&options.data.join(DIARY))?);
-    let slices = SliceStore::open(&options.data.join("slices.git"))
+    let slices = SliceStore::open(&options.data.join(SLICES))
         .map_err(|error| HubError::Slices(Box::new(error)))?;
     let identity = options.key.as_deref().map(HubIdentity::read).transpose()?;
     let loader = Loader::new(fleet.objects().clone()).looking_far_back();
+    let parts: &[&str] = match &options.location {
+        Location::Direct(_) => &[DIARY, SLICES],
+        Location::Remote { .. } => &[DIARY, SLICES, MIRROR],
+    };
     let mut hub = Hub {
-        data: DataDirectory::opened(&options.data)?,
+        data: DataDirectory::opened(&options.data, parts, claim)?,
         source: super::source::Source::new(
             options
                 .trust_root
@@ -89,6 +94,8 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         attempts_revision: 0,
         cache: PlanCache::default(),
         plan: Plan::default(),
+        history: crate::lost::History::default(),
+        lost: tenantry_planner::lost::LostDecisions::default(),
         dirty: Vec::new(),
         replan_all: true,
         full_pass_due: Timestamp::MIN,

@@ -20,11 +20,7 @@ impl WorkTree {
     /// Opens the one that `path` is in.
     pub fn open(path: &Path) -> Result<Self, SecretsError> {
         let shown = path.display();
-        let repository = Repository::discover(path).map_err(|_| {
-            SecretsError::refused(format!(
-                "`{shown}` is not inside a Git repository; `tenantry init DIR` makes a fleet"
-            ))
-        })?;
+        let repository = crate::git::discover(path).map_err(SecretsError::refused)?;
         let Some(root) = repository.workdir().map(Path::to_owned) else {
             return Err(SecretsError::refused(format!(
                 "`{shown}` has no files to edit: it is a bare repository; work in a clone of it"

@@ -6,9 +6,11 @@ use crate::story::{
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tenantry_planner::status::FleetStatus;
 use tenantry_tests::lab::wait_until;
 use tenantry_tests::rig::{Answered, FakeAgent, Hub, HubBox, run};
 use tenantry_wire::ledger::Verdict;
@@ -207,5 +209,52 @@ async fn a_hub_whose_data_directory_is_deleted_while_it_runs_starts_anew_by_itse
         agent.serve(&home.url(), &home.fleet, 0).await.unwrap();
     }
     all_fulfilled(&home, orders(&commits)).await;
+    nothing_twice(&home.fleet);
+}
+
+#[tokio::test]
+async fn a_part_of_the_data_directory_that_is_deleted_under_a_running_hub_is_made_anew() {
+    let home = HubBox::new("part-gone").unwrap();
+    let agents = FakeAgent::crew(&home.fleet, 1).unwrap();
+    home.fleet.commit("a customer and a server").unwrap();
+    // From elsewhere, so that there is a mirror.
+    let url = format!("file://{}", home.fleet.repository().display());
+    let key = home.fleet.hub_key();
+    let hub = Hub::start_at(Path::new(&url), Some(&key), &home.place, &[])
+        .await
+        .unwrap();
+    for (number, part) in ["fleet.git", "slices.git", "hub.db"].iter().enumerate() {
+        let aside = home.dir().join("aside");
+        std::fs::rename(home.data().join(part), &aside).unwrap();
+        home.fleet
+            .write(
+                &format!("fleet/customers/c0/orders/o{number}.yaml"),
+                &format!("plan: pro\ndomain: o{number}.test\ntools: [html]\n"),
+            )
+            .unwrap();
+        home.fleet.commit("an order").unwrap();
+        let decided = |status: &FleetStatus| {
+            let pinned = |order: &std::sync::Arc<tenantry_planner::status::OrderStatus>| {
+                order.tools.iter().all(|tool| tool.pin.is_some())
+            };
+            status.orders.len() == number + 1
+                && status.orders.iter().all(pinned)
+                && status.servers[0].published.is_some()
+                && status.source_problem.is_none()
+        };
+        hub.wait_for(LATE, part, decided).await.unwrap();
+        wait_until(SOON, part, async || {
+            home.data().join(part).exists().then_some(())
+        })
+        .await
+        .unwrap();
+        agents[0].serve(hub.url(), &home.fleet, 0).await.unwrap();
+        let has = agents[0].accepted().unwrap();
+        assert!(
+            has.host.instances.len() == number + 1,
+            "{part}: {:?}",
+            has.host.instances.keys()
+        );
+    }
     nothing_twice(&home.fleet);
 }

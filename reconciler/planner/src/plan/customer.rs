@@ -1,9 +1,11 @@
 //! The plan of one customer: orders first, which yields decisions and what is ready to run, then servers.
 
 use super::backups;
+use super::missing::{missing, missing_records};
 use super::order::plan_order;
 use super::server::plan_server;
 use super::{CustomerPlan, SILENCE};
+use crate::decision::{Choice, What};
 use crate::desired::{CustomerDesired, Desired, OrderDesired};
 use crate::domains::Verdict;
 use crate::inventory::{Observed, Published, ServerObservation, slice_key};
@@ -83,6 +85,7 @@ pub fn plan_customer(
         .collect();
     let mut drafts = Vec::new();
     for (id, order) in &desired.orders {
+        missing(&customer, id, order, &mut plan.missing);
         drafts.push((
             id,
             order,
@@ -90,7 +93,13 @@ pub fn plan_customer(
         ));
     }
     let (decision, lost) = backups::decide(&customer);
-    plan.decisions.extend(decision);
+    match decision {
+        Some(decision) if customer.has_lost(&decision.order.order, &What::BackupSecrets) => {
+            let because = || "the secrets of its backups were taken away".to_owned();
+            placed.values_mut().for_each(|placed| placed.hold(because));
+        }
+        decision => plan.decisions.extend(decision),
+    }
     let mut slices = BTreeMap::new();
     for (id, document) in &desired.servers {
         let placed = placed.remove(id).unwrap_or_default();
@@ -115,7 +124,13 @@ pub fn plan_customer(
     }
     if fleet.held.contains(&desired.id) {
         plan.decisions.clear();
+        plan.missing.clear();
     }
+    if customer.order_with_losses().is_some() {
+        plan.decisions
+            .retain(|decision| matches!(decision.choice, Choice::Fulfilled(_)));
+    }
+    missing_records(desired, &plan.decisions, &mut plan.missing);
     plan.totals = totals(&plan);
     plan.valid_until = customer.valid_until.get();
     plan

@@ -9,7 +9,7 @@ use crate::waiting::WaitingOn;
 use jiff::{SignedDuration, Timestamp};
 use tenantry_schema::document::State;
 use tenantry_schema::id::{InstanceName, ServerId};
-use tenantry_schema::wire::{AgentWait, InstancePhase, InstanceReport, SmokeResult};
+use tenantry_schema::wire::{AgentWait, InstancePhase, InstanceReport, Report, SmokeResult};
 
 /// What is known about one tool.
 pub(super) struct ToolView {
@@ -107,14 +107,11 @@ pub(super) fn view_tool(
             proven: None,
         };
     };
-    let sites_live = tool
-        .hosts
-        .values()
-        .all(|host| report.sites.get(host).is_some_and(|site| site.live));
+    let sites = sites_not_live(tool, report);
     let authority = customer.fleet.head.hub.certificates.is_some();
     let proven = wanted == State::Running
         && report_of_tool.phase == InstancePhase::Healthy
-        && sites_live
+        && sites.is_empty()
         && (!authority || sites::trusted(tool, report))
         && match report_of_tool.smoke {
             SmokeResult::Passed => true,
@@ -127,6 +124,19 @@ pub(super) fn view_tool(
     let mut waiting: Vec<_> = waiting_of(customer, server, instance, report_of_tool)
         .into_iter()
         .collect();
+    // While the tool itself is being set up its sites are of no interest, unless the agent complains of them.
+    let settled = wanted == State::Running && waiting.is_empty();
+    let told = |wait: &WaitingOn| {
+        settled
+            || matches!(
+                wait,
+                WaitingOn::Site {
+                    message: Some(_),
+                    ..
+                }
+            )
+    };
+    waiting.extend(sites.into_iter().filter(told));
     if authority && wanted == State::Running {
         waiting.extend(sites::certificates(tool, report));
     }
@@ -137,6 +147,19 @@ pub(super) fn view_tool(
         delivered,
         proven,
     }
+}
+
+/// The sites of a tool that the web server does not serve as the slice says, each with what the agent says about it.
+fn sites_not_live(tool: &ToolDesired, report: &Report) -> Vec<WaitingOn> {
+    let sites = tool.hosts.values().filter_map(|host| {
+        let site = report.sites.get(host);
+        let live = site.is_some_and(|site| site.live);
+        (!live).then(|| WaitingOn::Site {
+            host: host.clone(),
+            message: site.and_then(|site| site.message.clone()),
+        })
+    });
+    sites.collect()
 }
 
 /// How far an agent's clock may be behind the hub's.

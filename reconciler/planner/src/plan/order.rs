@@ -4,7 +4,8 @@ use super::allocate::choose_server;
 use super::choose::{choose, ready};
 use super::customer::{Customer, Placed, Slice, memory_needed};
 use super::health::{ToolView, view_tool};
-use crate::decision::{Choice, Decision};
+use super::missing::{only_records, waits};
+use crate::decision::{Choice, Decision, What};
 use crate::desired::{OrderDesired, ToolDesired};
 use crate::domains::Verdict;
 use crate::status::{Health, OrderStatus, Phase, ToolStatus};
@@ -37,6 +38,13 @@ pub(super) fn plan_order(
         waiting: Vec::new(),
         server: order.server.clone(),
     };
+    let lost = customer.lost(id);
+    if !only_records(lost) {
+        draft.phase = Phase::NeedsAttention;
+        draft.waiting = waits(lost);
+        customer.hold_for_lost(id, order, placed);
+        return draft;
+    }
     let mut decide = |choice| {
         decisions.push(Decision {
             order: customer.order_key(id),
@@ -99,9 +107,13 @@ pub(super) fn plan_order(
         }
     }
     if incomplete {
-        draft.waiting.push(WaitingOn::Decision {
-            what: "server, versions, ports and secrets".into(),
-        });
+        let what = match customer.order_with_losses() {
+            None => "server, versions, ports and secrets".into(),
+            Some(other) => format!(
+                "nothing is decided for this customer until the lost decisions of {other} are back, since ports and servers may be among them"
+            ),
+        };
+        draft.waiting.push(WaitingOn::Decision { what });
     }
     draft
 }
@@ -207,7 +219,16 @@ impl Draft {
                 )
             })
             .collect();
-        let record = record(order, &views);
+        let lost = customer.lost(id);
+        let unfulfilled = customer.has_lost(id, &What::Fulfilled);
+        if only_records(lost) {
+            self.waiting.extend(waits(lost));
+            if unfulfilled {
+                self.phase = Phase::NeedsAttention;
+            }
+        }
+        // What was fulfilled once is not fulfilled again.
+        let record = record(order, &views).filter(|_| !unfulfilled);
         if let Some(record) = &record {
             decisions.push(Decision {
                 order: customer.order_key(id),

@@ -12,6 +12,7 @@ mod checker;
 mod customers;
 mod diagnostics;
 mod domains;
+mod lost;
 mod moved;
 mod properties;
 mod rendering;

@@ -10,7 +10,7 @@
 use super::super::catalogue::Catalogues;
 use super::super::{MAX_HISTORY, head};
 use super::Around;
-use super::folders::{Folders, Trees};
+use super::folders::{Broken, Folders, Trees};
 use super::read::{Read, gather, read};
 use crate::git::{EntryKind, GitError, Objects, Oid};
 use std::collections::{HashMap, HashSet};
@@ -104,7 +104,11 @@ impl<'a> Fallback<'a> {
             };
             let with_todays = Trees {
                 documents: at.documents,
-                ..trees
+                decisions: trees.decisions,
+                broken: match trees.broken {
+                    Broken::Documents => Broken::No,
+                    broken => broken,
+                },
             };
             if documents_tried.insert(at.documents)
                 && let Some(documents) = self.read(id, with_todays, trees, now)?
@@ -183,11 +187,13 @@ impl<'a> Fallback<'a> {
         Ok(self.steps.get(index))
     }
 
-    /// A customer's trees at a step. None where there is no such step, or no such customer.
+    /// A customer's trees at a step. None where there is no such step, or no such customer, or one of them is no folder.
     fn trees(&mut self, index: usize, id: &CustomerId) -> Result<Option<Trees>, GitError> {
         let objects = self.objects;
-        self.step(index)?
-            .map_or(Ok(None), |step| step.folders.of_customer(objects, id))
+        let trees = self
+            .step(index)?
+            .map_or(Ok(None), |step| step.folders.of_customer(objects, id))?;
+        Ok(trees.filter(|trees| trees.broken == Broken::No))
     }
 
     /// Documents of one version; those of today are there already.
@@ -261,7 +267,7 @@ fn folders_of(objects: &Objects, root: Oid) -> Result<(Folders, SurroundingsKey)
     };
     let (mut folders, mut files) = (Folders::default(), Vec::new());
     if let Some(fleet) = folder("fleet")? {
-        folders = Folders::of(objects, fleet)?;
+        folders = Folders::as_far_as_there(objects, fleet)?;
         files = head::blobs(objects, fleet)?;
     }
     let around = SurroundingsKey(files.into(), folder("stacks")?, folder("nginx")?);

@@ -11,6 +11,21 @@ use tenantry_schema::id::CustomerId;
 pub(in crate::load) struct Trees {
     pub(in crate::load) documents: Oid,
     pub(in crate::load) decisions: Option<Oid>,
+    /// Which of them is none.
+    pub(in crate::load) broken: Broken,
+}
+
+/// Where something else stands in the place of a folder. That is no empty folder, and no customer who is gone (law 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::load) enum Broken {
+    /// Nowhere.
+    No,
+    /// In that of the customer's documents.
+    Documents,
+    /// In that of the customer's decisions.
+    Decisions,
+    /// In that of all customers' decisions.
+    AllDecisions,
 }
 
 /// The folders `fleet/customers` and `fleet/decisions` of one commit.
@@ -18,6 +33,8 @@ pub(in crate::load) struct Trees {
 pub(super) struct Folders {
     customers: Option<Oid>,
     decisions: Option<Oid>,
+    /// Whether something else stands in the place of the second.
+    undecided: bool,
 }
 
 /// Every customer, and what stands among them and is none.
@@ -31,44 +48,73 @@ pub(super) type Changes = Vec<(CustomerId, Option<Trees>)>;
 
 impl Folders {
     /// Those below `fleet`.
+    ///
+    /// # Errors
+    /// [`GitError::NotAFolder`] where `fleet/customers` is something else: nothing is known about anybody then.
     pub(super) fn of(objects: &Objects, fleet: Oid) -> Result<Self, GitError> {
-        // Something else in the place of a folder is not an empty folder (law 7).
-        let folder = |name| match objects.lookup(fleet, name)? {
-            Some(entry) if entry.kind == EntryKind::Tree => Ok(Some(entry.oid)),
-            Some(_) => Err(GitError::NotAFolder(format!("fleet/{name}"))),
-            None => Ok(None),
-        };
+        match objects.lookup(fleet, "customers")? {
+            Some(entry) if entry.kind != EntryKind::Tree => {
+                Err(GitError::NotAFolder("fleet/customers".to_owned()))
+            }
+            _ => Self::as_far_as_there(objects, fleet),
+        }
+    }
+
+    /// Those below `fleet`, where what is none counts as absent: for commits of the past.
+    pub(super) fn as_far_as_there(objects: &Objects, fleet: Oid) -> Result<Self, GitError> {
+        let decisions = objects.lookup(fleet, "decisions")?;
+        let undecided = decisions
+            .as_ref()
+            .is_some_and(|entry| entry.kind != EntryKind::Tree);
         Ok(Self {
-            customers: folder("customers")?,
-            decisions: folder("decisions")?,
+            customers: tree(objects.lookup(fleet, "customers")?),
+            decisions: tree(decisions),
+            undecided,
         })
     }
 
     /// Everything in them.
     pub(super) fn list(self, objects: &Objects) -> Result<Listing, GitError> {
         let entries = |tree: Option<Oid>| tree.map_or(Ok(Vec::new()), |tree| objects.tree(tree));
-        let decisions: HashMap<String, Oid> = entries(self.decisions)?
+        let mut decisions: HashMap<String, Entry> = entries(self.decisions)?
             .into_iter()
-            .filter(|entry| entry.kind == EntryKind::Tree)
-            .map(|entry| (entry.name, entry.oid))
+            .map(|entry| (entry.name.clone(), entry))
             .collect();
         let mut listing = Listing {
             customers: HashMap::new(),
             found: Vec::new(),
         };
+        if self.undecided {
+            listing.found.push(no_decisions());
+        }
         for entry in entries(self.customers)? {
             match customer(&entry) {
                 Some(id) => {
-                    let trees = Trees {
-                        documents: entry.oid,
-                        decisions: decisions.get(&entry.name).copied(),
-                    };
-                    listing.customers.insert(id, trees);
+                    let decisions = decisions.remove(&entry.name);
+                    listing.customers.insert(id, self.trees(&entry, decisions));
                 }
-                None => listing.found.push(misplaced(&entry)),
+                None => listing.found.push(misplaced(&entry.name)),
             }
         }
         Ok(listing)
+    }
+
+    fn trees(self, documents: &Entry, decisions: Option<Entry>) -> Trees {
+        let other = |entry: &Entry| entry.kind != EntryKind::Tree;
+        let broken = if other(documents) {
+            Broken::Documents
+        } else if self.undecided {
+            Broken::AllDecisions
+        } else if decisions.as_ref().is_some_and(other) {
+            Broken::Decisions
+        } else {
+            Broken::No
+        };
+        Trees {
+            documents: documents.oid,
+            decisions: tree(decisions),
+            broken,
+        }
     }
 
     /// Customers whose trees differ from those of `before`, with the trees of now; none where the customer is gone. Nothing where it takes a
@@ -78,6 +124,9 @@ impl Folders {
         before: Self,
         objects: &Objects,
     ) -> Result<Option<Changes>, GitError> {
+        if self.undecided != before.undecided {
+            return Ok(None);
+        }
         let mut ids = BTreeSet::new();
         for difference in objects.compare(before.customers, self.customers)? {
             for entry in [difference.old, difference.new].into_iter().flatten() {
@@ -104,29 +153,51 @@ impl Folders {
         objects: &Objects,
         id: &CustomerId,
     ) -> Result<Option<Trees>, GitError> {
-        let look = |tree: Option<Oid>| {
-            let entry = tree.map_or(Ok(None), |tree| objects.lookup(tree, id.as_str()))?;
-            let entry = entry.filter(|entry| entry.kind == EntryKind::Tree);
-            Ok::<_, GitError>(entry.map(|entry| entry.oid))
-        };
+        let look =
+            |tree: Option<Oid>| tree.map_or(Ok(None), |tree| objects.lookup(tree, id.as_str()));
         let (documents, decisions) = (look(self.customers)?, look(self.decisions)?);
-        Ok(documents.map(|documents| Trees {
-            documents,
-            decisions,
-        }))
+        Ok(documents.map(|documents| self.trees(&documents, decisions)))
     }
 }
 
+fn tree(entry: Option<Entry>) -> Option<Oid> {
+    entry
+        .filter(|entry| entry.kind == EntryKind::Tree)
+        .map(|entry| entry.oid)
+}
+
+/// The customer that an entry of `fleet/customers` stands for, whatever it is.
 fn customer(entry: &Entry) -> Option<CustomerId> {
     CustomerId::try_from(entry.name.as_str())
         .ok()
-        .filter(|_| entry.kind == EntryKind::Tree)
+        .filter(|_| entry.kind != EntryKind::BadName)
 }
 
-fn misplaced(entry: &Entry) -> Diagnostic {
-    let place = Place::file(format!("fleet/customers/{}", entry.name));
+/// What is wrong with something in `fleet/customers` that is no customer's folder.
+pub(super) fn misplaced(name: &str) -> Diagnostic {
+    let place = Place::file(format!("fleet/customers/{name}"));
     let message = "a customer is a folder named by its id";
     let note =
         "lower-case letters, digits and single hyphens between them, such as fleet/customers/acme/";
     Diagnostic::error(tenantry_planner::codes::MISPLACED, place, message).note(note)
+}
+
+/// What is wrong with something in the place of a customer's decisions.
+pub(super) fn decisions_misplaced(id: &CustomerId) -> Diagnostic {
+    let path = format!("fleet/decisions/{id}");
+    let message = "the decisions about a customer are a folder";
+    Diagnostic::error(
+        tenantry_planner::codes::MISPLACED,
+        Place::file(path),
+        message,
+    )
+    .note("take the folder back from Git's history: what was decided is not decided anew")
+}
+
+fn no_decisions() -> Diagnostic {
+    let place = Place::file("fleet/decisions");
+    let message = "the hub's decisions are a folder";
+    Diagnostic::error(tenantry_planner::codes::MISPLACED, place, message)
+        .note("take the folder back from Git's history: what was decided is not decided anew")
+        .note("until then all customers stay as they were")
 }

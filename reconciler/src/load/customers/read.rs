@@ -2,7 +2,7 @@
 
 use super::super::catalogue::Catalogues;
 use super::super::{MAX_FILE, files};
-use super::folders::Trees;
+use super::folders::{Broken, Trees, decisions_misplaced, misplaced};
 use crate::git::{GitError, Objects, Oid};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,6 +26,19 @@ pub(in crate::load) fn read(
     id: &CustomerId,
     trees: Trees,
 ) -> Result<Read, GitError> {
+    let broken = match trees.broken {
+        Broken::No => None,
+        Broken::Documents => Some(vec![misplaced(id.as_str())]),
+        Broken::Decisions => Some(vec![decisions_misplaced(id)]),
+        // Said once for all of them.
+        Broken::AllDecisions => Some(Vec::new()),
+    };
+    if let Some(found) = broken {
+        return Ok(Read {
+            documents: None,
+            found,
+        });
+    }
     let mut list = Vec::new();
     files::below(
         objects,

@@ -1,7 +1,7 @@
 //! What goes wrong for one customer stays theirs: they stay as they were, whoever's mistake it was, and however often the hub starts.
 
 use super::{CUSTOMERS, Edit, Fault, commit, customers, keys, load, put, settings, stack};
-use crate::git::tests::World;
+use crate::git::tests::{World, git};
 use crate::git::{Change, Fleet, Layout, Oid};
 use crate::load::{Loaded, Loader};
 use tenantry_planner::codes;
@@ -207,4 +207,68 @@ fn an_activated_fleet_keeps_its_id_and_its_signing_key() {
     assert_eq!((said.code.0, said.place.line), (codes::FLEET_ID_CHANGED, 1));
     let desired = loaded.desired.unwrap();
     assert_eq!(desired.head.hub.fleet_id.as_str(), "test");
+}
+
+#[test]
+fn something_else_in_the_place_of_a_folder_leaves_customers_as_they_were() {
+    for (path, whom, held) in [
+        ("fleet/customers/acme", &["acme"][..], false),
+        ("fleet/decisions/acme", &["acme"], true),
+        ("fleet/decisions", &["acme", "globex", "initech"], true),
+    ] {
+        let world = World::new(Layout::Bare);
+        let (fleet, keys) = (world.fleet("data"), keys());
+        settled(&fleet, &keys);
+        let mut loader = Loader::new(fleet.objects().clone());
+        let before = load(&mut loader, &fleet, fleet.head().unwrap().unwrap());
+        let old = before.desired.as_ref().unwrap();
+        for kind in ["file", "link"] {
+            let at = replaced(&world, path, kind);
+            for loader in [&mut loader, &mut Loader::new(fleet.objects().clone())] {
+                let after = load(loader, &fleet, at);
+                let new = after.desired.as_ref().unwrap();
+                assert_eq!(customers(old), customers(new), "{path} is a {kind}");
+                let frozen = frozen(&after);
+                let frozen: Vec<&str> = frozen.iter().map(|(id, _)| id.as_str()).collect();
+                assert_eq!(frozen, whom, "{path} is a {kind}");
+                assert!(new.broken.is_empty());
+                assert_eq!(!new.held.is_empty(), held, "{path} is a {kind}");
+                let said: Vec<_> = after
+                    .diagnostics
+                    .iter()
+                    .map(|found| found.place.file.clone())
+                    .collect();
+                assert_eq!(said, [path], "{path} is a {kind}");
+            }
+        }
+    }
+}
+
+/// Puts a file or a link in the place of a folder, as a person can.
+fn replaced(world: &World, path: &str, kind: &str) -> Oid {
+    let work = world.data(&format!("work-{kind}"));
+    let bare = world.repo();
+    git(
+        &world.data("."),
+        &[
+            "clone",
+            "-q",
+            bare.to_str().unwrap(),
+            work.to_str().unwrap(),
+        ],
+    );
+    let place = work.join(path);
+    if place.is_dir() && !place.is_symlink() {
+        std::fs::remove_dir_all(&place).unwrap();
+    } else {
+        std::fs::remove_file(&place).unwrap();
+    }
+    match kind {
+        "file" => std::fs::write(&place, "not a folder\n").unwrap(),
+        _ => std::os::unix::fs::symlink("globex", &place).unwrap(),
+    }
+    git(&work, &["add", "-A"]);
+    git(&work, &["commit", "-qm", kind]);
+    git(&work, &["push", "-q"]);
+    Oid::from_str(&git(&work, &["rev-parse", "HEAD"])).unwrap()
 }

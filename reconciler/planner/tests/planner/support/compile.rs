@@ -84,6 +84,7 @@ impl Compiler {
                 .filter(|id| !customers.contains_key(id))
                 .collect(),
             held: BTreeSet::new(),
+            lost: tenantry_planner::lost::LostDecisions::default(),
             customers,
         };
         (Some(desired), found)

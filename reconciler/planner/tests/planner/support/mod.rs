@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tenantry_planner::check::check;
 use tenantry_planner::decision::{Choice, Decision};
 use tenantry_planner::inventory::{Attempt, Published, ServerObservation, slice_key};
+use tenantry_planner::lost::LostDecisions;
 use tenantry_planner::plan::{PlanCache, plan};
 use tenantry_planner::render::{Plaintext, Rendered, render};
 use tenantry_planner::slice_input::SliceInput;
@@ -41,6 +42,7 @@ pub(crate) struct Fleet {
     pub(crate) now: Timestamp,
     pub(crate) generation: u64,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) lost: LostDecisions,
     drawn: u32,
 }
 
@@ -75,6 +77,7 @@ impl Fleet {
             now: "2026-11-21T10:00:00Z".parse().unwrap(),
             generation: 7,
             diagnostics: Vec::new(),
+            lost: LostDecisions::default(),
             drawn: 0,
         };
         for (path, text) in files::base() {
@@ -161,6 +164,7 @@ impl Fleet {
         let desired = desired.unwrap_or_else(|| panic!("{}", show::diagnostics(&self.diagnostics)));
         Desired {
             generation: self.generation,
+            lost: self.lost.clone(),
             ..desired
         }
     }

@@ -1,0 +1,67 @@
+//! Decisions that were taken away by hand are not made anew: before anything is decided or published without one, the history is asked.
+
+use super::{Hub, HubError};
+use crate::lost::{At, hold, is_known, open};
+use jiff::Timestamp;
+use tenantry_planner::lost::{LostDecisions, Missing};
+
+impl Hub {
+    /// Asks the history about what the plan lacks, and plans again for those who lost something.
+    pub(super) fn hold_lost_decisions(&mut self, now: Timestamp) -> Result<(), HubError> {
+        let Some(revision) = self.source.revision else {
+            return Ok(());
+        };
+        let open: Vec<&Missing> = self
+            .plan
+            .customers
+            .values()
+            .flat_map(|plan| open(plan))
+            .filter(|missing| !is_known(&self.lost, missing))
+            .collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let objects = self.fleet.objects().clone();
+        let found = self
+            .history
+            .ask(&objects, revision.commit, At::Commit, open)?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        for (order, lost) in found {
+            tracing::warn!(%order, commit = lost.commit, "{} was taken away and is not decided anew", lost.path);
+            self.dirty.push(order.customer.clone());
+            // Others may have been about to get the domain.
+            self.replan_all |= lost.domain.is_some();
+            self.lost.add(&order, lost);
+        }
+        self.tell_planner();
+        self.make_plan(now);
+        Ok(())
+    }
+
+    /// After a load: what customers lost who are as they were is still lost. About the others the history is asked again.
+    pub(super) fn keep_losses(&mut self) {
+        let Some(loaded) = &self.loaded else { return };
+        // What others may have depends on the domains that are held for lost claims.
+        self.replan_all |= self.lost.domains().next().is_some();
+        match &loaded.changed {
+            None => self.lost = LostDecisions::default(),
+            Some(changed) => changed.iter().for_each(|id| self.lost.forget(id)),
+        }
+        if !self.lost.is_empty() {
+            self.tell_planner();
+        }
+        self.history.trim();
+    }
+
+    fn tell_planner(&mut self) {
+        let Some(loaded) = &mut self.loaded else {
+            return;
+        };
+        let kept = loaded.kept.clone();
+        if let Some(desired) = &mut loaded.desired {
+            hold(desired, &self.lost, &kept);
+        }
+    }
+}

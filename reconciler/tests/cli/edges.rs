@@ -1,0 +1,143 @@
+//! Repositories, keys and options that are not as they should be: what is said, and the way out.
+
+use crate::{Desk, two_customers};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+#[test]
+fn a_branch_that_is_named_is_what_is_checked() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.git("fleet", &["branch", "good"]);
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        format!("{text}nonsense: 1\n")
+    });
+    desk.run(&["check", "fleet"])
+        .says(1, &["unknown key", "the files as they are now"]);
+    for branch in [&["--branch", "good"][..], &["--branch=main"]] {
+        desk.run(&[&["check", "fleet"][..], branch].concat())
+            .says(0, &["good: 2 customers", "(the branch"]);
+    }
+    desk.run(&["check", "fleet", "--branch", "nowhere"])
+        .says(1, &["the fleet has no branch `nowhere`"]);
+}
+
+#[test]
+fn a_repository_of_somebody_else_is_named_with_the_way_to_open_it() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.git(".", &["clone", "-q", "--bare", "fleet", "fleet.git"]);
+    for name in ["fleet", "fleet/.git", "fleet.git"] {
+        // Only root can give a folder away.
+        if std::os::unix::fs::chown(desk.path(name), Some(65534), None).is_err() {
+            return;
+        }
+    }
+    let way_out = [
+        "belongs to another user",
+        "git config --global --add safe.directory",
+    ];
+    desk.run(&["check", "fleet"]).says(1, &way_out);
+    desk.run(&["secrets", "list", "--fleet", "fleet"])
+        .says(1, &way_out);
+    let serve = ["apply", "fleet.git", "--once", "--data", "data"];
+    desk.run(&serve).says(1, &way_out);
+    // And it is one.
+    let folder = desk.path("fleet").canonicalize().unwrap();
+    desk.git(
+        ".",
+        &[
+            "config",
+            "--file",
+            ".gitconfig",
+            "safe.directory",
+            folder.to_str().unwrap(),
+        ],
+    );
+    desk.run(&["check", "fleet"])
+        .says(0, &["good: 2 customers"]);
+}
+
+#[test]
+fn repositories_without_commits_or_without_their_past_are_named() {
+    let desk = Desk::new();
+    desk.git(".", &["init", "-q", "-b", "main", "empty"]);
+    desk.run(&["check", "empty"])
+        .says(1, &["no commit yet", "tenantry init"]);
+    desk.git(".", &["init", "-q", "--bare", "-b", "main", "empty.git"]);
+    desk.run(&[
+        "apply",
+        "empty.git",
+        "--once",
+        "--data",
+        "data",
+        "--key",
+        "nothing",
+    ])
+    .says(1, &[]);
+    two_customers(&desk);
+    let url = format!("file://{}", desk.path("fleet").display());
+    desk.git(".", &["clone", "-q", "--depth=1", &url, "shallow"]);
+    desk.run(&["check", "shallow"])
+        .says(1, &["shallow clone", "git fetch --unshallow"]);
+    desk.run(&["check", "."])
+        .says(1, &["is not inside a Git repository"]);
+}
+
+#[test]
+fn a_key_file_without_end_is_not_read_to_its_end() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.run(&["activate", "fleet", "--key", "/dev/zero"])
+        .says(1, &["cannot read the hub's key file /dev/zero", "64 KiB"]);
+}
+
+#[test]
+fn a_data_directory_is_used_by_one_hub() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.git(".", &["clone", "-q", "--bare", "fleet", "fleet.git"]);
+    let serve = [
+        "serve",
+        "fleet.git",
+        "--data",
+        "data",
+        "--observe",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let mut first = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+        .args(serve)
+        .current_dir(desk.path("."))
+        .env("HOME", desk.path("."))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(first.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("serving at"));
+    let process = format!("(process {})", first.id());
+    desk.run(&serve)
+        .says(1, &["another hub", &process, "data", "--data"]);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // What a killed hub held is free.
+    desk.run(&["apply", "fleet.git", "--once", "--data", "data"])
+        .says(1, &["may not act"]);
+}
+
+#[test]
+fn a_file_with_very_many_mistakes_says_that_there_may_be_more() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    let many: String = (0..50)
+        .map(|number| format!("wrong_{number}: 1\n"))
+        .collect();
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        format!("{text}{many}")
+    });
+    desk.run(&["check", "fleet"]).says(
+        1,
+        &["more may be wrong: the first 20 mistakes of the file are listed"],
+    );
+}
