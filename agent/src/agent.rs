@@ -248,7 +248,7 @@ impl<W: WebServer> Agent<W> {
             .filter(|_| state.paused.is_none());
         self.history.sighted = match (seen.ok_or(()), self.history.sighted) {
             (Ok(_), since) => since.or(Some(now)),
-            (Err(_), _) => None,
+            (Err(()), _) => None,
         };
         let (history, key) = (&self.history, &self.surroundings.key);
         let plan = desired.zip(self.desired.as_ref()).map(|(desired, wanted)| {

@@ -12,7 +12,7 @@ use super::limit::{Held, Verdict};
 use crate::git::{GitError, Objects, Oid};
 use fallback::Fallback;
 use folders::Folders;
-pub(super) use folders::Trees;
+pub(super) use folders::{Broken, Trees};
 use rayon::prelude::*;
 use read::{Read, claims, gather};
 pub(super) use read::{read, text_of};

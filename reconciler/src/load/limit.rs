@@ -5,7 +5,7 @@
 //! becomes the one in force unless it takes more from the one in force than the policy of its first parent allows and no new entry of
 //! `fleet/acknowledged.yaml` names it. While it is not, its losses are counted against the commit that still is.
 
-use super::customers::{Trees, read};
+use super::customers::{Broken, Trees, read};
 use super::{MAX_FILE, MAX_HISTORY, Revision, object_id};
 use crate::git::{EntryKind, GitError, Objects, Oid};
 use std::collections::{BTreeSet, HashMap};
@@ -275,6 +275,7 @@ impl Limits {
             let trees = |documents, decisions| Trees {
                 documents,
                 decisions,
+                broken: Broken::No,
             };
             let then = read(objects, &id, trees(entry.oid, decisions(before)?))?;
             let Some(then) = then.documents else { continue };

@@ -127,9 +127,10 @@ fn a_data_directory_is_used_by_one_hub() {
 fn a_file_with_very_many_mistakes_says_that_there_may_be_more() {
     let desk = Desk::new();
     two_customers(&desk);
-    let many: String = (0..50)
+    let many: Vec<String> = (0..50)
         .map(|number| format!("wrong_{number}: 1\n"))
         .collect();
+    let many = many.concat();
     desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
         format!("{text}{many}")
     });

@@ -96,7 +96,9 @@ pub fn plan_customer(
     match decision {
         Some(decision) if customer.has_lost(&decision.order.order, &What::BackupSecrets) => {
             let because = || "the secrets of its backups were taken away".to_owned();
-            placed.values_mut().for_each(|placed| placed.hold(because));
+            for placed in placed.values_mut() {
+                placed.hold(because);
+            }
         }
         decision => plan.decisions.extend(decision),
     }

@@ -2,7 +2,7 @@
 
 use super::super::limit::{Held, Verdict};
 use super::fallback::Fallback;
-use super::folders::{Folders, Trees};
+use super::folders::{Broken, Folders, Trees};
 use super::read::{Read, read};
 use super::{Around, Customers, Known};
 use crate::git::{EntryKind, GitError, Objects, Oid};
@@ -89,6 +89,7 @@ impl Customers {
         let trees = Trees {
             documents,
             decisions: tree(fleet, &path("decisions"))?,
+            broken: Broken::No,
         };
         let known = Known {
             trees,

@@ -102,14 +102,7 @@ impl<'a> Fallback<'a> {
             let Some(at) = self.trees(index, id)? else {
                 continue;
             };
-            let with_todays = Trees {
-                documents: at.documents,
-                decisions: trees.decisions,
-                broken: match trees.broken {
-                    Broken::Documents => Broken::No,
-                    broken => broken,
-                },
-            };
+            let with_todays = with_todays(at, trees);
             if documents_tried.insert(at.documents)
                 && let Some(documents) = self.read(id, with_todays, trees, now)?
                 && let Some(desired) = self.link_today(&documents)?
@@ -154,10 +147,7 @@ impl<'a> Fallback<'a> {
         let Some(at) = self.trees(0, id)? else {
             return Ok(None);
         };
-        let with_todays = Trees {
-            documents: at.documents,
-            ..trees
-        };
+        let with_todays = with_todays(at, trees);
         for version in [with_todays, at] {
             if let Some(documents) = self.read(id, version, trees, now)?
                 && let Some(desired) = self.link_then(0, &documents)?
@@ -255,6 +245,18 @@ impl<'a> Fallback<'a> {
         }
         let step = self.step(last)?.map(|step| step.commit);
         step.ok_or(GitError::Missing(documents))
+    }
+}
+
+/// Documents of then with today's decisions.
+fn with_todays(then: Trees, today: Trees) -> Trees {
+    Trees {
+        documents: then.documents,
+        decisions: today.decisions,
+        broken: match today.broken {
+            Broken::Documents => Broken::No,
+            broken => broken,
+        },
     }
 }
 
