@@ -6,9 +6,12 @@ use crate::ledger::LedgerFile;
 use crate::slices::Slices;
 use std::collections::BTreeMap;
 use tenantry_schema::Secret;
-use tenantry_schema::id::{FleetId, InstanceName, ServerKey};
+use tenantry_schema::id::{FleetId, InstanceName, OperationId, ServerKey};
 use tenantry_schema::name::RelativePath;
-use tenantry_schema::wire::{HostSpec, Manifest, RefusalKind, SliceRef};
+use tenantry_schema::wire::{
+    APPEND_PASSWORD, BackupsSpec, HostSpec, Manifest, REPOSITORY_KEY, RefusalKind, RestoreSpec,
+    SliceRef,
+};
 use tenantry_sops::{ExposeSecret as _, Identities, SopsFile};
 use tenantry_wire::bundle::{self, Limits};
 use tenantry_wire::ledger::{Verdict, judge};
@@ -41,6 +44,21 @@ pub struct Slice {
     pub files: BTreeMap<RelativePath, Vec<u8>>,
     /// Decrypted secrets by instance and name.
     pub secrets: BTreeMap<InstanceName, BTreeMap<String, Secret>>,
+    /// What is backed up, if anything is.
+    pub backups: Option<Backups>,
+}
+
+/// `backups.yaml` and the secrets that belong to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backups {
+    /// What is kept, where and when.
+    pub spec: BackupsSpec,
+    /// What repositories are encrypted with.
+    pub key: Secret,
+    /// What agents log in with where backups are kept.
+    pub password: Secret,
+    /// Data that is to be put back, by operation.
+    pub restores: BTreeMap<OperationId, RestoreSpec>,
 }
 
 /// What came of an offer.
@@ -78,6 +96,7 @@ impl Gate {
         for instance in host.instances.keys() {
             secrets.insert(instance.clone(), self.secrets(instance, &opened.files)?);
         }
+        let backups = self.backups(&opened.files)?;
         let manifest = opened.manifest;
         let reference = SliceRef {
             generation: manifest.generation,
@@ -90,6 +109,7 @@ impl Gate {
             host,
             files: opened.files,
             secrets,
+            backups,
         })
     }
 
@@ -116,8 +136,38 @@ impl Gate {
         instance: &InstanceName,
         files: &BTreeMap<RelativePath, Vec<u8>>,
     ) -> Result<BTreeMap<String, Secret>, Refused> {
-        let path = format!("stacks/{instance}/secrets.yaml");
-        let Some(bytes) = files.get(path.as_str()) else {
+        self.sealed(&format!("stacks/{instance}/secrets.yaml"), files)
+    }
+
+    fn backups(&self, files: &BTreeMap<RelativePath, Vec<u8>>) -> Result<Option<Backups>, Refused> {
+        let Some(text) = files.get("backups.yaml") else {
+            return Ok(None);
+        };
+        let malformed = |detail: String| {
+            Refused::new(RefusalKind::Malformed, format!("backups.yaml: {detail}"))
+        };
+        let spec: BackupsSpec =
+            serde_yaml::from_slice(text).map_err(|error| malformed(error.to_string()))?;
+        let secrets = self.sealed("backups.secrets.yaml", files)?;
+        let secret = |name: &str| {
+            let value = secrets.get(name).cloned();
+            value.ok_or_else(|| malformed(format!("the secret {name} is missing")))
+        };
+        Ok(Some(Backups {
+            spec,
+            key: secret(REPOSITORY_KEY)?,
+            password: secret(APPEND_PASSWORD)?,
+            restores: restores(files)?,
+        }))
+    }
+
+    /// The values in a file of secrets; none where there is no such file.
+    fn sealed(
+        &self,
+        path: &str,
+        files: &BTreeMap<RelativePath, Vec<u8>>,
+    ) -> Result<BTreeMap<String, Secret>, Refused> {
+        let Some(bytes) = files.get(path) else {
             return Ok(BTreeMap::new());
         };
         let refuse =
@@ -198,4 +248,23 @@ impl Gate {
         let slice = self.check(&bundle)?;
         Ok(Some(slice).filter(|slice| slice.reference == *reference))
     }
+}
+
+/// What operations ask to be put back.
+fn restores(
+    files: &BTreeMap<RelativePath, Vec<u8>>,
+) -> Result<BTreeMap<OperationId, RestoreSpec>, Refused> {
+    let mut all = BTreeMap::new();
+    for (path, text) in files {
+        let name = path.as_str().strip_prefix("operations/");
+        let Some(name) = name.and_then(|name| name.strip_suffix(".yaml")) else {
+            continue;
+        };
+        let malformed =
+            |detail: String| Refused::new(RefusalKind::Malformed, format!("{path}: {detail}"));
+        let id = OperationId::try_from(name).map_err(|error| malformed(error.to_string()))?;
+        let spec = serde_yaml::from_slice(text).map_err(|error| malformed(error.to_string()))?;
+        all.insert(id, spec);
+    }
+    Ok(all)
 }

@@ -1,6 +1,7 @@
 //! The agent as a whole: its parts put together, and what is done in one pass. When passes happen is decided in
 //! [`crate::looping`].
 
+mod backups;
 mod in_force;
 mod open;
 mod settled;
@@ -8,6 +9,7 @@ mod settled;
 pub use open::AgentError;
 
 use crate::accept::{Gate, OfferError, Offered, Slice};
+use crate::backups::Desk;
 use crate::config::Config;
 use crate::containers::{Action, Lookout};
 use crate::converge::{self, Input, Plan};
@@ -60,6 +62,8 @@ pub struct Agent<W> {
     /// The maintenance switch.
     pub pause: PauseFile,
     hands: Rc<Hands<W>>,
+    /// What is remembered about backups.
+    pub desk: Rc<Desk>,
     _lock: Option<open::Lock>,
 }
 
@@ -240,6 +244,8 @@ impl<W: WebServer> Agent<W> {
             .eyes
             .observe(patience, &self.hands, desired, &ledger)
             .await;
+        let kept = desired.and_then(|desired| desired.backups.as_ref());
+        state.backups = kept.map_or_else(Default::default, |kept| self.desk.standings(&kept.spec));
         state.paused = self.pause.until(now);
         let seen = state
             .engine
@@ -363,7 +369,11 @@ impl<W: WebServer> Agent<W> {
     /// The state of the server as it is reported, without number, time and news.
     pub fn report(&self, look: &Look) -> Report {
         let ledger = self.hands.ledger.borrow();
-        report::report(self.desired(), look, ledger.get())
+        let kept = self.desired().and_then(|desired| desired.backups.as_ref());
+        Report {
+            backups: kept.map(|kept| self.desk.report(&kept.spec)),
+            ..report::report(self.desired(), look, ledger.get())
+        }
     }
 
     /// Reports that wait for the hub, and those that it will not take.

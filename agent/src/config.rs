@@ -34,6 +34,9 @@ pub struct Config {
     /// The web server.
     #[serde(default)]
     pub nginx: Nginx,
+    /// The program that makes backups.
+    #[serde(default = "default_restic")]
+    pub restic: PathBuf,
 }
 
 /// Where the web server is and how it is told things.
@@ -84,6 +87,10 @@ pub(crate) fn default_state() -> PathBuf {
 
 pub(crate) fn default_secrets() -> PathBuf {
     "/run/tenantry/secrets".into()
+}
+
+pub(crate) fn default_restic() -> PathBuf {
+    "/usr/bin/restic".into()
 }
 
 pub(crate) fn default_docker() -> PathBuf {
@@ -148,6 +155,7 @@ impl Config {
             ("docker", &config.docker),
             ("nginx.configuration", &config.nginx.configuration),
             ("nginx.program", &config.nginx.program),
+            ("restic", &config.restic),
         ] {
             if !path.is_absolute() {
                 return wrong(format!(

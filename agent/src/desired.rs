@@ -1,6 +1,6 @@
 //! What this server should be: the accepted slice with every value in its place. Built once a slice; nothing is looked at here.
 
-use crate::accept::Slice;
+use crate::accept::{Backups, Slice};
 use crate::config::Config;
 use crate::containers::desired::Wanted;
 use crate::containers::spec::{self, MountedFile, Place, Rules};
@@ -34,6 +34,8 @@ pub struct Desired {
     pub fallback: Option<Fallback>,
     /// Secret files of all instances.
     pub secrets: secrets::Wanted,
+    /// What is backed up, if anything is.
+    pub backups: Option<Backups>,
 }
 
 /// One instance.
@@ -169,6 +171,7 @@ impl Desired {
             sites,
             fallback,
             secrets,
+            backups: slice.backups,
         }
     }
 

@@ -160,6 +160,7 @@ impl HubFacts {
             state: config::default_state(),
             secrets: config::default_secrets(),
             docker: config::default_docker(),
+            restic: config::default_restic(),
             nginx: Nginx {
                 configuration: places.nginx_configuration.unwrap_or(defaults.configuration),
                 control,

@@ -11,6 +11,7 @@
 
 pub mod accept;
 pub mod agent;
+pub mod backups;
 pub mod certificates;
 pub mod config;
 pub mod containers;

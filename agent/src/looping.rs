@@ -12,13 +12,14 @@ use crate::outbox::Outbox;
 use crate::step::Lane;
 use crate::wake::{FileWatch, Watched};
 use crate::web_server::WebServer;
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 use tenantry_schema::id::InstanceName;
-use tenantry_schema::wire::{EventKind, Refusal, Report, SliceRef};
+use tenantry_schema::wire::{Event, EventKind, Refusal, Report, SliceRef};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::Instant;
@@ -70,6 +71,8 @@ struct Loop<W> {
     heard: (Instant, Timestamp),
     inspected: Instant,
     reported: Option<(Report, Instant)>,
+    /// The job of backups that is at work.
+    backup: Option<JoinHandle<Vec<Event>>>,
     /// Whether the hub did not answer when it was last asked.
     away: bool,
     /// When to look again although nothing happens.
@@ -112,6 +115,7 @@ impl<W: WebServer + 'static> Loop<W> {
             heard: (now, Timestamp::now()),
             inspected: now,
             reported: None,
+            backup: None,
             away: false,
             next: now,
         })
@@ -144,8 +148,9 @@ impl<W: WebServer + 'static> Loop<W> {
             tracing::warn!(error = sentence(&error), "the ledger cannot be written");
         }
         self.watch_files();
+        let backups = self.attend_backups(&look);
         let due = self.report(&look);
-        self.next = next_look(&look).min(due);
+        self.next = next_look(&look).min(due).min(backups);
     }
 
     async fn wait(&mut self) {
@@ -156,9 +161,11 @@ impl<W: WebServer + 'static> Loop<W> {
                 None => std::future::pending().await,
             }
         };
+        let desk = self.agent.desk.clone();
         tokio::select! {
             Some(message) = self.hub.recv() => self.hear(message),
             Some(result) = self.done.1.recv() => self.finish(result),
+            () = desk.rung() => {}
             // It was waited for, and is heard of now.
             () = self.agent.observer().arrived() => {}
             Some(wake) = self.engine.recv() => {
@@ -310,7 +317,7 @@ impl<W: WebServer + 'static> Loop<W> {
 
     fn start_lanes(&mut self, look: &Look) {
         for (lane, steps) in &look.plan.steps {
-            if self.lanes.contains_key(lane) {
+            if self.lanes.contains_key(lane) || self.is_held(lane) {
                 continue;
             }
             let of = look.plan.of.get(lane).cloned().unwrap_or_default();
@@ -328,6 +335,41 @@ impl<W: WebServer + 'static> Loop<W> {
             self.lanes.insert(lane.clone(), (of, task));
             self.agent.history.busy.insert(lane.clone());
         }
+    }
+
+    /// Whether a backup keeps the lane from being worked on right now.
+    fn is_held(&self, lane: &Lane) -> bool {
+        match lane {
+            Lane::Instance(name) => self.agent.desk.is_held(name),
+            _ => false,
+        }
+    }
+
+    /// Begins the job of backups that is due, one at a time. Returns when to look again.
+    fn attend_backups(&mut self, look: &Look) -> Instant {
+        let busy = self.lanes.keys().filter_map(|lane| match lane {
+            Lane::Instance(name) => Some(name.clone()),
+            _ => None,
+        });
+        self.agent.desk.set_busy(busy);
+        let patrol = Instant::now() + PATROL;
+        if let Some(task) = self.backup.take_if(|task| task.is_finished()) {
+            // It ended: what it says is there, unless it panicked, which the log has.
+            if let Some(Ok(events)) = task.now_or_never() {
+                for event in events {
+                    self.agent.news.event(event);
+                }
+            }
+        }
+        if self.backup.is_some() {
+            return patrol;
+        }
+        let (work, wake) = self.agent.due(look, Timestamp::now());
+        if let Some(work) = work {
+            self.backup = Some(spawn_local(work.run()));
+            return patrol;
+        }
+        wake.map_or(patrol, |at| patrol.min(instant(at)))
     }
 
     fn watch_files(&mut self) {
@@ -390,10 +432,13 @@ fn next_look(look: &Look) -> Instant {
     let Some(at) = look.plan.next else {
         return patrol;
     };
+    patrol.min(instant(at))
+}
+
+/// That moment, or a little later, so that what is due then is due for certain.
+fn instant(at: Timestamp) -> Instant {
     let wait = at
         .duration_since(Timestamp::now())
         .max(jiff::SignedDuration::ZERO);
-    // A little later, so that what is due then is due for certain.
-    let wait = Duration::try_from(wait).unwrap_or(PATROL) + Duration::from_millis(5);
-    patrol.min(Instant::now() + wait)
+    Instant::now() + Duration::try_from(wait).unwrap_or(PATROL) + Duration::from_millis(5)
 }

@@ -3,6 +3,7 @@
 mod acknowledge;
 mod activate;
 mod apply;
+mod backups;
 mod check;
 mod codeowners;
 mod completions;
@@ -70,6 +71,8 @@ enum Command {
     Secrets(secrets::Args),
     /// Set up a clone: diffs and merges of secrets, and a hook that checks commits.
     GitSetup(git_setup::Args),
+    /// Look after backups: forget what is not kept any more, print the log-ins of agents.
+    Backups(backups::Args),
     /// Erase the personal data of a customer from all of Git's history.
     Erase(erase::Args),
     /// Lock somebody who leaves out of the secrets, and list what they could read.
@@ -121,6 +124,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Schema(args) => schema::run(&args),
         Command::Secrets(args) => secrets::run(&args),
         Command::GitSetup(args) => git_setup::run(&args),
+        Command::Backups(args) => backups::run(&args),
         Command::Erase(args) => erase::run(&args),
         Command::Offboard(args) => offboard::run(&args),
         Command::Where(args) => find::run(&args),

@@ -17,6 +17,7 @@
 //! | [`import`] | a Compose file to a stack |
 //! | [`cli`] | the commands |
 
+pub mod backups;
 pub mod cli;
 pub mod config;
 pub mod decide;

@@ -6,11 +6,12 @@ mod host;
 mod report;
 mod rollout;
 mod slice;
+mod snapshots;
 
 pub use backups::{
     APPEND_PASSWORD, BackupFailure, BackupItem, BackupsReport, BackupsSpec, CheckResult,
     DatabaseEngine, DrillResult, GoodBackup, InstanceBackups, REPOSITORY_KEY, RestoreResult,
-    SnapshotRef,
+    RestoreSpec, SnapshotRef,
 };
 pub use host::{FALLBACK_SITE, HostSpec, InstanceSpec, SiteSpec};
 pub use report::{
@@ -20,3 +21,6 @@ pub use report::{
 };
 pub use rollout::{ContainerEvidence, Evidence, RolloutReport, RolloutState, UpgradeRule};
 pub use slice::{MANIFEST_FILE, Manifest, SIGNATURE_FILE, SIGNATURE_NAMESPACE, SLICE_FORMAT};
+pub use snapshots::{
+    DATA, GoodSnapshot, RECEIPT, Snapshot, data_tags, good_snapshots, parse_snapshots, receipt_tags,
+};

@@ -186,7 +186,7 @@ fn nothing_is_left_unfinished() {
 }
 
 /// Where a secret's value may be looked at: the moment of encryption, of signing, of writing to memory-only files, of a request.
-const EDGES: [&str; 17] = [
+const EDGES: [&str; 20] = [
     "schema/src/secret.rs",
     "schema/sops/src/",
     "schema/wire/src/slice.rs",
@@ -196,6 +196,9 @@ const EDGES: [&str; 17] = [
     "reconciler/src/secrets/",
     "reconciler/src/cli/init.rs",
     "reconciler/src/cli/secrets/",
+    "reconciler/src/backups/repository.rs",
+    "reconciler/src/cli/backups.rs",
+    "agent/src/backups/",
     "agent/src/keys.rs",
     "agent/src/accept.rs",
     "agent/src/secrets.rs",

@@ -3,6 +3,7 @@
 use super::Agent;
 use super::in_force::InForce;
 use crate::accept::Gate;
+use crate::backups::Desk;
 use crate::certificates::acme::AcmeAuthority;
 use crate::certificates::memory::MemoryFile;
 use crate::config::Config;
@@ -115,6 +116,7 @@ impl Agent<NginxServer> {
             settled: BTreeMap::new(),
             pause: PauseFile::open(&config.state)?,
             hands: Rc::new(hands),
+            desk: Rc::new(Desk::open(&config.state)?),
             config,
             _lock: lock,
         };

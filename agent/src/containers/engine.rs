@@ -27,7 +27,7 @@ impl Engine {
     }
 
     /// A client, and the release of the engine.
-    pub(super) async fn client(&self) -> Result<(Docker, String), EngineError> {
+    pub(crate) async fn client(&self) -> Result<(Docker, String), EngineError> {
         if let Some(connected) = self.slot().clone() {
             return Ok(connected);
         }

@@ -40,6 +40,9 @@ pub(super) const KEEPER: &str = "dev.tenantry.keeper";
 /// Ours: the instance, which is also the Compose project.
 pub(super) const INSTANCE: &str = "dev.tenantry.instance";
 
+/// Ours: a container that a backup is tried out in, with the keeper that made it.
+pub(super) const DRILL: &str = "dev.tenantry.drill";
+
 /// What [`VERSION`] says.
 pub(super) const RELEASE: &str = concat!("tenantry-", env!("CARGO_PKG_VERSION"));
 

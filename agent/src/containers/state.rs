@@ -236,6 +236,7 @@ impl EngineState {
             .containers
             .iter()
             .filter(|container| !ours(&container.owner))
+            .filter(|container| !container.name.starts_with(super::scratch::PREFIX))
             .map(|container| container.name.clone())
             .collect();
         names.sort();

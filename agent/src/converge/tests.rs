@@ -95,6 +95,7 @@ const PLAIN: Wish = Wish {
 
 fn desired(wishes: &[(&str, Wish)]) -> Desired {
     let mut desired = Desired {
+        backups: None,
         reference: SliceRef {
             generation: 1,
             content: digest(format!("{wishes:?}").as_bytes()),

@@ -69,6 +69,7 @@ impl World {
                 control: Control::Direct,
                 program: "/usr/sbin/nginx".into(),
             },
+            restic: "/usr/bin/restic".into(),
         };
         change(&mut config);
         let agent = keys::ensure(&config.keys_folder()).unwrap().public;

@@ -27,6 +27,11 @@ pub(super) struct Texts {
 }
 
 impl Texts {
+    /// Where files are read.
+    pub(super) fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
     /// The text of a file.
     pub(super) fn get(&self, path: &str) -> Option<Arc<str>> {
         crate::load::text_of(&self.objects, self.tree, path)

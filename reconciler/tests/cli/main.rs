@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "test helpers outside of test functions")]
 
+mod backups;
 mod ci;
 mod edges;
 mod git_setup;

@@ -1,8 +1,8 @@
 //! `backups.yaml` of a slice, and what an agent reports about backups.
 
 use crate::amount::{Duration, Percent};
-use crate::document::During;
-use crate::id::{InstanceName, OperationId};
+use crate::document::{Data, During};
+use crate::id::{InstanceName, OperationId, ServerId};
 use crate::name::{RelativePath, VariableName};
 use crate::window::Window;
 use jiff::Timestamp;
@@ -100,6 +100,26 @@ impl DatabaseEngine {
             Self::Mongodb => "mongodb",
         }
     }
+}
+
+/// `operations/<id>.yaml` of a slice: data that is to be put back, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreSpec {
+    /// The instance that gets the data.
+    pub instance: InstanceName,
+    /// The server whose backup it is, of the same customer.
+    pub server: ServerId,
+    /// The instance whose backup it is.
+    pub of: InstanceName,
+    /// The newest backup before this moment. Absent: the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Timestamp>,
+    /// What is replaced.
+    pub overwrites: Vec<Data>,
+    /// Only the database or volume of this name. Absent: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
 }
 
 /// How backups of a server stand.

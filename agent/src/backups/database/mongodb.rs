@@ -1,0 +1,70 @@
+//! MongoDB: `mongodump --archive` of all databases. Its password is read from standard input or a file of the container's own, never from the
+//! command line.
+//!
+//! Sources: the documentation of the MongoDB Database Tools (`--archive`, `--config`), and of the archive format in `common/archive`.
+
+use super::Source;
+use crate::backups::error::BackupError;
+use crate::backups::files::Spooled;
+use crate::containers::exec::Program;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What the one archive is called.
+pub(super) const ALL: &str = "all";
+/// Every section of an archive ends so.
+const END: [u8; 4] = [0xff; 4];
+
+impl Source<'_> {
+    fn mongo(&self, program: &str) -> Program {
+        let mut command = Program::new(&self.container, [program, "--quiet"]);
+        if !self.user.is_empty() {
+            command = command
+                .and(format!("--username={}", self.user))
+                .and("--authenticationDatabase=admin");
+        }
+        command
+    }
+
+    pub(super) async fn mongodb_dump(
+        &self,
+        database: &str,
+        path: PathBuf,
+    ) -> Result<(Spooled, BTreeMap<String, u64>), BackupError> {
+        let mut program = self.mongo("mongodump").and("--archive");
+        if database != ALL {
+            program = program.and(format!("--db={database}"));
+        }
+        // As a JSON text, which every YAML reader takes for what it is.
+        let config = self.password.as_ref().map(|password| {
+            let quoted = serde_json::Value::String(secret_text(password)).to_string();
+            format!("password: {quoted}\n").into_bytes()
+        });
+        if config.is_some() {
+            program = program.and("--config=/dev/stdin");
+        }
+        let ends = |tail: &[u8]| tail.ends_with(&END);
+        let spooled = self
+            .spool(&program, path, config.as_deref(), ends, database)
+            .await?;
+        Ok((spooled, BTreeMap::new()))
+    }
+
+    pub(super) async fn mongodb_load(
+        &self,
+        dump: &Path,
+    ) -> Result<BTreeMap<String, u64>, BackupError> {
+        if self.password.is_some() {
+            return Err(BackupError::Missing(
+                "a MongoDB with a password is not restored by itself: restore the dump with mongorestore".to_owned(),
+            ));
+        }
+        let program = self.mongo("mongorestore").and("--archive").and("--drop");
+        self.feed(&program, dump).await?;
+        Ok(BTreeMap::new())
+    }
+}
+
+fn secret_text(secret: &tenantry_schema::Secret) -> String {
+    secret.expose().clone()
+}

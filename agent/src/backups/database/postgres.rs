@@ -1,0 +1,245 @@
+//! PostgreSQL: `pg_dump` in the snapshot of a session that counts the rows, so that both are of the same moment.
+
+use super::{Lines, Source, well};
+use crate::backups::error::BackupError;
+use crate::backups::files::Spooled;
+use crate::containers::exec::{self, Program};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The last words of a plain dump. Newer releases write `\unrestrict` after them.
+const END: &[u8] = b"-- PostgreSQL database dump complete";
+/// The database that every server has for people who look after it.
+const MAINTENANCE: &str = "postgres";
+
+/// Tables whose rows are dumped: ordinary ones that belong to no extension, with names that fit on a line. Counting more rows would take long.
+const TABLES: &str = "SELECT 'table ' || quote_ident(n.nspname) || '.' || quote_ident(c.relname) \
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND c.reltuples < 50000000 \
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%' \
+    AND c.relname || n.nspname !~ '[\\r\\n]' \
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') \
+    ORDER BY 1;\nSELECT 'end';\n";
+
+/// A name in a statement.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+impl Source<'_> {
+    fn psql(&self, database: &str) -> Program {
+        let fixed = [
+            "psql",
+            "-X",
+            "-A",
+            "-t",
+            "-q",
+            "-w",
+            "-v",
+            "ON_ERROR_STOP=1",
+        ];
+        Program::new(&self.container, fixed)
+            .and("-U")
+            .and(&self.user)
+            .and("-d")
+            .and(database)
+            .with("PGPASSWORD", self.password.as_ref())
+    }
+
+    async fn sql(&self, database: &str, statement: &str) -> Result<String, BackupError> {
+        self.text(&self.psql(database).and("-c").and(statement))
+            .await
+    }
+
+    pub(super) async fn postgres_databases(&self) -> Result<Vec<String>, BackupError> {
+        let list = "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1";
+        let text = self.sql(MAINTENANCE, list).await?;
+        let main = self.main.as_deref().unwrap_or(&self.user);
+        // The one for maintenance is empty unless it is the only one that is used.
+        let own = |name: &&str| *name != MAINTENANCE || main == MAINTENANCE;
+        Ok(text.lines().filter(own).map(str::to_owned).collect())
+    }
+
+    pub(super) async fn postgres_roles(&self) -> Result<Vec<String>, BackupError> {
+        let list = "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' ORDER BY 1";
+        let text = self.sql(MAINTENANCE, list).await?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    pub(super) async fn postgres_answers(&self) -> Result<(), BackupError> {
+        let program = self.psql(MAINTENANCE).and("-h").and("127.0.0.1");
+        self.text(&program.and("-c").and("SELECT 1"))
+            .await
+            .map(|_| ())
+    }
+
+    /// A session that holds a snapshot, its name, and the rows of all tables in it.
+    async fn hold(
+        &self,
+        database: &str,
+    ) -> Result<(Lines, String, BTreeMap<String, u64>), BackupError> {
+        let program = self.psql(database);
+        let mut lines = Lines::of(exec::start(self.engine, &program, true).await?);
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;\nSELECT 'snapshot ' || pg_export_snapshot();\n{TABLES}"
+        );
+        lines.tell(&program, &begin).await?;
+        let (mut snapshot, mut tables) = (String::new(), Vec::new());
+        while let Some(line) = lines.next().await? {
+            if let Some(name) = line.strip_prefix("snapshot ") {
+                name.clone_into(&mut snapshot);
+            } else if let Some(table) = line.strip_prefix("table ") {
+                tables.push(table.to_owned());
+            } else if line == "end" {
+                break;
+            }
+        }
+        if snapshot.is_empty() {
+            // It ended: its exit code says why.
+            let ended = lines.session.end().await?;
+            well(&program, &ended)?;
+            return Err(BackupError::Missing(format!(
+                "no snapshot of {database} could be had"
+            )));
+        }
+        let mut rows = BTreeMap::new();
+        for table in tables {
+            let count = format!("SELECT 'rows ' || count(*) FROM {table};\n");
+            lines.tell(&program, &count).await?;
+            let line = lines.next().await?.unwrap_or_default();
+            let number = line
+                .strip_prefix("rows ")
+                .and_then(|number| number.parse().ok());
+            let Some(number) = number else {
+                let ended = lines.session.end().await?;
+                well(&program, &ended)?;
+                return Err(BackupError::Missing(format!(
+                    "the rows of {table} could not be counted"
+                )));
+            };
+            rows.insert(table, number);
+        }
+        Ok((lines, snapshot, rows))
+    }
+
+    pub(super) async fn postgres_dump(
+        &self,
+        database: &str,
+        path: PathBuf,
+    ) -> Result<(Spooled, BTreeMap<String, u64>), BackupError> {
+        let (mut held, snapshot, rows) = self.hold(database).await?;
+        let fixed = [
+            "pg_dump",
+            "--format=plain",
+            "--no-password",
+            "--lock-wait-timeout=60s",
+        ];
+        let program = Program::new(&self.container, fixed)
+            .and(format!("--snapshot={snapshot}"))
+            .and("-U")
+            .and(&self.user)
+            .and("-d")
+            .and(database)
+            .with("PGPASSWORD", self.password.as_ref());
+        let ends = |tail: &[u8]| tail.windows(END.len()).any(|window| window == END);
+        let dumped = self.spool(&program, path, None, ends, database).await;
+        // The session only reads: however it ends, nothing is lost.
+        let _ = held.session.hush().await;
+        let _ = held.session.end().await;
+        Ok((dumped?, rows))
+    }
+
+    pub(super) async fn postgres_load(
+        &self,
+        dump: &Path,
+        into: &str,
+        roles: &[String],
+    ) -> Result<BTreeMap<String, u64>, BackupError> {
+        let known = self.postgres_roles().await?;
+        for role in roles.iter().filter(|role| !known.contains(role)) {
+            let make = format!("CREATE ROLE {} NOLOGIN", quoted(role));
+            self.sql(self.elsewhere(into), &make).await?;
+        }
+        self.postgres_drop(into).await?;
+        let make = format!("CREATE DATABASE {} TEMPLATE template0", quoted(into));
+        self.sql(self.elsewhere(into), &make).await?;
+        let program = self
+            .psql(into)
+            .and("--single-transaction")
+            .and("-f")
+            .and("-");
+        self.feed(&program, dump).await?;
+        let (mut held, _, rows) = self.hold(into).await?;
+        let _ = held.session.hush().await;
+        let _ = held.session.end().await;
+        Ok(rows)
+    }
+
+    /// A database other than this one, to say something about it.
+    fn elsewhere(&self, database: &str) -> &'static str {
+        if database == MAINTENANCE {
+            "template1"
+        } else {
+            MAINTENANCE
+        }
+    }
+
+    /// Makes sure that there is no such database.
+    pub async fn postgres_drop(&self, database: &str) -> Result<(), BackupError> {
+        self.postgres_disconnect(database).await?;
+        let drop = format!("DROP DATABASE IF EXISTS {}", quoted(database));
+        self.sql(self.elsewhere(database), &drop).await.map(|_| ())
+    }
+
+    async fn postgres_disconnect(&self, database: &str) -> Result<(), BackupError> {
+        let name = database.replace('\'', "''");
+        let end = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+        );
+        self.sql(self.elsewhere(database), &end).await.map(|_| ())
+    }
+
+    /// Gives `new` the name of `database`, in one transaction; what had it before is gone afterwards.
+    pub async fn postgres_exchange(&self, new: &str, database: &str) -> Result<(), BackupError> {
+        let aside = format!("{new}_before");
+        self.postgres_drop(&aside).await?;
+        self.postgres_disconnect(database).await?;
+        self.postgres_disconnect(new).await?;
+        let known = self
+            .sql(
+                self.elsewhere(database),
+                "SELECT datname FROM pg_catalog.pg_database",
+            )
+            .await?;
+        let mut statements = Vec::new();
+        let there = known.lines().any(|name| name == database);
+        if there {
+            statements.push(format!(
+                "ALTER DATABASE {} RENAME TO {}",
+                quoted(database),
+                quoted(&aside)
+            ));
+        }
+        statements.push(format!(
+            "ALTER DATABASE {} RENAME TO {}",
+            quoted(new),
+            quoted(database)
+        ));
+        // Several statements of one argument are one transaction.
+        self.sql(self.elsewhere(database), &statements.join("; "))
+            .await?;
+        if there {
+            self.postgres_drop(&aside).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Lines {
+    async fn tell(&mut self, program: &Program, text: &str) -> Result<(), BackupError> {
+        self.session
+            .say(text.as_bytes())
+            .await
+            .map_err(|error| BackupError::io("cannot talk to", program.name(), error))
+    }
+}

@@ -1,0 +1,204 @@
+//! Where the loop and the job at work meet: what is remembered, who may touch which instance, and what was asked for.
+
+use super::records::{Records, RecordsFile};
+use crate::execute::sentence;
+use crate::files::{FilesError, Root};
+use crate::rollout::{Backups, Standing};
+use jiff::Timestamp;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tenantry_schema::id::InstanceName;
+use tenantry_schema::wire::{BackupsReport, BackupsSpec};
+use tokio::sync::Notify;
+
+/// Shared by the loop and the job at work.
+#[derive(Debug)]
+pub struct Desk {
+    /// `<state>/backups`.
+    folder: PathBuf,
+    records: RefCell<RecordsFile>,
+    /// Instances that are not to be converged right now.
+    held: RefCell<BTreeSet<InstanceName>>,
+    /// Instances whose steps are being taken.
+    busy: RefCell<BTreeSet<InstanceName>>,
+    asked: RefCell<BTreeSet<InstanceName>>,
+    overdue: RefCell<BTreeMap<InstanceName, Timestamp>>,
+    done: Notify,
+}
+
+/// Where people ask for backups.
+fn requests(folder: &Path) -> PathBuf {
+    folder.join("requests")
+}
+
+/// Asks the agent that works on `state` for a backup of `instance`, from outside.
+pub fn request(state: &Path, instance: &InstanceName) -> Result<(), FilesError> {
+    let root = Root::private(&requests(&state.join("backups")))?;
+    let name = tenantry_schema::name::RelativePath::try_from(instance.as_str());
+    let name = name.expect("the name of an instance is a plain name");
+    root.write(&name, b"")
+}
+
+/// Keeps converging away from an instance until it is dropped.
+#[derive(Debug)]
+pub struct Held<'a> {
+    desk: &'a Desk,
+    instance: InstanceName,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.desk.held.borrow_mut().remove(&self.instance);
+    }
+}
+
+impl Desk {
+    /// In `<state>/backups`.
+    pub fn open(state: &Path) -> Result<Self, FilesError> {
+        let folder = state.join("backups");
+        let records = RecordsFile::open(Root::private(&folder)?)?;
+        Ok(Self {
+            folder,
+            records: RefCell::new(records),
+            held: RefCell::default(),
+            busy: RefCell::default(),
+            asked: RefCell::default(),
+            overdue: RefCell::default(),
+            done: Notify::new(),
+        })
+    }
+
+    /// Where dumps are put until they are saved.
+    pub fn spool(&self) -> PathBuf {
+        self.folder.join("spool")
+    }
+
+    /// Where backups are put to be tried out.
+    pub fn scratch(&self) -> PathBuf {
+        self.folder.join("scratch")
+    }
+
+    /// Where restic keeps what it need not fetch again.
+    pub fn cache(&self) -> PathBuf {
+        self.folder.join("cache")
+    }
+
+    /// What is remembered now.
+    pub fn records(&self) -> Records {
+        self.records.borrow().get().clone()
+    }
+
+    /// Remembers something. Where that cannot be written it is said, and tried with the next change.
+    pub fn remember(&self, change: impl FnOnce(&mut Records)) -> Result<(), FilesError> {
+        let written = self.records.borrow_mut().update(change);
+        if let Err(error) = &written {
+            tracing::error!(
+                error = sentence(error),
+                "what was done about backups cannot be written down"
+            );
+        }
+        written
+    }
+
+    /// Keeps converging away from an instance. Returns when nobody is at work on it.
+    pub async fn hold(&self, instance: &InstanceName) -> Held<'_> {
+        self.held.borrow_mut().insert(instance.clone());
+        let held = Held {
+            desk: self,
+            instance: instance.clone(),
+        };
+        while self.busy.borrow().contains(instance) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        held
+    }
+
+    /// Whether an instance must not be converged right now.
+    pub fn is_held(&self, instance: &InstanceName) -> bool {
+        self.held.borrow().contains(instance)
+    }
+
+    /// Whose steps are being taken.
+    pub fn set_busy(&self, busy: impl Iterator<Item = InstanceName>) {
+        *self.busy.borrow_mut() = busy.collect();
+    }
+
+    /// Asks for a backup as soon as one can be taken.
+    pub fn ask(&self, instance: &InstanceName) {
+        if self.asked.borrow_mut().insert(instance.clone()) {
+            self.done.notify_one();
+        }
+    }
+
+    /// Of which instances a backup was asked for, by a roll-out or by a person at the command line.
+    pub fn asked(&self) -> BTreeSet<InstanceName> {
+        let mut all = self.asked.borrow().clone();
+        let files = std::fs::read_dir(requests(&self.folder));
+        let names = files
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok());
+        all.extend(names.filter_map(|name| InstanceName::try_from(name).ok()));
+        all
+    }
+
+    /// A backup that was asked for was taken, or failed.
+    pub fn answered(&self, instance: &InstanceName) {
+        self.asked.borrow_mut().remove(instance);
+        // Where it cannot be removed one more backup is made, no harm done.
+        let _ = std::fs::remove_file(requests(&self.folder).join(instance.as_str()));
+    }
+
+    /// Whether there is a good backup of `instance` whose data was taken at `since` or later. For roll-outs that want one first.
+    pub fn good_since(&self, instance: &InstanceName, since: Timestamp) -> bool {
+        let records = self.records.borrow();
+        let record = records.get().instances.get(instance);
+        record
+            .and_then(|record| record.last.as_ref())
+            .is_some_and(|last| last.at >= since)
+    }
+
+    /// How backups stand, for roll-outs that want one first.
+    pub fn standings(&self, spec: &BackupsSpec) -> Backups {
+        let records = self.records.borrow();
+        let standing = |name: &InstanceName| {
+            let record = records.get().instances.get(name);
+            let last = record.and_then(|record| record.last.as_ref());
+            last.map_or(Standing::None, |last| Standing::Verified(last.at))
+        };
+        spec.instances
+            .keys()
+            .map(|name| (name.clone(), standing(name)))
+            .collect()
+    }
+
+    /// Something was done: look again.
+    pub fn ring(&self) {
+        self.done.notify_one();
+    }
+
+    /// Waits until something was done.
+    pub async fn rung(&self) {
+        self.done.notified().await;
+    }
+
+    /// Notes since when backups are overdue.
+    pub fn note_overdue(&self, spec: &BackupsSpec, now: Timestamp) {
+        let records = self.records.borrow();
+        let all = records.get().instances.iter();
+        *self.overdue.borrow_mut() = all
+            .filter_map(|(name, record)| Some((name.clone(), record.overdue(spec, now)?)))
+            .collect();
+    }
+
+    /// As the hub is told.
+    pub fn report(&self, spec: &BackupsSpec) -> BackupsReport {
+        self.records
+            .borrow()
+            .get()
+            .report(spec, &self.overdue.borrow())
+    }
+}

@@ -1,0 +1,311 @@
+//! Taking a backup of one instance: dump, look, save, look again, and only then the receipt that makes it count.
+
+use super::database::Source;
+use super::desk::Desk;
+use super::error::BackupError;
+use super::files::{self, file_name, make_folder};
+use super::manifest::{Dump, FORMAT, Manifest, Part};
+use super::sqlite;
+use super::targets::{Database, Item, Targets, Volume};
+use super::tool::{BackupTool, Entry, RECEIPT_FILE, data_tags, receipt_tags};
+use crate::containers::Engine;
+use crate::containers::exec;
+use jiff::Timestamp;
+use std::path::{Path, PathBuf};
+
+/// What a backup is taken with.
+#[derive(Debug)]
+pub struct Hands<'a, T> {
+    /// The container engine.
+    pub engine: &'a Engine,
+    /// The repository.
+    pub tool: &'a T,
+    /// Where dumps are put until they are saved.
+    pub spool: &'a Path,
+    /// Who else is at work on an instance.
+    pub desk: &'a Desk,
+}
+
+/// Takes a backup of an instance. What returns is good: its receipt is in the repository.
+pub async fn take<T: BackupTool>(
+    hands: &Hands<'_, T>,
+    targets: &Targets,
+) -> Result<Manifest, BackupError> {
+    let folder = hands.spool.join(targets.instance.as_str());
+    files::clear(&folder)?;
+    let outcome = take_into(hands, targets, &folder).await;
+    files::clear(&folder)?;
+    outcome
+}
+
+async fn take_into<T: BackupTool>(
+    hands: &Hands<'_, T>,
+    targets: &Targets,
+    folder: &Path,
+) -> Result<Manifest, BackupError> {
+    let taken = Timestamp::now();
+    hands.tool.prepare().await?;
+    make_folder(folder)?;
+    let mut parts = Vec::new();
+    let mut paths = Vec::new();
+    for item in &targets.items {
+        match item {
+            Item::Database(database) => parts.extend(dump(hands, database, folder).await?),
+            Item::Sqlite { volume, path } => {
+                parts.push(copy_sqlite(hands, volume, path.as_str(), folder).await?);
+            }
+            Item::Volume { volume, .. } => {
+                let path = exec::volume_folder(hands.engine, &volume.name).await?;
+                parts.push(Part::Volume {
+                    volume: volume.key.clone(),
+                    path: path.to_string_lossy().into_owned(),
+                    files: 0,
+                    bytes: 0,
+                });
+                paths.push(path);
+            }
+            Item::Files { path, at } => {
+                parts.push(Part::Files {
+                    file: path.to_string(),
+                    path: at.to_string_lossy().into_owned(),
+                    files: 0,
+                    bytes: 0,
+                });
+                paths.push(at.clone());
+            }
+        }
+    }
+    if parts
+        .iter()
+        .any(|part| part.path().starts_with(&*folder.to_string_lossy()))
+    {
+        paths.push(folder.to_owned());
+    }
+    paths.sort();
+    let saved = save(hands, targets, &paths).await?;
+    let entries = hands.tool.entries(&saved.snapshot).await?;
+    for part in &mut parts {
+        find(part, &entries)?;
+    }
+    let manifest = Manifest {
+        format: FORMAT,
+        instance: targets.instance.clone(),
+        taken,
+        seconds: elapsed(taken),
+        snapshot: saved.snapshot.clone(),
+        bytes: saved.bytes,
+        files: saved.files,
+        added: saved.added,
+        parts,
+    };
+    let text = serde_json::to_vec_pretty(&manifest)
+        .map_err(|error| BackupError::Missing(format!("no receipt can be written: {error}")))?;
+    let tags = receipt_tags(&targets.instance, &saved.snapshot);
+    hands.tool.save_text(RECEIPT_FILE, &text, &tags).await?;
+    Ok(manifest)
+}
+
+/// Seconds since then.
+pub fn elapsed(since: Timestamp) -> u64 {
+    let seconds = Timestamp::now()
+        .as_second()
+        .saturating_sub(since.as_second());
+    u64::try_from(seconds).unwrap_or_default()
+}
+
+/// Saves all paths as one snapshot; containers are frozen meanwhile where the stack says so, and thawed whatever happens.
+async fn save<T: BackupTool>(
+    hands: &Hands<'_, T>,
+    targets: &Targets,
+    paths: &[PathBuf],
+) -> Result<super::tool::Saved, BackupError> {
+    let tags = data_tags(&targets.instance);
+    let containers = targets.frozen();
+    if containers.is_empty() {
+        return Ok(hands.tool.save(paths, &tags).await?);
+    }
+    let _held = hands.desk.hold(&targets.instance).await;
+    let mut outcome = Ok(());
+    for container in &containers {
+        outcome = exec::freeze(hands.engine, container, true).await;
+        if outcome.is_err() {
+            break;
+        }
+    }
+    let saved = match outcome {
+        Ok(()) => hands
+            .tool
+            .save(paths, &tags)
+            .await
+            .map_err(BackupError::from),
+        Err(error) => Err(error.into()),
+    };
+    let mut thawed = Ok(());
+    for container in &containers {
+        let result = exec::freeze(hands.engine, container, false).await;
+        thawed = thawed.and(result);
+    }
+    // Should that have failed, converging thaws them: the hold ends here.
+    let saved = saved?;
+    thawed?;
+    Ok(saved)
+}
+
+async fn dump<T>(
+    hands: &Hands<'_, T>,
+    database: &Database,
+    folder: &Path,
+) -> Result<Vec<Part>, BackupError> {
+    let source = Source::open(hands.engine, database).await?;
+    let names = if database.databases.is_empty() {
+        source.databases().await?
+    } else {
+        database.databases.clone()
+    };
+    let roles = source.roles().await?;
+    let mut parts = Vec::new();
+    for name in names {
+        let place = format!(
+            "{}/{}/{}.dump",
+            database.engine.as_str(),
+            file_name(&database.service),
+            file_name(&name)
+        );
+        let (spooled, tables) = source.dump(&name, folder.join(place)).await?;
+        parts.push(Part::Database {
+            engine: database.engine,
+            service: database.service.clone(),
+            image: database.image.clone(),
+            database: name,
+            dump: spooled.dump,
+            tables,
+            roles: roles.clone(),
+        });
+    }
+    if parts.is_empty() {
+        return Err(BackupError::Missing(format!(
+            "{} has no database that could be dumped",
+            database.service
+        )));
+    }
+    Ok(parts)
+}
+
+async fn copy_sqlite<T>(
+    hands: &Hands<'_, T>,
+    volume: &Volume,
+    file: &str,
+    folder: &Path,
+) -> Result<Part, BackupError> {
+    let from = exec::volume_folder(hands.engine, &volume.name).await?;
+    let target = folder
+        .join("sqlite")
+        .join(file_name(&volume.key))
+        .join(file_name(file));
+    files::room(folder, files::RESERVE)?;
+    let (path, copy) = (file.to_owned(), target.clone());
+    let tables = files::blocking(move || sqlite::copy(&from, &path, &copy)).await?;
+    let dump = files::describe(target).await?;
+    Ok(Part::Sqlite {
+        volume: volume.key.clone(),
+        file: file.to_owned(),
+        dump,
+        tables,
+    })
+}
+
+/// Makes sure that a part is in the snapshot as it should be, and counts the files of volumes there.
+fn find(part: &mut Part, entries: &[Entry]) -> Result<(), BackupError> {
+    let name = part.name();
+    let below = |path: &str| {
+        let folder = format!("{path}/");
+        let (mut count, mut size) = (0, 0);
+        let mut there = false;
+        for entry in entries {
+            if entry.path == path || entry.path.starts_with(&folder) {
+                there = true;
+                if let Some(bytes) = entry.size {
+                    count += 1;
+                    size += bytes;
+                }
+            }
+        }
+        there.then_some((count, size))
+    };
+    let missing = || BackupError::Missing(format!("{name} is not in the snapshot"));
+    match part {
+        Part::Database { dump, .. } | Part::Sqlite { dump, .. } => {
+            let Dump { path, bytes, .. } = dump;
+            let found = entries.iter().find(|entry| entry.path == *path);
+            let size = found.and_then(|entry| entry.size).ok_or_else(missing)?;
+            if size != *bytes {
+                return Err(BackupError::Differs(format!(
+                    "{name} has {size} bytes in the snapshot, {bytes} were dumped"
+                )));
+            }
+        }
+        Part::Volume {
+            path, files, bytes, ..
+        }
+        | Part::Files {
+            path, files, bytes, ..
+        } => {
+            (*files, *bytes) = below(path).ok_or_else(missing)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_not_in_the_snapshot_is_found_out() {
+        let entry = |path: &str, size| Entry {
+            path: path.into(),
+            size,
+        };
+        let entries = [
+            entry("/v", None),
+            entry("/v/data", None),
+            entry("/v/data/a", Some(3)),
+            entry("/v/data/b", Some(4)),
+            entry("/v/database", Some(100)),
+            entry("/s/db.dump", Some(9)),
+        ];
+        let volume = |path: &str| Part::Volume {
+            volume: "data".into(),
+            path: path.into(),
+            files: 0,
+            bytes: 0,
+        };
+        let mut found = volume("/v/data");
+        find(&mut found, &entries).unwrap();
+        assert!(
+            matches!(
+                found,
+                Part::Volume {
+                    files: 2,
+                    bytes: 7,
+                    ..
+                }
+            ),
+            "{found:?}"
+        );
+        assert!(find(&mut volume("/v/dat"), &entries).is_err());
+        let dump = |bytes| Part::Sqlite {
+            volume: "data".into(),
+            file: "db".into(),
+            dump: Dump {
+                path: "/s/db.dump".into(),
+                bytes,
+                sha256: String::new(),
+            },
+            tables: Default::default(),
+        };
+        assert!(find(&mut dump(9), &entries).is_ok());
+        let error = find(&mut dump(10), &entries).unwrap_err();
+        assert!(matches!(error, BackupError::Differs(_)), "{error}");
+    }
+}

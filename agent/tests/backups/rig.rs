@@ -1,0 +1,363 @@
+//! A server with a PostgreSQL, a volume with a database of SQLite, one with uploads, and a repository.
+
+use crate::common::hub::Hub;
+use crate::common::{Files, Running, World, files, skip_without};
+use crate::lab::{self, Lab};
+use jiff::{SignedDuration, Timestamp};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_agent::containers::Engine;
+use tenantry_agent::containers::exec::{self, Program};
+use tenantry_schema::wire::{InstanceBackups, InstancePhase, Report};
+
+const COMPOSE: &str = "
+services:
+  db:
+    image: postgres:15
+    environment: { POSTGRES_USER: app, POSTGRES_DB: guests, POSTGRES_PASSWORD_FILE: /run/secrets/db_password }
+    secrets: [db_password]
+    volumes: ['db:/var/lib/postgresql/data']
+    healthcheck: { test: [CMD, pg_isready, -U, app, -d, guests, -h, 127.0.0.1], interval: 1s, retries: 60 }
+    stop_grace_period: 5s
+  app:
+    image: tenantry-test/busybox:1
+    command: [sleep, 1d]
+    init: true
+    volumes: ['data:/data', 'uploads:/uploads']
+    stop_grace_period: 1s
+volumes: { db: {}, data: {}, uploads: {} }
+secrets: { db_password: { environment: DB_PASSWORD } }
+";
+
+pub(crate) struct Rig {
+    pub(crate) world: World,
+    pub(crate) hub: Arc<Hub>,
+    lab: Lab,
+    engine: Engine,
+    place: PathBuf,
+}
+
+/// Runs a test, unless a real part is missing.
+pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F + Send + 'static) {
+    if skip_without("restic") {
+        return;
+    }
+    lab::lab(|lab| async move {
+        // What a test holds is not sent between threads.
+        let local = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let rig = Rig::new(lab).await;
+                if let Some(rig) = rig {
+                    test(rig).await;
+                }
+            });
+        });
+        let ended = tokio::task::spawn_blocking(move || local.join())
+            .await
+            .unwrap();
+        if let Err(failure) = ended {
+            std::panic::resume_unwind(failure);
+        }
+    });
+}
+
+impl Rig {
+    async fn new(lab: Lab) -> Option<Self> {
+        if lab.docker.inspect_image("postgres:15").await.is_err() {
+            println!("skipped: the image postgres:15 is missing");
+            return None;
+        }
+        let mut world = World::with(|config| {
+            config.docker = "/var/run/docker.sock".into();
+            config.fleet_id = lab.project.clone().try_into().unwrap();
+            config.restic = config.state.parent().unwrap().join("restic");
+        });
+        let hub = Hub::start(&mut world).await;
+        let place = world.folder.path().join("repositories");
+        let rig = Self {
+            engine: Engine::at("/var/run/docker.sock"),
+            world,
+            hub,
+            lab,
+            place,
+        };
+        rig.slow_restic(false);
+        Some(rig)
+    }
+
+    pub(crate) fn start(&self) -> Running {
+        Running::start(&self.world)
+    }
+
+    fn slice(&self, begins: Option<Timestamp>) -> Files {
+        let project = &self.lab.project;
+        let host = format!(
+            "server: {{customer: acme, server: acme-1}}\nmanage: full\nweb: {{http: 80, https: 443}}\ninstances:\n  {project}:\n    order: web\n    tool: guests\n    state: running\n    has_data: true\n    sites: {{}}\n"
+        );
+        let sealed = |values: &[(&str, &str)]| {
+            self.world
+                .secrets_for(self.world.agent.age.as_str(), values)
+        };
+        let stack = |name: &str| format!("stacks/{project}/{name}");
+        let mut all = files(&[
+            ("host.yaml", &host),
+            (&stack("compose.yaml"), COMPOSE),
+            (&stack(".env"), ""),
+            (
+                &stack("secrets.yaml"),
+                &sealed(&[("DB_PASSWORD", "hunter2-hunter2")]),
+            ),
+        ]);
+        if let Some(begins) = begins {
+            let clock = begins.to_zoned(jiff::tz::TimeZone::UTC);
+            let (hour, minute, second) = (clock.hour(), clock.minute(), clock.second());
+            let spec = format!(
+                "place: {}\nuser: example.acme\nwindow: daily {hour:02}:{minute:02}-{:02}:{minute:02}\noffset: {second}\ncheck_every: 7d\ncheck_share: 5%\ndrill_every: 30d\nwarn_after: 36h\ninstances:\n  {project}:\n  - {{kind: database, engine: postgres, service: db}}\n  - {{kind: sqlite, volume: data, path: app.db}}\n  - {{kind: volume, volume: uploads, during: paused}}\n",
+                self.place.display(),
+                (hour + 4) % 24,
+            );
+            let secrets = sealed(&[
+                ("REPOSITORY_KEY", "repository-key-1"),
+                ("APPEND_PASSWORD", "append-password"),
+            ]);
+            all.extend(files(&[
+                ("backups.yaml", &spec),
+                ("backups.secrets.yaml", &secrets),
+            ]));
+        }
+        all
+    }
+
+    /// Publishes the tool, and waits until it runs and has something to lose.
+    pub(crate) async fn publish(&self, generation: u64) {
+        self.hub.publish(&self.world, generation, self.slice(None));
+        self.until_well().await;
+        let data = self.volume("data").await;
+        let database = rusqlite::Connection::open(data.join("app.db")).unwrap();
+        database
+            .execute_batch("CREATE TABLE notes (t); INSERT INTO notes VALUES ('a'), ('b')")
+            .unwrap();
+        std::fs::write(self.volume("uploads").await.join("picture"), "pixels").unwrap();
+    }
+
+    /// Publishes the same with backups. The time for them was an hour ago.
+    pub(crate) fn backed_up(&self, generation: u64) {
+        let begins = Timestamp::now() - SignedDuration::from_hours(1);
+        self.hub
+            .publish(&self.world, generation, self.slice(Some(begins)));
+    }
+
+    /// Puts data back as an operation says.
+    pub(crate) fn restore(&self, generation: u64, overwrites: &str) {
+        let begins = Timestamp::now() - SignedDuration::from_hours(1);
+        let mut all = self.slice(Some(begins));
+        let project = &self.lab.project;
+        let text = format!(
+            "instance: {project}\nserver: acme-1\nof: {project}\noverwrites: {overwrites}\n"
+        );
+        all.extend(files(&[("operations/2026-11-20-restore.yaml", &text)]));
+        self.hub.publish(&self.world, generation, all);
+    }
+
+    /// What came of it.
+    pub(crate) async fn restored(&self) -> tenantry_schema::wire::RestoreResult {
+        let result = |report: &Report| report.backups.as_ref()?.restores.values().next().cloned();
+        self.wait("restored", result).await
+    }
+
+    pub(crate) async fn uploads(&self) -> PathBuf {
+        self.volume("uploads").await
+    }
+
+    /// The time for backups comes in a moment.
+    pub(crate) fn slot_now(&self, generation: u64) {
+        let begins = Timestamp::now() + SignedDuration::from_secs(2);
+        self.hub
+            .publish(&self.world, generation, self.slice(Some(begins)));
+    }
+
+    /// What failed may be tried again at once.
+    pub(crate) fn forget_failure(&self) {
+        let text = std::fs::read_to_string(self.records()).unwrap();
+        let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        value["instances"][&self.lab.project]["failure"] = serde_json::Value::Null;
+        std::fs::write(self.records(), value.to_string()).unwrap();
+    }
+
+    pub(crate) async fn until_well(&self) {
+        let well = |report: &Report| {
+            let phase = report.instances.values().next().map(|it| it.phase);
+            (phase == Some(InstancePhase::Healthy)).then_some(())
+        };
+        self.wait("well", well).await;
+    }
+
+    /// Waits until the newest report says something. Machines of tests may be slow.
+    async fn wait<T>(&self, what: &str, find: impl Fn(&Report) -> Option<T>) -> T {
+        for _ in 0..1800 {
+            let found = self.hub.read(|said| said.reports.last().and_then(&find));
+            if let Some(found) = found {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!(
+            "never {what}: {:#?}",
+            self.hub.read(|said| said.reports.last().cloned())
+        );
+    }
+
+    async fn volume(&self, key: &str) -> PathBuf {
+        let name = format!("{}_{key}", self.lab.project);
+        exec::volume_folder(&self.engine, &name).await.unwrap()
+    }
+
+    pub(crate) async fn sql(&self, statement: &str) -> String {
+        let fixed = [
+            "psql",
+            "-X",
+            "-A",
+            "-t",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            "app",
+            "-d",
+            "guests",
+            "-c",
+        ];
+        let program = Program::new(&self.lab.name("db"), fixed).and(statement);
+        let (ended, text) = exec::output(&self.engine, &program, 1 << 20).await.unwrap();
+        assert_eq!(ended.code, 0, "{}", ended.complaints);
+        String::from_utf8(text).unwrap()
+    }
+
+    fn of(&self, report: &Report) -> Option<InstanceBackups> {
+        let name = self.lab.project.as_str().to_owned().try_into().unwrap();
+        report.backups.as_ref()?.instances.get(&name).cloned()
+    }
+
+    /// Waits until backups of the tool are so.
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        good: impl Fn(&InstanceBackups) -> bool,
+    ) -> InstanceBackups {
+        self.wait(what, |report| self.of(report).filter(&good))
+            .await
+    }
+
+    /// restic on the server's repository.
+    pub(crate) fn restic(&self, arguments: &[&str]) -> String {
+        let output = Command::new("restic")
+            .args(arguments)
+            .arg("--no-cache")
+            .env("RESTIC_REPOSITORY", self.place.join("acme-1"))
+            .env("RESTIC_PASSWORD", "repository-key-1")
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    /// The receipt of a snapshot.
+    pub(crate) fn receipt(&self, snapshot: &str) -> String {
+        let tag = format!("receipt,of={snapshot}");
+        self.restic(&["dump", "--tag", &tag, "latest", "/manifest.json"])
+    }
+
+    fn records(&self) -> PathBuf {
+        self.world.state("backups/records.json")
+    }
+
+    pub(crate) fn spool_is_empty(&self) -> bool {
+        let listed = std::fs::read_dir(self.world.state("backups/spool"));
+        listed.is_ok_and(|mut entries| entries.next().is_none())
+    }
+
+    pub(crate) async fn until_spooled(&self) {
+        for _ in 0..600 {
+            if crate::common::tree(&self.world.state("backups/spool"))
+                .keys()
+                .any(|path| path.ends_with("app.db"))
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no dump was ever written");
+    }
+
+    /// Kills every `pg_dump` in the container as soon as it is there.
+    pub(crate) fn kill_dumps(&self) -> tokio::task::AbortHandle {
+        let (engine, container) = (self.engine.clone(), self.lab.name("db"));
+        let killing = tokio::spawn(async move {
+            loop {
+                let program = Program::new(&container, ["busybox", "killall", "-9", "pg_dump"]);
+                let _ = exec::output(&engine, &program, 100).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        killing.abort_handle()
+    }
+
+    /// Makes the program that the agent runs: restic itself, or one that takes its time to save.
+    pub(crate) fn slow_restic(&self, slow: bool) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let pause = if slow {
+            "[ \"$1\" != backup ] || sleep 30\n"
+        } else {
+            ""
+        };
+        let path = &self.world.config.restic;
+        std::fs::write(path, format!("#!/bin/sh\n{pause}exec restic \"$@\"\n")).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    pub(crate) fn small_disk(&self) -> Option<Mounted> {
+        let at = self.world.state("backups");
+        std::fs::create_dir_all(&at).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs"])
+            .arg(&at)
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            Some(Mounted(at))
+        } else {
+            println!("skipped: nothing can be mounted here");
+            None
+        }
+    }
+
+    pub(crate) async fn no_drill_is_left(&self) -> bool {
+        let all = bollard::query_parameters::ListContainersOptions {
+            all: true,
+            ..Default::default()
+        };
+        let label = format!("{}/acme/acme-1", self.lab.project);
+        let listed = self.lab.docker.list_containers(Some(all)).await.unwrap();
+        !listed.iter().any(|container| {
+            let labels = container.labels.as_ref();
+            labels.and_then(|labels| labels.get("dev.tenantry.drill")) == Some(&label)
+        })
+    }
+}
+
+pub(crate) struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount")
+            .args(["-l"])
+            .arg(Path::new(&self.0))
+            .status();
+    }
+}

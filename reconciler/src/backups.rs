@@ -1,0 +1,7 @@
+//! Backups as the hub looks after them: what is kept, and forgetting the rest with a credential that no agent has.
+
+mod repository;
+mod retain;
+
+pub use repository::{Repository, RepositoryError, address};
+pub use retain::{Kept, retain};
