@@ -34,6 +34,7 @@ pub mod restore;
 pub mod sqlite;
 pub mod take;
 pub mod targets;
+pub mod told;
 pub mod tool;
 
 pub use desk::Desk;

@@ -11,7 +11,8 @@ use tenantry_agent::agent::{Agent, AgentError};
 use tenantry_agent::config::{self, Config};
 use tenantry_agent::execute::sentence;
 use tenantry_agent::pause::PauseFile;
-use tenantry_agent::{diff, enrol, greet, install, looping, once, report, status};
+use tenantry_agent::{backups, diff, enrol, greet, install, looping, once, report, status};
+use tenantry_schema::id::InstanceName;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Keeps one server as its slice says, with or without the hub.
@@ -85,6 +86,15 @@ enum Command {
     /// Show what would be done, and do nothing
     Diff {
         /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show how backups stand, or ask for one
+    Backups {
+        /// Ask the agent that runs for a backup of this instance as soon as one can be taken
+        #[arg(long, value_name = "INSTANCE")]
+        now: Option<String>,
+        /// As a report in JSON
         #[arg(long)]
         json: bool,
     },
@@ -269,6 +279,26 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 ExitCode::from(2)
             })
         }),
+        Command::Backups { now, json } => {
+            let config = Config::load(path)?;
+            if let Some(name) = now {
+                let name = InstanceName::try_from(name)?;
+                backups::desk::request(&config.state, &name)?;
+                say(&format!("a backup of {name} was asked for\n"))?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            let agent = Agent::open(config, false)?;
+            let desired = agent.desired().context(NO_SLICE)?;
+            let kept = desired.backups.as_ref();
+            let kept = kept.context("nothing on this server is backed up")?;
+            let report = agent.desk.report(&kept.spec);
+            say(&if json {
+                serde_json::to_string_pretty(&report)? + "\n"
+            } else {
+                backups::told::words(&report)
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Pause { span } => {
             let file = PauseFile::open(&Config::load(path)?.state)?;
             let pause = file.begin(span, Timestamp::now())?;
