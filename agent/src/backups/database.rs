@@ -344,7 +344,7 @@ impl Lines {
             }
             match self.session.next().await? {
                 Some(piece) if self.buffer.len() < MOST_TEXT => {
-                    self.buffer.extend_from_slice(&piece)
+                    self.buffer.extend_from_slice(&piece);
                 }
                 _ => return Ok(None),
             }

@@ -18,7 +18,7 @@ use tenantry_schema::Secret;
 use tenantry_schema::wire::{DatabaseEngine, DrillResult};
 
 /// How long a database may take to come up.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Where backups are tried out.
 #[derive(Debug)]

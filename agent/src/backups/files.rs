@@ -3,6 +3,7 @@
 use super::error::BackupError;
 use super::manifest::Dump;
 use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use tokio::io::AsyncWriteExt as _;
 
@@ -180,7 +181,7 @@ pub fn file_name(name: &str) -> String {
         if plain || byte == b'.' && !out.is_empty() {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02x}"));
+            let _ = write!(out, "%{byte:02x}");
         }
     }
     out

@@ -165,7 +165,7 @@ impl Restic {
         let mut saved = None;
         let (code, complaints) = self
             .run(command, input, |line| {
-                saved = output::saved(line).or(saved.take())
+                saved = output::saved(line).or(saved.take());
             })
             .await?;
         match (code, saved) {

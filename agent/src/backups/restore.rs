@@ -21,7 +21,7 @@ use tenantry_schema::id::InstanceName;
 use tenantry_schema::wire::{DatabaseEngine, RestoreResult};
 
 /// How long a database may take to come up.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What an operation asks for.
 #[derive(Debug)]
