@@ -1,6 +1,7 @@
 //! The web server in front of everything: what it serves, and how that is changed without ever serving a broken configuration.
 //! Which sites and certificates there should be is decided in [`crate::converge`].
 
+mod certified;
 mod control;
 mod loaded;
 pub mod logs;

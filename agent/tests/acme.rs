@@ -286,7 +286,7 @@ fn a_site_is_up_with_our_own_certificate_until_the_authority_issues_one_for_all_
         drop(agent);
         let used = rig.certificate("fullchain.pem");
         let before = std::fs::read_to_string(&used).unwrap();
-        rig.pebble.revoke(&rig.state("account.json"), &before).await;
+        common::revoke::revoke(&rig.pebble, &rig.state("account.json"), &before).await;
         let mut memory = rig.memory();
         memory["sites"][HOST]["renewal"]["look"] = "2020-01-01T00:00:00Z".into();
         std::fs::write(rig.state("memory.json"), memory.to_string()).unwrap();

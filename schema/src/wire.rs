@@ -1,6 +1,7 @@
 //! What hub and agent say to each other: the slice and the report. How they are packed and signed is the `tenantry-wire` crate.
 
 mod backups;
+mod certificate;
 pub mod env_file;
 mod host;
 mod report;
@@ -13,11 +14,12 @@ pub use backups::{
     DatabaseEngine, DrillResult, GoodBackup, InstanceBackups, REPOSITORY_KEY, RestoreResult,
     RestoreSpec, SnapshotRef,
 };
+pub use certificate::{CertificateReport, CertificateWait};
 pub use host::{FALLBACK_SITE, HostSpec, InstanceSpec, SiteSpec};
 pub use report::{
-    AgentWait, CertificateReport, CertificateWait, ContainerHealth, ContainerReport,
-    ContainerState, Event, EventKind, HostFacts, InstancePhase, InstanceReport, Receipt, Refusal,
-    RefusalKind, Report, ReportBatch, SiteReport, SliceRef, SmokeResult,
+    AgentWait, ContainerHealth, ContainerReport, ContainerState, Event, EventKind, HostFacts,
+    InstancePhase, InstanceReport, Receipt, Refusal, RefusalKind, Report, ReportBatch, SiteReport,
+    SliceRef, SmokeResult,
 };
 pub use rollout::{ContainerEvidence, Evidence, RolloutReport, RolloutState, UpgradeRule};
 pub use slice::{MANIFEST_FILE, Manifest, SIGNATURE_FILE, SIGNATURE_NAMESPACE, SLICE_FORMAT};

@@ -13,11 +13,12 @@
 //! <folder>/tenantry/test/                    what `nginx -t` reads
 //! ```
 
+use super::certified::{self, Known};
 use super::control::Controller;
 use super::logs::{self, Rotation};
 use super::prepare::Surroundings;
 use super::{Complaints, Target, WebError, WebServer, WebState, loaded, test_prefix};
-use crate::certificates::{self, Certificate, CertificateFacts};
+use crate::certificates::Certificate;
 use crate::config::{Control, Nginx};
 use crate::files::{DigestCache, Root, digest};
 use jiff::Timestamp;
@@ -38,8 +39,7 @@ pub struct NginxServer {
     nginx: Nginx,
     controller: Controller,
     cache: RefCell<DigestCache>,
-    /// Facts about certificates by host, for the digests of chain and key.
-    known: RefCell<BTreeMap<DomainName, (String, Option<CertificateFacts>)>>,
+    known: RefCell<Known>,
 }
 
 /// Texts of sites by host.
@@ -210,42 +210,7 @@ impl NginxServer {
             .to_str()
             .and_then(|target| target.try_into().ok())
     }
-
-    fn certificate_facts(&self) -> Result<BTreeMap<DomainName, CertificateFacts>, WebError> {
-        let folder = self.ours().join("certificates");
-        let mut found = BTreeMap::new();
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let Some(host) = entry
-                .file_name()
-                .to_str()
-                .and_then(|name| DomainName::try_from(name).ok())
-            else {
-                continue;
-            };
-            let root = Root::private(&entry.path())?;
-            let read = |name: &str| {
-                root.read(&RelativePath::try_from(name).ok()?, LIMIT)
-                    .ok()
-                    .flatten()
-            };
-            let (Some(chain), Some(key)) = (read(CHAIN), read(KEY)) else {
-                continue;
-            };
-            let stamp = digest(&[chain.as_slice(), &key].concat());
-            let mut known = self.known.borrow_mut();
-            let facts = match known.get(&host).filter(|(known, _)| *known == stamp) {
-                Some((_, facts)) => facts.clone(),
-                None => certificates::inspect(&chain, &key, &host),
-            };
-            known.insert(host.clone(), (stamp, facts.clone()));
-            found.extend(facts.map(|facts| (host, facts)));
-        }
-        Ok(found)
-    }
 }
-
-const CHAIN: &str = "fullchain.pem";
-const KEY: &str = "privkey.pem";
 
 impl WebServer for NginxServer {
     fn observe(&self) -> Result<WebState, WebError> {
@@ -266,7 +231,8 @@ impl WebServer for NginxServer {
         state.strays |= !state.sites.is_empty() && !self.surroundings().is_ready();
         state.stale = loaded::is_stale(&self.ours().join("certificates"));
         state.logs = logs::list(&self.nginx.logs());
-        state.certificates = self.certificate_facts()?;
+        let folder = self.ours().join("certificates");
+        state.certificates = self.known.borrow_mut().facts(&folder)?;
         Ok(state)
     }
 
@@ -292,33 +258,7 @@ impl WebServer for NginxServer {
         host: &DomainName,
         certificate: &Certificate,
     ) -> Result<(), WebError> {
-        let root = Root::private(&self.ours().join("certificates"))?;
-        let id = digest(certificate.chain.as_bytes());
-        let set = format!(".sets/{host}-{}", &id[..16]);
-        let path = |name: &str| {
-            RelativePath::try_from(name.to_owned())
-                .map_err(|_| WebError::Refused(format!("no file can be named {name}")))
-        };
-        root.write(
-            &path(&format!("{set}/{CHAIN}"))?,
-            certificate.chain.as_bytes(),
-        )?;
-        root.write(
-            &path(&format!("{set}/{KEY}"))?,
-            certificate.key.expose().as_bytes(),
-        )?;
-        root.point(&path(host.as_str())?, &path(&set)?)?;
-        let old = |path: &RelativePath| {
-            path.as_str().strip_prefix(".sets/").is_some_and(|rest| {
-                rest.rsplit_once('-')
-                    .is_some_and(|(name, _)| name == host.as_str())
-                    && !path.as_str().starts_with(&set)
-            })
-        };
-        for path in root.list()?.into_keys().filter(old) {
-            root.remove(&path)?;
-        }
-        Ok(())
+        certified::put(&self.ours().join("certificates"), host, certificate)
     }
 
     async fn publish(&self, target: &BTreeMap<DomainName, Target>) -> Result<Complaints, WebError> {

@@ -7,6 +7,7 @@
 
 pub mod hub;
 pub mod pebble;
+pub mod revoke;
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;

@@ -91,7 +91,7 @@ fn samples(kind: &DocumentKind) -> impl Iterator<Item = Value> {
     let ends = "reason: ticket 812\nexpires: 2026-11-22\n";
     let loses = format!("destroys: [everything]\n{ends}");
     let more = match kind.name {
-        "stack" => vec!["title: T\nsites: { web: { service: web, port: 80, host: www, template: default, max_body: 8M } }\n".to_owned(), databases()],
+        "stack" => vec!["title: T\nsites: { web: { service: web, port: 80, host: www, template: default, max_body: 8M, timeout: 1h, websocket: true, streaming: false, headers: { X-A: b }, redirect_from: [old] } }\n".to_owned(), databases()],
         "operation" => vec![
             format!("wipe: acme-1/html\n{loses}"),
             format!("reinstall: acme-1\n{loses}"),

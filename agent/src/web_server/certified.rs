@@ -1,0 +1,88 @@
+//! Certificates where the web server finds them: chain and key of a host side by side, changed in one step.
+
+use super::WebError;
+use crate::certificates::{self, Certificate, CertificateFacts};
+use crate::files::{Root, digest};
+use std::collections::BTreeMap;
+use std::path::Path;
+use tenantry_schema::name::{DomainName, RelativePath};
+
+const CHAIN: &str = "fullchain.pem";
+const KEY: &str = "privkey.pem";
+/// Longest of either.
+const LIMIT: u64 = 1 << 20;
+
+/// Facts about certificates by host, for the digests of chain and key: what need not be looked at twice.
+#[derive(Debug, Default)]
+pub(super) struct Known(BTreeMap<DomainName, (String, Option<CertificateFacts>)>);
+
+impl Known {
+    /// Certificates in `folder` that can be used.
+    pub(super) fn facts(
+        &mut self,
+        folder: &Path,
+    ) -> Result<BTreeMap<DomainName, CertificateFacts>, WebError> {
+        let mut found = BTreeMap::new();
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Some(host) = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| DomainName::try_from(name).ok())
+            else {
+                continue;
+            };
+            let root = Root::private(&entry.path())?;
+            let read = |name: &str| {
+                root.read(&RelativePath::try_from(name).ok()?, LIMIT)
+                    .ok()
+                    .flatten()
+            };
+            let (Some(chain), Some(key)) = (read(CHAIN), read(KEY)) else {
+                continue;
+            };
+            let stamp = digest(&[chain.as_slice(), &key].concat());
+            let facts = match self.0.get(&host).filter(|(known, _)| *known == stamp) {
+                Some((_, facts)) => facts.clone(),
+                None => certificates::inspect(&chain, &key, &host),
+            };
+            self.0.insert(host.clone(), (stamp, facts.clone()));
+            found.extend(facts.map(|facts| (host, facts)));
+        }
+        Ok(found)
+    }
+}
+
+/// Puts a certificate in place of the one before.
+pub(super) fn put(
+    folder: &Path,
+    host: &DomainName,
+    certificate: &Certificate,
+) -> Result<(), WebError> {
+    let root = Root::private(folder)?;
+    let id = digest(certificate.chain.as_bytes());
+    let set = format!(".sets/{host}-{}", &id[..16]);
+    let path = |name: &str| {
+        RelativePath::try_from(name.to_owned())
+            .map_err(|_| WebError::Refused(format!("no file can be named {name}")))
+    };
+    root.write(
+        &path(&format!("{set}/{CHAIN}"))?,
+        certificate.chain.as_bytes(),
+    )?;
+    root.write(
+        &path(&format!("{set}/{KEY}"))?,
+        certificate.key.expose().as_bytes(),
+    )?;
+    root.point(&path(host.as_str())?, &path(&set)?)?;
+    let old = |path: &RelativePath| {
+        path.as_str().strip_prefix(".sets/").is_some_and(|rest| {
+            rest.rsplit_once('-')
+                .is_some_and(|(name, _)| name == host.as_str())
+                && !path.as_str().starts_with(&set)
+        })
+    };
+    for path in root.list()?.into_keys().filter(old) {
+        root.remove(&path)?;
+    }
+    Ok(())
+}
