@@ -33,7 +33,9 @@ pub(super) fn check(draft: &mut Draft<'_>) {
             draft.changes.insert(note);
             continue;
         }
-        if problem.help.is_none() && problem.kind == ProblemKind::Unsupported {
+        // Only the one file is read here.
+        let elsewhere = ["extends", "include"].contains(&last.as_str());
+        if elsewhere || problem.help.is_none() && problem.kind == ProblemKind::Unsupported {
             problem.help = help(&last).map(str::to_owned);
         }
         draft.refused.push(problem);
@@ -87,11 +89,9 @@ fn help(key: &str) -> Option<&'static str> {
         }
         "restart_policy" => "write `restart: unless-stopped` beside `image:`",
         "extends" | "include" => {
-            "write the services out; `docker compose config` shows them in full"
+            "put the file into the stack's folder afterwards, or write the services out; `docker compose config` shows them in full"
         }
-        "ipv4_address" | "ipv6_address" | "mac_address" | "ipam" => {
-            "leave it out, and use the names of services"
-        }
+        "mac_address" => "leave it out, and use the names of services",
         _ => return None,
     })
 }

@@ -43,8 +43,6 @@ struct Compiler<'a> {
 
 const MANIFEST: &str = "stack.yaml";
 const COMPOSE: &str = "compose.yaml";
-/// Characters that a generated secret may have.
-const SECRET_LENGTHS: std::ops::RangeInclusive<u16> = 8..=512;
 
 impl Compiler<'_> {
     fn compile(&mut self) -> Option<CompiledStack> {
@@ -62,7 +60,7 @@ impl Compiler<'_> {
         let compose = compose.text.ok()?;
         let sites = self.sites(&document);
         let builtins: BTreeSet<String> = builtin_names(sites.keys()).into_iter().collect();
-        self.check_names(&document, &builtins);
+        self.tell(services::names(&document, &builtins));
         let plain = |name: &str| builtins.contains(name) || document.parameters.contains_key(name);
         let templates = self.file_templates(&plain);
         let known = |name: &str| plain(name) || document.secrets.contains_key(name);
@@ -88,6 +86,7 @@ impl Compiler<'_> {
             self.tell(services::check(&document, &project));
         }
         let referred = file.referred();
+        self.check_paths(&referred);
         let files = self
             .stack
             .files
@@ -124,7 +123,8 @@ impl Compiler<'_> {
     fn tell(&mut self, found: Vec<services::Finding>) {
         for found in found {
             let keys: Vec<&str> = found.keys.iter().map(String::as_str).collect();
-            self.error(found.code, &keys, found.message, Some(found.note));
+            let note = Some(found.note).filter(|note| !note.is_empty());
+            self.error(found.code, &keys, found.message, note);
         }
     }
 
@@ -175,43 +175,6 @@ impl Compiler<'_> {
         sites
     }
 
-    /// One name, one source.
-    fn check_names(&mut self, document: &Stack, builtins: &BTreeSet<String>) {
-        for (part, name) in document
-            .parameters
-            .keys()
-            .map(|name| ("parameters", name))
-            .chain(document.secrets.keys().map(|name| ("secrets", name)))
-        {
-            if builtins.contains(name.as_str()) {
-                self.error(
-                    codes::NAME_TWICE,
-                    &[part, name.as_str()],
-                    format!("`{name}` is set by the hub"),
-                    Some("choose another name".into()),
-                );
-            }
-        }
-        for (name, spec) in &document.secrets {
-            if document.parameters.contains_key(name) {
-                let message = format!("`{name}` is a parameter and a secret");
-                self.error(
-                    codes::NAME_TWICE,
-                    &["secrets", name.as_str()],
-                    message,
-                    Some("choose another name for one of them".into()),
-                );
-            }
-            if !SECRET_LENGTHS.contains(&spec.length) {
-                let message = format!(
-                    "the secret `{name}` has a length of {}; 8 to 512 characters are possible",
-                    spec.length
-                );
-                self.error(codes::BAD_VALUE, &["secrets", name.as_str()], message, None);
-            }
-        }
-    }
-
     /// Files become part of slices under their own names, templates without `.j2`.
     fn file_templates(&mut self, known: &dyn Fn(&str) -> bool) -> FileTemplates {
         let mut templates = FileTemplates::default();
@@ -258,6 +221,18 @@ impl Compiler<'_> {
             }
         }
         templates
+    }
+
+    /// Files that the Compose file refers to become part of slices under their own names.
+    fn check_paths(&mut self, paths: &BTreeSet<String>) {
+        for path in paths.iter().filter(|path| !path.starts_with("files/")) {
+            if let Err(why) = RelativePath::try_from(format!("stacks/x/{path}")) {
+                let message = format!("the file cannot be part of a slice: {why}");
+                let place = Place::file(self.path(path));
+                self.found
+                    .push(Diagnostic::error(codes::STACK_FILE, place, message));
+            }
+        }
     }
 
     /// `exact`: the ports of `project` are those that samples were given for.

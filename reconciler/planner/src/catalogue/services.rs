@@ -6,6 +6,9 @@ use tenantry_compose::{Project, ServiceName, undone};
 use tenantry_schema::document::{Relax, Stack};
 use tenantry_yaml::suggest;
 
+/// Characters that a generated secret may have.
+const SECRET_LENGTHS: std::ops::RangeInclusive<u16> = 8..=512;
+
 /// Longest reason.
 const REASON: usize = 300;
 
@@ -15,6 +18,48 @@ pub(super) struct Finding {
     pub(super) keys: Vec<String>,
     pub(super) message: String,
     pub(super) note: String,
+}
+
+/// One name, one source, and secrets of a length that can be.
+pub(super) fn names(document: &Stack, builtins: &BTreeSet<String>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut add = |code, part: &str, name: &str, message: String, note: &str| {
+        found.push(Finding {
+            code,
+            keys: vec![part.to_owned(), name.to_owned()],
+            message,
+            note: note.to_owned(),
+        });
+    };
+    let parameters = document.parameters.keys().map(|name| ("parameters", name));
+    let secrets = document.secrets.keys().map(|name| ("secrets", name));
+    for (part, name) in parameters.chain(secrets) {
+        if builtins.contains(name.as_str()) {
+            let message = format!("`{name}` is set by the hub");
+            add(
+                codes::NAME_TWICE,
+                part,
+                name.as_str(),
+                message,
+                "choose another name",
+            );
+        }
+    }
+    for (name, spec) in &document.secrets {
+        if document.parameters.contains_key(name) {
+            let message = format!("`{name}` is a parameter and a secret");
+            let note = "choose another name for one of them";
+            add(codes::NAME_TWICE, "secrets", name.as_str(), message, note);
+        }
+        if !SECRET_LENGTHS.contains(&spec.length) {
+            let message = format!(
+                "the secret `{name}` has a length of {}; 8 to 512 characters are possible",
+                spec.length
+            );
+            add(codes::BAD_VALUE, "secrets", name.as_str(), message, "");
+        }
+    }
+    found
 }
 
 /// Secrets that are declared for nothing.

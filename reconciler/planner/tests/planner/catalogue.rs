@@ -62,6 +62,94 @@ fn small(manifest: &str, compose: &str) -> (Option<CompiledStack>, Vec<u16>) {
     (stack, found.iter().map(|found| found.code.0).collect())
 }
 
+fn compiled(files: &[(&str, &str)]) -> (Option<CompiledStack>, Vec<String>) {
+    let files = files
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), text.as_bytes().into()));
+    let files = StackFiles {
+        tool: "small".try_into().unwrap(),
+        tree: id("small"),
+        files: files.collect(),
+        refused: BTreeMap::new(),
+    };
+    let (stack, found) = compile_stack(&files, None);
+    let told = found.iter().map(|found| {
+        let place = &found.place;
+        format!("{}:{} {}", place.file, place.line, found.message)
+    });
+    (stack, told.collect())
+}
+
+#[test]
+fn files_that_a_compose_file_refers_to_are_part_of_the_stack() {
+    let mut files = vec![
+        (
+            "stack.yaml",
+            "title: Small\nparameters: { TAG: {} }\nsecrets: { KEY: {} }\n",
+        ),
+        (
+            "compose.yaml",
+            "include: [more/db.yaml]\nservices:\n  web: { extends: { file: common.yaml, service: base }, depends_on: [db] }\n",
+        ),
+        (
+            "common.yaml",
+            "services: { base: { image: 'a:${TAG}', env_file: files/web.env } }",
+        ),
+        (
+            "more/db.yaml",
+            "services: { db: { image: b, env_file: db.env } }",
+        ),
+        ("more/db.env", "PASSWORD=${KEY}\n"),
+        ("files/web.env", "A=1\n"),
+        ("README.md", "not part of it"),
+    ];
+    let (stack, told) = compiled(&files);
+    assert_eq!(told, Vec::<String>::new());
+    let stack = stack.unwrap();
+    let paths: Vec<_> = stack.files.keys().map(String::as_str).collect();
+    assert_eq!(
+        paths,
+        [
+            "common.yaml",
+            "files/web.env",
+            "more/db.env",
+            "more/db.yaml"
+        ]
+    );
+    assert!(stack.variables.contains("KEY") && stack.variables.contains("TAG"));
+    assert!(stack.compose_file().load(&|_| Some("1".to_owned())).is_ok());
+
+    files.retain(|(name, _)| *name != "more/db.env");
+    files[2].1 = "services: { base: { imge: a } }";
+    let (stack, told) = compiled(&files);
+    assert!(stack.is_none());
+    assert!(
+        told.iter().any(|told| told
+            .starts_with("stacks/small/compose.yaml:3 common.yaml:1: unknown key `imge`")),
+        "{told:?}"
+    );
+    assert!(
+        told.iter().any(|told| told.starts_with(
+            "stacks/small/compose.yaml:1 more/db.yaml:1: there is no file `more/db.env`"
+        )),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn reasons_are_asked_for_and_services_must_be_there() {
+    let compose = "services: { web: { image: a, security_opt: ['no-new-privileges:false'], pids_limit: -1 } }";
+    let (_, codes) = small("title: S\n", compose);
+    assert_eq!(codes, [213, 213]);
+    let relax = "title: S\nrelax: { web: { no_new_privileges: it starts sudo, pids_limit: a process for each visitor } }\n";
+    assert_eq!(small(relax, compose).1, Vec::<u16>::new());
+    let (_, codes) = small(
+        "title: S\nrelax: { wbe: { cap_drop: ' ' } }\nreload: { db: { signal: HUP } }\n",
+        "services: { web: { image: a } }",
+    );
+    assert_eq!(codes, [212, 212, 213]);
+}
+
 #[test]
 fn the_shipped_stacks_compile() {
     let (html, guestbook) = (shipped("html"), shipped("guestbook"));
