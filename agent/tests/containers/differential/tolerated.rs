@@ -57,10 +57,6 @@ pub(super) const TOLERATED: &[Tolerated] = &[
         is: |d| d.ends(".com.docker.compose.config-hash") || d.ends(".com.docker.compose.version"),
     },
     Tolerated {
-        why: "Compose notes which file of variables it read; the agent's values come from the slice",
-        is: |d| d.ends(".com.docker.compose.project.environment_file"),
-    },
-    Tolerated {
         why: "the order of the label's parts means nothing",
         is: |d| {
             let parts = |text: &str| {
