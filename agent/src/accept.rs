@@ -1,6 +1,7 @@
 //! The gate that every slice goes through: checked in full, kept, written to the ledger, and only then returned to be applied.
 //! Nothing is written for a slice that is refused.
 
+use crate::containers::{Login, Logins};
 use crate::files::FilesError;
 use crate::ledger::LedgerFile;
 use crate::slices::Slices;
@@ -9,7 +10,7 @@ use tenantry_schema::Secret;
 use tenantry_schema::id::{FleetId, InstanceName, OperationId, ServerKey};
 use tenantry_schema::name::RelativePath;
 use tenantry_schema::wire::{
-    APPEND_PASSWORD, BackupsSpec, HostSpec, Manifest, REPOSITORY_KEY, RefusalKind, RestoreSpec,
+    APPEND_PASSWORD, BackupsSpec, HostSpec, Manifest, REGISTRY_SECRETS, REPOSITORY_KEY, RefusalKind, RestoreSpec,
     SliceRef,
 };
 use tenantry_sops::{ExposeSecret as _, Identities, SopsFile};
@@ -44,6 +45,8 @@ pub struct Slice {
     pub files: BTreeMap<RelativePath, Vec<u8>>,
     /// Decrypted secrets by instance and name.
     pub secrets: BTreeMap<InstanceName, BTreeMap<String, Secret>>,
+    /// How registries are logged in to.
+    pub logins: Logins,
     /// What is backed up, if anything is.
     pub backups: Option<Backups>,
 }
@@ -97,6 +100,7 @@ impl Gate {
             secrets.insert(instance.clone(), self.secrets(instance, &opened.files)?);
         }
         let backups = self.backups(&opened.files)?;
+        let logins = self.logins(&host, &opened.files)?;
         let manifest = opened.manifest;
         let reference = SliceRef {
             generation: manifest.generation,
@@ -110,7 +114,23 @@ impl Gate {
             files: opened.files,
             secrets,
             backups,
+            logins,
         })
+    }
+
+    /// A registry whose password is missing is not logged in to; fetching then says so.
+    fn logins(
+        &self,
+        host: &HostSpec,
+        files: &BTreeMap<RelativePath, Vec<u8>>,
+    ) -> Result<Logins, Refused> {
+        let secrets = self.sealed(REGISTRY_SECRETS, files)?;
+        let logins = host.registries.iter().filter_map(|(registry, login)| {
+            let password = secrets.get(login.password.as_str())?.clone();
+            let user = login.user.clone();
+            Some((registry.clone(), Login { user, password }))
+        });
+        Ok(logins.collect())
     }
 
     fn host(&self, files: &BTreeMap<RelativePath, Vec<u8>>) -> Result<HostSpec, Refused> {

@@ -262,6 +262,7 @@ impl<W: WebServer> Agent<W> {
                 desired,
                 wanted,
                 versions: self.in_force.versions(),
+                kept_images: self.in_force.kept_images(),
                 state: &state,
                 ledger: &ledger,
                 settled: &self.settled,
@@ -300,7 +301,7 @@ impl<W: WebServer> Agent<W> {
         self.history.busy.remove(&result.lane);
         let instance = match &result.lane {
             Lane::Instance(name) | Lane::Files(name) => Some(name.clone()),
-            Lane::Leftovers | Lane::Web | Lane::Certificate(_) | Lane::Logs => None,
+            Lane::Leftovers | Lane::Images | Lane::Web | Lane::Certificate(_) | Lane::Logs => None,
         };
         for (step, changed) in &result.taken {
             self.count_start(step, now);

@@ -4,7 +4,9 @@
 //! Law 7: what could not be seen plans nothing that depends on it. Law 8: no step removes a volume, or a file that is not ours.
 
 mod certificates;
+mod fetching;
 mod hands_off;
+mod images;
 mod instance;
 mod leftovers;
 mod logs;
@@ -40,6 +42,8 @@ pub struct Input<'a> {
     pub ledger: &'a Ledger,
     /// Instances as they were when everything of them was last as it should be.
     pub settled: &'a BTreeMap<InstanceName, Instance>,
+    /// Images that slices of the last generations name, as the engine lists them.
+    pub kept_images: &'a BTreeSet<String>,
     /// What was tried.
     pub history: &'a History,
     /// Key of digests that others may see.
@@ -185,6 +189,7 @@ pub fn converge(input: &Input<'_>) -> Plan {
     plan.add(Lane::Web, &web.of, web.steps);
     certificates::plan(input, &mut plan);
     logs::plan(input, &mut plan);
+    plan.add(Lane::Images, "", images::plan(input, &plan));
     if input.desired.host.manage == Manage::Observe {
         hands_off::observe_only(&mut plan);
     }

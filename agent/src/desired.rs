@@ -4,7 +4,7 @@ use crate::accept::{Backups, Slice};
 use crate::config::Config;
 use crate::containers::desired::Wanted;
 use crate::containers::spec::{self, MountedFile, Place, Rules};
-use crate::containers::{InputsKey, InstanceInput};
+use crate::containers::{InputsKey, InstanceInput, Logins};
 use crate::files::{Access, digest};
 use crate::secrets::{self, SecretFile};
 use std::collections::BTreeMap;
@@ -36,6 +36,8 @@ pub struct Desired {
     pub secrets: secrets::Wanted,
     /// What is backed up, if anything is.
     pub backups: Option<Backups>,
+    /// How registries are logged in to.
+    pub logins: Logins,
 }
 
 /// One instance.
@@ -172,6 +174,7 @@ impl Desired {
             fallback,
             secrets,
             backups: slice.backups,
+            logins: slice.logins,
         }
     }
 

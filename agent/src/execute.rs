@@ -102,9 +102,14 @@ pub async fn execute<W: WebServer>(
                 ledger.files.remove(path);
             }))
         }
+        Step::RemoveImage { image } => remove_image(hands, image).await,
         Step::Container(step) => {
             let done = match containers::execute(&hands.engine, step).await? {
-                Ensured::Created | Ensured::Changed => Done::Changed,
+                Ensured::Created => {
+                    note_fetched(hands, step)?;
+                    Done::Changed
+                }
+                Ensured::Changed => Done::Changed,
                 Ensured::Unchanged => Done::Unchanged,
                 Ensured::PlanAgain => return Ok(Done::PlanAgain),
             };
@@ -171,6 +176,28 @@ async fn certify<W: WebServer>(hands: &Hands<W>, order: &Order) -> Result<Done, 
     )
     .await?;
     Ok(Done::Changed)
+}
+
+/// What we fetched may be removed one day, when nothing needs it any more.
+fn note_fetched<W>(hands: &Hands<W>, step: &containers::Step) -> Result<(), StepError> {
+    if let containers::Action::EnsureImage { image, .. } = &step.action {
+        hands.ledger.borrow_mut().update(|ledger| {
+            ledger.pulled.insert(image.clone());
+        })?;
+    }
+    Ok(())
+}
+
+/// Removed from the engine first: what the ledger has forgotten would stay for ever.
+async fn remove_image<W>(hands: &Hands<W>, image: &str) -> Result<Done, StepError> {
+    let removed = containers::remove_image(&hands.engine, image).await?;
+    hands.ledger.borrow_mut().update(|ledger| {
+        ledger.pulled.remove(image);
+    })?;
+    Ok(match removed {
+        Ensured::Created | Ensured::Changed => Done::Changed,
+        Ensured::Unchanged | Ensured::PlanAgain => Done::Unchanged,
+    })
 }
 
 async fn check<W>(hands: &Hands<W>, step: &SmokeStep) -> Result<Done, StepError> {

@@ -1,7 +1,7 @@
 //! What is on the server at one moment, as plain data, and how it is seen. Nothing is changed here.
 
 use crate::certificates::memory::Memory;
-use crate::containers::{EngineState, Lookout};
+use crate::containers::{EngineState, Lookout, Progress};
 use crate::desired::Desired;
 use crate::execute::Hands;
 use crate::files::DigestCache;
@@ -29,6 +29,8 @@ pub struct HostState {
     pub secrets: Result<Seen, String>,
     /// The web server.
     pub web: Result<WebState, String>,
+    /// Images that are being fetched.
+    pub fetching: BTreeMap<String, Progress>,
     /// How backups stand.
     pub backups: Backups,
     /// Until when nothing may be changed.
@@ -85,6 +87,7 @@ impl Eyes {
                 .secrets
                 .observe(secrets.unwrap_or(&none))
                 .map_err(|error| error.to_string()),
+            fetching: hands.engine.fetching(),
             backups: Backups::new(),
             paused: None,
             web: hands.web.observe().map_err(|error| error.to_string()),

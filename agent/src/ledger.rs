@@ -39,6 +39,9 @@ pub struct Ledger {
     pub published: BTreeMap<DomainName, String>,
     /// Smoke checks that were run last.
     pub smoke: BTreeMap<InstanceName, SmokeRecord>,
+    /// Images that we fetched, by name.
+    #[serde(default)]
+    pub pulled: BTreeSet<String>,
     /// Versions of instances: good ones, tried ones, rejected ones.
     #[serde(default)]
     pub rollouts: BTreeMap<InstanceName, Rollout>,
@@ -70,6 +73,7 @@ impl Ledger {
             files: BTreeSet::new(),
             published: BTreeMap::new(),
             smoke: BTreeMap::new(),
+            pulled: BTreeSet::new(),
             rollouts: BTreeMap::new(),
             told: AllTold::new(),
         }

@@ -260,7 +260,7 @@ impl<W: WebServer + 'static> Loop<W> {
                 let desired = self.agent.desired();
                 desired.is_some_and(|desired| desired.sites.contains_key(host))
             }
-            Lane::Leftovers | Lane::Web | Lane::Logs => true,
+            Lane::Leftovers | Lane::Images | Lane::Web | Lane::Logs => true,
         };
         let outdated: Vec<_> = self
             .lanes

@@ -172,6 +172,7 @@ pub(crate) fn test_report(sequence: u64, news: bool) -> Report {
         files: Err(String::new()),
         secrets: Err(String::new()),
         web: Err(String::new()),
+        fetching: BTreeMap::new(),
         backups: crate::rollout::Backups::new(),
         paused: None,
         certificates: std::sync::Arc::default(),

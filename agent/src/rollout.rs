@@ -14,6 +14,7 @@ mod effective;
 pub use backup::{Backups, Standing};
 pub use effective::{Version, Versions, effective, rolled_back};
 
+use crate::containers::Pins;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tenantry_schema::wire::Evidence;
@@ -40,6 +41,9 @@ pub struct Good {
     pub digest: String,
     /// Content digest of a slice that holds it; that slice is kept.
     pub content: String,
+    /// What the names of its images stood for.
+    #[serde(default)]
+    pub images: Pins,
 }
 
 /// A version and a moment.

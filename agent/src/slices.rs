@@ -42,6 +42,20 @@ impl Slices {
         }
     }
 
+    /// The newest bundles, at most so many.
+    pub fn newest(&self, most: usize) -> Result<Vec<Vec<u8>>, FilesError> {
+        let mut all: Vec<_> = self.0.list()?.into_keys().collect();
+        all.retain(|path| generation_of(path).is_some());
+        all.sort_by_key(|path| std::cmp::Reverse(generation_of(path)));
+        let limit = Limits::default().compressed as u64;
+        let read = all.iter().take(most).map(|path| self.0.read(path, limit));
+        Ok(read
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .collect())
+    }
+
     /// Removes all but the newest bundles. `current` stays in any case, and so does what holds one of the contents `needed`: what runs
     /// while a change waits, and what can be gone back to.
     pub fn prune(&self, current: &SliceRef, needed: &BTreeSet<&str>) -> Result<(), FilesError> {

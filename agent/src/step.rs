@@ -25,6 +25,8 @@ pub enum Lane {
     Files(InstanceName),
     /// What nothing asks for any more.
     Leftovers,
+    /// Images that nothing needs any more.
+    Images,
     /// The web server, which all instances share.
     Web,
     /// The certificate of one site: an authority may take minutes.
@@ -36,7 +38,7 @@ pub enum Lane {
 impl Lane {
     /// Whether the server is not as it should be while its steps are being taken. An authority's pace, and logs, say nothing about that.
     pub fn decides(&self) -> bool {
-        !matches!(self, Self::Certificate(_) | Self::Logs)
+        !matches!(self, Self::Certificate(_) | Self::Logs | Self::Images)
     }
 }
 
@@ -45,6 +47,7 @@ impl fmt::Display for Lane {
         match self {
             Self::Instance(name) | Self::Files(name) => f.write_str(name.as_str()),
             Self::Leftovers => f.write_str("leftovers"),
+            Self::Images => f.write_str("images"),
             Self::Web => f.write_str("web"),
             Self::Certificate(host) => write!(f, "certificate of {host}"),
             Self::Logs => f.write_str("logs"),
@@ -85,6 +88,11 @@ pub enum Step {
     RemoveFile {
         /// In the folder of live files.
         path: RelativePath,
+    },
+    /// An image that we fetched, and that nothing needs any more, is gone.
+    RemoveImage {
+        /// Its name, as it was fetched.
+        image: String,
     },
     /// Something on the container engine.
     Container(Box<containers::Step>),
@@ -159,6 +167,8 @@ pub enum Mark {
     Good {
         /// Content digest of the slice that holds it.
         content: String,
+        /// What the names of its images stand for.
+        images: containers::Pins,
     },
     /// It is given up.
     Rejected(Box<Rejection>),
@@ -215,6 +225,9 @@ impl fmt::Display for Step {
                 path, repair: true, ..
             } => write!(f, "put file {path} back"),
             Self::RemoveFile { path } => write!(f, "remove file {path}"),
+            Self::RemoveImage { image } => {
+                write!(f, "remove image {image}, which nothing needs any more")
+            }
             Self::Container(step) => step.fmt(f),
             Self::Smoke(step) => write!(f, "check http://{}{}", step.host, step.smoke.path),
             Self::Rollout(step) => step.fmt(f),

@@ -15,7 +15,7 @@ pub use backups::{
     RestoreSpec, SnapshotRef,
 };
 pub use certificate::{CertificateReport, CertificateWait};
-pub use host::{FALLBACK_SITE, HostSpec, InstanceSpec, SiteSpec};
+pub use host::{FALLBACK_SITE, HostSpec, InstanceSpec, REGISTRY_SECRETS, RegistrySpec, SiteSpec};
 pub use report::{
     AgentWait, ContainerHealth, ContainerReport, ContainerState, Event, EventKind, HostFacts,
     InstancePhase, InstanceReport, Receipt, Refusal, RefusalKind, Report, ReportBatch, SiteReport,

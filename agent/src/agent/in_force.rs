@@ -1,6 +1,7 @@
 //! What is in force: last good versions, read from the slices that are kept, and put in the place of what was rolled back.
 
 use super::Agent;
+use crate::containers::image_name;
 use crate::desired::Desired;
 use crate::rollout::{Version, Versions, effective, rolled_back};
 use crate::web_server::WebServer;
@@ -18,9 +19,18 @@ pub(super) struct InForce {
     /// What was rolled back, in which slice.
     back: Option<(SliceRef, BTreeSet<InstanceName>)>,
     replaced: Option<Desired>,
+    /// Images that slices of the last generations name, and the slice for which that was looked up.
+    kept_images: (Option<SliceRef>, BTreeSet<String>),
 }
 
+/// Slices whose images stay, the accepted one included.
+const GENERATIONS: usize = 3;
+
 impl InForce {
+    pub(super) fn kept_images(&self) -> &BTreeSet<String> {
+        &self.kept_images.1
+    }
+
     /// What is in force, where that is not what the slice asks for.
     pub(super) fn replaced(&self) -> Option<&Desired> {
         self.replaced.as_ref()
@@ -35,6 +45,10 @@ impl<W: WebServer> Agent<W> {
     /// Takes in what the ledger says of roll-outs. Costs next to nothing while nothing changed.
     pub(super) fn refresh_in_force(&mut self) {
         let Some(wanted) = &self.desired else { return };
+        if self.in_force.kept_images.0.as_ref() != Some(&wanted.reference) {
+            let images = self.images_of_last_slices();
+            self.in_force.kept_images = (Some(wanted.reference.clone()), images);
+        }
         let ledger = self.hands.ledger.borrow();
         let rollouts = &ledger.get().rollouts;
         let needed = wanted.instances.iter().filter_map(|(name, instance)| {
@@ -57,6 +71,19 @@ impl<W: WebServer> Agent<W> {
                 (!key.1.is_empty()).then(|| effective(wanted, &key.1, &in_force.versions));
             in_force.back = Some(key);
         }
+    }
+
+    fn images_of_last_slices(&self) -> BTreeSet<String> {
+        let newest = self.slices.newest(GENERATIONS).unwrap_or_default();
+        let slices = newest
+            .iter()
+            .filter_map(|bundle| self.gate.check(bundle).ok());
+        let all = slices.map(|slice| Desired::new(slice, &self.surroundings));
+        all.flat_map(|desired| desired.instances.into_values())
+            .filter_map(|instance| instance.containers.ok())
+            .flat_map(|containers| containers.services.into_values())
+            .map(|service| image_name(&service.container.image))
+            .collect()
     }
 
     /// Reads what is not known yet. A slice that is gone or damaged holds no version to go back to.

@@ -13,6 +13,7 @@ mod waits;
 pub use in_force::{Version, in_force};
 
 use super::desired::{InstanceInput, Pull, ServiceSpec, Wanted};
+use super::images::ImageFacts;
 use super::inputs::InputsKey;
 use super::names;
 use super::pace::Pace;
@@ -35,6 +36,8 @@ pub struct Facts<'a> {
     pub pace: &'a Pace,
     /// Key of the digests.
     pub key: &'a InputsKey,
+    /// What is known of images besides what is on the engine.
+    pub images: Option<ImageFacts<'a>>,
 }
 
 /// What to do so that the engine runs this instance as it should.
@@ -154,11 +157,15 @@ impl<'a> Planner<'a> {
                 ),
                 Pull::Missing if asked.insert(image) => {
                     let platform = service.container.modes.platform.clone();
+                    let images = self.facts.images;
+                    let fetch = images.map_or(image.as_str(), |images| images.fetch(image));
+                    let login = images.and_then(|images| images.login(image)).cloned();
                     self.step(
                         Some(name),
                         Action::EnsureImage {
-                            image: image.clone(),
+                            image: fetch.to_owned(),
                             platform,
+                            login,
                         },
                         Why::Missing,
                     );
@@ -266,10 +273,15 @@ impl<'a> Planner<'a> {
     }
 
     fn image_id(&self, service: &ServiceSpec) -> Option<&'a str> {
-        self.state
-            .images
-            .get(&names::image(&service.container.image))
-            .map(String::as_str)
+        let image = &service.container.image;
+        match self.facts.images {
+            Some(images) => images.id(image, self.state),
+            None => self
+                .state
+                .images
+                .get(&names::image(image))
+                .map(String::as_str),
+        }
     }
 
     fn wait(&mut self, service: &str, on: WaitingOn) {

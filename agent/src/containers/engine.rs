@@ -3,7 +3,9 @@
 
 use super::desired::ContainerSpec;
 use super::error::{EngineError, ErrorKind};
+use super::images::{Fetching, Progress};
 use bollard::{API_DEFAULT_VERSION, Docker};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +17,7 @@ const PATIENCE: u64 = 60;
 pub struct Engine {
     socket: Arc<Path>,
     connected: Arc<Mutex<Option<(Docker, String)>>>,
+    pub(super) fetching: Fetching,
 }
 
 impl Engine {
@@ -23,7 +26,13 @@ impl Engine {
         Self {
             socket: socket.into().into(),
             connected: Arc::default(),
+            fetching: Fetching::default(),
         }
+    }
+
+    /// Images that are being fetched right now.
+    pub fn fetching(&self) -> BTreeMap<String, Progress> {
+        self.fetching.now()
     }
 
     /// A client, and the release of the engine.

@@ -7,13 +7,15 @@ use super::body;
 use super::desired::{AttachmentSpec, ContainerSpec};
 use super::engine::Engine;
 use super::error::{EngineError, ErrorKind, status};
+use super::images::{Login, registry_of};
 use super::names;
 use super::observe;
 use super::step::{Action, NewNetwork, NewVolume, Step};
 use bollard::Docker;
+use bollard::auth::DockerCredentials;
 use bollard::models::{ContainerInspectResponse, NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::{
-    CreateImageOptions, KillContainerOptions, RemoveContainerOptions, RenameContainerOptions,
+    CreateImageOptions, KillContainerOptions, RemoveContainerOptions, RemoveImageOptions, RenameContainerOptions,
     StopContainerOptions,
 };
 use container::name_of;
@@ -50,7 +52,11 @@ pub async fn execute(engine: &Engine, step: &Step) -> Result<Ensured, EngineErro
         what: step.action.to_string(),
     };
     match &step.action {
-        Action::EnsureImage { image, platform } => act.pull(image, platform.as_deref()).await,
+        Action::EnsureImage {
+            image,
+            platform,
+            login,
+        } => act.pull(image, platform.as_deref(), login.as_ref()).await,
         Action::EnsureNetwork(new) => act.make_network(new).await,
         Action::ReplaceNetwork { id, connected, new } => {
             act.replace_network(id, connected, new).await
@@ -88,6 +94,20 @@ pub async fn execute(engine: &Engine, step: &Step) -> Result<Ensured, EngineErro
     }
 }
 
+/// Removes an image by its name, and what only that name kept. Never by force: what a container uses stays.
+pub async fn remove_image(engine: &Engine, image: &str) -> Result<Ensured, EngineError> {
+    let (docker, _) = engine.client().await?;
+    let name = names::image(image);
+    let removed = docker
+        .remove_image(&name, None::<RemoveImageOptions>, None)
+        .await;
+    match removed {
+        Ok(_) => Ok(Ensured::Changed),
+        Err(error) if matches!(status(&error), Some(404 | 409)) => Ok(Ensured::Unchanged),
+        Err(error) => Err(engine.judge(&format!("remove image {image}"), error, None)),
+    }
+}
+
 struct Act<'a> {
     engine: &'a Engine,
     docker: Docker,
@@ -97,7 +117,12 @@ struct Act<'a> {
 type Answer<T> = Result<T, bollard::errors::Error>;
 
 impl Act<'_> {
-    async fn pull(&self, image: &str, platform: Option<&str>) -> Result<Ensured, EngineError> {
+    async fn pull(
+        &self,
+        image: &str,
+        platform: Option<&str>,
+        login: Option<&Login>,
+    ) -> Result<Ensured, EngineError> {
         if self
             .docker
             .inspect_image(&names::image(image))
@@ -111,10 +136,23 @@ impl Act<'_> {
             platform: platform.unwrap_or_default().to_owned(),
             ..CreateImageOptions::default()
         };
+        let login = login.map(|login| DockerCredentials {
+            username: Some(login.user.clone()),
+            password: Some(login.password.expose().clone()),
+            serveraddress: Some(registry_of(image).to_owned()),
+            ..DockerCredentials::default()
+        });
+        let mut fetch = self.engine.fetching.begin(image);
         let fetched = self
             .docker
-            .create_image(Some(options), None, None)
-            .try_for_each(|_| async { Ok(()) })
+            .create_image(Some(options), None, login)
+            .try_for_each(|line| {
+                let detail = line.progress_detail.unwrap_or_default();
+                let (layer, status) =
+                    (line.id.unwrap_or_default(), line.status.unwrap_or_default());
+                fetch.hear(&layer, &status, detail.current, detail.total);
+                async { Ok(()) }
+            })
             .await;
         fetched.map(|()| Ensured::Created).map_err(|error| {
             let error = self.failed(error);

@@ -20,7 +20,7 @@ pub(super) fn short(id: &str) -> &str {
 /// An image reference in the form in which the engine lists it: no default registry or folder, a tag or a digest, never both.
 ///
 /// `docker.io/library/nginx` gives `nginx:latest`; `nginx:1@sha256:…` gives `nginx@sha256:…`, because the engine forgets the tag then.
-pub(super) fn image(reference: &str) -> String {
+pub fn image(reference: &str) -> String {
     if is_image_id(reference) {
         return reference.to_owned();
     }

@@ -16,6 +16,7 @@ use bollard::query_parameters::{
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::time::Duration;
 use tenantry_schema::wire::ContainerHealth;
 
@@ -29,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Observer {
     engine: Engine,
     known: HashMap<String, Known>,
+    /// Where the engine keeps images.
+    folder: Option<PathBuf>,
 }
 
 /// What an inspection told, and the list entry that it belongs to.
@@ -59,6 +62,7 @@ impl Observer {
         Self {
             engine,
             known: HashMap::new(),
+            folder: None,
         }
     }
 
@@ -97,6 +101,7 @@ impl Observer {
 
         let mut state = EngineState {
             version,
+            free: self.free(&docker).await,
             containers: containers.into_iter().filter_map(container).collect(),
             networks: networks.into_iter().filter_map(network).collect(),
             volumes: volumes
@@ -109,6 +114,16 @@ impl Observer {
         };
         self.complete(&docker, &mut state).await?;
         Ok(state)
+    }
+
+    /// Bytes that are free where the engine keeps images.
+    async fn free(&mut self, docker: &bollard::Docker) -> Option<u64> {
+        if self.folder.is_none() {
+            let root = docker.info().await.ok()?.docker_root_dir;
+            self.folder = root.map(PathBuf::from);
+        }
+        let space = rustix::fs::statvfs(self.folder.as_deref()?).ok()?;
+        Some(space.f_bavail.saturating_mul(space.f_frsize))
     }
 
     /// Adds what only an inspection tells, for containers of Compose projects.

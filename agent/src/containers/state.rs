@@ -18,6 +18,8 @@ pub struct EngineState {
     pub networks: BTreeMap<String, Network>,
     /// All volumes by name.
     pub volumes: BTreeSet<String>,
+    /// Bytes that are free where the engine keeps images. Absent: not known.
+    pub free: Option<u64>,
     /// Ids of images by name, in the form of [`super::names::image`].
     pub images: BTreeMap<String, String>,
 }

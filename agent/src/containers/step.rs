@@ -5,6 +5,7 @@ mod new;
 mod sentence;
 
 use super::desired::{AttachmentSpec, Condition, ContainerSpec, NetworkSpec, VolumeSpec};
+use super::images::Login;
 use super::inputs::Digest;
 use super::state::Told;
 use jiff::Timestamp;
@@ -75,6 +76,8 @@ pub enum Action {
         image: String,
         /// `os/architecture`, where the file asks for one.
         platform: Option<String>,
+        /// How its registry is logged in to.
+        login: Option<Login>,
     },
     /// The network exists.
     EnsureNetwork(NewNetwork),

@@ -2,10 +2,12 @@
 
 mod verdict;
 
-use super::hands_off;
 use super::rollout::{Change, Hold};
 use super::{Input, InstancePlan, Verdict};
-use crate::containers::{self, EngineState, Facts, InstanceInput, Pass, Version, WaitingOn};
+use super::{fetching, hands_off};
+use crate::containers::{
+    self, EngineState, Facts, ImageFacts, InstanceInput, Pass, Version, WaitingOn,
+};
 use crate::desired::Instance;
 use crate::secrets;
 use crate::step::{Lane, SmokeStep, Step};
@@ -72,6 +74,7 @@ pub(super) fn plan(input: &Input<'_>, name: &InstanceName, instance: &Instance) 
     steps.extend(smoke.map(Step::Smoke));
     plan.next = next(input, &pass);
     plan.steps = steps;
+    fetching::judge(input, engine, &mut plan);
     hands_off::leave_drift(input, name, instance, &mut plan);
     hold_after_failure(input, &Lane::Instance(name.clone()), instance, &mut plan);
     change.decide(input, engine, hold, &mut plan);
@@ -157,6 +160,10 @@ fn containers_pass(
         hold_disruptive,
         pace: &input.history.pace,
         key: input.key,
+        images: Some(ImageFacts {
+            pins: change.pins(),
+            logins: &input.desired.logins,
+        }),
     };
     let pass = containers::converge(wanted, engine, &facts(false));
     // Going back is not a change that can wait: what runs does not work.

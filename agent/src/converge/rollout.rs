@@ -4,7 +4,7 @@ mod outcome;
 mod standing;
 
 use super::{Input, InstancePlan};
-use crate::containers::{Action, EngineState, InstanceInput, Pass};
+use crate::containers::{Action, EngineState, InstanceInput, Pass, Pins, pin};
 use crate::desired::Instance;
 use crate::rollout::{Outcome, Rejected, Rollout};
 use crate::step::{Lane, Mark, RolloutStep, Step};
@@ -141,11 +141,20 @@ impl<'a> Change<'a> {
             plan.next = [plan.next, Some(at)].into_iter().flatten().min();
             return;
         }
-        let content = match self.record.and_then(|it| it.good.as_ref()) {
-            Some(good) if good.digest == self.wanted => good.content.clone(),
-            _ => input.wanted.reference.content.clone(),
+        let (content, images) = match self.record.and_then(|it| it.good.as_ref()) {
+            Some(good) if good.digest == self.wanted => (good.content.clone(), good.images.clone()),
+            _ => (
+                input.wanted.reference.content.clone(),
+                pins(engine, self.name, self.instance),
+            ),
         };
-        plan.steps.push(self.mark(Mark::Good { content }));
+        plan.steps.push(self.mark(Mark::Good { content, images }));
+    }
+
+    /// What the names of its images stood for when this version was good.
+    pub(super) fn pins(&self) -> Option<&'a Pins> {
+        let good = self.record?.good.as_ref()?;
+        (good.digest == self.instance.digest).then_some(&good.images)
     }
 
     /// It is not healthy: it is tried, or its time is over.
@@ -270,4 +279,17 @@ fn told(state: RolloutState, rejected: &Rejected) -> RolloutReport {
         since: rejected.evidence.at,
         evidence: Some(rejected.evidence.clone()),
     }
+}
+
+/// What the names of its images stand for now: the images that its containers run.
+fn pins(engine: &EngineState, name: &InstanceName, instance: &Instance) -> Pins {
+    let Ok(containers) = &instance.containers else {
+        return Pins::new();
+    };
+    let pins = containers.services.iter().filter_map(|(service, spec)| {
+        let (title, image) = (&spec.container.name, &spec.container.image);
+        let found = engine.container_of(&containers.keeper, name.as_str(), service, title)?;
+        Some((image.clone(), pin(image, &found.image_id, engine)))
+    });
+    pins.collect()
 }

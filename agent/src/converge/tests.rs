@@ -3,6 +3,7 @@
 mod examples;
 mod hands_off;
 mod held;
+mod images;
 mod laws;
 mod rollout_laws;
 mod rollouts;
@@ -106,6 +107,7 @@ fn desired(wishes: &[(&str, Wish)]) -> Desired {
             server: crate::config::parse_server("acme/acme-1").unwrap(),
             manage: Manage::Full,
             window: None,
+            registries: BTreeMap::new(),
             web: WebPorts::default(),
             certificates: None,
             instances: BTreeMap::new(),
@@ -114,6 +116,7 @@ fn desired(wishes: &[(&str, Wish)]) -> Desired {
         sites: BTreeMap::new(),
         fallback: None,
         secrets: BTreeMap::new(),
+        logins: BTreeMap::new(),
     };
     for (project, wish) in wishes {
         add(&mut desired, project, wish);
@@ -220,6 +223,7 @@ struct Server {
     broken: BTreeSet<String>,
     backups: Backups,
     paused: Option<Timestamp>,
+    kept_images: BTreeSet<String>,
 }
 
 impl Server {
@@ -241,6 +245,7 @@ impl Server {
             broken: BTreeSet::new(),
             backups: Backups::new(),
             paused: None,
+            kept_images: BTreeSet::new(),
         }
     }
 
@@ -279,6 +284,7 @@ impl Server {
                 .collect()),
             secrets: Ok(self.secrets.iter().map(right).collect()),
             web: Ok(self.web.clone()),
+            fetching: BTreeMap::new(),
             backups: self.backups.clone(),
             paused: self.paused,
             certificates: self.memory.clone(),
@@ -298,6 +304,7 @@ impl Server {
             state,
             ledger: &self.ledger,
             settled: &self.settled,
+            kept_images: &self.kept_images,
             history: &self.history,
             key: &key,
             now,
@@ -333,6 +340,10 @@ impl Server {
                     result: SmokeResult::Passed,
                 };
                 self.ledger.smoke.insert(instance.clone(), record);
+            }
+            Step::RemoveImage { image } => {
+                self.ledger.pulled.remove(image);
+                self.engine.state.images.remove(image);
             }
             Step::Rollout(step) => {
                 let rollout = self.ledger.rollouts.entry(step.instance.clone());

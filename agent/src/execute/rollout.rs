@@ -37,10 +37,14 @@ pub(crate) fn note(rollout: &mut Rollout, step: &RolloutStep, evidence: Option<E
             rollout.trying = Some(Trying { digest, since });
             (rollout.rejected, rollout.asked) = (None, None);
         }
-        Mark::Good { content } => {
-            let content = content.clone();
+        Mark::Good { content, images } => {
+            let (content, images) = (content.clone(), images.clone());
             *rollout = Rollout {
-                good: Some(Good { digest, content }),
+                good: Some(Good {
+                    digest,
+                    content,
+                    images,
+                }),
                 ..Rollout::default()
             };
         }

@@ -142,6 +142,7 @@ impl Lab {
                 hold_disruptive: false,
                 pace: &pace,
                 key: &key,
+                images: None,
             },
         )
     }

@@ -87,6 +87,7 @@ pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, Ren
         server: input.server.clone(),
         manage: input.manage,
         window: input.window,
+        registries: BTreeMap::new(),
         web: input.web,
         certificates: input.certificates.clone(),
         instances: BTreeMap::new(),

@@ -3,7 +3,7 @@
 use super::rollout::UpgradeRule;
 use crate::document::{Certificates, Drift, Manage, Protection, Reload, State, WebPorts};
 use crate::id::{InstanceName, OrderId, ServerKey, SiteName, ToolName};
-use crate::name::{DomainName, Smoke};
+use crate::name::{DomainName, Smoke, VariableName};
 use crate::size::ByteSize;
 use crate::window::Window;
 use serde::{Deserialize, Serialize};
@@ -29,8 +29,24 @@ pub struct HostSpec {
     /// Who issues certificates for its sites. Absent: nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificates: Option<Arc<Certificates>>,
+    /// How registries are logged in to, by their name such as `ghcr.io`. Passwords are in [`REGISTRY_SECRETS`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub registries: BTreeMap<String, RegistrySpec>,
     /// Everything that runs, by Compose project.
     pub instances: BTreeMap<InstanceName, InstanceSpec>,
+}
+
+/// The encrypted file of passwords of registries, in the slice.
+pub const REGISTRY_SECRETS: &str = "registries.secrets.yaml";
+
+/// How a registry is logged in to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistrySpec {
+    /// The name.
+    pub user: String,
+    /// Key of the password in [`REGISTRY_SECRETS`].
+    pub password: VariableName,
 }
 
 /// One tool of one order. Its files are in `stacks/<instance>/`: `compose.yaml`, `.env`, `secrets.yaml`, `files/`.

@@ -21,11 +21,13 @@ impl Act<'_> {
             name: Some(spec.name.clone()),
             platform: spec.modes.platform.clone().unwrap_or_default(),
         };
-        let id = match self
-            .docker
-            .create_container(Some(options), body::container(new, inherited))
-            .await
-        {
+        let mut body = body::container(new, inherited);
+        let named = self.docker.inspect_image(&names::image(&spec.image)).await;
+        if named.ok().and_then(|image| image.id).as_ref() != Some(&new.image_id) {
+            // The name moved on.
+            body.image = Some(new.image_id.clone());
+        }
+        let id = match self.docker.create_container(Some(options), body).await {
             Ok(made) => made.id,
             Err(error) if status(&error) == Some(409) => {
                 let there = self.inspect(&spec.name).await?;

@@ -229,6 +229,7 @@ fn plan(input: &InstanceInput, model: &Model) -> Pass {
         hold_disruptive: false,
         pace: &Pace::default(),
         key: &key(),
+        images: None,
     };
     converge(input, &model.state, &facts)
 }
@@ -324,7 +325,7 @@ proptest! {
         for drift in &drifts {
             happen(drift, &mut model, &mut input);
         }
-        let facts = Facts { now: Timestamp::UNIX_EPOCH, hold_disruptive: true, pace: &Pace::default(), key: &key() };
+        let facts = Facts { now: Timestamp::UNIX_EPOCH, hold_disruptive: true, pace: &Pace::default(), key: &key(), images: None };
         let pass = converge(&input, &model.state, &facts);
         prop_assert!(!pass.steps.iter().any(|step| step.disruptive));
     }

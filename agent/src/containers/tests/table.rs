@@ -25,6 +25,7 @@ pub(super) fn plan_with(
             hold_disruptive,
             pace,
             key: &key(),
+            images: None,
         },
     )
 }

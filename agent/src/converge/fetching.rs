@@ -1,0 +1,56 @@
+//! Fetching images: told while it goes on, and not begun where there is no room. Pure.
+
+use super::{Input, InstancePlan};
+use crate::containers::{Action, EngineState};
+use crate::step::Step;
+use jiff::SignedDuration;
+use tenantry_schema::wire::{AgentWait, InstancePhase};
+
+/// So many bytes must be free before an image is fetched: enough for what runs to go on, and for a few layers.
+pub(super) const NEEDED: u64 = 1 << 30;
+/// Seconds between two reports of how far it is.
+const TELL: i64 = 2;
+
+/// Says how far it is, or why it is not begun.
+pub(super) fn judge(input: &Input<'_>, engine: &EngineState, plan: &mut InstancePlan) {
+    let Some(image) = plan.steps.iter().find_map(fetched).map(str::to_owned) else {
+        return;
+    };
+    if let Some(progress) = input.state.fetching.get(&image) {
+        let at = input.now.checked_add(SignedDuration::from_secs(TELL)).ok();
+        plan.next = [plan.next, at].into_iter().flatten().min();
+        plan.verdict.phase = InstancePhase::Progressing;
+        plan.verdict.message = Some(format!("fetching {image}"));
+        plan.verdict.waiting = Some(AgentWait::Image {
+            image,
+            done: progress.done,
+            total: progress.total,
+        });
+        return;
+    }
+    if let Some(free) = engine.free.filter(|free| *free < NEEDED) {
+        plan.steps.retain(|step| fetched(step).is_none());
+        plan.settled = false;
+        plan.ready = false;
+        plan.verdict.phase = InstancePhase::Waiting;
+        plan.verdict.message = Some(format!(
+            "{} MiB are free where the container engine keeps images, too few to fetch {image}",
+            free >> 20
+        ));
+        plan.verdict.waiting = Some(AgentWait::Disk {
+            free,
+            needed: NEEDED,
+        });
+    }
+}
+
+/// The image that a step fetches.
+fn fetched(step: &Step) -> Option<&str> {
+    match step {
+        Step::Container(step) => match &step.action {
+            Action::EnsureImage { image, .. } => Some(image),
+            _ => None,
+        },
+        _ => None,
+    }
+}
