@@ -9,6 +9,7 @@ use tenantry_planner::slice_input::SliceInput;
 use tenantry_schema::Secret;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::{RelativePath, VariableName};
+use tenantry_schema::wire::REGISTRY_SECRETS;
 use tenantry_sops::{EncryptOptions, Map, Recipient, Rule, Value, encrypt};
 use tenantry_wire::{SigningKey, slice};
 
@@ -72,6 +73,12 @@ impl Publisher<'_> {
         if !rendered.backup_secrets.is_empty() {
             let text = self.encrypt(&agent, &rendered.backup_secrets)?;
             if let Some(path) = backup_secrets_path() {
+                files.insert(path, text.into_bytes());
+            }
+        }
+        if !rendered.registry_secrets.is_empty() {
+            let text = self.encrypt(&agent, &rendered.registry_secrets)?;
+            if let Some(path) = registry_secrets_path() {
                 files.insert(path, text.into_bytes());
             }
         }
@@ -141,6 +148,10 @@ fn secrets_path(instance: &InstanceName) -> Option<RelativePath> {
     RelativePath::try_from(format!("stacks/{instance}/secrets.yaml")).ok()
 }
 
+fn registry_secrets_path() -> Option<RelativePath> {
+    RelativePath::try_from(REGISTRY_SECRETS).ok()
+}
+
 fn backup_secrets_path() -> Option<RelativePath> {
     RelativePath::try_from("backups.secrets.yaml").ok()
 }
@@ -153,7 +164,8 @@ fn in_clear(rendered: &Rendered) -> BTreeMap<RelativePath, Vec<u8>> {
         .iter()
         .map(|(instance, secrets)| (secrets_path(instance), secrets));
     let of_backups = (backup_secrets_path(), &rendered.backup_secrets);
-    for (path, secrets) in of_instances.chain([of_backups]) {
+    let of_registries = (registry_secrets_path(), &rendered.registry_secrets);
+    for (path, secrets) in of_instances.chain([of_backups, of_registries]) {
         if secrets.is_empty() {
             continue;
         }

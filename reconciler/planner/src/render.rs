@@ -14,7 +14,8 @@ use tenantry_schema::document::{Drift, Protection, Site, State, WebPorts};
 use tenantry_schema::id::{InstanceName, SiteName};
 use tenantry_schema::name::{DomainName, NameError, RelativePath, VariableName};
 use tenantry_schema::wire::{
-    APPEND_PASSWORD, HostSpec, InstanceSpec, REPOSITORY_KEY, SiteSpec, UpgradeRule, env_file,
+    APPEND_PASSWORD, HostSpec, InstanceSpec, REPOSITORY_KEY, RegistrySpec, SiteSpec, UpgradeRule,
+    env_file,
 };
 
 pub use fallback::text as fallback_site;
@@ -39,6 +40,8 @@ pub struct Rendered {
     pub files: BTreeMap<RelativePath, Vec<u8>>,
     /// Secrets by instance, each to become `stacks/<instance>/secrets.yaml`.
     pub secrets: BTreeMap<InstanceName, BTreeMap<VariableName, Secret>>,
+    /// Passwords of registries, to become [`REGISTRY_SECRETS`].
+    pub registry_secrets: BTreeMap<VariableName, Secret>,
     /// Secrets of backups, to become `backups.secrets.yaml`.
     pub backup_secrets: BTreeMap<VariableName, Secret>,
 }
@@ -75,6 +78,16 @@ pub enum RenderError {
     /// `host.yaml` could not be written.
     #[error("host.yaml: {0}")]
     Host(String),
+    /// A password of a registry has no value.
+    #[error(
+        "the password of registry {registry} is `{secret}` of the customer's secrets.yaml, which has no such value; `tenantry secrets set` adds it"
+    )]
+    MissingRegistry {
+        /// Which registry.
+        registry: String,
+        /// Which value.
+        secret: String,
+    },
     /// Backups could not be written down.
     #[error("backups.yaml: {0}")]
     Backups(String),
@@ -87,7 +100,7 @@ pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, Ren
         server: input.server.clone(),
         manage: input.manage,
         window: input.window,
-        registries: BTreeMap::new(),
+        registries: registries(input, plaintext, &mut rendered)?,
         web: input.web,
         certificates: input.certificates.clone(),
         instances: BTreeMap::new(),
@@ -112,6 +125,29 @@ pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, Ren
         self::backups(backups, plaintext, &mut rendered)?;
     }
     Ok(rendered)
+}
+
+/// Log-ins of registries; their passwords are numbered in the order of the registries' names.
+fn registries(
+    input: &SliceInput,
+    plaintext: &Plaintext,
+    out: &mut Rendered,
+) -> Result<BTreeMap<String, RegistrySpec>, RenderError> {
+    let mut all = BTreeMap::new();
+    for (number, (registry, login)) in input.registries.iter().enumerate() {
+        let secret = &login.password.secret;
+        let missing = || RenderError::MissingRegistry {
+            registry: registry.clone(),
+            secret: secret.clone(),
+        };
+        let value = plaintext.customer.get(secret).ok_or_else(missing)?;
+        let password = VariableName::try_from(format!("PASSWORD_{number}"))
+            .map_err(|why| RenderError::Host(why.to_string()))?;
+        out.registry_secrets.insert(password.clone(), value.clone());
+        let user = login.user.clone();
+        all.insert(registry.clone(), RegistrySpec { user, password });
+    }
+    Ok(all)
 }
 
 fn backups(

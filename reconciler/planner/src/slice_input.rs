@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tenantry_schema::SharedMap;
-use tenantry_schema::document::{Certificates, Drift, Manage, State, Tool, WebPorts};
+use tenantry_schema::document::{Certificates, Drift, Manage, RegistryLogin, State, Tool, WebPorts};
 use tenantry_schema::id::{FleetId, InstanceName, OrderId, ServerKey, SiteName, ToolName};
 use tenantry_schema::key::PublicKeys;
 use tenantry_schema::name::DomainName;
@@ -15,7 +15,7 @@ use tenantry_schema::window::Window;
 use tenantry_schema::wire::BackupsSpec;
 
 /// Bumped when rendering changes so that equal inputs no longer give equal files.
-pub const RENDERER: u32 = 2;
+pub const RENDERER: u32 = 3;
 
 /// Everything that the slice of one server is made of, apart from the plaintext of secrets, which is named by object id.
 #[derive(Debug, Clone, Serialize)]
@@ -38,6 +38,9 @@ pub struct SliceInput {
     pub web: WebPorts,
     /// Who issues certificates.
     pub certificates: Option<Arc<Certificates>>,
+    /// How private registries are logged in to.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub registries: BTreeMap<String, RegistryLogin>,
     /// The customer's own secrets file.
     pub customer_secrets: Option<ObjectId>,
     /// What is backed up, where backups are made.

@@ -2,7 +2,9 @@
 
 use crate::text::{Colour, Language, Sender};
 use schemars::JsonSchema;
+use super::SecretName;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A customer. Everything has a default, so an empty file is a customer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,9 +18,23 @@ pub struct Customer {
     pub brand: Brand,
     /// What the customer is told about.
     pub notify: Vec<Notice>,
+    /// Private registries that images of this customer's tools are from, by name such as `ghcr.io` or `registry.example:5000`.
+    #[schemars(extend("examples" = [{ "ghcr.io": { "user": "acme", "password": { "secret": "GHCR_TOKEN" } } }]))]
+    pub registries: BTreeMap<String, RegistryLogin>,
     /// For staff.
     pub notes: Option<String>,
 }
+
+/// How a private registry is logged in to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegistryLogin {
+    /// The name.
+    pub user: String,
+    /// The password or token, from the customer's `secrets.yaml`.
+    pub password: SecretName,
+}
+
 
 /// How a customer stands with us.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -271,11 +271,12 @@ impl<'a> Customer<'a> {
                 .values()
                 .any(|value| matches!(value, EnvValue::Secret { .. }))
         };
+        let registries = self.desired.customer.registries.clone();
         let secrets = self
             .desired
             .secrets
             .as_ref()
-            .filter(|_| placed.instances.values().any(refers));
+            .filter(|_| !registries.is_empty() || placed.instances.values().any(refers));
         let backups = backups::input(self, &self.server_key(id), &placed.instances);
         let trusted = &self.fleet.head.hub.policy.trusted_stacks;
         let mut instances = placed.instances;
@@ -292,6 +293,7 @@ impl<'a> Customer<'a> {
             drift: server.drift,
             web: server.web,
             certificates: self.fleet.head.hub.certificates.clone(),
+            registries,
             customer_secrets: secrets.map(|file| file.blob),
             backups,
             instances,

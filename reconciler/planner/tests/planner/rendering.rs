@@ -64,6 +64,7 @@ fn slice(instances: impl IntoIterator<Item = (InstanceName, InstanceInput)>) -> 
         manage: tenantry_schema::document::Manage::Full,
         window: Some("Sun 02:00-05:00".to_owned().try_into().unwrap()),
         drift: tenantry_schema::document::Drift::Repair,
+        registries: std::collections::BTreeMap::new(),
         web: WebPorts::default(),
         certificates: None,
         customer_secrets: Some(id("secrets")),
@@ -336,4 +337,36 @@ fn servers_are_read_with_defaults() {
     let server: Server =
         serde_json::from_str(r#"{"provider":"static","address":"192.0.2.1"}"#).unwrap();
     assert_eq!(server.web, WebPorts::default());
+}
+
+#[test]
+fn passwords_of_registries_are_secret_and_a_missing_one_is_named() {
+    let login = tenantry_schema::document::RegistryLogin {
+        user: "acme".into(),
+        password: tenantry_schema::document::SecretName {
+            secret: "GHCR_TOKEN".into(),
+        },
+    };
+    let input = SliceInput {
+        registries: [("ghcr.io".to_owned(), login)].into(),
+        ..slice([instance(&HTML, 20_000, Tool::default())])
+    };
+    let error = render(&input, &Plaintext::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("ghcr.io") && error.contains("`GHCR_TOKEN`"),
+        "{error}"
+    );
+    let mut plaintext = Plaintext::default();
+    let token = tenantry_schema::Secret::new("hidden-token".to_owned());
+    plaintext.customer.insert("GHCR_TOKEN".into(), token);
+    let rendered = render(&input, &plaintext).unwrap();
+    let host = text(&rendered, "host.yaml");
+    assert!(
+        host.contains("ghcr.io:") && host.contains("password: PASSWORD_0"),
+        "{host}"
+    );
+    assert!(!host.contains("hidden"));
+    assert_eq!(rendered.registry_secrets.len(), 1);
 }

@@ -1,0 +1,330 @@
+//! Images with a real engine and a real private registry: log-ins, names that move on, fetching again by digest, and removing what nothing
+//! needs any more.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+#[allow(dead_code, reason = "made for other tests too")]
+#[path = "containers/lab.rs"]
+mod lab;
+
+use bollard::auth::DockerCredentials;
+use bollard::query_parameters::{
+    CommitContainerOptions, PushImageOptions, RemoveContainerOptions, RemoveImageOptions,
+    TagImageOptions,
+};
+use common::hub::Hub;
+use common::{Files, Running, World, files};
+use futures_util::TryStreamExt as _;
+use lab::{Lab, lab};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tenantry_schema::wire::{InstancePhase, InstanceReport, Report};
+
+const PASSWORD: &str = "registry-password-1";
+
+/// A registry that wants a password, on a port of its own.
+struct Registry {
+    process: Child,
+    address: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Registry {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        let users = Command::new("htpasswd")
+            .args(["-Bbn", "acme", PASSWORD])
+            .output()
+            .unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("users"), users.stdout).unwrap();
+        let config = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\nhttp: {{addr: '{address}'}}\nauth: {{htpasswd: {{realm: test, path: {}}}}}\n",
+            path("images").display(),
+            path("users").display()
+        );
+        std::fs::write(path("config.yaml"), config).unwrap();
+        let process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(path("config.yaml"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        while std::net::TcpStream::connect(&address).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "no registry");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self {
+            process,
+            address,
+            _folder: folder,
+        }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+struct Rig {
+    world: World,
+    hub: Arc<Hub>,
+    lab: Lab,
+    registry: Registry,
+}
+
+impl Rig {
+    async fn new(lab: Lab) -> Self {
+        let mut world = World::with(|config| {
+            config.docker = "/var/run/docker.sock".into();
+            // Others work on this engine, too.
+            config.fleet_id = lab.project.clone().try_into().unwrap();
+        });
+        let hub = Hub::start(&mut world).await;
+        Self {
+            world,
+            hub,
+            lab,
+            registry: Registry::start(),
+        }
+    }
+
+    fn repository(&self) -> String {
+        format!("{}/{}/web", self.registry.address, self.lab.project)
+    }
+
+    /// Makes an image that is not like any other, pushes it under a tag, and forgets it here.
+    async fn push(&self, tag: &str, colour: &str) -> String {
+        let docker = &self.lab.docker;
+        let body = bollard::models::ContainerCreateBody {
+            image: Some("tenantry-test/busybox:1".to_owned()),
+            cmd: Some(vec!["true".to_owned()]),
+            labels: Some(
+                [(
+                    "com.docker.compose.project".into(),
+                    format!("{}-made", self.lab.project),
+                )]
+                .into(),
+            ),
+            ..bollard::models::ContainerCreateBody::default()
+        };
+        let made = docker
+            .create_container(
+                None::<bollard::query_parameters::CreateContainerOptions>,
+                body,
+            )
+            .await
+            .unwrap();
+        let options = CommitContainerOptions {
+            container: Some(made.id.clone()),
+            repo: Some(self.repository()),
+            tag: Some(tag.to_owned()),
+            changes: Some(format!("ENV COLOUR={colour}")),
+            ..CommitContainerOptions::default()
+        };
+        docker
+            .commit_container(options, bollard::models::ContainerConfig::default())
+            .await
+            .unwrap();
+        let remove = RemoveContainerOptions {
+            force: true,
+            ..RemoveContainerOptions::default()
+        };
+        docker
+            .remove_container(&made.id, Some(remove))
+            .await
+            .unwrap();
+        let login = DockerCredentials {
+            username: Some("acme".to_owned()),
+            password: Some(PASSWORD.to_owned()),
+            ..DockerCredentials::default()
+        };
+        let options = PushImageOptions {
+            tag: Some(tag.to_owned()),
+            ..PushImageOptions::default()
+        };
+        docker
+            .push_image(&self.repository(), Some(options), Some(login))
+            .try_collect::<Vec<_>>()
+            .await
+            .unwrap();
+        let name = format!("{}:{tag}", self.repository());
+        docker.inspect_image(&name).await.unwrap().id.unwrap()
+    }
+
+    async fn forget(&self, image: &str) {
+        let options = RemoveImageOptions {
+            force: true,
+            ..RemoveImageOptions::default()
+        };
+        let _ = self
+            .lab
+            .docker
+            .remove_image(image, Some(options), None)
+            .await;
+    }
+
+    fn slice(&self, tag: &str, password: &str, version: u8) -> Files {
+        let project = &self.lab.project;
+        let host = format!(
+            "server: {{customer: acme, server: acme-1}}\nmanage: full\nweb: {{http: 80, https: 443}}\nregistries: {{'{}': {{user: acme, password: PASSWORD_0}}}}\ninstances:\n  {project}: {{order: web, tool: html, state: running, has_data: false, upgrade: {{timeout: 8}}, sites: {{}}}}\n",
+            self.registry.address
+        );
+        let compose = format!(
+            "services:\n  web:\n    image: {}:{tag}\n    init: true\n    stop_grace_period: 1s\n    command: [sleep, '100000']\n    environment: {{ VERSION: '{version}' }}\n",
+            self.repository()
+        );
+        let secrets = self
+            .world
+            .secrets_for(self.world.agent.age.as_str(), &[("PASSWORD_0", password)]);
+        let stack = |name: &str| format!("stacks/{project}/{name}");
+        files(&[
+            ("host.yaml", &host),
+            ("registries.secrets.yaml", &secrets),
+            (&stack("compose.yaml"), &compose),
+            (&stack(".env"), ""),
+        ])
+    }
+
+    async fn until(&self, what: &str, good: impl Fn(&InstanceReport) -> bool) -> InstanceReport {
+        let first = |report: &Report| report.instances.values().next().cloned();
+        let report = self
+            .hub
+            .until(what, |report| first(report).is_some_and(|one| good(&one)))
+            .await;
+        first(&report).unwrap()
+    }
+
+    /// Waits until this version is good, so that its images are remembered.
+    async fn until_good(&self, generation: u64) {
+        let ledger = self.world.state("ledger.json");
+        let begun = Instant::now();
+        loop {
+            let text = std::fs::read_to_string(&ledger).unwrap_or_default();
+            let all: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+            let good = &all["rollouts"][&self.lab.project]["good"];
+            let accepted = &all["accepted"];
+            if accepted["generation"] == generation && good["content"] == accepted["content"] {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{text}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn image(&self) -> Option<String> {
+        self.lab.inspect("web").await?.image
+    }
+
+    async fn until_image(&self, id: &str) {
+        let begun = Instant::now();
+        while self.image().await.as_deref() != Some(id) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{id}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+#[test]
+fn private_images_are_fetched_kept_fetched_again_and_removed() {
+    if common::skip_without("docker-registry") || common::skip_without("htpasswd") {
+        return;
+    }
+    lab(|lab| async move {
+        let rig = Rig::new(lab).await;
+        let name = |tag: &str| format!("{}:{tag}", rig.repository());
+        let red = rig.push("1", "red").await;
+        rig.forget(&name("1")).await;
+        let _agent = Running::start(&rig.world);
+
+        // With a wrong password the registry says no, and nobody is told the password.
+        let wrong = "not-the-password-9";
+        rig.hub.publish(&rig.world, 1, rig.slice("1", wrong, 1));
+        let refused = |one: &InstanceReport| {
+            let message = one.message.clone().unwrap_or_default();
+            message.contains("is not available")
+        };
+        rig.until("refused", refused).await;
+        rig.hub.publish(&rig.world, 2, rig.slice("1", PASSWORD, 1));
+        rig.until_image(&red).await;
+        rig.until("healthy", |one| one.phase == InstancePhase::Healthy)
+            .await;
+        rig.until_good(2).await;
+        let said = serde_json::to_string(&rig.hub.read(|said| said.reports.clone())).unwrap();
+        assert!(!said.contains(wrong) && !said.contains(PASSWORD));
+
+        // The tag moves on, in the registry and here: nothing changes.
+        let id = rig.lab.inspect("web").await.unwrap().id;
+        let blue = rig.push("1", "blue").await;
+        assert_ne!(red, blue);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(rig.lab.inspect("web").await.unwrap().id, id);
+
+        // Container and image are gone: the same image comes again, by its digest.
+        let remove = RemoveContainerOptions {
+            force: true,
+            ..RemoveContainerOptions::default()
+        };
+        let web = rig.lab.name("web");
+        let docker = &rig.lab.docker;
+        docker.pause_container(&web).await.unwrap();
+        docker.remove_container(&web, Some(remove)).await.unwrap();
+        rig.forget(&red).await;
+        rig.until_image(&red).await;
+
+        // Another version takes what the name stands for by then.
+        rig.until("healthy", |one| one.phase == InstancePhase::Healthy)
+            .await;
+        rig.hub.publish(&rig.world, 3, rig.slice("1", PASSWORD, 2));
+        rig.until_image(&blue).await;
+        rig.until_good(3).await;
+
+        // After some more versions nothing names the other image any more: it goes. What somebody else tagged stays.
+        let green = rig.push("2", "green").await;
+        rig.forget(&name("2")).await;
+        let tag = TagImageOptions {
+            repo: Some(format!("tenantry-test/{}", rig.lab.project)),
+            tag: Some("theirs".to_owned()),
+        };
+        docker.tag_image(&blue, Some(tag)).await.unwrap();
+        for generation in 4..8u64 {
+            let version = u8::try_from(generation).unwrap();
+            rig.hub
+                .publish(&rig.world, generation, rig.slice("2", PASSWORD, version));
+            rig.until_image(&green).await;
+            rig.until_good(generation).await;
+        }
+        let begun = Instant::now();
+        while docker.inspect_image(&name("1")).await.is_ok() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(40),
+                "{}",
+                std::fs::read_to_string(rig.world.state("ledger.json")).unwrap()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let theirs = format!("tenantry-test/{}:theirs", rig.lab.project);
+        assert!(docker.inspect_image(&theirs).await.is_ok());
+        assert!(
+            docker
+                .inspect_image("tenantry-test/busybox:1")
+                .await
+                .is_ok()
+        );
+        assert!(Path::new(&rig.world.config.docker).exists());
+        for image in [&theirs, &name("2"), &red, &blue, &green] {
+            rig.forget(image).await;
+        }
+    });
+}
