@@ -10,8 +10,8 @@ use tenantry_schema::Secret;
 use tenantry_schema::id::{FleetId, InstanceName, OperationId, ServerKey};
 use tenantry_schema::name::RelativePath;
 use tenantry_schema::wire::{
-    APPEND_PASSWORD, BackupsSpec, HostSpec, Manifest, REGISTRY_SECRETS, REPOSITORY_KEY, RefusalKind, RestoreSpec,
-    SliceRef,
+    APPEND_PASSWORD, BackupsSpec, HostSpec, Manifest, REGISTRY_SECRETS, REPOSITORY_KEY,
+    RefusalKind, RestoreSpec, SliceRef,
 };
 use tenantry_sops::{ExposeSecret as _, Identities, SopsFile};
 use tenantry_wire::bundle::{self, Limits};

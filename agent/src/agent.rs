@@ -10,6 +10,8 @@ pub use open::AgentError;
 
 use crate::accept::{Gate, OfferError, Offered, Slice};
 use crate::backups::Desk;
+use crate::ballast::Ballast;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::containers::{Action, Lookout};
 use crate::converge::{self, Input, Plan};
@@ -59,6 +61,8 @@ pub struct Agent<W> {
     in_force: in_force::InForce,
     /// Instances as they were when everything of them was last as it should be.
     settled: BTreeMap<InstanceName, Instance>,
+    ballast: Ballast,
+    clock: Clock,
     /// The maintenance switch.
     pub pause: PauseFile,
     hands: Rc<Hands<W>>,
@@ -146,12 +150,12 @@ impl<W: WebServer> Agent<W> {
 
     /// Takes a bundle in. Returns whether it was accepted; a refusal is reported. `fresh`: it came in an answer to our own nonce.
     pub fn offer(&mut self, bundle: &[u8], fresh: bool, now: Timestamp) -> bool {
-        let offered = self.gate.offer(
-            bundle,
-            fresh,
-            &mut self.hands.ledger.borrow_mut(),
-            &self.slices,
-        );
+        let mut offered = self.gate_offer(bundle, fresh);
+        let full = matches!(&offered, Err(OfferError::Files(error)) if error.is_full());
+        if full && self.ballast.release() {
+            tracing::warn!("the disk is full: the ballast is given up for a slice");
+            offered = self.gate_offer(bundle, fresh);
+        }
         match offered {
             Ok(Offered::New(slice)) => {
                 let SliceRef {
@@ -176,6 +180,16 @@ impl<W: WebServer> Agent<W> {
                 false
             }
         }
+    }
+
+    /// Sets room aside for the day on which the disk is full, where there is plenty.
+    pub fn keep_ballast(&mut self) {
+        self.ballast.keep();
+    }
+
+    fn gate_offer(&self, bundle: &[u8], fresh: bool) -> Result<Offered, OfferError> {
+        let mut ledger = self.hands.ledger.borrow_mut();
+        self.gate.offer(bundle, fresh, &mut ledger, &self.slices)
     }
 
     fn apply(&mut self, slice: Slice) {
@@ -247,14 +261,14 @@ impl<W: WebServer> Agent<W> {
         let kept = desired.and_then(|desired| desired.backups.as_ref());
         state.backups = kept.map_or_else(Default::default, |kept| self.desk.standings(&kept.spec));
         state.paused = self.pause.until(now);
-        let seen = state
-            .engine
-            .as_ref()
-            .ok()
-            .filter(|_| state.paused.is_none());
-        self.history.sighted = match (seen.ok_or(()), self.history.sighted) {
-            (Ok(_), since) => since.or(Some(now)),
-            (Err(()), _) => None,
+        if self.clock.jumped(now) {
+            // Whatever was to happen in time gets time anew.
+            self.history.sighted = None;
+        }
+        self.history.sighted = if state.engine.is_ok() && state.paused.is_none() {
+            self.history.sighted.or(Some(now))
+        } else {
+            None
         };
         let (history, key) = (&self.history, &self.surroundings.key);
         let plan = desired.zip(self.desired.as_ref()).map(|(desired, wanted)| {
@@ -285,6 +299,7 @@ impl<W: WebServer> Agent<W> {
         else {
             return Ok(());
         };
+        self.ballast.keep();
         self.hands.ledger.borrow_mut().update(|ledger| {
             ledger.converged = Some(desired.reference.content.clone());
             ledger
@@ -327,6 +342,9 @@ impl<W: WebServer> Agent<W> {
         for (host, complaint) in &result.complaints {
             tracing::warn!(%host, complaint, "site refused by the web server");
             self.event(EventKind::Failed, None, format!("{host}: {complaint}"), now);
+        }
+        if result.full && self.ballast.release() {
+            tracing::warn!("the disk is full: the ballast is given up");
         }
         match result.failed {
             None => self.history.succeeded(&result.lane),

@@ -238,6 +238,18 @@ pub fn log_filter() -> String {
     std::env::var("TENANTRY_LOG").unwrap_or_else(|_| "info".to_owned())
 }
 
+/// After how many changes the process dies, from `TENANTRY_FAULT_AFTER`: for tests, and in debug builds only.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the one reader of the environment"
+)]
+pub fn fault_after() -> Option<u32> {
+    if !cfg!(debug_assertions) {
+        return None;
+    }
+    std::env::var("TENANTRY_FAULT_AFTER").ok()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

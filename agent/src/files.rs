@@ -91,6 +91,7 @@ impl Root {
             let _ = fs::unlinkat(&folder, temporary.as_str(), AtFlags::empty());
             return Err(self.fail(path, error));
         }
+        crate::faults::changed();
         fs::fsync(&folder).map_err(|error| self.fail(path, error))
     }
 
@@ -143,6 +144,7 @@ impl Root {
             Err(Errno::NOENT) => return Ok(false),
             Err(error) => return Err(self.fail(path, error)),
         }
+        crate::faults::changed();
         fs::fsync(&folder).map_err(|error| self.fail(path, error))?;
         self.remove_empty_folders(path);
         Ok(true)

@@ -39,6 +39,12 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Whether it is not to be tried again yet. Where the clock was set back since, nobody knows how long was waited already.
+    pub fn waits(&self, now: Timestamp) -> bool {
+        let longest = SignedDuration::from_secs(PAUSES[PAUSES.len() - 1]);
+        now < self.retry && self.retry.duration_since(now) <= longest
+    }
+
     fn after(before: Option<&Self>, of: &str, message: String, now: Timestamp) -> Self {
         let attempts = before
             .filter(|before| before.of == of)

@@ -1,6 +1,6 @@
 //! Takes the steps of one lane in order, and says what came of it. Lanes run side by side.
 
-use crate::execute::{Done, Hands, execute, sentence};
+use crate::execute::{Done, Hands, StepError, execute, sentence};
 use crate::files::digest;
 use crate::step::{Lane, Step};
 use crate::web_server::{Complaints, Target, WebServer};
@@ -24,6 +24,8 @@ pub struct LaneResult {
     pub tried: BTreeMap<DomainName, String>,
     /// What it said about them.
     pub complaints: Complaints,
+    /// Whether it failed because there is no room.
+    pub full: bool,
 }
 
 /// Takes `steps`. The first that fails, or that expects something else, ends the lane; the next pass plans anew.
@@ -40,6 +42,7 @@ pub async fn run<W: WebServer>(
         failed: None,
         tried: BTreeMap::new(),
         complaints: Complaints::new(),
+        full: false,
     };
     for step in steps {
         match execute(&hands, &step, Timestamp::now()).await {
@@ -52,6 +55,7 @@ pub async fn run<W: WebServer>(
                 result.taken.push((step, true));
             }
             Err(error) => {
+                result.full = matches!(&error, StepError::Files(error) if error.is_full());
                 result.failed = Some((step, sentence(&error)));
                 return result;
             }

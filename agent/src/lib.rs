@@ -12,7 +12,9 @@
 pub mod accept;
 pub mod agent;
 pub mod backups;
+pub mod ballast;
 pub mod certificates;
+pub mod clock;
 pub mod config;
 pub mod containers;
 pub mod converge;
@@ -20,6 +22,7 @@ pub mod desired;
 pub mod diff;
 pub mod enrol;
 pub mod execute;
+pub mod faults;
 pub mod files;
 pub mod greet;
 pub mod history;

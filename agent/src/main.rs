@@ -11,7 +11,7 @@ use tenantry_agent::agent::{Agent, AgentError};
 use tenantry_agent::config::{self, Config};
 use tenantry_agent::execute::sentence;
 use tenantry_agent::pause::PauseFile;
-use tenantry_agent::{backups, diff, enrol, greet, install, looping, once, report, status};
+use tenantry_agent::{backups, diff, enrol, faults, greet, install, looping, once, report, status};
 use tenantry_schema::id::InstanceName;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -212,6 +212,9 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Run => on_runtime(async {
+            if let Some(changes) = config::fault_after() {
+                faults::arm(changes);
+            }
             let agent = Agent::open(Config::load(path)?, true)?;
             looping::run(agent, stop()?).await?;
             Ok(ExitCode::SUCCESS)

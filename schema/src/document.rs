@@ -23,7 +23,7 @@ pub use acknowledged::{Acknowledged, Acknowledgement, LossMark, MarkError};
 pub use backup::{Backup, Database, During, KeptVolume, SqliteFile};
 pub use backups::{BackupPlace, Backups, Keep, PlaceError, RepositoryCheck};
 pub use certificates::{Certificates, CertificatesError, DirectoryUrl, Pem, WeeklyBudget};
-pub use customer::{Brand, Customer, Notice, RegistryLogin, Standing};
+pub use customer::{Brand, Customer, CustomerSecret, Notice, RegistryLogin, Standing};
 pub use decision::{DomainClaim, Erased, Fulfilled, Pin, ServerAssignment, ToolDecision};
 pub use forge::{Forge, ForgeKind, SecretName};
 pub use hub::{Activation, FORMAT, Format, Hub, HubKeys, MAX_FLOOR, Plan, Trust};

@@ -4,8 +4,10 @@ use super::Agent;
 use super::in_force::InForce;
 use crate::accept::Gate;
 use crate::backups::Desk;
+use crate::ballast::Ballast;
 use crate::certificates::acme::AcmeAuthority;
 use crate::certificates::memory::MemoryFile;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::containers::{Engine, InputsKey, Lookout};
 use crate::desired::Surroundings;
@@ -114,6 +116,8 @@ impl Agent<NginxServer> {
             desired: None,
             in_force: InForce::default(),
             settled: BTreeMap::new(),
+            ballast: Ballast::open(&config.state)?,
+            clock: Clock::default(),
             pause: PauseFile::open(&config.state)?,
             hands: Rc::new(hands),
             desk: Rc::new(Desk::open(&config.state)?),

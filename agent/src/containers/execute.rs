@@ -11,12 +11,13 @@ use super::images::{Login, registry_of};
 use super::names;
 use super::observe;
 use super::step::{Action, NewNetwork, NewVolume, Step};
+use crate::faults::changed;
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::models::{ContainerInspectResponse, NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::{
-    CreateImageOptions, KillContainerOptions, RemoveContainerOptions, RemoveImageOptions, RenameContainerOptions,
-    StopContainerOptions,
+    CreateImageOptions, KillContainerOptions, RemoveContainerOptions, RemoveImageOptions,
+    RenameContainerOptions, StopContainerOptions,
 };
 use container::name_of;
 use futures_util::TryStreamExt;
@@ -154,20 +155,23 @@ impl Act<'_> {
                 async { Ok(()) }
             })
             .await;
-        fetched.map(|()| Ensured::Created).map_err(|error| {
-            let error = self.failed(error);
-            if error.unreachable() {
-                return error;
-            }
-            let reason = error.kind.to_string();
-            EngineError::new(
-                &self.what,
-                ErrorKind::ImageUnavailable {
-                    image: image.to_owned(),
-                    reason,
-                },
-            )
-        })
+        fetched
+            .inspect(|()| changed())
+            .map(|()| Ensured::Created)
+            .map_err(|error| {
+                let error = self.failed(error);
+                if error.unreachable() {
+                    return error;
+                }
+                let reason = error.kind.to_string();
+                EngineError::new(
+                    &self.what,
+                    ErrorKind::ImageUnavailable {
+                        image: image.to_owned(),
+                        reason,
+                    },
+                )
+            })
     }
 
     async fn make_network(&self, new: &NewNetwork) -> Result<Ensured, EngineError> {
@@ -215,6 +219,7 @@ impl Act<'_> {
         self.docker
             .create_volume(body::volume(new))
             .await
+            .inspect(|_| changed())
             .map(|_| Ensured::Created)
             .map_err(|error| self.failed(error))
     }
@@ -234,7 +239,10 @@ impl Act<'_> {
             endpoint_config: Some(body::endpoint(how)),
         };
         match self.docker.connect_network(network, request).await {
-            Ok(()) => Ok(Ensured::Changed),
+            Ok(()) => {
+                changed();
+                Ok(Ensured::Changed)
+            }
             Err(error) if status(&error) == Some(404) => Ok(Ensured::PlanAgain),
             Err(error) if already_connected(&error) => Ok(Ensured::Unchanged),
             Err(error) => Err(self.failed(error)),
@@ -247,7 +255,10 @@ impl Act<'_> {
             force: Some(true),
         };
         match self.docker.disconnect_network(network, request).await {
-            Ok(()) => Ok(Ensured::Changed),
+            Ok(()) => {
+                changed();
+                Ok(Ensured::Changed)
+            }
             Err(error) if status(&error) == Some(404) || not_connected(&error) => {
                 Ok(Ensured::Unchanged)
             }
@@ -266,7 +277,10 @@ impl Act<'_> {
             )
             .await;
         match renamed {
-            Ok(()) => Ok(Ensured::Changed),
+            Ok(()) => {
+                changed();
+                Ok(Ensured::Changed)
+            }
             Err(error) if status(&error) == Some(404) => Ok(Ensured::PlanAgain),
             Err(error) => match self.inspect(container).await? {
                 Some(details) if name_of(&details) == to => Ok(Ensured::Unchanged),
@@ -277,7 +291,10 @@ impl Act<'_> {
 
     async fn unpause(&self, container: &str) -> Result<Ensured, EngineError> {
         match self.docker.unpause_container(container).await {
-            Ok(()) => Ok(Ensured::Changed),
+            Ok(()) => {
+                changed();
+                Ok(Ensured::Changed)
+            }
             Err(error) if status(&error) == Some(404) => Ok(Ensured::PlanAgain),
             // The engine says so with 500 for a container that is not paused, and 409 for one that does not run.
             Err(error) => match self
@@ -293,7 +310,10 @@ impl Act<'_> {
 
     async fn start(&self, container: &str, spec: &ContainerSpec) -> Result<Ensured, EngineError> {
         match self.docker.start_container(container, None).await {
-            Ok(()) => Ok(Ensured::Changed),
+            Ok(()) => {
+                changed();
+                Ok(Ensured::Changed)
+            }
             Err(error) => match status(&error) {
                 Some(304) => Ok(Ensured::Unchanged),
                 // Also said when the program does not exist in the image.
@@ -395,7 +415,10 @@ impl Act<'_> {
         known: &[(u16, Ensured)],
         good: Ensured,
     ) -> Result<Ensured, EngineError> {
-        let Err(error) = answer else { return Ok(good) };
+        let Err(error) = answer else {
+            changed();
+            return Ok(good);
+        };
         let code = status(&error);
         known
             .iter()

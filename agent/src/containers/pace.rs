@@ -52,7 +52,7 @@ impl Pace {
         let late = starts.count.checked_sub(FREE)?;
         let pause = SignedDuration::from_secs(1i64 << late.min(10)).min(LONGEST);
         let next = starts.last.checked_add(pause).ok()?;
-        (next > now).then_some((next, starts.count))
+        (next > now && next.duration_since(now) <= LONGEST).then_some((next, starts.count))
     }
 }
 

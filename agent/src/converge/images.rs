@@ -11,7 +11,7 @@ pub(super) fn plan(input: &Input<'_>, plan: &Plan) -> Vec<Step> {
         return Vec::new();
     };
     let failure = input.history.failure(&Lane::Images, "");
-    let waits = failure.is_some_and(|failure| input.now < failure.retry);
+    let waits = failure.is_some_and(|failure| failure.waits(input.now));
     // While something changes nobody knows what is needed next.
     let calm = plan
         .steps

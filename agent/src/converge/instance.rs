@@ -340,7 +340,7 @@ fn hold_after_failure(
         at: failure.retry,
         attempts: failure.attempts,
     });
-    if input.now < failure.retry {
+    if failure.waits(input.now) {
         plan.steps.clear();
         plan.next = [plan.next, Some(failure.retry)].into_iter().flatten().min();
     }

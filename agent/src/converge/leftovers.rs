@@ -11,7 +11,7 @@ pub(super) fn plan(input: &Input<'_>) -> Vec<Step> {
     let failure = input
         .history
         .failure(&Lane::Leftovers, &input.desired.reference.content);
-    if failure.is_some_and(|failure| input.now < failure.retry) {
+    if failure.is_some_and(|failure| failure.waits(input.now)) {
         Vec::new()
     } else {
         steps

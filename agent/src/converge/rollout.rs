@@ -159,7 +159,9 @@ impl<'a> Change<'a> {
 
     /// It is not healthy: it is tried, or its time is over.
     fn go_on(&self, input: &Input<'_>, engine: &EngineState, plan: &mut InstancePlan) {
-        let Some(since) = self.tried_since() else {
+        // A beginning that is still to come is one before the clock was set back.
+        let since = self.tried_since().filter(|since| *since <= input.now);
+        let Some(since) = since else {
             if self.rejected.is_none() && self.begins(input, plan) {
                 let since = input.now;
                 plan.steps.insert(0, self.mark(Mark::Tried { since }));

@@ -132,7 +132,7 @@ impl Wish {
             return wait("drifted, and drift is only reported here".to_owned(), None);
         }
         match input.history.refused(host, &site.digest) {
-            Some(failure) if input.now < failure.retry => {
+            Some(failure) if failure.waits(input.now) => {
                 wait(failure.message.clone(), Some(failure.retry))
             }
             refused => Self {
@@ -226,7 +226,7 @@ fn hold_after_failure(input: &Input<'_>, plan: &mut WebPlan) {
             .message
             .get_or_insert_with(|| failure.message.clone());
     }
-    if !plan.steps.is_empty() && input.now < failure.retry {
+    if !plan.steps.is_empty() && failure.waits(input.now) {
         plan.steps.clear();
         plan.next = [plan.next, Some(failure.retry)].into_iter().flatten().min();
     }

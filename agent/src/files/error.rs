@@ -31,6 +31,17 @@ pub enum FilesError {
 }
 
 impl FilesError {
+    /// Whether there is no room.
+    pub fn is_full(&self) -> bool {
+        matches!(
+            self,
+            Self::Io {
+                error: Errno::NOSPC | Errno::DQUOT,
+                ..
+            }
+        )
+    }
+
     /// From an error of the standard library.
     pub fn io(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
         Self::Io {

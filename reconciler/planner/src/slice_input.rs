@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tenantry_schema::SharedMap;
-use tenantry_schema::document::{Certificates, Drift, Manage, RegistryLogin, State, Tool, WebPorts};
+use tenantry_schema::document::{
+    Certificates, Drift, Manage, RegistryLogin, State, Tool, WebPorts,
+};
 use tenantry_schema::id::{FleetId, InstanceName, OrderId, ServerKey, SiteName, ToolName};
 use tenantry_schema::key::PublicKeys;
 use tenantry_schema::name::DomainName;

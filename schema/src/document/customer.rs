@@ -2,7 +2,6 @@
 
 use crate::text::{Colour, Language, Sender};
 use schemars::JsonSchema;
-use super::SecretName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -32,9 +31,16 @@ pub struct RegistryLogin {
     /// The name.
     pub user: String,
     /// The password or token, from the customer's `secrets.yaml`.
-    pub password: SecretName,
+    pub password: CustomerSecret,
 }
 
+/// Names a value of the customer's `secrets.yaml`: `{secret: name}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerSecret {
+    /// The key.
+    pub secret: String,
+}
 
 /// How a customer stands with us.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

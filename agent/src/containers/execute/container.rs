@@ -28,7 +28,10 @@ impl Act<'_> {
             body.image = Some(new.image_id.clone());
         }
         let id = match self.docker.create_container(Some(options), body).await {
-            Ok(made) => made.id,
+            Ok(made) => {
+                crate::faults::changed();
+                made.id
+            }
             Err(error) if status(&error) == Some(409) => {
                 let there = self.inspect(&spec.name).await?;
                 let id = there

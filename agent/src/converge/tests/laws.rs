@@ -108,6 +108,42 @@ proptest! {
     }
 
     #[test]
+    fn a_chain_of_slices_ends_where_a_fresh_server_begins_with_the_last(
+        chain in proptest::collection::vec((wish(), proptest::option::of(wish())), 1..5),
+        mishaps in proptest::collection::vec(mishap(), 0..3),
+    ) {
+        let slice = |(one, two): &(Wish, Option<Wish>)| {
+            let mut all = vec![("one", one.clone())];
+            all.extend(two.clone().map(|two| ("two", two)));
+            desired(&all)
+        };
+        let mut server = Server::new();
+        for wishes in &chain {
+            server.settle(&slice(wishes));
+            for mishap in mishaps.iter().filter(|mishap| !matches!(mishap, Mishap::ForgetLedger)) {
+                server.suffer(mishap);
+            }
+        }
+        let last = slice(chain.last().unwrap());
+        let mut fresh = Server::new();
+        // What was stopped before it ever ran has no containers to keep.
+        let stopped = last.instances.values().any(|one| one.spec.state == State::Stopped);
+        server.settle(&last);
+        fresh.settle(&last);
+        prop_assert_eq!(&server.files, &fresh.files);
+        prop_assert_eq!(&server.secrets, &fresh.secrets);
+        prop_assert_eq!(&server.web.sites, &fresh.web.sites);
+        prop_assert_eq!(&server.ledger.files, &fresh.ledger.files);
+        let shape = |server: &Server| {
+            let all = server.engine.state.containers.iter();
+            let mut all: Vec<_> = all.map(|one| (one.name.clone(), one.image_id.clone(), one.owner.inputs.clone(), one.state)).collect();
+            all.sort_by(|a, b| a.0.cmp(&b.0));
+            (all, server.engine.state.networks.keys().cloned().collect::<Vec<_>>())
+        };
+        prop_assert!(stopped || shape(&server) == shape(&fresh), "{:?} {:?}", shape(&server), shape(&fresh));
+    }
+
+    #[test]
     fn planning_twice_is_the_same(one in wish(), mishaps in proptest::collection::vec(mishap(), 0..4)) {
         let (mut server, wanted) = (Server::new(), desired(&[("one", one)]));
         server.settle(&wanted);

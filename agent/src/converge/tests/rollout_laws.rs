@@ -36,7 +36,7 @@ fn rollback() -> impl Strategy<Value = UpgradeRollback> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
     #[test]
     fn versions_never_alternate_and_what_works_is_reached(
         happenings in proptest::collection::vec((happening(), 2i64..90), 1..10),

@@ -343,7 +343,7 @@ fn servers_are_read_with_defaults() {
 fn passwords_of_registries_are_secret_and_a_missing_one_is_named() {
     let login = tenantry_schema::document::RegistryLogin {
         user: "acme".into(),
-        password: tenantry_schema::document::SecretName {
+        password: tenantry_schema::document::CustomerSecret {
             secret: "GHCR_TOKEN".into(),
         },
     };
