@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tenantry_compose::{
-    BindSource, ComposeFile, Condition, HealthTest, Mount, MountKind, Project, ProjectName, Service,
+    BindSource, ComposeFile, Condition, HealthTest, Mount, MountKind, Project, ProjectName,
+    Service, ServiceName,
 };
 
 fn cases() -> Vec<PathBuf> {
@@ -92,7 +93,7 @@ fn compose_reads_the_corpus_as_we_do() {
         let project = load(&case);
         let folder = case.canonicalize().expect("it is there");
         let folder = folder.display().to_string();
-        let ours: Vec<&str> = project.services.keys().map(|name| name.as_str()).collect();
+        let ours: Vec<&str> = project.services.keys().map(ServiceName::as_str).collect();
         let names: Vec<&str> = theirs["services"]
             .as_object()
             .expect("services")
@@ -102,7 +103,7 @@ fn compose_reads_the_corpus_as_we_do() {
         assert_eq!(ours, names, "{}", case.display());
         for (name, service) in &project.services {
             let read = &theirs["services"][name.as_str()];
-            for (key, ours) in ours_of(&project, service) {
+            for (key, ours) in ours_of(service) {
                 let theirs = theirs_of(key, &read[key], &folder);
                 if ours != theirs {
                     let case = case.file_name().expect("a name").to_string_lossy();
@@ -145,7 +146,7 @@ fn networks_and_volumes(project: &Project, theirs: &Value, wrong: &mut Vec<Strin
 }
 
 /// What both are compared by.
-fn ours_of(project: &Project, service: &Service) -> Vec<(&'static str, Value)> {
+fn ours_of(service: &Service) -> Vec<(&'static str, Value)> {
     let pairs = |pairs: &tenantry_compose::Pairs| -> Value {
         let all: BTreeMap<_, _> = pairs.iter().collect();
         json!(all)
