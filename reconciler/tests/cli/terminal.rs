@@ -144,7 +144,7 @@ fn a_secret_is_asked_for_and_not_shown() {
         .sees("value of `smtp_password`")
         .types("correct horse\r");
     let said = {
-        terminal.sees("smtp_password` ").sees("made, with");
+        terminal.sees("made, with");
         terminal.ends(0)
     };
     assert!(
@@ -218,7 +218,8 @@ fn a_mistake_in_the_editor_is_asked_about() {
 fn erasing_asks_for_the_name_once_more() {
     let desk = desk();
     desk.git(".", &["clone", "-q", "--bare", "fleet", "origin.git"]);
-    desk.git("fleet", &["remote", "add", "origin", "../origin.git"]);
+    let origin = desk.path("origin.git").display().to_string();
+    desk.git("fleet", &["remote", "add", "origin", &origin]);
     let mut terminal = Terminal::open(&desk, "secrets set acme/person name", &[]);
     terminal
         .sees("value of `name`")
@@ -260,9 +261,7 @@ fn new_documents_are_asked_for() {
     let mut terminal = Terminal::open(&desk, "new order acme/shop", &[]);
     // What cannot be is refused at once, and asked for again.
     terminal
-        .sees("Plan")
-        .types("\r")
-        .sees("omain")
+        .sees("Domain")
         .types("nonsense\r")
         .sees("`nonsense`");
     terminal
@@ -295,7 +294,7 @@ fn without_a_terminal_it_says_which_options_to_give() {
     let fleet = ["--fleet", "fleet"];
     let key = ["--key", "fleet-keys/hub.agekey"];
     let run = |words: &[&str]| desk.run(&[words, &fleet].concat());
-    run(&["new", "order", "acme/shop"]).says(1, &["there is no terminal", "--plan", "--domain"]);
+    run(&["new", "order", "acme/shop"]).says(1, &["there is no terminal", "--domain", "--tools"]);
     run(&["new", "server", "acme/late"]).says(1, &["--address"]);
     desk.run(&[&["secrets", "set", "acme", "x"], &fleet[..], &key[..]].concat())
         .says(1, &["no value was given"]);
