@@ -24,7 +24,7 @@ impl Terminal {
     /// Runs `tenantry` with these words, and then says how the terminal is left and how the program ended.
     pub(crate) fn open(desk: &Desk, words: &str, settings: &[(&str, &str)]) -> Self {
         let program = env!("CARGO_BIN_EXE_tenantry");
-        let line = format!("{program} {words}; echo \"ended with $?\"; stty -a");
+        let line = format!("trap : INT; {program} {words}; echo \"ended with $?\"; stty -a");
         let mut command = Command::new("script");
         // Typed keys are shown, as a terminal does: whatever is hidden was hidden by the program.
         command
@@ -151,7 +151,7 @@ fn a_secret_is_asked_for_and_not_shown() {
         !said.contains("correct") && !said.contains("horse"),
         "{said}"
     );
-    let mut terminal = Terminal::open(&desk, "secrets get acme smtp_password", &[]);
+    let mut terminal = Terminal::open(&desk, "secrets get acme smtp_password --show", &[]);
     terminal.sees("correct horse");
     terminal.ends(0);
 }
@@ -243,7 +243,7 @@ fn erasing_asks_for_the_name_once_more() {
         assert_eq!(desk.git("fleet", &["rev-parse", "HEAD"]), head);
         assert_eq!(dirty(&desk), "");
     }
-    let mut terminal = Terminal::open(&desk, "secrets get acme/person name", &[]);
+    let mut terminal = Terminal::open(&desk, "secrets get acme/person name --show", &[]);
     terminal.sees("Ada Lovelace");
     terminal.ends(0);
     let mut terminal = Terminal::open(&desk, "erase acme", &[]);
