@@ -114,19 +114,7 @@ fn fleet(desk: &Desk) -> String {
     desk.commit("backups");
     desk.run(&["activate", "fleet", "--key", "fleet-keys/hub.agekey"])
         .says(0, &[]);
-    let apply = [
-        "apply",
-        "fleet",
-        "--once",
-        "--data",
-        "data",
-        "--key",
-        "fleet-keys/hub.agekey",
-    ];
-    for _ in 0..3 {
-        desk.run(&apply);
-        desk.git("fleet", &["reset", "-q", "--hard"]);
-    }
+    desk.hub_acts(2);
     let hub = std::fs::read_to_string(desk.path("fleet/fleet/hub.yaml")).unwrap();
     hub.lines()
         .find_map(|line| line.strip_prefix("fleet_id: "))
