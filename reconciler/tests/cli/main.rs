@@ -78,12 +78,17 @@ impl Desk {
 
     /// Lets a hub do what is due, in the bare repository where it and the people of `fleet` meet, and takes over what it committed.
     pub(crate) fn hub_acts(&self, code: i32) {
+        self.hub_acts_with("data", code);
+    }
+
+    /// The same, with a data directory of one's choice.
+    pub(crate) fn hub_acts_with(&self, data: &str, code: i32) {
         if !std::path::Path::new(&self.path("fleet.git")).exists() {
             self.git(".", &["clone", "-q", "--bare", "fleet", "fleet.git"]);
             self.git("fleet", &["remote", "add", "origin", "../fleet.git"]);
         }
         self.git("fleet", &["push", "-q", "-u", "origin", "main"]);
-        let key = ["--data", "data", "--key", "fleet-keys/hub.agekey"];
+        let key = ["--data", data, "--key", "fleet-keys/hub.agekey"];
         self.run(&[&["apply", "fleet.git", "--once"][..], &key].concat())
             .says(code, &[]);
         self.git("fleet", &["pull", "-q", "--rebase"]);

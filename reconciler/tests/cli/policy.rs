@@ -25,15 +25,7 @@ fn limited(desk: &Desk) {
     desk.commit("three customers");
     desk.run(&["activate", "fleet", "--key", "fleet-keys/hub.agekey"])
         .says(0, &[]);
-    hub(desk, "data", 2);
-}
-
-/// Runs a hub once, with this data directory.
-fn hub(desk: &Desk, data: &str, code: i32) {
-    let key = "fleet-keys/hub.agekey";
-    desk.run(&["apply", "fleet", "--once", "--data", data, "--key", key])
-        .says(code, &[]);
-    desk.git("fleet", &["reset", "-q", "--hard"]);
+    desk.hub_acts_with("data", 2);
 }
 
 #[test]
@@ -63,7 +55,7 @@ fn a_removal_that_is_too_large_is_shown_held_back_and_agreed_to() {
     // Committed all the same: nobody loses anything, whatever the hub remembers.
     desk.commit("a slip of the finger");
     for data in ["data", "new-data", "new-data"] {
-        hub(&desk, data, if data == "data" { 0 } else { 2 });
+        desk.hub_acts_with(data, if data == "data" { 0 } else { 2 });
         std::fs::remove_dir_all(desk.path("new-data")).ok();
     }
     desk.run(&["check", "fleet"]).says(1, &[words]);
@@ -81,7 +73,7 @@ fn a_removal_that_is_too_large_is_shown_held_back_and_agreed_to() {
     assert!(text.starts_with("# "), "{text}");
     desk.run(&["check", "fleet"]).says(0, &["good: 1 customer"]);
     desk.commit("they leave");
-    hub(&desk, "data", 0);
+    desk.hub_acts_with("data", 0);
     desk.run(&["check", "fleet"]).says(0, &["good: 1 customer"]);
     desk.run(&["acknowledge", "fleet"])
         .says(0, &["nothing is held back"]);
