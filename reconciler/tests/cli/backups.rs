@@ -117,7 +117,7 @@ fn fleet(desk: &Desk) -> String {
     desk.hub_acts(2);
     let hub = std::fs::read_to_string(desk.path("fleet/fleet/hub.yaml")).unwrap();
     hub.lines()
-        .find_map(|line| line.strip_prefix("fleet_id: "))
+        .find_map(|line| line.strip_prefix("fleet_id: ")?.split_whitespace().next())
         .unwrap()
         .to_owned()
 }
