@@ -70,10 +70,10 @@ async fn a_hostile_branch_costs_bounded_work_and_changes_nothing() {
         format!("100644 blob {blob}\tx\n").as_bytes(),
     );
     for _ in 0..10 {
-        let entries: String = (0..10)
+        let entries: Vec<_> = (0..10)
             .map(|number| format!("040000 tree {tree}\td{number}\n"))
             .collect();
-        tree = git(fleet, &["mktree"], entries.as_bytes());
+        tree = git(fleet, &["mktree"], entries.concat().as_bytes());
     }
     let bomb = branch(fleet, "bomb", &tree);
     // A file that is larger than any document.
