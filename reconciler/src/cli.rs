@@ -12,6 +12,7 @@ mod explain;
 mod find;
 mod git_setup;
 mod init;
+mod kept;
 mod migrate;
 mod new;
 mod offboard;

@@ -1,5 +1,7 @@
 //! Where settings come from: options, then the environment, then defaults. The only reader of the environment.
 
+use sha2::{Digest, Sha256};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// Settings that most commands share.
@@ -21,6 +23,14 @@ pub fn branch_is_named() -> bool {
             .to_str()
             .is_some_and(|text| text == "--branch" || text.starts_with("--branch="))
     })
+}
+
+/// Whether to use what earlier runs found out.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct CacheArgs {
+    /// Read everything, and keep nothing for the next run.
+    #[arg(long)]
+    pub no_cache: bool,
 }
 
 /// Where a hub keeps its cache and its diary, and its key.
@@ -104,6 +114,34 @@ pub fn editor() -> String {
 pub fn memory_folders() -> Vec<PathBuf> {
     let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     own.into_iter().chain([PathBuf::from("/dev/shm")]).collect()
+}
+
+/// The person's folder for caches (`XDG_CACHE_HOME`, else `.cache` in the home folder).
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module reads the environment"
+)]
+pub fn cache_folder() -> Option<PathBuf> {
+    let path = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    path("XDG_CACHE_HOME").or_else(|| Some(path("HOME")?.join(".cache")))
+}
+
+/// Which program this is: the release, and the very file that runs. What another build wrote for itself is not taken for one's own. None where
+/// that cannot be told.
+pub fn program() -> Option<[u8; 32]> {
+    let about = std::env::current_exe().and_then(std::fs::metadata).ok()?;
+    let mut digest = Sha256::new_with_prefix(crate::RELEASE);
+    for number in [about.dev(), about.ino(), about.len()] {
+        digest.update(number.to_le_bytes());
+    }
+    for number in [about.mtime(), about.mtime_nsec()] {
+        digest.update(number.to_le_bytes());
+    }
+    Some(digest.finalize().into())
 }
 
 /// Whether Git is set up to start another `ssh` than the one on the path: `GIT_SSH_COMMAND`, `GIT_SSH` or `core.sshCommand`.

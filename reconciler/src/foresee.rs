@@ -2,16 +2,18 @@
 //!
 //! Planning is the hub's own. Only what is drawn at random is not: a secret that a hub would generate is known by its name alone, so no key is needed.
 
+use crate::cache::Cache;
 use crate::git::{Change, GitError, Oid, Scratch};
-use crate::load::{LoadError, Loaded, Loader, MAX_FILE, Revision};
+use crate::load::{LoadError, Loaded, Loader, MAX_FILE, Need, Revision, differing};
 use crate::lost::{At, History, hold, open};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use tenantry_planner::decision::{Choice, Decision};
 use tenantry_planner::lost::LostDecisions;
 use tenantry_planner::plan::{PlanCache, plan};
 use tenantry_planner::{ObjectId, Observed, Plan};
 use tenantry_schema::document::SecretSpec;
+use tenantry_schema::id::CustomerId;
 use tenantry_schema::name::{RelativePath, VariableName};
 
 /// More rounds than any order needs; a guard against choices that never end.
@@ -33,6 +35,8 @@ pub struct Foresight<'s> {
     loader: Loader,
     cache: PlanCache,
     history: History,
+    /// For whom something is open, so that what would be decided depends on history as well.
+    undecided: BTreeSet<CustomerId>,
 }
 
 impl<'s> Foresight<'s> {
@@ -44,7 +48,40 @@ impl<'s> Foresight<'s> {
             loader: Loader::new(scratch.objects().clone()).letting_go(),
             cache: PlanCache::default(),
             history: History::default(),
+            undecided: BTreeSet::new(),
         }
+    }
+
+    /// To compare two revisions as they are for a hub that knows of no agent: customers who are the same in both, and of whom `cache` knows that
+    /// nothing is to be decided, are not read.
+    ///
+    /// # Errors
+    /// Where objects cannot be read.
+    pub fn between(
+        scratch: &'s Scratch,
+        cache: Cache,
+        from: Revision,
+        to: Revision,
+    ) -> Result<Self, LoadError> {
+        let objects = scratch.objects();
+        let Some(differing) = differing(objects, from.tree, to.tree)? else {
+            return Ok(Self::new(scratch));
+        };
+        let loader = Loader::sparse(objects.clone(), cache, Need::Decisions)?;
+        let mut loader = loader.letting_go();
+        loader.want(differing);
+        // Who shares a name with somebody in one of the two has to be read in both, and only loading tells who that is.
+        loader.load(to)?;
+        loader.load(from)?;
+        Ok(Self {
+            loader,
+            ..Self::new(scratch)
+        })
+    }
+
+    /// What is known now. None where everybody was read.
+    pub fn into_cache(self) -> Option<Cache> {
+        self.loader.into_cache()
     }
 
     /// What would come of `revision`.
@@ -57,6 +94,8 @@ impl<'s> Foresight<'s> {
         observed: Observed<'_>,
     ) -> Result<Foreseen, LoadError> {
         let loaded = self.loader.load(revision)?;
+        let by_themselves = self.loader.by_themselves();
+        self.undecided.clear();
         let mut decisions: Vec<Decision> = Vec::new();
         let mut now = loaded.clone();
         let original = revision.commit;
@@ -68,6 +107,9 @@ impl<'s> Foresight<'s> {
             let plan = self.plan(&mut now, original, observed)?;
             let next: Vec<Decision> = plan.decisions().cloned().collect();
             if next.is_empty() {
+                let settled = by_themselves.into_iter();
+                let settled = settled.filter(|(id, _)| !self.undecided.contains(id));
+                self.loader.learn_settled(settled.map(|(_, key)| key));
                 return Ok(Foreseen {
                     loaded,
                     plan,
@@ -97,6 +139,11 @@ impl<'s> Foresight<'s> {
             return Ok(Plan::default());
         };
         let planned = plan(desired, observed, &mut self.cache);
+        for (id, plan) in &planned.customers {
+            if !plan.decisions.is_empty() || open(plan).next().is_some() {
+                self.undecided.insert(id.clone());
+            }
+        }
         let open = planned.customers.values().flat_map(|plan| open(plan));
         let found = self
             .history

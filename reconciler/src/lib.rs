@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`git`] | the fleet's repository: objects, the branch, commits by compare-and-swap |
 //! | [`load`] | a commit to `Desired`, cached by object id, errors contained |
+//! | [`cache`] | what is known of customers from earlier runs |
 //! | [`decide`] | decisions to a commit |
 //! | [`publish`] | a slice's input to a sealed slice |
 //! | [`slices`], [`store`] | what was published; reports, attempts, audit: the data directory |
@@ -18,6 +19,7 @@
 //! | [`cli`] | the commands |
 
 pub mod backups;
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod decide;

@@ -10,13 +10,16 @@ mod files;
 mod head;
 mod limit;
 mod shared;
+mod sparse;
 #[cfg(test)]
 mod tests;
 
+use crate::cache::{Cache, Key};
 use crate::git::{EntryKind, GitError, Objects, Oid};
 use catalogue::Catalogues;
 use customers::{Changed, Customers};
-use std::collections::BTreeMap;
+use sparse::Sparse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 use tenantry_planner::catalogue::Catalogue;
@@ -70,6 +73,16 @@ pub struct Loaded {
     pub taken: BTreeMap<ServerKey, ServerKey>,
     /// What goes, or is replaced, beyond `policy.max_removed`: held back, or acknowledged.
     pub removals: Arc<Vec<Removal>>,
+    /// Customers that are good, and were not read because that is known: they are not in `desired`. None with a loader that reads everybody.
+    pub unread: Arc<Unread>,
+}
+
+impl Loaded {
+    /// How many customers there are that can be used, read or not.
+    pub fn customers(&self) -> usize {
+        let read = self.desired.as_ref();
+        read.map_or(0, |desired| desired.customers.len()) + self.unread.len()
+    }
 }
 
 /// What is to be loaded: a commit, or a tree that has not been committed.
@@ -82,6 +95,8 @@ pub struct Revision {
     /// Its generation, without the fleet's floor.
     pub generation: u64,
 }
+
+pub use sparse::{Need, Remembered, Unread, differing};
 
 /// Loads commits, one after the other, keeping what they have in common.
 pub struct Loader {
@@ -172,9 +187,19 @@ impl Loader {
                 kept: Vec::new(),
                 taken: agents::Taken::new(),
                 removals: Arc::default(),
+                unread: Arc::default(),
             });
         };
         let held = self.held(revision)?;
+        if self.customers.sparse.is_some() {
+            // What is kept back depends on many customers at once.
+            let by_themselves = !head.frozen && held.rule.is_none() && held.verdict.is_none();
+            let named = by_themselves.then(|| sparse::surroundings(&self.objects, fleet, tree));
+            let surroundings = named.transpose()?;
+            if let Some(sparse) = &mut self.customers.sparse {
+                sparse.surround(surroundings);
+            }
+        }
         let outcome = self.customers.read(
             &self.objects,
             &mut self.catalogues,
@@ -185,7 +210,8 @@ impl Loader {
         )?;
         diagnostics.extend(of_the_catalogue(self.catalogues.diagnostics()));
         let mut found = outcome.diagnostics;
-        explain_consequences(&mut found, &outcome.frozen, outcome.customers.len());
+        let good = outcome.customers.len() + outcome.unread.len();
+        explain_consequences(&mut found, &outcome.frozen, good);
         diagnostics.extend(found);
         let text_of = |path: &str| customers::text_of(&self.objects, tree, path);
         diagnostics.extend(agents::diagnose(&outcome.taken, &text_of));
@@ -201,6 +227,7 @@ impl Loader {
             .customers
             .keys()
             .chain(&outcome.broken)
+            .chain(outcome.unread.keys())
             .cloned()
             .collect();
         let catalogue = self.catalogues.catalogue();
@@ -223,7 +250,8 @@ impl Loader {
             .changed
             .iter()
             .all(|changed| changed.old.is_some() && changed.new.is_some());
-        let comparable = same_domains && same_settings && same_set;
+        let all_read = self.customers.sparse.is_none();
+        let comparable = same_domains && same_settings && same_set && all_read;
         let changed = comparable.then(|| {
             outcome
                 .changed
@@ -251,6 +279,7 @@ impl Loader {
             changed,
             kept: self.kept.clone(),
             taken: outcome.taken,
+            unread: outcome.unread,
             removals: Arc::new(removals),
         })
     }
@@ -263,6 +292,59 @@ impl Loader {
             acknowledged: limit::acknowledged(&self.objects, revision.tree)?,
             applies: self.holds,
         })
+    }
+
+    /// A loader that does not read customers of whom `cache` knows what is needed.
+    ///
+    /// # Errors
+    /// Where objects cannot be read.
+    pub fn sparse(objects: Objects, mut cache: Cache, need: Need) -> Result<Self, GitError> {
+        let all_there = objects.with(|repo| {
+            let database = repo.odb().map_err(GitError::library("opening objects"))?;
+            let exists = |id: &ObjectId| oid(*id).is_ok_and(|id| database.exists(id));
+            Ok(cache.trees().all(exists))
+        })?;
+        if !all_there {
+            cache.clear();
+        }
+        let mut loader = Self::new(objects);
+        loader.customers.sparse = Some(Sparse::new(cache, need));
+        Ok(loader)
+    }
+
+    /// What is known now. None: this loader reads everybody.
+    pub fn into_cache(self) -> Option<Cache> {
+        self.customers.sparse.map(|sparse| sparse.cache)
+    }
+
+    /// Reads these customers from the next load on, whatever is known of them.
+    pub fn want(&mut self, customers: impl IntoIterator<Item = CustomerId>) {
+        if let Some(sparse) = &mut self.customers.sparse {
+            sparse.want(customers);
+        }
+    }
+
+    /// Who is read whatever is known: those that were wanted, and those who turned out to share a name with somebody.
+    pub fn wanted(&self) -> BTreeSet<CustomerId> {
+        let sparse = self.customers.sparse.as_ref();
+        sparse
+            .map(|sparse| sparse.wanted().clone())
+            .unwrap_or_default()
+    }
+
+    /// Those of the last load who were read, are good and share no name with anybody, with their keys: whether anything is to be decided for
+    /// them depends on nobody else.
+    pub fn by_themselves(&mut self) -> BTreeMap<CustomerId, Key> {
+        let sparse = self.customers.sparse.as_mut();
+        sparse.map(Sparse::by_themselves).unwrap_or_default()
+    }
+
+    /// Remembers that nothing is to be decided for these customers.
+    pub fn learn_settled(&mut self, keys: impl IntoIterator<Item = Key>) {
+        if let Some(sparse) = &mut self.customers.sparse {
+            keys.into_iter()
+                .for_each(|key| sparse.cache.learn_settled(&key));
+        }
     }
 
     /// The objects that are read from.

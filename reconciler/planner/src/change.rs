@@ -18,7 +18,7 @@ use tenantry_schema::id::{InstanceName, OrderId, ServerKey, ToolName};
 use tenantry_schema::name::DomainName;
 
 pub use compare::compare;
-pub use cost::{Monthly, monthly};
+pub use cost::{Monthly, monthly, paid};
 pub use groups::{Group, groups};
 pub use names::{NameChange, Target, names};
 

@@ -174,7 +174,8 @@ impl DomainIndex {
     }
 }
 
-fn reversed(domain: &str) -> String {
+/// A domain with its labels in reverse order (`example.acme.`): everything below a name begins with it.
+pub fn reversed(domain: &str) -> String {
     let mut out = String::with_capacity(domain.len() + 1);
     for label in domain.rsplit('.') {
         out.push_str(label);

@@ -4,7 +4,7 @@ mod staged;
 
 use super::output::{count, diagnostics, json, say};
 use super::{Outcome, open};
-use crate::config::FleetArgs;
+use crate::config::{CacheArgs, FleetArgs};
 use serde::Serialize;
 use tenantry_planner::domains::contested;
 use tenantry_planner::status::FrozenScope;
@@ -15,6 +15,8 @@ use tenantry_schema::Diagnostic;
 pub(super) struct Args {
     #[command(flatten)]
     fleet: FleetArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// Only what is staged for the next commit, as a pre-commit hook does: errors that it would add, and secrets in clear text.
     #[arg(long, conflicts_with = "json")]
     staged: bool,
@@ -33,9 +35,9 @@ struct Report<'a> {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.staged {
-        return staged::run(&args.fleet.fleet, &args.fleet.branch);
+        return staged::run(&args.fleet.fleet, &args.fleet.branch, args.cache);
     }
-    let opened = open::look(&args.fleet.fleet, &args.fleet.branch)?;
+    let opened = open::look_for_errors(&args.fleet.fleet, &args.fleet.branch, args.cache)?;
     let mut found = opened.loaded.diagnostics.to_vec();
     if let Some(desired) = &opened.loaded.desired {
         found.extend(contested(desired, &|path| opened.texts.get(path)));
@@ -44,11 +46,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         .iter()
         .filter(|diagnostic| diagnostic.is_error())
         .count();
-    let customers = opened
-        .loaded
-        .desired
-        .as_ref()
-        .map_or(0, |desired| desired.customers.len());
+    let customers = opened.loaded.customers();
     let outcome = if errors == 0 {
         Outcome::Clean
     } else {

@@ -100,7 +100,7 @@ impl Desk {
                 common.fleet
             );
         };
-        let revision = view.files()?;
+        let revision = view.files(None)?;
         let mut loader = Loader::new(view.scratch.objects().clone());
         let before = loader.load(revision)?;
         Ok(Self {

@@ -1,8 +1,9 @@
 //! Opens a fleet for looking at it: the branch of a repository, any other commit, or the files of a work tree as they are now. Nothing that Git
 //! or people look at changes: what has to be written goes into a scratch repository.
 
-use crate::config::branch_is_named;
-use crate::git::{Fleet, Location, Objects, Oid, Scratch, discover};
+use super::kept::{Kept, verdict};
+use crate::config::{CacheArgs, branch_is_named};
+use crate::git::{Fleet, Location, Objects, Oid, Scratch, discover, edited};
 use crate::load::{Loaded, Loader, Revision};
 use anyhow::{Context, Error, ensure};
 use git2::Repository;
@@ -41,22 +42,36 @@ impl Texts {
 /// Opens what `fleet` names. Of a folder that people edit, the files as they are now; of anything else, or where the person named one, the branch.
 pub(super) fn look(fleet: &str, branch: &str) -> anyhow::Result<Opened> {
     let view = View::open(fleet, branch)?;
-    let files = view.has_files() && !branch_is_named();
-    let revision = if files {
-        view.files()?
-    } else {
-        view.at(view.head()?)?
-    };
+    let (revision, files) = view.newest(None)?;
     let loaded = Loader::new(view.scratch.objects().clone()).load(revision)?;
-    Ok(Opened {
-        loaded,
-        work_tree: files,
-        texts: Texts {
-            objects: view.scratch.objects().clone(),
-            tree: revision.tree,
-        },
-        _view: view,
-    })
+    Ok(Opened::new(view, files, revision, loaded))
+}
+
+/// The same, without customers of whom it is known that they are good.
+pub(super) fn look_for_errors(
+    fleet: &str,
+    branch: &str,
+    cache: CacheArgs,
+) -> anyhow::Result<Opened> {
+    let view = View::open(fleet, branch)?;
+    let kept = Kept::of(&view, cache);
+    let (revision, files) = view.newest(kept.as_ref())?;
+    let loaded = verdict(&view, revision, kept.as_ref())?;
+    Ok(Opened::new(view, files, revision, loaded))
+}
+
+impl Opened {
+    fn new(view: View, work_tree: bool, revision: Revision, loaded: Loaded) -> Self {
+        Self {
+            loaded,
+            work_tree,
+            texts: Texts {
+                objects: view.scratch.objects().clone(),
+                tree: revision.tree,
+            },
+            _view: view,
+        }
+    }
 }
 
 /// A repository to look at.
@@ -105,6 +120,12 @@ impl View {
         folder.map(Path::to_owned)
     }
 
+    /// The repository's folder, and that of its work tree, which is another one for linked work trees. None for a copy made for this run.
+    pub(super) fn git_dirs(&self) -> Option<(&Path, &Path)> {
+        let dirs = (self.repository.commondir(), self.repository.path());
+        self.mirror.is_none().then_some(dirs)
+    }
+
     /// The newest commit of the branch.
     pub(super) fn head(&self) -> anyhow::Result<Oid> {
         let references = self.repository.references().map(Iterator::count);
@@ -116,13 +137,34 @@ impl View {
             .with_context(|| format!("the fleet has no branch `{}` with a commit", self.branch))
     }
 
+    /// The files as they are now where people edit, else, or where the person named one, the branch. Whether it is the files.
+    pub(super) fn newest(&self, kept: Option<&Kept>) -> anyhow::Result<(Revision, bool)> {
+        if self.has_files() && !branch_is_named() {
+            Ok((self.files(kept)?, true))
+        } else {
+            Ok((self.at(self.head()?)?, false))
+        }
+    }
+
     /// The files as they are now, as if they were committed on top of what is checked out.
-    pub(super) fn files(&self) -> anyhow::Result<Revision> {
+    pub(super) fn files(&self, kept: Option<&Kept>) -> anyhow::Result<Revision> {
+        let written = edited::index_time(&self.repository);
         let mut index = self.repository.index().context("cannot read the index")?;
-        index
-            .add_all(["*"], git2::IndexAddOption::DEFAULT, None)
-            .and_then(|()| index.update_all(["*"], None))
-            .context("cannot read the files")?;
+        let known = kept.map(Kept::folders).unwrap_or_default();
+        let edited = edited::edited(&self.repository, &index, written, &known);
+        match edited.context("cannot read the files")? {
+            Some(edited) => {
+                edited::update(&self.repository, &mut index, &edited)
+                    .context("cannot read the files")?;
+                if let Some(kept) = kept {
+                    kept.save_folders(&known, &edited.folders);
+                }
+            }
+            None => index
+                .add_all(["*"], git2::IndexAddOption::DEFAULT, None)
+                .and_then(|()| index.update_all(["*"], None))
+                .context("cannot read the files")?,
+        }
         self.indexed(&mut index)
     }
 

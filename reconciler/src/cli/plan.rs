@@ -2,10 +2,11 @@
 //! counts as changed exactly if its ciphertext is.
 
 use super::Outcome;
+use super::kept::Kept;
 use super::open::View;
 use super::output::{diagnostics, json, say};
 use super::status::AskHub;
-use crate::config::FleetArgs;
+use crate::config::{CacheArgs, FleetArgs};
 use crate::foresee::Foresight;
 use crate::git::Oid;
 use crate::load::Revision;
@@ -29,6 +30,8 @@ Exit codes: 0 nothing changes and nothing is to be decided, 2 something is, 1 th
 pub(super) struct Args {
     #[command(flatten)]
     fleet: FleetArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// What is now. Default: the branch.
     #[arg(long, value_name = "COMMIT")]
     from: Option<String>,
@@ -54,7 +57,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         Some(name) => (view.commit_named(name)?, name.clone()),
         None => (view.head()?, args.fleet.branch.clone()),
     };
-    let ends = ends(&view, from, args.to.as_deref())?;
+    let kept = Kept::of(&view, args.cache);
+    let ends = ends(&view, from, args.to.as_deref(), kept.as_ref())?;
     let inventory = Inventory::default();
     let attempts = HashMap::new();
     let observed = Observed {
@@ -63,7 +67,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         attempts_revision: 0,
         now: Timestamp::now(),
     };
-    let mut foresight = Foresight::new(&view.scratch);
+    let mut foresight = match &kept {
+        Some(kept) => Foresight::between(&view.scratch, kept.open(), ends.from.1, ends.to.1)?,
+        None => Foresight::new(&view.scratch),
+    };
     let before = foresight.look(ends.from.1, observed)?;
     let after = foresight.look(ends.to.1, observed)?;
     if after.loaded.desired.is_none() {
@@ -78,6 +85,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         && let Some(status) = args.hub.ask(&desired.head.hub.fleet_id)?
     {
         report.seen = Some(Seen::new(&status, &report));
+    }
+    if let (Some(kept), Some(cache)) = (kept, foresight.into_cache()) {
+        kept.save(cache);
     }
     if args.json {
         json(&report)?;
@@ -96,12 +106,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     })
 }
 
-fn ends(view: &View, from: (Oid, String), to: Option<&str>) -> anyhow::Result<Ends> {
+fn ends(
+    view: &View,
+    from: (Oid, String),
+    to: Option<&str>,
+    kept: Option<&Kept>,
+) -> anyhow::Result<Ends> {
     let (from, from_name) = from;
     let start = (End::commit(&from_name, from), view.at(from)?);
     let Some(name) = to else {
         let to = if view.has_files() {
-            (End::files(), view.files()?)
+            (End::files(), view.files(kept)?)
         } else {
             let head = view.head()?;
             (End::commit("the branch", head), view.at(head)?)

@@ -1,9 +1,10 @@
 //! Which entries of a folder differ between two versions of it. One level, and nothing is copied but what differs: made for folders of many thousands.
 
 use super::error::GitError;
-use super::objects::{Entry, Objects, missing};
+use super::objects::{Entry, EntryKind, Objects, missing};
 use git2::{Oid, Repository, Tree, TreeEntry};
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 /// An entry that is not the same in two versions of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,38 @@ impl Objects {
             let (old, new) = (find(repo, old)?, find(repo, new)?);
             Ok(merge(old.as_ref(), new.as_ref()))
         })
+    }
+}
+
+impl Objects {
+    /// Files that differ between two root trees, by path, with what stands there in the new one. Folders that are the same are not entered: libgit2's own
+    /// comparison reads each of them.
+    pub fn changed_files(
+        &self,
+        old: Oid,
+        new: Oid,
+    ) -> Result<BTreeMap<String, Option<Oid>>, GitError> {
+        let mut files = BTreeMap::new();
+        let mut open = vec![(String::new(), Some(old), Some(new))];
+        while let Some((folder, old, new)) = open.pop() {
+            for difference in self.compare(old, new)? {
+                let path = |entry: &Entry| format!("{folder}{}", entry.name);
+                let is_tree = |entry: &&Entry| entry.kind == EntryKind::Tree;
+                let (old, new) = (difference.old.as_ref(), difference.new.as_ref());
+                let (old_tree, new_tree) = (old.filter(is_tree), new.filter(is_tree));
+                if let Some(tree) = new_tree.or(old_tree) {
+                    let oid = |tree: Option<&Entry>| tree.map(|tree| tree.oid);
+                    open.push((format!("{}/", path(tree)), oid(old_tree), oid(new_tree)));
+                }
+                if let Some(file) = old.filter(|entry| !is_tree(entry)) {
+                    files.entry(path(file)).or_insert(None);
+                }
+                if let Some(file) = new.filter(|entry| !is_tree(entry)) {
+                    files.insert(path(file), Some(file.oid));
+                }
+            }
+        }
+        Ok(files)
     }
 }
 

@@ -23,13 +23,7 @@ impl Objects {
 
     /// Paths of the files that differ between two root trees.
     pub fn changed_paths(&self, old: Oid, new: Oid) -> Result<Vec<String>, GitError> {
-        self.with(|repo| {
-            let tree = |oid| repo.find_tree(oid).map_err(|e| missing(oid, "tree", e));
-            let diff = repo
-                .diff_tree_to_tree(Some(&tree(old)?), Some(&tree(new)?), None)
-                .map_err(GitError::library("comparing"))?;
-            Ok(paths(&diff).into_iter().collect())
-        })
+        Ok(self.changed_files(old, new)?.into_keys().collect())
     }
 
     /// Commits that are reachable from any of `tips` and not from `known`, oldest first.

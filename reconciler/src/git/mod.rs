@@ -9,6 +9,7 @@ mod bounded;
 mod checked_out;
 mod compare;
 pub(crate) mod edit;
+pub mod edited;
 mod error;
 mod fleet;
 mod history;

@@ -3,25 +3,27 @@
 mod back;
 mod fallback;
 mod folders;
+mod known;
 mod read;
 
 use super::Revision;
 use super::agents::{AgentKeys, Taken};
 use super::catalogue::Catalogues;
 use super::limit::{Held, Verdict};
+use super::sparse::{Sparse, Unread};
 use crate::git::{GitError, Objects, Oid};
 use fallback::Fallback;
-use folders::Folders;
-pub(super) use folders::{Broken, Trees};
+pub(super) use folders::{Broken, Folders, Trees};
+pub(super) use known::Known;
+use known::{ContextKey, context_key, link_one};
 use rayon::prelude::*;
 use read::{Read, claims, gather};
 pub(super) use read::{read, text_of};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use tenantry_planner::catalogue::Catalogue;
 use tenantry_planner::desired::CustomerDesired;
 use tenantry_planner::documents::HeadDocuments;
-use tenantry_planner::link::{self, Context, Stays};
+use tenantry_planner::link::{Context, Stays};
 use tenantry_planner::removal::Removal;
 use tenantry_planner::status::FrozenScope;
 use tenantry_schema::Diagnostic;
@@ -43,6 +45,8 @@ pub(super) struct Outcome {
     pub(super) taken: Taken,
     /// Tools that move to other versions, where these are too many at once.
     pub(super) versions: Option<Removal>,
+    /// Customers that are good, and were not read.
+    pub(super) unread: Arc<Unread>,
 }
 
 /// A customer that is not what it was. None: it was not there, is gone, or was never good.
@@ -69,52 +73,8 @@ pub(super) struct Customers {
     held: Option<Verdict>,
     /// Those whose tools can move to other versions by a commit of people.
     followers: BTreeSet<CustomerId>,
-}
-
-/// One customer as far as it was worked out.
-struct Known {
-    trees: Trees,
-    read: Read,
-    /// What it was resolved against, and what came out.
-    linked: Option<(ContextKey, Linked)>,
-}
-
-#[derive(Clone)]
-struct Linked {
-    desired: Option<Arc<CustomerDesired>>,
-    found: Vec<Diagnostic>,
-    /// Set where `desired` is of an earlier version.
-    frozen: Option<FrozenScope>,
-    /// Whether its decisions are, too.
-    held: bool,
-}
-
-/// The settings, by identity (held, so that the address stays theirs), and the catalogue.
-#[derive(Debug, Clone)]
-struct ContextKey(Arc<HeadDocuments>, Arc<Vec<(String, bool)>>);
-
-impl PartialEq for ContextKey {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) && (Arc::ptr_eq(&self.1, &other.1) || self.1 == other.1)
-    }
-}
-
-impl Known {
-    /// Puts the last good version in the place of what cannot be used.
-    fn fall_back(&mut self, id: &CustomerId, fallback: &mut Fallback<'_>) -> Result<(), GitError> {
-        let Some((_, linked)) = &mut self.linked else {
-            return Ok(());
-        };
-        let good = fallback.find(id, self.trees, &self.read)?;
-        linked.frozen = Some(FrozenScope {
-            customer: Some(id.clone()),
-            stays_at: good.as_ref().map(|good| good.commit.to_string()),
-            errors: linked.found.iter().filter(|found| found.is_error()).count(),
-        });
-        linked.held = good.as_ref().is_some_and(|good| good.held);
-        linked.desired = good.map(|good| good.desired);
-        Ok(())
-    }
+    /// Set where customers that an earlier run found good are left out.
+    pub(super) sparse: Option<Sparse>,
 }
 
 impl Customers {
@@ -144,6 +104,49 @@ impl Customers {
     ) -> Result<Outcome, GitError> {
         let mut stale = self.look(objects, fleet)?;
         self.add_kept_back(objects, fleet, held, &mut stale)?;
+        let stale = self.leave_out(stale);
+        let around = (objects, head, fleet, revision);
+        let (mut changed, mut versions) = self.take_up(around, catalogues, held, stale)?;
+        loop {
+            if let Some(sparse) = &mut self.sparse {
+                sparse.recall();
+            }
+            let again = self.leave_out(Vec::new());
+            if again.is_empty() {
+                break;
+            }
+            let (more, now) = self.take_up(around, catalogues, held, again)?;
+            changed.extend(more);
+            versions = now;
+        }
+        let taken = self.agents.taken(objects, revision)?;
+        let outcome = self.outcome(objects, changed, taken)?;
+        Ok(Outcome {
+            versions,
+            ..outcome
+        })
+    }
+
+    /// Takes those out of `stale` that need not be read.
+    fn leave_out(
+        &mut self,
+        stale: Vec<(CustomerId, Option<Trees>)>,
+    ) -> Vec<(CustomerId, Option<Trees>)> {
+        match &mut self.sparse {
+            Some(sparse) => sparse.leave_out(stale, |id| self.known.contains_key(id)),
+            None => stale,
+        }
+    }
+
+    /// Reads those that are stale, and resolves everybody that was not resolved against this. Returns who is not what they were, and versions of
+    /// tools that too many would move to.
+    fn take_up(
+        &mut self,
+        (objects, head, fleet, revision): (&Objects, &Arc<HeadDocuments>, Oid, Revision),
+        catalogues: &mut Catalogues,
+        held: &Held,
+        stale: Vec<(CustomerId, Option<Trees>)>,
+    ) -> Result<(Vec<Changed>, Option<Removal>), GitError> {
         let read: Vec<(CustomerId, Trees, Read)> = stale
             .iter()
             .filter_map(|(id, trees)| Some((id, (*trees)?)))
@@ -196,16 +199,38 @@ impl Customers {
         };
         let mut touched = self.link(around, catalogues, &context, held)?;
         touched.extend(gone);
+        self.tell_sparse(objects, catalogues, head, &touched)?;
         let changed = touched
             .into_iter()
             .filter_map(|id| self.settle(id))
             .collect();
-        let taken = self.agents.taken(objects, revision)?;
-        let outcome = self.outcome(objects, changed, taken)?;
-        Ok(Outcome {
-            versions,
-            ..outcome
-        })
+        Ok((changed, versions))
+    }
+
+    /// Says what became of those who were read to whoever leaves out others.
+    fn tell_sparse(
+        &mut self,
+        objects: &Objects,
+        catalogues: &Catalogues,
+        head: &HeadDocuments,
+        touched: &[CustomerId],
+    ) -> Result<(), GitError> {
+        let Some(sparse) = &mut self.sparse else {
+            return Ok(());
+        };
+        for id in touched {
+            let known = self.known.get(id);
+            let desired = known.and_then(|known| known.linked.as_ref()?.1.desired.as_deref());
+            let claims = match known {
+                Some(known) if desired.is_none() => claims(objects, id, known.trees.decisions)?,
+                _ => Vec::new(),
+            };
+            sparse.took_up(id, desired, claims.iter().map(|(_, domain)| domain));
+            if let Some(known) = known {
+                sparse.learn(id, known, head, catalogues);
+            }
+        }
+        Ok(())
     }
 
     /// Customers that have to be read, with their trees; none where a customer is gone.
@@ -222,16 +247,22 @@ impl Customers {
             return Ok(changes);
         }
         let listing = folders.list(objects)?;
+        let unread = self.sparse.iter().flat_map(|sparse| sparse.unread.keys());
         let gone = self
             .known
             .keys()
+            .chain(unread)
             .filter(|id| !listing.customers.contains_key(*id))
             .map(|id| (id.clone(), None));
         let gone: Vec<_> = gone.collect();
+        let before = |id: &CustomerId| {
+            let known = self.known.get(id).map(|known| known.trees);
+            known.or_else(|| self.sparse.as_ref()?.trees_of(id))
+        };
         let stale = listing
             .customers
             .into_iter()
-            .filter(|(id, trees)| self.known.get(id).is_none_or(|known| known.trees != *trees));
+            .filter(|(id, trees)| before(id) != Some(*trees));
         let stale = stale
             .map(|(id, trees)| (id, Some(trees)))
             .chain(gone)
@@ -340,9 +371,19 @@ impl Customers {
             changed,
             taken,
             versions: None,
+            unread: self
+                .sparse
+                .as_ref()
+                .map(|sparse| sparse.unread.clone())
+                .unwrap_or_default(),
         };
-        for id in &self.noted {
+        let warned = self.sparse.iter().flat_map(Sparse::warned);
+        let noted: BTreeSet<&CustomerId> = self.noted.iter().chain(warned).collect();
+        for id in noted {
             let Some(known) = self.known.get(id) else {
+                let unread = outcome.unread.get(id);
+                let warnings = unread.map(|left| left.facts.warnings.clone());
+                outcome.diagnostics.extend(warnings.unwrap_or_default());
                 continue;
             };
             let Some((_, linked)) = &known.linked else {
@@ -371,46 +412,4 @@ struct Around<'a> {
     head: &'a Arc<HeadDocuments>,
     revision: Revision,
     stays: Option<&'a Stays>,
-}
-
-/// What makes resolving give another result: the settings (by identity), the branch's stacks, and versions that nobody moves to for now. Pinned
-/// trees never change.
-fn context_key(
-    head: &Arc<HeadDocuments>,
-    catalogue: &Catalogue,
-    stays: Option<&Stays>,
-) -> ContextKey {
-    let mut parts: Vec<(String, bool)> = catalogue
-        .branch
-        .iter()
-        .map(|(tool, stack)| (format!("{tool} {}", stack.tree), stack.compiled.is_some()))
-        .collect();
-    parts.push((
-        catalogue
-            .nginx
-            .as_ref()
-            .map_or_else(String::new, |templates| templates.tree.to_string()),
-        true,
-    ));
-    parts.extend(stays.map(|stays| (format!("{stays:?}"), false)));
-    ContextKey(head.clone(), Arc::new(parts))
-}
-
-fn link_one(context: Context<'_>, read: &Read) -> Linked {
-    let Some(documents) = &read.documents else {
-        return Linked {
-            desired: None,
-            found: read.found.clone(),
-            frozen: None,
-            held: false,
-        };
-    };
-    let (desired, mut found) = link::customer(context, documents);
-    found.extend(read.found.iter().cloned());
-    Linked {
-        desired: desired.map(Arc::new),
-        found,
-        frozen: None,
-        held: false,
-    }
 }

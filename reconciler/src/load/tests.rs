@@ -2,6 +2,7 @@
 
 mod containment;
 mod removal;
+mod sparse;
 
 use super::{Loaded, Loader, Revision};
 use crate::git::tests::{World, author, put};

@@ -178,7 +178,7 @@ impl Report {
             note: ends.note,
             totals: totals(&changes),
             monthly: match (&before.loaded.desired, &after.loaded.desired) {
-                (Some(before), Some(after)) => monthly(before, after),
+                (Some(old), Some(new)) => monthly(old, new, &unread_sums(before)),
                 _ => Vec::new(),
             },
             approvals,
@@ -206,6 +206,18 @@ impl Report {
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.decisions.is_empty()
     }
+}
+
+/// What customers pay a month who were not read because they are the same before and after.
+fn unread_sums(before: &Foreseen) -> BTreeMap<String, u64> {
+    let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+    for left in before.loaded.unread.values() {
+        for (currency, paid) in &left.facts.monthly {
+            let sum = sums.entry(currency.clone()).or_default();
+            *sum = sum.saturating_add(*paid);
+        }
+    }
+    sums
 }
 
 /// Orders that wait for something that they did not wait for before, apart from agents, of which nothing is known here.

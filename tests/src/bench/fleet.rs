@@ -10,7 +10,9 @@ mod warm;
 mod whole;
 
 pub(super) use cold::cold;
-pub(super) use import::commit_file;
+pub(super) use import::{Import, commit_file, git};
+pub(super) use settings::{Keys, Public};
+pub(super) use stacks::{File, files as stack_files};
 pub(super) use warm::warm;
 pub(super) use whole::hub;
 

@@ -1,6 +1,7 @@
 //! Measurements of speed and size, each beside a peer that does comparable work in the same run where there is one. See `docs/SPEED.md`.
 
 mod agent;
+mod check;
 mod child;
 mod figures;
 mod fleet;
@@ -80,11 +81,16 @@ impl Measurement {
 }
 
 /// All measurements, in the order in which they are made.
-pub const MEASUREMENTS: [Measurement; 4] = [
+pub const MEASUREMENTS: [Measurement; 5] = [
     Measurement {
         name: "fleet",
         about: "load, compile and plan a generated fleet; a commit; a report",
         run: fleet::run,
+    },
+    Measurement {
+        name: "check",
+        about: "`check` and `plan` of people, with nothing known and with what is",
+        run: check::run,
     },
     Measurement {
         name: "unchanged",

@@ -1,8 +1,9 @@
 //! What customers pay a month, before and after.
 
-use crate::desired::Desired;
+use crate::desired::{CustomerDesired, Desired};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use tenantry_schema::document::Hub;
 
 /// What the plans of all orders cost together, in one currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,9 +33,10 @@ impl Monthly {
     }
 }
 
-/// Currencies in which what customers pay differs. Orders whose plan names no price count for nothing.
-pub fn monthly(before: &Desired, after: &Desired) -> Vec<Monthly> {
-    let (before, after) = (sums(before), sums(after));
+/// Currencies in which what customers pay differs. Orders whose plan names no price count for nothing. `besides` is what customers pay who
+/// are in neither of the two, and pay the same before and after.
+pub fn monthly(before: &Desired, after: &Desired, besides: &BTreeMap<String, u64>) -> Vec<Monthly> {
+    let (before, after) = (sums(before, besides), sums(after, besides));
     let currencies = before.keys().chain(
         after
             .keys()
@@ -52,19 +54,26 @@ pub fn monthly(before: &Desired, after: &Desired) -> Vec<Monthly> {
         .collect()
 }
 
-fn sums(desired: &Desired) -> BTreeMap<String, u64> {
-    let mut sums: BTreeMap<String, u64> = BTreeMap::new();
-    let plans = &desired.head.hub.plans;
+fn sums(desired: &Desired, besides: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let mut sums = besides.clone();
     for customer in desired.customers.values() {
-        for order in customer.orders.values() {
-            let price = plans.get(&order.document.plan).and_then(|plan| plan.price);
-            if let Some(price) = price {
-                let sum = sums.entry(price.currency().to_owned()).or_default();
-                *sum = sum.saturating_add(price.hundredths);
-            }
-        }
+        paid(&desired.head.hub, customer, &mut sums);
     }
     sums
+}
+
+/// Adds what a customer pays a month to `sums`: by currency, in hundredths of its unit.
+pub fn paid(hub: &Hub, customer: &CustomerDesired, sums: &mut BTreeMap<String, u64>) {
+    for order in customer.orders.values() {
+        let price = hub
+            .plans
+            .get(&order.document.plan)
+            .and_then(|plan| plan.price);
+        if let Some(price) = price {
+            let sum = sums.entry(price.currency().to_owned()).or_default();
+            *sum = sum.saturating_add(price.hundredths);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,17 +2,18 @@
 //! makes worse.
 
 use crate::cli::Outcome;
+use crate::cli::kept::{Kept, verdict};
 use crate::cli::open::View;
 use crate::cli::output::{count, diagnostics, say};
 use crate::cli::secrets::sentence;
-use crate::config;
+use crate::config::{self, CacheArgs};
 use crate::git::Oid;
-use crate::load::{Loader, MAX_FILE, Revision};
+use crate::load::{MAX_FILE, Revision};
 use crate::secrets::audit::{Finding, in_clear};
 use anyhow::Context;
 use tenantry_schema::Diagnostic;
 
-pub(super) fn run(fleet: &str, branch: &str) -> anyhow::Result<Outcome> {
+pub(super) fn run(fleet: &str, branch: &str, cache: CacheArgs) -> anyhow::Result<Outcome> {
     let view = View::open(fleet, branch)?;
     if !view.has_commits() {
         say(
@@ -21,14 +22,11 @@ pub(super) fn run(fleet: &str, branch: &str) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Clean);
     }
     let staged = view.staged(config::index_file().as_deref())?;
-    let objects = view.scratch.objects();
     let before = view.at(staged.commit)?;
     let exposed = in_changed_files(&view, before.tree, staged.tree)?;
-    let found = Loader::new(objects.clone())
-        .load(staged)?
-        .diagnostics
-        .to_vec();
-    let new = made_worse(&view, before, found)?;
+    let kept = Kept::of(&view, cache);
+    let found = verdict(&view, staged, kept.as_ref())?.diagnostics.to_vec();
+    let new = made_worse(&view, before, found, kept.as_ref())?;
     for finding in &exposed {
         eprintln!("{}", sentence(finding));
     }
@@ -49,12 +47,13 @@ fn made_worse(
     view: &View,
     before: Revision,
     found: Vec<Diagnostic>,
+    kept: Option<&Kept>,
 ) -> anyhow::Result<Vec<Diagnostic>> {
     let mut errors: Vec<Diagnostic> = found.into_iter().filter(Diagnostic::is_error).collect();
     if errors.is_empty() {
         return Ok(errors);
     }
-    let old = Loader::new(view.scratch.objects().clone()).load(before)?;
+    let old = verdict(view, before, kept)?;
     let same = |one: &Diagnostic, other: &Diagnostic| {
         one.code == other.code && one.place.file == other.place.file && one.message == other.message
     };
@@ -64,38 +63,15 @@ fn made_worse(
 
 /// Secrets in clear text in files that differ.
 fn in_changed_files(view: &View, before: Oid, after: Oid) -> anyhow::Result<Vec<Finding>> {
-    let texts = view
-        .scratch
-        .objects()
-        .with(|repo| {
-            let mut texts = Vec::new();
-            let failed = crate::git::GitError::library("comparing what is staged");
-            let (before, after) = (
-                repo.find_tree(before).map_err(&failed)?,
-                repo.find_tree(after).map_err(&failed)?,
-            );
-            let changes = repo
-                .diff_tree_to_tree(Some(&before), Some(&after), None)
-                .map_err(&failed)?;
-            for delta in changes.deltas() {
-                let file = delta.new_file();
-                let (Some(path), Ok(blob)) = (
-                    file.path().and_then(|path| path.to_str()),
-                    repo.find_blob(file.id()),
-                ) else {
-                    continue;
-                };
-                if blob.size() <= MAX_FILE
-                    && let Ok(text) = std::str::from_utf8(blob.content())
-                {
-                    texts.push((path.to_owned(), text.to_owned()));
-                }
-            }
-            Ok(texts)
-        })
+    let objects = view.scratch.objects();
+    let changed = objects
+        .changed_files(before, after)
         .context("cannot compare what is staged with the last commit")?;
+    let texts = changed.into_iter().filter_map(|(path, file)| {
+        let content = objects.blob(file?, MAX_FILE).ok()?;
+        Some((path, String::from_utf8(content).ok()?))
+    });
     Ok(texts
-        .iter()
-        .flat_map(|(path, text)| in_clear(path, text))
+        .flat_map(|(path, text)| in_clear(&path, &text))
         .collect())
 }

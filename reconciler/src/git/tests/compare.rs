@@ -82,6 +82,28 @@ proptest! {
             }
         }
         prop_assert!(sides.is_empty());
+
+        // Files below, whatever became of folders, are those that libgit2 finds by reading everything.
+        if let (Some(old), Some(new)) = (old, new) {
+            let compared = fleet.objects().with(|repo| {
+                let (old, new) = (repo.find_tree(old).unwrap(), repo.find_tree(new).unwrap());
+                let diff = repo.diff_tree_to_tree(Some(&old), Some(&new), None).unwrap();
+                let mut files = BTreeMap::new();
+                for delta in diff.deltas() {
+                    for side in [delta.old_file(), delta.new_file()] {
+                        let path = side.path().unwrap().to_str().unwrap().to_owned();
+                        files.entry(path).or_insert(None);
+                    }
+                    if delta.status() != git2::Delta::Deleted {
+                        let file = delta.new_file();
+                        let path = file.path().unwrap().to_str().unwrap().to_owned();
+                        files.insert(path, Some(file.id()));
+                    }
+                }
+                Ok(files)
+            });
+            prop_assert_eq!(fleet.objects().changed_files(old, new).unwrap(), compared.unwrap());
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod commits;
 mod compare;
 mod durability;
+mod edited;
 mod following;
 mod people;
 mod reading;

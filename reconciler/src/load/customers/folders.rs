@@ -30,7 +30,7 @@ pub(in crate::load) enum Broken {
 
 /// The folders `fleet/customers` and `fleet/decisions` of one commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Folders {
+pub(in crate::load) struct Folders {
     customers: Option<Oid>,
     decisions: Option<Oid>,
     /// Whether something else stands in the place of the second.
@@ -44,14 +44,14 @@ pub(super) struct Listing {
 }
 
 /// Customers that changed, with the trees of now; none where the customer is gone.
-pub(super) type Changes = Vec<(CustomerId, Option<Trees>)>;
+pub(in crate::load) type Changes = Vec<(CustomerId, Option<Trees>)>;
 
 impl Folders {
     /// Those below `fleet`.
     ///
     /// # Errors
     /// [`GitError::NotAFolder`] where `fleet/customers` is something else: nothing is known about anybody then.
-    pub(super) fn of(objects: &Objects, fleet: Oid) -> Result<Self, GitError> {
+    pub(in crate::load) fn of(objects: &Objects, fleet: Oid) -> Result<Self, GitError> {
         match objects.lookup(fleet, "customers")? {
             Some(entry) if entry.kind != EntryKind::Tree => {
                 Err(GitError::NotAFolder("fleet/customers".to_owned()))
@@ -119,7 +119,7 @@ impl Folders {
 
     /// Customers whose trees differ from those of `before`, with the trees of now; none where the customer is gone. Nothing where it takes a
     /// new listing to tell, because something stands there, or stood, that is no customer.
-    pub(super) fn changes(
+    pub(in crate::load) fn changes(
         self,
         before: Self,
         objects: &Objects,

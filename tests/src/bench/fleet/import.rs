@@ -12,7 +12,7 @@ pub(super) const BRANCH: &str = "main";
 const EPOCH: u64 = 1_795_000_000;
 
 /// A running `git fast-import`.
-pub(super) struct Import {
+pub(in crate::bench) struct Import {
     git: Child,
     pipe: BufWriter<ChildStdin>,
     commits: u64,
@@ -21,7 +21,7 @@ pub(super) struct Import {
 
 impl Import {
     /// Goes on with the branch of `repository`, or begins it if it is `new`.
-    pub(super) fn begin(repository: &Path, new: bool) -> Result<Self, BenchError> {
+    pub(in crate::bench) fn begin(repository: &Path, new: bool) -> Result<Self, BenchError> {
         let mut git = Command::new("git");
         git.arg("-C")
             .arg(repository)
@@ -42,7 +42,11 @@ impl Import {
     }
 
     /// One commit that writes these files.
-    pub(super) fn commit(&mut self, message: &str, files: &[File]) -> Result<(), BenchError> {
+    pub(in crate::bench) fn commit(
+        &mut self,
+        message: &str,
+        files: &[File],
+    ) -> Result<(), BenchError> {
         self.write(message, files)
             .doing("writing to git fast-import")
     }
@@ -70,7 +74,7 @@ impl Import {
     }
 
     /// Waits until everything is there.
-    pub(super) fn end(self) -> Result<(), BenchError> {
+    pub(in crate::bench) fn end(self) -> Result<(), BenchError> {
         let Self {
             mut git, mut pipe, ..
         } = self;
@@ -98,7 +102,7 @@ pub(in crate::bench) fn commit_file(
 }
 
 /// Runs `git` and gives what it prints.
-pub(super) fn git(repository: &Path, arguments: &[&str]) -> Result<String, BenchError> {
+pub(in crate::bench) fn git(repository: &Path, arguments: &[&str]) -> Result<String, BenchError> {
     Ok(crate::rig::run(
         Command::new("git")
             .arg("-C")

@@ -6,14 +6,14 @@ use tenantry_sops::{EncryptOptions, Map, Recipient, Rule, Value, encrypt};
 use tenantry_wire::SigningKey;
 
 /// Public halves of a pair of keys, as documents have them.
-pub(super) struct Public {
-    pub(super) sign: String,
-    pub(super) age: String,
+pub(in crate::bench) struct Public {
+    pub(in crate::bench) sign: String,
+    pub(in crate::bench) age: String,
 }
 
 impl Public {
     /// Of keys that nobody keeps.
-    pub(super) fn generate() -> Self {
+    pub(in crate::bench) fn generate() -> Self {
         let sign = SigningKey::generate(&mut rand::rng()).public().to_string();
         Self {
             sign,
@@ -27,14 +27,14 @@ impl Public {
 }
 
 /// Who can open the generated fleet's secrets.
-pub(super) struct Keys {
+pub(in crate::bench) struct Keys {
     hub: Public,
     recovery: Public,
     signer: SigningKey,
 }
 
 impl Keys {
-    pub(super) fn generate() -> Self {
+    pub(in crate::bench) fn generate() -> Self {
         let signer = SigningKey::generate(&mut rand::rng());
         let hub = Public {
             sign: signer.public().to_string(),
@@ -63,7 +63,7 @@ impl Keys {
     }
 
     /// The files of `fleet/` itself.
-    pub(super) fn files(&self) -> Result<Vec<File>, BenchError> {
+    pub(in crate::bench) fn files(&self) -> Result<Vec<File>, BenchError> {
         let (hub, recovery) = (self.hub.yaml(), self.recovery.yaml());
         let settings = format!(
             "fleet_id: bench\nurl: http://127.0.0.1:8080\nkeys:\n  hub: {hub}\n  recovery: {recovery}\ntrust: forge\nplans:\n  pro: {{}}\n"

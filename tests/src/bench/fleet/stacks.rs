@@ -4,7 +4,7 @@ use super::super::{BenchError, Doing};
 use std::path::Path;
 
 /// A file of the repository: path and content.
-pub(super) type File = (String, String);
+pub(in crate::bench) type File = (String, String);
 
 /// Static sites; the first is the one at the domain itself.
 const STATIC: [&str; 6] = ["html", "blog", "docs", "landing", "press", "portfolio"];
@@ -19,7 +19,7 @@ pub(super) fn tools() -> Vec<&'static str> {
 }
 
 /// Files of `stacks/` and `nginx/`, from the repository at `root`.
-pub(super) fn files(root: &Path) -> Result<Vec<File>, BenchError> {
+pub(in crate::bench) fn files(root: &Path) -> Result<Vec<File>, BenchError> {
     let mut files = Vec::new();
     for (original, copies) in [("html", &STATIC[..]), ("guestbook", &DATABASE[..])] {
         let mut read = Vec::new();

@@ -1,0 +1,71 @@
+//! The cache of the fleet that a command looks at: where it is, and whether it is used at all.
+
+use super::open::View;
+use crate::cache::{Cache, file, folders};
+use crate::config::{self, CacheArgs};
+use crate::git::edited::{FolderDigest, FolderDigests};
+use crate::load::{LoadError, Loaded, Loader, Need, Revision};
+use std::path::PathBuf;
+
+/// Where what is known of a fleet is kept.
+pub(super) struct Kept {
+    customers: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+    program: [u8; 32],
+}
+
+impl Kept {
+    /// None where nothing is kept: the person does not want it, or the fleet is not on this machine.
+    pub(super) fn of(view: &View, args: CacheArgs) -> Option<Self> {
+        let (git_dir, work_tree) = view.git_dirs().filter(|_| !args.no_cache)?;
+        let person = config::cache_folder();
+        let places = |git_dir, name| file::places(git_dir, person.as_deref(), name);
+        Some(Self {
+            customers: places(git_dir, file::CUSTOMERS),
+            folders: places(work_tree, file::FOLDERS),
+            program: config::program()?,
+        })
+    }
+
+    /// What earlier runs found out.
+    pub(super) fn open(&self) -> Cache {
+        let mut found = self
+            .customers
+            .iter()
+            .map(|path| Cache::open(path, &self.program));
+        found.find(|cache| !cache.is_empty()).unwrap_or_default()
+    }
+
+    /// What an earlier look at the work tree said of its folders.
+    pub(super) fn folders(&self) -> FolderDigests {
+        folders::open(&self.folders, &self.program)
+    }
+
+    /// Keeps what was said of folders now, where `known` was said before.
+    pub(super) fn save_folders(&self, known: &[FolderDigest], now: &[FolderDigest]) {
+        folders::save(&self.folders, &self.program, known, now);
+    }
+
+    /// Keeps it for later ones.
+    pub(super) fn save(&self, cache: Cache) {
+        cache.save(&self.customers, &self.program);
+    }
+}
+
+/// Loads a revision, without customers of whom it is known that they are good.
+pub(super) fn verdict(
+    view: &View,
+    revision: Revision,
+    kept: Option<&Kept>,
+) -> Result<Loaded, LoadError> {
+    let objects = view.scratch.objects().clone();
+    let Some(kept) = kept else {
+        return Loader::new(objects).load(revision);
+    };
+    let mut loader = Loader::sparse(objects, kept.open(), Need::Verdict)?;
+    let loaded = loader.load(revision)?;
+    if let Some(cache) = loader.into_cache() {
+        kept.save(cache);
+    }
+    Ok(loaded)
+}
