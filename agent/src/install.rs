@@ -4,8 +4,8 @@ mod systemd;
 
 use crate::config::Config;
 use crate::files::{FilesError, Root};
-use std::path::Path;
-use systemd::{argument, program as executable};
+use std::path::{Path, PathBuf};
+use systemd::{argument, can_be_started, program as executable};
 use tenantry_schema::name::RelativePath;
 
 /// The agent itself.
@@ -22,17 +22,31 @@ pub struct Installed {
     pub changed: bool,
 }
 
+/// Nothing was installed, or not everything.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// systemd starts no program of that name.
+    #[error("{}: systemd starts no program with quotes, backslashes or control characters in its path; move it, for instance to /usr/local/bin", .0.display())]
+    Program(PathBuf),
+    /// A file could not be written.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+}
+
 /// Makes the files below `root` (`/` on a real server) what they should be. `program`: where the agent is; `path`: its configuration.
 pub fn install(
     root: &Path,
     program: &Path,
     path: &Path,
     config: &Config,
-) -> Result<Vec<Installed>, FilesError> {
+) -> Result<Vec<Installed>, InstallError> {
     // systemd starts programs in `/`, not where `install` was called.
     let absolute =
         |path: &Path| std::path::absolute(path).map_err(|error| FilesError::io(path, &error));
     let (program, path) = (&*absolute(program)?, &*absolute(path)?);
+    if !can_be_started(program) {
+        return Err(InstallError::Program(program.to_owned()));
+    }
     let mut files = vec![
         (
             format!("etc/systemd/system/{AGENT_UNIT}"),
@@ -162,6 +176,13 @@ mod tests {
             read(&format!("systemd/system/{AGENT_UNIT}"))
                 .contains("tenantry-agent --config /etc/tenantry/agent.yaml run\n")
         );
+        let odd = install(
+            folder.path(),
+            Path::new("/opt/\"own\" agent"),
+            Path::new("/etc/tenantry/agent.yaml"),
+            &config,
+        );
+        assert!(matches!(odd, Err(InstallError::Program(_))), "{odd:?}");
         // A path is meant from where the person stands.
         let relative = install(
             folder.path(),

@@ -14,6 +14,13 @@ pub(super) fn program(path: &Path) -> String {
     word(path, false)
 }
 
+/// Whether systemd takes that path for a program: it refuses quotes, backslashes and control characters there, escaped or not
+/// (seen with systemd 252).
+pub(super) fn can_be_started(path: &Path) -> bool {
+    let mut bytes = path.as_os_str().as_bytes().iter();
+    bytes.all(|byte| !byte.is_ascii_control() && !b"\"'\\".contains(byte))
+}
+
 fn word(path: &Path, variables: bool) -> String {
     let bytes = path.as_os_str().as_bytes();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+:,@=~".contains(byte);
@@ -120,7 +127,7 @@ mod tests {
     fn systemd_finds_a_program_with_an_unusual_name() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("my 100% \"own\" agent\\s");
+        let path = folder.path().join("my 100% $own agent; {s}");
         std::fs::write(&path, "#!/bin/sh\n").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         let verify = |program: &str| {
@@ -145,6 +152,12 @@ mod tests {
         };
         let said = String::from_utf8_lossy(&out.stderr);
         assert!(!said.contains("tenantry-test.service"), "{said}");
+        let odd = folder.path().join("my \"own\" agent\\s");
+        std::fs::copy(&path, &odd).unwrap();
+        assert!(can_be_started(&path) && !can_be_started(&odd));
+        let out = verify(&program(&odd)).unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(said.contains("special characters"), "{said}");
         // It does find fault where there is one.
         let out = verify(&program(&folder.path().join("nobody"))).unwrap();
         let said = String::from_utf8_lossy(&out.stderr);
