@@ -114,7 +114,9 @@ impl Rig {
             "server {{\n  listen 127.0.0.1:{http};\n  server_name {HOST} {names};\n  include \"tenantry/logging/{HOST}.con[f]\";\n  {challenge}\n}}\nserver {{\n  listen 127.0.0.1:{https} ssl;\n  server_name {HOST};\n  {tls}\n  location / {{ proxy_pass http://127.0.0.1:{port}; }}\n}}\n"
         );
         if !redirects.is_empty() {
-            site.push_str(&format!("server {{\n  listen 127.0.0.1:{https} ssl;\n  server_name {names};\n  {tls}\n  return 301 https://{HOST}$request_uri;\n}}\n"));
+            site = format!(
+                "{site}server {{\n  listen 127.0.0.1:{https} ssl;\n  server_name {names};\n  {tls}\n  return 301 https://{HOST}$request_uri;\n}}\n"
+            );
         }
         let fallback = format!(
             "server {{\n  listen 127.0.0.1:{http} default_server;\n  server_name _;\n  {challenge}\n  location / {{ return 444; }}\n}}\nserver {{\n  listen 127.0.0.1:{https} ssl default_server;\n  server_name _;\n  ssl_reject_handshake on;\n}}\n"

@@ -302,7 +302,7 @@ mod tests {
                 bytes,
                 sha256: String::new(),
             },
-            tables: Default::default(),
+            tables: std::collections::BTreeMap::default(),
         };
         assert!(find(&mut dump(9), &entries).is_ok());
         let error = find(&mut dump(10), &entries).unwrap_err();

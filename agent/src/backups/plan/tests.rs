@@ -119,7 +119,7 @@ impl World {
                 self.records.check = Some(CheckResult {
                     at: time,
                     problem: None,
-                })
+                });
             }
             Job::Drill(name) => {
                 self.records.instances.get_mut(name).unwrap().drill = Some(DrillResult {
