@@ -194,6 +194,13 @@ impl Words<'_> {
                     seen.insert(at.to_owned(), format!("{items:?}"));
                 }
             }
+            // Compose writes the parts of this label in any order.
+            Value::String(text) if at.ends_with(".com.docker.compose.depends_on") => {
+                let text = self.plain(text, id);
+                let mut parts: Vec<_> = text.split(',').collect();
+                parts.sort_unstable();
+                seen.insert(at.to_owned(), parts.join(","));
+            }
             Value::String(text) => drop(seen.insert(at.to_owned(), self.plain(text, id))),
             other => drop(seen.insert(at.to_owned(), other.to_string())),
         }

@@ -57,17 +57,6 @@ pub(super) const TOLERATED: &[Tolerated] = &[
         is: |d| d.ends(".com.docker.compose.config-hash") || d.ends(".com.docker.compose.version"),
     },
     Tolerated {
-        why: "the order of the label's parts means nothing",
-        is: |d| {
-            let parts = |text: &str| {
-                let mut parts: Vec<_> = text.split(',').map(str::to_owned).collect();
-                parts.sort();
-                parts
-            };
-            d.ends(".com.docker.compose.depends_on") && parts(d.theirs()) == parts(d.ours())
-        },
-    },
-    Tolerated {
         why: "Compose may watch the output of what it starts; nobody watches the agent's containers, logs are the same",
         is: |d| (d.ends(".AttachStdout") || d.ends(".AttachStderr")) && d.theirs() == "true",
     },
