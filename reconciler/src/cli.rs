@@ -4,6 +4,7 @@ mod acknowledge;
 mod activate;
 mod apply;
 mod backups;
+mod approve;
 mod check;
 mod codeowners;
 mod completions;
@@ -58,6 +59,8 @@ enum Command {
     Plan(plan::Args),
     /// Agree to a change that takes away more than the policy lets go at once.
     Acknowledge(acknowledge::Args),
+    /// Sign an operation that loses data, as an owner, inside its file.
+    Approve(approve::Args),
     /// Do what is due, once, and end.
     Apply(apply::Args),
     /// Run the hub: watch the fleet, act, serve agents and the status page.
@@ -118,6 +121,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Acknowledge(args) => acknowledge::run(&args),
+        Command::Approve(args) => approve::run(&args),
         Command::Apply(args) => apply::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Status(args) => status::run(&args),

@@ -82,6 +82,7 @@ fn crates_of_ours_point_one_way() {
                 "tenantry-compose",
                 "tenantry-schema",
                 "tenantry-sops",
+                "tenantry-wire",
                 "tenantry-yaml",
             ],
         ),

@@ -6,9 +6,10 @@ mod services;
 mod templates;
 
 use crate::object::ObjectId;
+use crate::policy::Demands;
 use crate::render::builtin_names;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tenantry_compose::ComposeFile;
 use tenantry_schema::document::{Site, Stack};
 use tenantry_schema::id::{SiteName, ToolName};
@@ -61,6 +62,8 @@ pub struct CompiledStack {
     pub has_data: bool,
     /// Variables that its Compose file refers to.
     pub variables: BTreeSet<String>,
+    /// What of it the policy has a word on, worked out once.
+    pub(crate) demands: OnceLock<Demands>,
 }
 
 impl CompiledStack {

@@ -84,6 +84,12 @@ codes! {
     NOT_ALLOWED = 133,
     /// More goes at once than the policy lets go.
     TOO_MUCH_GOES = 134,
+    /// An operation that loses data and that no owner has approved.
+    UNAPPROVED = 135,
+    /// An approval that does not count.
+    BAD_APPROVAL = 136,
+    /// An operation whose last day is over.
+    EXPIRED = 137,
 /// A Compose file that is wrong.
     COMPOSE = 201,
     /// A variable of a Compose file that has no source.

@@ -9,8 +9,8 @@ use crate::waiting::WaitingOn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tenantry_schema::SharedMap;
-use tenantry_schema::document::{Customer, Fulfilled, Order, Server, Tool};
-use tenantry_schema::id::{CustomerId, OrderId, ServerId, SiteName, ToolName};
+use tenantry_schema::document::{Customer, Fulfilled, Operation, Order, Server, Tool};
+use tenantry_schema::id::{CustomerId, OperationId, OrderId, ServerId, SiteName, ToolName};
 use tenantry_schema::name::DomainName;
 
 /// The whole fleet as it should be.
@@ -52,6 +52,8 @@ pub struct CustomerDesired {
     pub secrets: Option<Arc<SecretsFile>>,
     /// Ports that removed orders still hold on their servers: such an order may come back.
     pub retired_ports: BTreeMap<ServerId, BTreeSet<u16>>,
+    /// One-time acts, approved or not; [`crate::operations`] says which may be started.
+    pub operations: BTreeMap<OperationId, Arc<Operation>>,
     /// Why they stay as they are, or in part, although the documents say otherwise.
     pub waiting: Vec<WaitingOn>,
 }

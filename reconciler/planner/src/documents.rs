@@ -54,7 +54,7 @@ pub struct CustomerDocuments {
     /// Secrets of backups, which the hub generated.
     pub backup_secrets: Option<Arc<SecretsFile>>,
     /// One-time acts.
-    pub operations: BTreeMap<OperationId, Operation>,
+    pub operations: BTreeMap<OperationId, Arc<Operation>>,
     /// The names of the files of orders that were renamed, by the id that they keep.
     pub written_orders: BTreeMap<OrderId, OrderId>,
     /// Files that are there and have errors. What refers to one of them is not wrong because of that.
@@ -251,7 +251,7 @@ fn take(
         Kind::Order(_, id) => insert(&mut documents.orders, id, shared(read(file, found))),
         Kind::Server(_, id) => insert(&mut documents.servers, id, shared(read(file, found))),
         Kind::CustomerSecrets(_) => documents.secrets = shared(read_secrets(file, found)),
-        Kind::Operation(_, id) => insert(&mut documents.operations, id, read(file, found)),
+        Kind::Operation(_, id) => insert(&mut documents.operations, id, shared(read(file, found))),
         // Personal data is read by the key of its customer alone, where it is needed.
         Kind::PersonalData(_) => drop(read_secrets(file, found)),
         Kind::ServerAssignment(_, order) => decided(decisions, order).server = read(file, found),

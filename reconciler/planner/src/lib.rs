@@ -24,6 +24,7 @@ pub mod link;
 pub mod lost;
 mod moved;
 pub mod object;
+pub mod operations;
 pub mod plan;
 pub mod policy;
 pub mod query;

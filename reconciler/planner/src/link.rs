@@ -43,12 +43,13 @@ pub fn needed_trees(documents: &CustomerDocuments) -> Needed<'_> {
     let mut needed = Needed::default();
     for (order_id, order) in &documents.orders {
         for (tool, document) in &order.tools {
+            let stack = document.written.as_ref().unwrap_or(tool);
             if let Some(revision) = document
                 .revision
                 .as_deref()
                 .filter(|revision| *revision != FOLLOW)
             {
-                needed.revisions.insert((tool, revision));
+                needed.revisions.insert((stack, revision));
             }
             if let Some(decided) = documents
                 .decisions
@@ -56,7 +57,7 @@ pub fn needed_trees(documents: &CustomerDocuments) -> Needed<'_> {
                 .and_then(|decisions| decisions.tools.get(tool))
             {
                 if let Ok(tree) = ObjectId::try_from(decided.pin.tree.as_str()) {
-                    needed.stacks.insert((tool, tree));
+                    needed.stacks.insert((stack, tree));
                 }
                 if let Ok(tree) = ObjectId::try_from(decided.pin.nginx.as_str()) {
                     needed.nginx.insert(tree);
@@ -113,6 +114,7 @@ pub fn customer(
         backup_secrets: documents.backup_secrets.clone(),
         secrets: documents.secrets.clone(),
         retired_ports: retired_ports(documents),
+        operations: documents.operations.clone(),
         waiting: findings.waiting.clone(),
     };
     let good = documents.unread.is_empty() && findings.good();
@@ -181,10 +183,11 @@ impl Linker<'_, '_> {
             return;
         }
         let path = || self.documents.order_file(self.id);
+        let keys = as_written(self.document, keys);
         let place = self
             .finder
             .get_or_init(|| Finder::new(self.context.text_of, &path()))
-            .place(keys, at_key);
+            .place(&keys, at_key);
         self.findings.push(
             Diagnostic::error(code, place, message)
                 .label(label)
@@ -267,7 +270,8 @@ impl Linker<'_, '_> {
             .as_ref()
             .map(|stack| stack.tree)
             .or(pin.map(|pin| pin.stack));
-        let branch = self.context.catalogue.branch.get(name);
+        let stack = document.written.as_ref().unwrap_or(name);
+        let branch = self.context.catalogue.branch.get(stack);
         ToolDesired {
             document: document.clone(),
             newer_available: branch
@@ -312,6 +316,20 @@ impl Linker<'_, '_> {
         }
         hosts.into()
     }
+}
+
+/// The keys that lead to something in an order, where the name of its tool is not the key that it stands under.
+fn as_written<'k>(order: &'k Order, keys: &[&'k str]) -> Vec<&'k str> {
+    let mut keys = keys.to_vec();
+    if let ["tools", tool, ..] = keys.as_mut_slice()
+        && let Some(written) = order
+            .tools
+            .get(*tool)
+            .and_then(|tool| tool.written.as_ref())
+    {
+        *tool = written.as_str();
+    }
+    keys
 }
 
 /// Where an order is kept.

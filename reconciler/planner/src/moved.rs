@@ -1,4 +1,4 @@
-//! Files that were renamed: `moved_from:` keeps the id that an order or server had first, and with it decisions, containers, data and agent.
+//! What was renamed: `moved_from:` keeps the id that an order, server or tool had first, and with it decisions, containers, data and agent.
 //!
 //! Everything behind this point knows the first id alone. Only where a place in a file is shown, the name of the file is needed.
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::Kind;
-use tenantry_schema::id::{CustomerId, OrderId, ServerId};
+use tenantry_schema::id::{CustomerId, OrderId, ServerId, ToolName};
 
 /// Gives renamed orders and servers the ids that they had first. What cannot be is left as it is and said.
 pub(crate) fn settle(
@@ -53,6 +53,7 @@ pub(crate) fn settle(
     );
     rename(&mut documents.orders, &moved);
     documents.written_orders = moved.into_iter().map(|(now, first)| (first, now)).collect();
+    found.extend(tools(documents, files));
 
     let unread: BTreeSet<ServerId> = documents
         .unread
@@ -91,6 +92,51 @@ pub(crate) fn settle(
         {
             Arc::make_mut(order).server = Some(first);
         }
+    }
+    found
+}
+
+/// Gives renamed tools the names that they had first.
+fn tools(documents: &mut CustomerDocuments, files: &CustomerFiles) -> Vec<(Kind, Diagnostic)> {
+    let mut found = Vec::new();
+    let renamed: Vec<OrderId> = documents
+        .orders
+        .iter()
+        .filter(|(_, order)| order.tools.values().any(|tool| tool.moved_from.is_some()))
+        .map(|(id, _)| id.clone())
+        .collect();
+    for id in renamed {
+        let path = documents.order_file(&id);
+        let file = files.files.iter().find(|file| file.path == path);
+        let text = file.and_then(|file| file.text.clone().ok());
+        let finder = Finder::new(&|_| text.clone(), &path);
+        let Some(order) = documents.orders.get_mut(&id) else {
+            continue;
+        };
+        let decided = documents.decisions.get(&id);
+        let tools = Moves {
+            what: "tool",
+            now: order
+                .tools
+                .iter()
+                .map(|(name, tool)| (name, tool.moved_from.as_ref()))
+                .collect(),
+            unread: &BTreeSet::new(),
+            decided: decided
+                .into_iter()
+                .flat_map(|decided| decided.tools.keys())
+                .collect(),
+            place: &|tool: &ToolName| finder.place(&["tools", tool.as_str(), "moved_from"], false),
+        };
+        let (moved, wrong) = tools.settle();
+        let name = documents.written_orders.get(&id).unwrap_or(&id);
+        let kind = Kind::Order(documents.id.clone(), name.clone());
+        found.extend(wrong.into_iter().map(|(_, wrong)| (kind.clone(), wrong)));
+        let order = Arc::make_mut(order);
+        for (now, tool) in &mut order.tools {
+            tool.written = moved.contains_key(now).then(|| now.clone());
+        }
+        rename(&mut order.tools, &moved);
     }
     found
 }
@@ -161,12 +207,14 @@ impl<K: Ord + Clone + std::fmt::Display> Moves<'_, K> {
             return Some(found.related((self.place)(from), "and this one comes from here"));
         }
         if self.now.contains_key(from) || self.unread.contains(from) {
-            let found = error(
-                format!("{what} `{from}` is still there"),
-                "has a file of its own",
-            );
+            let (label, it) = if what == "tool" {
+                ("stands there as well", "it")
+            } else {
+                ("has a file of its own", "that file")
+            };
+            let found = error(format!("{what} `{from}` is still there"), label);
             let found = found.note(format!(
-                "remove that file, if {what} `{now}` takes its place; else remove this line"
+                "remove {it}, if {what} `{now}` takes its place; else remove this line"
             ));
             return Some(found.related(
                 Place::file((self.place)(from).file),

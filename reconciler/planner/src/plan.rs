@@ -19,6 +19,7 @@ use crate::documents::HeadDocuments;
 use crate::domains::{DomainIndex, Verdict};
 use crate::inventory::{Attempt, Observed, Published};
 use crate::lost::{Lost, Missing};
+use crate::operations::OperationStatus;
 use crate::slice_input::SliceInput;
 use crate::status::{OrderStatus, ServerStatus, Totals};
 use jiff::Timestamp;
@@ -60,6 +61,8 @@ pub struct CustomerPlan {
     pub orders: Vec<Arc<OrderStatus>>,
     /// State of each server.
     pub servers: Vec<Arc<ServerStatus>>,
+    /// State of each operation.
+    pub operations: Vec<Arc<OperationStatus>>,
     /// Totals of this customer.
     pub totals: Totals,
     /// Until when this plan holds if nothing changes but the time.

@@ -1,5 +1,7 @@
 //! `policy:` of `hub.yaml` against the catalogue: where images may come from, and which stacks may reach beyond their containers.
 
+mod demands;
+
 use crate::catalogue::CompiledStack;
 use crate::codes;
 use crate::input::{Finder, TextOf};
@@ -10,6 +12,8 @@ use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::Policy;
 use tenantry_schema::text::Registry;
 use tenantry_schema::{Diagnostic, Severity};
+
+pub(crate) use demands::{Demands, refused};
 
 /// What stacks of the branch do that the policy does not allow.
 pub fn check(known: Known<'_>, text_of: &TextOf<'_>) -> Vec<Diagnostic> {

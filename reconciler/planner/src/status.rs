@@ -1,5 +1,6 @@
 //! What people see: the state of the whole fleet as one plain value. How it is drawn is the web module's and the command line's.
 
+use crate::operations::OperationStatus;
 use crate::waiting::WaitingOn;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ pub struct FleetStatus {
     pub orders: Vec<Arc<OrderStatus>>,
     /// Every server, by customer and id.
     pub servers: Vec<Arc<ServerStatus>>,
+    /// Every operation, by customer and id.
+    #[serde(default)]
+    pub operations: Vec<Arc<OperationStatus>>,
     /// Customers that stay at an earlier commit because of errors.
     pub frozen: Vec<FrozenScope>,
     /// Everything wrong with the newest commit.

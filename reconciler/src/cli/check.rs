@@ -5,8 +5,10 @@ mod staged;
 use super::output::{count, diagnostics, json, say};
 use super::{Outcome, open};
 use crate::config::{CacheArgs, FleetArgs};
+use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 use tenantry_planner::domains::contested;
+use tenantry_planner::operations;
 use tenantry_planner::status::FrozenScope;
 use tenantry_schema::Diagnostic;
 
@@ -41,6 +43,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut found = opened.loaded.diagnostics.to_vec();
     if let Some(desired) = &opened.loaded.desired {
         found.extend(contested(desired, &|path| opened.texts.get(path)));
+        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+        found.extend(operations::diagnose(desired, today, &|path| {
+            opened.texts.get(path)
+        }));
     }
     let errors = found
         .iter()

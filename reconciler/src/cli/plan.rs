@@ -6,7 +6,7 @@ use super::kept::Kept;
 use super::open::View;
 use super::output::{diagnostics, json, say};
 use super::status::AskHub;
-use crate::config::{CacheArgs, FleetArgs};
+use crate::config::{CacheArgs, FleetArgs, wants_colour};
 use crate::foresee::Foresight;
 use crate::git::Oid;
 use crate::load::Revision;
@@ -14,6 +14,7 @@ use crate::review::{End, Ends, Report, Seen, markdown, report, text};
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use tenantry_planner::{Inventory, Observed};
 
 /// Arguments of `plan`.
@@ -95,7 +96,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         say(markdown::write(&report));
     } else {
         diagnostics(&report.diagnostics);
-        say(text::write(&report, args.all));
+        let colour = wants_colour(std::io::stdout().is_terminal());
+        say(text::write(&report, args.all, colour));
     }
     Ok(if report.has_errors() {
         Outcome::Errors

@@ -163,6 +163,7 @@ fn nothing_known() -> FleetStatus {
         totals: Totals::default(),
         orders: Vec::new(),
         servers: Vec::new(),
+        operations: Vec::new(),
         frozen: Vec::new(),
         diagnostics: Vec::new(),
     }

@@ -17,11 +17,12 @@ impl Hub {
         let loaded = self.loaded.as_ref();
         let desired = loaded.and_then(|loaded| loaded.desired.as_ref());
         let mut totals = Totals::default();
-        let (mut orders, mut servers) = (Vec::new(), Vec::new());
+        let (mut orders, mut servers, mut operations) = (Vec::new(), Vec::new(), Vec::new());
         for plan in self.plan.customers.values() {
             add(&mut totals, plan.totals);
             orders.extend(plan.orders.iter().cloned());
             servers.extend(plan.servers.iter().cloned());
+            operations.extend(plan.operations.iter().cloned());
         }
         FleetStatus {
             fleet_id: desired
@@ -36,6 +37,7 @@ impl Hub {
             totals,
             orders,
             servers,
+            operations,
             frozen: loaded
                 .map(|loaded| loaded.frozen.clone())
                 .unwrap_or_default(),

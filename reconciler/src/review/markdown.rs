@@ -39,6 +39,7 @@ pub(crate) fn write(report: &Report) -> String {
         );
     }
     out.push('\n');
+    operations(&mut out, report);
     removals(&mut out, report);
     groups(&mut out, report);
     names(&mut out, report);
@@ -80,6 +81,31 @@ fn errors(out: &mut String, diagnostics: &[Diagnostic]) {
     }
     if let Some(more) = errors.len().checked_sub(FEW).filter(|more| *more > 0) {
         let _ = writeln!(out, "and {more} more; `tenantry check` shows them all\n");
+    }
+}
+
+fn operations(out: &mut String, report: &Report) {
+    for operation in &report.operations {
+        let loses = if operation.destroys.is_empty() {
+            ""
+        } else {
+            "\u{1f534} **destroys data**: "
+        };
+        let _ = writeln!(
+            out,
+            "- {loses}operation {}/{}: `{}`, {}",
+            text(operation.customer.as_str()),
+            text(operation.operation.as_str()),
+            text(&operation.act),
+            text(&operation.standing.to_string())
+        );
+        for lost in operation.destroys.iter().take(FEW) {
+            let _ = writeln!(out, "  - destroys {}", text(lost));
+        }
+        let _ = writeln!(out, "  - because: {}", text(&operation.reason));
+    }
+    if !report.operations.is_empty() {
+        out.push('\n');
     }
 }
 

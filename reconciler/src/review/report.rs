@@ -6,11 +6,13 @@ use crate::git::{GitError, Objects, Oid};
 use crate::trust::{Rules, role_word};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use tenantry_planner::change::{
     Group, Marks, Monthly, NameChange, Presence, ServerChange, ServiceChange, SiteChange, compare,
     groups, monthly, names,
 };
 use tenantry_planner::explain::word;
+use tenantry_planner::operations::OperationStatus;
 use tenantry_planner::removal::Removal;
 use tenantry_planner::status::FrozenScope;
 use tenantry_schema::Diagnostic;
@@ -137,6 +139,8 @@ pub(crate) struct Report {
     /// Currencies in which what customers pay a month differs.
     pub(crate) monthly: Vec<Monthly>,
     pub(crate) approvals: Vec<Approval>,
+    /// Operations that are new or different, and how they stand.
+    pub(crate) operations: Vec<Arc<OperationStatus>>,
     /// What goes beyond `policy.max_removed`.
     pub(crate) removals: Vec<Removal>,
     /// Public names whose records have to change. Nothing writes or looks up records yet.
@@ -182,6 +186,7 @@ impl Report {
                 _ => Vec::new(),
             },
             approvals,
+            operations: new_operations(before, after),
             removals: after.loaded.removals.to_vec(),
             names: match (&before.loaded.desired, &after.loaded.desired) {
                 (Some(old), Some(new)) => names((&before.plan, old), (&after.plan, new)),
@@ -204,7 +209,7 @@ impl Report {
 
     /// Whether nothing changes and nothing is to be decided.
     pub(crate) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.decisions.is_empty()
+        self.changes.is_empty() && self.decisions.is_empty() && self.operations.is_empty()
     }
 }
 
@@ -218,6 +223,19 @@ fn unread_sums(before: &Foreseen) -> BTreeMap<String, u64> {
         }
     }
     sums
+}
+
+/// Operations that are not what they were.
+fn new_operations(before: &Foreseen, after: &Foreseen) -> Vec<Arc<OperationStatus>> {
+    let mut found = Vec::new();
+    for (id, plan) in &after.plan.customers {
+        let known = before.plan.customers.get(id).map(|plan| &plan.operations);
+        let new = plan.operations.iter().filter(|operation| {
+            !known.is_some_and(|known| known.iter().any(|known| known == *operation))
+        });
+        found.extend(new.cloned());
+    }
+    found
 }
 
 /// Orders that wait for something that they did not wait for before, apart from agents, of which nothing is known here.

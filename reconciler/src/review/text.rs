@@ -13,7 +13,7 @@ const FEW: usize = 20;
 /// Decisions that are listed one by one.
 const FEW_DECISIONS: usize = 40;
 
-pub(crate) fn write(report: &Report, all: bool) -> String {
+pub(crate) fn write(report: &Report, all: bool, colour: bool) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{} → {}", report.from.words(), report.to.words());
     if let Some(note) = &report.note {
@@ -31,6 +31,7 @@ pub(crate) fn write(report: &Report, all: bool) -> String {
             let _ = writeln!(out, "\n(--all shows every server on its own)");
         }
     }
+    operations(&mut out, report, colour);
     names(&mut out, report);
     removals(&mut out, report);
     decisions(&mut out, report);
@@ -189,6 +190,31 @@ fn group(out: &mut String, group: &Group) {
     );
     for (name, change) in &group.services {
         let _ = writeln!(out, "      {name}: {}", service(change));
+    }
+}
+
+/// One-time acts; those that lose data in red.
+fn operations(out: &mut String, report: &Report, colour: bool) {
+    for operation in &report.operations {
+        let red = !operation.destroys.is_empty() && colour;
+        let (red, reset) = if red {
+            ("\x1b[1;31m", "\x1b[0m")
+        } else {
+            ("", "")
+        };
+        let _ = writeln!(
+            out,
+            "\n{red}operation {}/{}: {}{reset}",
+            operation.customer, operation.operation, operation.act
+        );
+        for lost in &operation.destroys {
+            let _ = writeln!(out, "  {red}destroys: {lost}{reset}");
+        }
+        let until = operation
+            .expires
+            .map(|day| format!(", may be started until {day}"));
+        let _ = writeln!(out, "  because: {}", operation.reason);
+        let _ = writeln!(out, "  {}{}", operation.standing, until.unwrap_or_default());
     }
 }
 

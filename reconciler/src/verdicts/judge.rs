@@ -159,7 +159,7 @@ impl<'s> Judge<'s> {
         for problem in sealed {
             let _ = writeln!(body, "{problem}\n");
         }
-        body.push_str(&text::write(&report, false));
+        body.push_str(&text::write(&report, false, false));
         Ok(verdict(branch, state, line, body))
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "test helpers outside of test functions")]
 
 mod backups;
+mod approve;
 mod ci;
 mod edges;
 mod git_setup;

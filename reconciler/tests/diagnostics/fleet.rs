@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tenantry::git::{Objects, Oid};
 use tenantry::load::{Loader, Revision, text_of};
 use tenantry_planner::domains::contested;
+use tenantry_planner::operations;
 use tenantry_schema::Diagnostic;
 
 /// A file, or what stands in its place.
@@ -76,7 +77,11 @@ impl Bench {
         let loaded = Loader::new(objects.clone()).load(revision).unwrap();
         let mut found = loaded.diagnostics.to_vec();
         if let Some(desired) = &loaded.desired {
-            found.extend(contested(desired, &|path| text_of(&objects, tree, path)));
+            let text_of = |path: &str| text_of(&objects, tree, path);
+            found.extend(contested(desired, &text_of));
+            // A day of the corpus's own: what expires does so for good.
+            let today = "2026-11-20".parse().unwrap();
+            found.extend(operations::diagnose(desired, today, &text_of));
         }
         found
     }

@@ -70,6 +70,14 @@ pub struct Tool {
     /// A pin by hand: the id of a commit whose version of the stack runs, or `main` to follow the branch. Absent: the decision holds.
     #[schemars(example = &"main")]
     pub revision: Option<String>,
+    /// The name that the tool had first, where its stack was renamed: it stays the same tool, with its name on the server, pin, ports, secrets,
+    /// volumes and public names. Absent: its key is its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<ToolName>,
+    /// The key that it stands under, where that is not its name. Never written.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub written: Option<ToolName>,
     /// `false`: no backups are made of it, and those that are there stay. Absent: backups are made as the stack declares.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<bool>,

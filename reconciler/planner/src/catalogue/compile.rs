@@ -9,7 +9,7 @@ use crate::documents::read;
 use crate::input::{SourceFile, StackFiles, diagnose};
 use crate::render::{builtin_names, site_prefix};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tenantry_compose::{ComposeFile, Port, Project};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
@@ -103,6 +103,7 @@ impl Compiler<'_> {
             sites,
             compose,
             variables,
+            demands: OnceLock::new(),
             document,
         })
     }

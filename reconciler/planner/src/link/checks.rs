@@ -69,7 +69,8 @@ impl Linker<'_, '_> {
     }
 
     fn check_plan(&mut self, plan: &Plan) {
-        for tool in self.document.tools.keys() {
+        for (name, tool) in &self.document.tools {
+            let tool = tool.written.as_ref().unwrap_or(name);
             if plan
                 .tools
                 .as_ref()

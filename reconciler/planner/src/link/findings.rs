@@ -63,7 +63,7 @@ pub(super) fn names_are_distinct(
             locate(
                 context.text_of,
                 &documents.order_file(&id),
-                &["tools", name.as_str()],
+                &["tools", written(documents, &id, &name)],
                 true,
             )
         };
@@ -78,7 +78,7 @@ pub(super) fn names_are_distinct(
                         locate(
                             context.text_of,
                             &documents.order_file(other_order),
-                            &["tools", other_tool.as_str()],
+                            &["tools", written(documents, other_order, other_tool)],
                             true,
                         ),
                         "the other one",
@@ -96,7 +96,7 @@ pub(super) fn names_are_distinct(
                 let place = locate(
                     context.text_of,
                     &documents.order_file(id),
-                    &["tools", name.as_str()],
+                    &["tools", written(documents, id, name)],
                     true,
                 );
                 let message = format!(
@@ -109,7 +109,7 @@ pub(super) fn names_are_distinct(
                             locate(
                                 context.text_of,
                                 &documents.order_file(other_order),
-                                &["tools", other_tool.as_str()],
+                                &["tools", written(documents, other_order, other_tool)],
                                 true,
                             ),
                             "the other one",
@@ -120,4 +120,11 @@ pub(super) fn names_are_distinct(
             instances.insert(instance, (id, name));
         }
     }
+}
+
+/// The key that a tool stands under.
+fn written<'d>(documents: &'d CustomerDocuments, order: &OrderId, tool: &'d ToolName) -> &'d str {
+    let document = documents.orders.get(order);
+    let renamed = document.and_then(|order| order.tools.get(tool)?.written.as_ref());
+    renamed.unwrap_or(tool).as_str()
 }

@@ -56,11 +56,12 @@ pub fn moves(documents: &CustomerDocuments, catalogue: &Catalogue) -> Vec<Move> 
             else {
                 continue;
             };
+            let stack = document.written.as_ref().unwrap_or(tool);
             let to = if revision == FOLLOW {
-                let branch = catalogue.branch.get(tool);
+                let branch = catalogue.branch.get(stack);
                 branch.and_then(|branch| branch.compiled.as_ref().map(|stack| stack.tree))
             } else {
-                let key = (tool.clone(), revision.clone());
+                let key = (stack.clone(), revision.clone());
                 catalogue.revisions.get(&key).copied().flatten()
             };
             let pin = ObjectId::try_from(decided.pin.tree.as_str()).ok();

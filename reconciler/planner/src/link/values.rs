@@ -3,6 +3,7 @@
 use super::{Linker, hint};
 use crate::catalogue::{CompiledStack, Templates};
 use crate::codes;
+use crate::policy;
 use tenantry_schema::document::{EnvValue, Kind, Tool};
 use tenantry_schema::id::ToolName;
 use tenantry_schema::name::VariableName;
@@ -18,6 +19,7 @@ impl Linker<'_, '_> {
     ) {
         self.check_parameters(name, document, stack);
         self.check_env(name, document, stack);
+        self.check_policy(name, document, stack);
         for (site, spec) in &stack.sites {
             if templates.is_some_and(|templates| !templates.names().contains(&spec.template)) {
                 let message = format!(
@@ -37,6 +39,22 @@ impl Linker<'_, '_> {
                     note,
                 );
             }
+        }
+    }
+
+    /// What the policy does not let this stack do with these values. It freezes the customer, so no slice has it.
+    fn check_policy(&mut self, name: &ToolName, document: &Tool, stack: &CompiledStack) {
+        let policy = &self.context.head.hub.policy;
+        let named = document.written.as_ref().unwrap_or(name);
+        for message in policy::refused(policy, named, stack, document) {
+            self.error(
+                codes::NOT_ALLOWED,
+                &["tools", name.as_str()],
+                true,
+                message,
+                "not allowed by the policy",
+                "an owner can change `policy:` of fleet/hub.yaml".into(),
+            );
         }
     }
 

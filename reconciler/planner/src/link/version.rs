@@ -55,7 +55,8 @@ impl Linker<'_, '_> {
             .revision
             .as_deref()
             .filter(|revision| *revision != FOLLOW);
-        let by_hand = revision.map(|revision| self.revision(name, revision));
+        let stack = document.written.as_ref().unwrap_or(name);
+        let by_hand = revision.map(|revision| self.revision(name, stack, revision));
         let wanted = match (by_hand, pin) {
             // Nothing moves while an order is paused.
             (_, Some(_)) if paused => pinned.clone(),
@@ -68,15 +69,15 @@ impl Linker<'_, '_> {
             (Some(None), _) => Version {
                 stack: catalogue
                     .branch
-                    .get(name)
+                    .get(stack)
                     .and_then(|branch| branch.compiled.clone()),
                 templates: None,
             },
             (None, Some(_)) if document.revision.is_none() => pinned.clone(),
             (None, _) => {
-                let branch = catalogue.branch.get(name);
+                let branch = catalogue.branch.get(stack);
                 if branch.is_none() {
-                    self.unknown_tool(name);
+                    self.unknown_tool(name, stack);
                 }
                 branch
                     .map(|branch| Version {
@@ -150,7 +151,7 @@ impl Linker<'_, '_> {
         pinned
     }
 
-    fn unknown_tool(&mut self, name: &ToolName) {
+    fn unknown_tool(&mut self, name: &ToolName, stack: &ToolName) {
         let known = self
             .context
             .catalogue
@@ -158,7 +159,7 @@ impl Linker<'_, '_> {
             .keys()
             .map(ToString::to_string);
         let hint = hint(
-            name.as_str(),
+            stack.as_str(),
             known,
             "the catalogue is empty; stacks are folders under stacks/",
         );
@@ -166,18 +167,18 @@ impl Linker<'_, '_> {
             codes::UNKNOWN_TOOL,
             &["tools", name.as_str()],
             true,
-            format!("unknown tool `{name}`"),
+            format!("unknown tool `{stack}`"),
             "not in the catalogue",
             hint,
         );
     }
 
-    fn revision(&mut self, name: &ToolName, revision: &str) -> Option<ObjectId> {
+    fn revision(&mut self, name: &ToolName, stack: &ToolName, revision: &str) -> Option<ObjectId> {
         let tree = self
             .context
             .catalogue
             .revisions
-            .get(&(name.clone(), revision.to_owned()))
+            .get(&(stack.clone(), revision.to_owned()))
             .copied()
             .flatten();
         if tree.is_none() {

@@ -135,6 +135,7 @@ pub(super) fn ready(
         document: Tool {
             revision: None,
             enabled: None,
+            moved_from: None,
             state: tool.document.wanted_state(),
             ..tool.document.clone()
         },

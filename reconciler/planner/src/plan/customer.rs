@@ -9,10 +9,12 @@ use crate::decision::{Choice, What};
 use crate::desired::{CustomerDesired, Desired, OrderDesired};
 use crate::domains::Verdict;
 use crate::inventory::{Observed, Published, ServerObservation, slice_key};
+use crate::operations::OperationStatus;
 use crate::slice_input::{InstanceInput, RENDERER, SliceInput};
 use crate::status::{Health, Totals};
 use crate::waiting::WaitingOn;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -124,6 +126,7 @@ pub fn plan_customer(
         let status = draft.finish(&customer, id, order, &slices, &mut plan.decisions);
         plan.orders.push(Arc::new(status));
     }
+    plan.operations = customer.operations();
     if fleet.held.contains(&desired.id) {
         plan.decisions.clear();
         plan.missing.clear();
@@ -168,6 +171,23 @@ impl<'a> Customer<'a> {
             memory: RefCell::new(memory),
             valid_until: Cell::new(None),
         }
+    }
+
+    /// How operations stand. Looks again when one expires.
+    fn operations(&self) -> Vec<Arc<OperationStatus>> {
+        let today = self.observed.now.to_zoned(TimeZone::UTC).date();
+        let all = self.desired.operations.iter();
+        all.map(|(id, operation)| {
+            let head = &self.fleet.head;
+            let status = OperationStatus::new(head, &self.desired.id, id, operation, today);
+            let over = operation.expires.and_then(|last| last.tomorrow().ok());
+            let over = over.and_then(|day| day.to_zoned(TimeZone::UTC).ok());
+            if let Some(over) = over {
+                self.wake_at(over.timestamp());
+            }
+            Arc::new(status)
+        })
+        .collect()
     }
 
     pub(super) fn order_key(&self, order: &OrderId) -> OrderKey {
@@ -281,7 +301,8 @@ impl<'a> Customer<'a> {
         let trusted = &self.fleet.head.hub.policy.trusted_stacks;
         let mut instances = placed.instances;
         for instance in instances.values_mut() {
-            instance.trusted = trusted.contains(&instance.tool);
+            let stack = instance.document.written.as_ref();
+            instance.trusted = trusted.contains(stack.unwrap_or(&instance.tool));
         }
         Some(SliceInput {
             renderer: RENDERER,

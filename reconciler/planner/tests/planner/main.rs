@@ -14,6 +14,7 @@ mod diagnostics;
 mod domains;
 mod lost;
 mod moved;
+mod policy;
 mod properties;
 mod rendering;
 mod scenarios;

@@ -97,3 +97,96 @@ fn names_that_cannot_be_leave_everything_as_it_was() {
     let said = fleet.findings();
     assert!(said.contains("error[T0128]"), "{said}");
 }
+
+/// The stack `page` is called `landing` now, and the order says so.
+fn rename_stack(fleet: &mut Fleet) {
+    let stack: Vec<(String, String)> = fleet
+        .files
+        .iter()
+        .filter(|(path, _)| path.starts_with("stacks/page/"))
+        .map(|(path, text)| {
+            (
+                path.replace("stacks/page/", "stacks/landing/"),
+                text.clone(),
+            )
+        })
+        .collect();
+    fleet.remove("stacks/page/");
+    fleet.files.extend(stack);
+    fleet.edit(
+        &format!("{ORDERS}/web.yaml"),
+        "[page, notes]",
+        "{ landing: { moved_from: page }, notes: }",
+    );
+}
+
+#[test]
+fn a_tool_whose_stack_was_renamed_is_the_same_tool() {
+    let mut fleet = Fleet::running();
+    let before = everything(&fleet.plan().plan);
+    rename_stack(&mut fleet);
+    assert_eq!(fleet.findings(), "");
+    // The tree's id of these tests depends on the folder's name, so there is a newer one.
+    let after = everything(&fleet.plan().plan).replace(", newer available", "");
+    let after = after.replace("newer_available: true", "newer_available: false");
+    assert_eq!(after, before, "pin, ports, names: nothing is new");
+    // It follows its stack under the new name.
+    let path = format!("{ORDERS}/web.yaml");
+    fleet.edit(
+        &path,
+        "moved_from: page",
+        "moved_from: page, revision: main",
+    );
+    fleet.edit(
+        "stacks/landing/stack.yaml",
+        "title: Page",
+        "title: Landing page",
+    );
+    assert_eq!(fleet.findings(), "");
+    fleet.settle();
+    let desired = fleet.compile();
+    let tool = &desired.customers["acme"].orders["web"].tools["page"];
+    assert_eq!(tool.stack.as_ref().unwrap().document.title, "Landing page");
+    assert_eq!(tool.pin.unwrap().stack, tool.stack.as_ref().unwrap().tree);
+}
+
+#[test]
+fn a_mistake_of_a_renamed_tool_is_shown_where_it_stands() {
+    let mut fleet = Fleet::running();
+    rename_stack(&mut fleet);
+    let path = format!("{ORDERS}/web.yaml");
+    fleet.edit(
+        &path,
+        "moved_from: page",
+        "moved_from: page, parameters: { TITEL: x }",
+    );
+    let said = fleet.findings();
+    assert!(said.contains("TITEL"), "{said}");
+    assert!(said.contains("orders/web.yaml:3:"), "{said}");
+}
+
+#[test]
+fn names_of_tools_that_cannot_be_are_said() {
+    for (tools, wrong) in [
+        (
+            "{ page: { moved_from: page }, notes: }",
+            "was moved from itself",
+        ),
+        (
+            "{ page: { moved_from: notes }, notes: }",
+            "tool `notes` is still there",
+        ),
+        (
+            "{ notes: { moved_from: page } }",
+            "has decisions of its own",
+        ),
+    ] {
+        let mut fleet = Fleet::running();
+        fleet.edit(&format!("{ORDERS}/web.yaml"), "[page, notes]", tools);
+        let said = fleet.findings();
+        assert!(
+            said.contains("error[T0128]") && said.contains(wrong),
+            "{tools}: {said}"
+        );
+    }
+}

@@ -150,7 +150,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     };
     if args.act.loses_data() {
         proposal.next.push(format!(
-            "name in {path} what is lost, and let an owner approve it there"
+            "name in {path} what is lost, then let an owner approve it: tenantry approve {path}"
         ));
     }
     proposal.files.insert(path, text.into_bytes());
@@ -274,7 +274,7 @@ fn text(
         let last = now.to_zoned(TimeZone::UTC).date().checked_add(7.days())?;
         let _ = writeln!(
             out,
-            "{:<31} # last day on which it may be started\n# approval: an owner's signature, `ssh-keygen -Y sign`",
+            "{:<31} # last day on which it may be started\n# approval: an owner's signature; `tenantry approve` writes it",
             format!("expires: {last}")
         );
     }

@@ -272,3 +272,29 @@ fn replaced(world: &World, path: &str, kind: &str) -> Oid {
     git(&work, &["push", "-q"]);
     Oid::from_str(&git(&work, &["rev-parse", "HEAD"])).unwrap()
 }
+
+#[test]
+fn a_stricter_policy_takes_nothing_down() {
+    let world = World::new(Layout::Bare);
+    let (fleet, keys) = (world.fleet("data"), keys());
+    let good = settled(&fleet, &keys);
+    let mut loader = Loader::new(fleet.objects().clone());
+    let before = load(&mut loader, &fleet, good);
+    let strict = settings(&keys, 1, Fault::Nothing) + "policy: { registries: [ghcr.io] }\n";
+    let at = commit(&fleet, &[put("fleet/hub.yaml", &strict)]);
+    for loader in [&mut loader, &mut Loader::new(fleet.objects().clone())] {
+        let after = load(loader, &fleet, at);
+        let stays = Some(good.to_string());
+        assert_eq!(
+            frozen(&after),
+            [
+                ("acme".to_owned(), stays.clone()),
+                ("globex".to_owned(), stays)
+            ]
+        );
+        let (old, new) = (before.desired.as_ref(), after.desired.as_ref());
+        assert_eq!(customers(old.unwrap()), customers(new.unwrap()));
+        let code = |found: &Diagnostic| found.code.0 == codes::NOT_ALLOWED;
+        assert!(after.diagnostics.iter().any(code));
+    }
+}

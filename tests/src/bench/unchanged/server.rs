@@ -121,6 +121,7 @@ fn empty() -> FleetStatus {
         totals: Totals::default(),
         orders: Vec::new(),
         servers: Vec::new(),
+        operations: Vec::new(),
         frozen: Vec::new(),
         diagnostics: Vec::new(),
     }

@@ -1,0 +1,200 @@
+//! What a stack asks for that the policy has a word on, with the values of one order: an image that is a parameter can come from anywhere.
+
+use super::comes_from;
+use crate::catalogue::CompiledStack;
+use crate::render::builtin_names;
+use std::collections::BTreeMap;
+use tenantry_compose::template::OPAQUE;
+use tenantry_compose::{Project, beyond};
+use tenantry_schema::document::{EnvValue, Policy, Tool};
+use tenantry_schema::id::ToolName;
+use tenantry_schema::text::Registry;
+use tenantry_yaml::{Limits, Node, parse};
+
+/// What a stack asks for, whoever runs it.
+#[derive(Debug)]
+pub(crate) struct Demands {
+    /// Images and what reaches beyond, in words, with defaults in the place of values.
+    all: Vec<Demand>,
+    /// Whether values of an order can change that.
+    varies: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Demand {
+    /// An image of a service.
+    Image {
+        service: String,
+        image: String,
+        repository: String,
+    },
+    /// Something that only trusted stacks may have.
+    Beyond { service: String, what: String },
+}
+
+impl Demands {
+    /// Of a stack that was proven.
+    pub(crate) fn of(stack: &CompiledStack) -> Self {
+        let (project, _) = stack.compose_file().outline(&|_| true);
+        Self {
+            all: project.map(|project| demands(&project)).unwrap_or_default(),
+            varies: varies(&stack.compose),
+        }
+    }
+}
+
+/// What of a tool the policy does not allow, in sentences.
+pub(crate) fn refused(
+    policy: &Policy,
+    name: &ToolName,
+    stack: &CompiledStack,
+    document: &Tool,
+) -> Vec<String> {
+    let trusted = policy.trusted_stacks.contains(name);
+    if trusted && policy.registries.is_none() {
+        return Vec::new();
+    }
+    let demands = stack.demands.get_or_init(|| Demands::of(stack));
+    let own;
+    let all = if demands.varies {
+        match with_values(stack, document) {
+            Some(project) => {
+                own = self::demands(&project);
+                &own
+            }
+            None => {
+                return vec![format!(
+                    "what {name} asks for cannot be told with these values, so the policy cannot allow it"
+                )];
+            }
+        }
+    } else {
+        &demands.all
+    };
+    let refused = all.iter().filter_map(|demand| match demand {
+        Demand::Image { service, image, repository } => {
+            let registries = policy.registries.as_ref()?;
+            if repository.contains(OPAQUE) {
+                return Some(format!(
+                    "where the image of `{service}` of {name} comes from is a secret, so the policy cannot allow it"
+                ));
+            }
+            let allowed = |registry: &Registry| comes_from(repository, registry);
+            (!registries.iter().any(allowed)).then(|| {
+                format!("the policy does not allow the image `{image}`, which `{service}` of {name} would run")
+            })
+        }
+        Demand::Beyond { service, what } => (!trusted)
+            .then(|| format!("the policy does not trust {name} with {what} (`{service}`)")),
+    });
+    refused.collect()
+}
+
+fn demands(project: &Project) -> Vec<Demand> {
+    let images = project
+        .services
+        .iter()
+        .map(|(service, spec)| Demand::Image {
+            service: service.to_string(),
+            image: spec.image.to_string(),
+            repository: spec.image.repository().to_owned(),
+        });
+    let reaching = beyond(project).into_iter().map(|beyond| Demand::Beyond {
+        service: beyond.place.get(1).cloned().unwrap_or_default(),
+        what: beyond.what,
+    });
+    images.chain(reaching).collect()
+}
+
+/// Keys of a service whose values stay inside its container.
+const INSIDE: [&str; 16] = [
+    "environment",
+    "labels",
+    "healthcheck",
+    "command",
+    "entrypoint",
+    "ports",
+    "expose",
+    "secrets",
+    "configs",
+    "depends_on",
+    "hostname",
+    "working_dir",
+    "user",
+    "extra_hosts",
+    "restart",
+    "logging",
+];
+
+/// Whether values can change what the policy has a word on.
+fn varies(compose: &str) -> bool {
+    let Ok(root) = parse(compose, &Limits::with_merge_keys()) else {
+        return true;
+    };
+    let Some(top) = root.as_mapping() else {
+        return true;
+    };
+    top.iter().any(|(key, value)| match key.as_str() {
+        Some("services") => value
+            .as_mapping()
+            .unwrap_or_default()
+            .iter()
+            .any(|(_, service)| {
+                service
+                    .as_mapping()
+                    .unwrap_or_default()
+                    .iter()
+                    .any(|(key, value)| {
+                        let key = key.as_str().unwrap_or_default();
+                        key == "extends" || !INSIDE.contains(&key) && has_variable(value, compose)
+                    })
+            }),
+        Some("secrets" | "configs" | "name" | "version") => false,
+        Some("include") => true,
+        _ => has_variable(value, compose),
+    })
+}
+
+fn has_variable(node: &Node, text: &str) -> bool {
+    match (node.as_mapping(), node.as_sequence()) {
+        (Some(entries), _) => entries.iter().any(|(_, value)| has_variable(value, text)),
+        (_, Some(items)) => items.iter().any(|item| has_variable(item, text)),
+        _ => text
+            .get(node.span.start..node.span.end)
+            .is_none_or(|scalar| scalar.contains('$')),
+    }
+}
+
+/// The project with the values of an order; secrets are opaque.
+fn with_values(stack: &CompiledStack, document: &Tool) -> Option<Project> {
+    let mut values: BTreeMap<String, String> = builtin_names(stack.sites.keys())
+        .into_iter()
+        .map(|name| {
+            let value = if name.ends_with("_PORT") {
+                "20000"
+            } else {
+                "site.example"
+            };
+            (name, value.to_owned())
+        })
+        .collect();
+    let opaque = || OPAQUE.to_string();
+    for (name, spec) in &stack.document.parameters {
+        let value = document.parameters.get(name).or(spec.default.as_ref());
+        values.insert(name.to_string(), value.cloned().unwrap_or_default());
+    }
+    for name in stack.document.secrets.keys() {
+        values.insert(name.to_string(), opaque());
+    }
+    for (name, value) in &document.env {
+        let value = match value {
+            EnvValue::Plain(text) => text.clone(),
+            EnvValue::Secret { .. } => opaque(),
+        };
+        values.insert(name.to_string(), value);
+    }
+    stack
+        .compose_file()
+        .load(&|name| values.get(name).cloned())
+        .ok()
+}

@@ -1,0 +1,193 @@
+//! `tenantry approve`: an owner reads what an operation destroys and signs it, inside its file.
+
+mod file;
+mod key;
+
+use super::Outcome;
+use super::open::{Opened, look};
+use super::output::say;
+use crate::config::FleetArgs;
+use crate::secrets::WorkTree;
+use anyhow::{Context, bail};
+use jiff::{Timestamp, tz::TimeZone};
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use tenantry_planner::desired::CustomerDesired;
+use tenantry_planner::documents::HeadDocuments;
+use tenantry_planner::operations::{Standing, act, destroys, judge, path, to_sign};
+use tenantry_schema::document::{Kind, Operation, classify};
+use tenantry_schema::id::{CustomerId, OperationId};
+
+/// Arguments of `approve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+What is signed is the operation itself, the fleet, the customer and the name of the file, not the text of the file and no commit: comments
+may be added, and a squash, a rebase or a forge's merge keeps it. Any other change voids it. `ssh-keygen -Y sign -n tenantry-operation`
+signs, so keys in an agent are asked for as always. Without --key the key is the one that Git signs commits with.
+
+Examples:
+  tenantry approve fleet/customers/acme/operations/2026-11-20-wipe-umami-x7k2.yaml
+  tenantry approve acme/2026-11-20-wipe-umami-x7k2 --key ~/.ssh/id_ed25519.pub")]
+pub(super) struct Args {
+    /// The operation: its file, or CUSTOMER/NAME.
+    operation: String,
+    /// The owner's SSH key: its private half, or the public half of one that an agent holds.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    /// Print the text that would be signed, and nothing else.
+    #[arg(long, conflicts_with_all = ["key", "yes"])]
+    print: bool,
+    #[command(flatten)]
+    fleet: FleetArgs,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let (customer, id) = named(&args.operation)?;
+    let opened = look(&args.fleet.fleet, &args.fleet.branch)?;
+    if !opened.work_tree {
+        bail!(
+            "`{}` has no files to edit: work in a clone of it",
+            args.fleet.fleet
+        );
+    }
+    let path = path(&customer, &id);
+    let (head, desired) = found(&opened, &customer)?;
+    let tree = WorkTree::open(Path::new(&args.fleet.fleet))?;
+    let text = tree.text(&path)?;
+    // The file as it is, also where something else of the customer has errors.
+    let operation = file::read(&text)
+        .map_err(|problem| anyhow::anyhow!("{path}: {problem}; `tenantry check` shows where"))?;
+    let message = to_sign(&head.hub.fleet_id, &customer, &id, &operation);
+    if args.print {
+        say(message.trim_end());
+        return Ok(Outcome::Clean);
+    }
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    tell(&customer, &operation, desired);
+    match judge(&head, &customer, &id, &operation, today) {
+        Standing::Ready => {
+            say("\nit loses nothing: nobody has to approve it");
+            return Ok(Outcome::Clean);
+        }
+        Standing::Approved { by } => {
+            say(format!("\napproved by {by} already"));
+            return Ok(Outcome::Clean);
+        }
+        Standing::Expired { on } => {
+            bail!("it expired: {on} was its last day; write another day under `expires:`")
+        }
+        _ => {}
+    }
+    let key = key::find(args.key.as_deref())?;
+    if !args.yes && !agreed(&id)? {
+        bail!("not approved: nothing was changed");
+    }
+    let signature = key::sign(&key, &message)?;
+    let approved = Operation {
+        approval: Some(signature.clone()),
+        ..operation.clone()
+    };
+    match judge(&head, &customer, &id, &approved, today) {
+        Standing::Approved { by } => {
+            tree.write(&path, &file::with_approval(&text, &operation, &signature)?)?;
+            say(format!("\napproved by {by}, in {path}; commit it"));
+            Ok(Outcome::Clean)
+        }
+        other => bail!(
+            "{} does not count: {other}; nothing was changed",
+            key.display()
+        ),
+    }
+}
+
+/// `acme/2026-11-20-wipe-umami`, or the path of a file.
+fn named(text: &str) -> anyhow::Result<(CustomerId, OperationId)> {
+    let inside = text.find("fleet/customers/").map_or(text, |at| &text[at..]);
+    if let Kind::Operation(customer, id) = classify(inside) {
+        return Ok((customer, id));
+    }
+    let pair = text.split_once('/').and_then(|(customer, id)| {
+        Some((
+            CustomerId::try_from(customer).ok()?,
+            OperationId::try_from(id).ok()?,
+        ))
+    });
+    pair.with_context(|| {
+        format!(
+            "`{text}` is no operation: write CUSTOMER/NAME, or fleet/customers/CUSTOMER/operations/NAME.yaml"
+        )
+    })
+}
+
+fn found<'o>(
+    opened: &'o Opened,
+    customer: &CustomerId,
+) -> anyhow::Result<(&'o HeadDocuments, Option<&'o CustomerDesired>)> {
+    let desired = opened.loaded.desired.as_ref();
+    let desired = desired
+        .context("fleet/hub.yaml or fleet/staff.yaml has errors; `tenantry check` shows them")?;
+    let customer = desired.customers.get(customer).map(AsRef::as_ref);
+    Ok((&desired.head, customer))
+}
+
+/// Everything that an owner has to know.
+fn tell(customer: &CustomerId, operation: &Operation, desired: Option<&CustomerDesired>) {
+    say(format!("{} of customer {customer}", act(operation)));
+    for lost in destroys(operation) {
+        say(format!("  destroys: {lost}"));
+    }
+    for touched in desired
+        .map(|desired| touches(operation, desired))
+        .unwrap_or_default()
+    {
+        say(format!("  on the server: {touched}"));
+    }
+    say(format!("  because: {}", operation.reason));
+    if let Some(expires) = operation.expires {
+        say(format!("  may be started until {expires} (UTC)"));
+    }
+}
+
+/// The tools whose data an operation destroys, as the fleet knows them.
+fn touches(operation: &Operation, customer: &CustomerDesired) -> Vec<String> {
+    let target = operation.wipe.as_ref().or(operation.restore.as_ref());
+    let server = target
+        .map(|target| &target.server)
+        .or(operation.reinstall.as_ref());
+    let Some(server) = server else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (id, order) in &customer.orders {
+        if order.server.as_ref() != Some(server) {
+            continue;
+        }
+        for (name, tool) in &order.tools {
+            if target.is_some_and(|target| target.tool != *name) {
+                continue;
+            }
+            let data = match tool.stack.as_ref().map(|stack| stack.has_data) {
+                Some(true) => "with volumes",
+                Some(false) => "without volumes",
+                None => "its stack is not known",
+            };
+            found.push(format!("{name} of order {id} ({data})"));
+        }
+    }
+    found
+}
+
+fn agreed(id: &OperationId) -> anyhow::Result<bool> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        bail!("nobody can be asked here: add --yes to approve it");
+    }
+    let mut out = std::io::stderr();
+    write!(out, "\nType {id} to approve: ").and_then(|()| out.flush())?;
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line)?;
+    Ok(line.trim() == id.as_str())
+}

@@ -1,0 +1,231 @@
+//! An owner approves what loses data, with the real `ssh-keygen`; how it gets into the branch does not matter.
+
+use crate::{Desk, two_customers};
+use std::process::Command;
+
+const NAME: &str = "2026-11-20-wipe-html-x7k2";
+
+fn path() -> String {
+    format!("fleet/customers/acme/operations/{NAME}.yaml")
+}
+
+/// A fleet with an owner, an admin and somebody who is neither, and an operation that waits.
+fn office() -> Desk {
+    let desk = Desk::new();
+    two_customers(&desk);
+    let mut staff = String::new();
+    for (person, role) in [("olga", "owner"), ("adam", "admin"), ("sam", "")] {
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(desk.path(person))
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let public = std::fs::read_to_string(desk.path(&format!("{person}.pub"))).unwrap();
+        let key: Vec<&str> = public.split_whitespace().take(2).collect();
+        if !role.is_empty() {
+            staff += &format!(
+                "{person}: {{ email: {person}@example.com, role: {role}, signing_keys: [{}] }}\n",
+                key.join(" ")
+            );
+        }
+    }
+    desk.write("fleet/fleet/staff.yaml", &staff);
+    let text = "# Ticket 812.\nwipe: acme-1/html\ndestroys: [\"its pages\"]   # all of them\nreason: ticket 812\nexpires: 2099-01-01\n# approval: an owner's signature\n";
+    desk.write(&format!("fleet/{}", path()), text);
+    desk.commit("an operation");
+    desk
+}
+
+fn approve(desk: &Desk, key: &str, more: &[&str]) -> crate::Ran {
+    let operation = format!("acme/{NAME}");
+    let key = ["--key", key, "--yes"];
+    desk.run(&[&["approve", &operation, "fleet"][..], &key, more].concat())
+}
+
+#[test]
+fn an_owner_reads_what_is_destroyed_and_signs_it() {
+    let desk = office();
+    desk.run(&["check", "fleet"]).says(
+        0,
+        &[
+            "warning[T0135]",
+            "wipe acme-1/html: no owner has approved it",
+        ],
+    );
+    // Nobody can be asked here.
+    desk.run(&["approve", &format!("acme/{NAME}"), "fleet", "--key", "olga"])
+        .says(1, &["destroys: its pages", "add --yes"]);
+    for (who, why) in [
+        (
+            "adam",
+            "approved by adam, who is an admin: it takes an owner",
+        ),
+        ("sam", "a key that nobody of the staff has"),
+    ] {
+        approve(&desk, who, &[]).says(1, &[why, "nothing was changed"]);
+    }
+    assert_eq!(desk.git("fleet", &["status", "--porcelain"]), "");
+    approve(&desk, "olga", &[]).says(
+        0,
+        &[
+            "wipe acme-1/html of customer acme",
+            "destroys: its pages",
+            "because: ticket 812",
+            "may be started until 2099-01-01",
+            "approved by olga",
+        ],
+    );
+    let text = std::fs::read_to_string(desk.path(&format!("fleet/{}", path()))).unwrap();
+    assert!(
+        text.starts_with("# Ticket 812.\nwipe: acme-1/html\n"),
+        "{text}"
+    );
+    assert!(text.contains("# all of them") && text.contains("approval: |\n  -----BEGIN SSH"));
+    desk.run(&["plan", "fleet"]).says(
+        2,
+        &[
+            "operation acme/2026-11-20-wipe-html-x7k2: wipe acme-1/html",
+            "destroys: its pages",
+            "approved by olga",
+        ],
+    );
+    desk.run(&["plan", "fleet", "--markdown"])
+        .says(2, &["**destroys data**"]);
+    let checked = desk.run(&["check", "fleet"]);
+    checked.says(0, &[]);
+    assert!(!checked.text.contains("T0135"), "{}", checked.text);
+    approve(&desk, "olga", &[]).says(0, &["approved by olga already"]);
+
+    // Comments are nobody's business; anything else voids it.
+    desk.edit(&format!("fleet/{}", path()), |text| {
+        text.replace("Ticket 812.", "Settled.")
+    });
+    let checked = desk.run(&["check", "fleet"]);
+    assert!(!checked.text.contains("T0136"), "{}", checked.text);
+    desk.edit(&format!("fleet/{}", path()), |text| {
+        text.replace("acme-1/html", "acme-1/guestbook")
+    });
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace("[html]", "[html, guestbook]")
+    });
+    desk.run(&["check", "fleet"])
+        .says(1, &["error[T0136]", "it was changed after it was signed"]);
+    approve(&desk, "olga", &[]).says(0, &["approved by olga"]);
+    desk.run(&["check", "fleet"]).says(0, &[]);
+}
+
+#[test]
+fn ssh_keygen_verifies_it_as_well() {
+    let desk = office();
+    approve(&desk, "olga", &[]).says(0, &[]);
+    let operation = format!("acme/{NAME}");
+    let printed = desk.run(&["approve", &operation, "fleet", "--print"]);
+    printed.says(
+        0,
+        &["tenantry operation, format 1\nfleet: ", "customer: acme\n"],
+    );
+    let text = std::fs::read_to_string(desk.path(&format!("fleet/{}", path()))).unwrap();
+    let pem: String = text
+        .lines()
+        .skip_while(|line| !line.contains("BEGIN SSH"))
+        .map(|line| format!("{}\n", line.trim()))
+        .collect();
+    desk.write("approval.sig", &pem);
+    let public = std::fs::read_to_string(desk.path("olga.pub")).unwrap();
+    desk.write("allowed", &format!("olga {public}"));
+    desk.write("message", &printed.text);
+    let verified = Command::new("ssh-keygen")
+        .args([
+            "-Y",
+            "verify",
+            "-n",
+            "tenantry-operation",
+            "-I",
+            "olga",
+            "-f",
+            "allowed",
+            "-s",
+            "approval.sig",
+        ])
+        .current_dir(desk.path("."))
+        .stdin(std::fs::File::open(desk.path("message")).unwrap())
+        .output()
+        .unwrap();
+    assert!(verified.status.success(), "{verified:?}");
+}
+
+#[test]
+fn a_key_in_an_agent_signs() {
+    let desk = office();
+    let socket = desk.path("agent");
+    let mut agent = Command::new("ssh-agent")
+        .arg("-D")
+        .arg("-a")
+        .arg(&socket)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    for _ in 0..200 {
+        if socket.exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    let added = Command::new("ssh-add")
+        .arg("-q")
+        .arg(desk.path("olga"))
+        .env("SSH_AUTH_SOCK", &socket)
+        .status()
+        .unwrap();
+    std::fs::remove_file(desk.path("olga")).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+        .args([
+            "approve",
+            &format!("acme/{NAME}"),
+            "fleet",
+            "--yes",
+            "--key",
+            "olga.pub",
+        ])
+        .current_dir(desk.path("."))
+        .env("HOME", desk.path("."))
+        .env("SSH_AUTH_SOCK", &socket)
+        .output();
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    assert!(added.success());
+    crate::Ran::from(output.unwrap()).says(0, &["approved by olga"]);
+}
+
+#[test]
+fn however_it_is_merged_it_stays_approved() {
+    let desk = office();
+    desk.git("fleet", &["checkout", "-qb", "wipe"]);
+    approve(&desk, "olga", &[]).says(0, &[]);
+    desk.commit("approved");
+    desk.git("fleet", &["checkout", "-q", "main"]);
+    desk.write("fleet/README.md", "meanwhile\n");
+    desk.commit("meanwhile");
+    for how in ["merge", "squash", "rebase"] {
+        desk.git("fleet", &["checkout", "-qB", how, "main"]);
+        match how {
+            "merge" => desk.git("fleet", &["merge", "-q", "--no-ff", "-m", "merge", "wipe"]),
+            "squash" => {
+                desk.git("fleet", &["merge", "-q", "--squash", "wipe"]);
+                desk.git("fleet", &["commit", "-qm", "squash"])
+            }
+            _ => desk.git("fleet", &["cherry-pick", "main..wipe"]),
+        };
+        let checked = desk.run(&["check", "fleet", "--branch", how]);
+        checked.says(0, &[]);
+        assert!(!checked.text.contains("T0135"), "{how}: {}", checked.text);
+        approve(&desk, "olga", &[]).says(0, &["approved by olga already"]);
+    }
+    // In another customer's folder, or under another name, it approves nothing.
+    let other = "fleet/fleet/customers/acme/operations/2026-11-21-again.yaml";
+    let text = std::fs::read_to_string(desk.path(&format!("fleet/{}", path()))).unwrap();
+    desk.write(other, &text);
+    desk.run(&["check", "fleet"])
+        .says(1, &["error[T0136]", "2026-11-21-again.yaml"]);
+}
