@@ -3,8 +3,8 @@
 mod acknowledge;
 mod activate;
 mod apply;
-mod backups;
 mod approve;
+mod backups;
 mod check;
 mod codeowners;
 mod completions;

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "test helpers outside of test functions")]
 
-mod backups;
 mod approve;
+mod backups;
 mod ci;
 mod edges;
 mod git_setup;
