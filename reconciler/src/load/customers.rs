@@ -104,6 +104,9 @@ impl Customers {
     ) -> Result<Outcome, GitError> {
         let mut stale = self.look(objects, fleet)?;
         self.add_kept_back(objects, fleet, held, &mut stale)?;
+        if let (Some(sparse), Some(verdict)) = (&mut self.sparse, held.holding()) {
+            sparse.want(verdict.customers.iter().cloned());
+        }
         let stale = self.leave_out(stale);
         let around = (objects, head, fleet, revision);
         let (mut changed, mut versions) = self.take_up(around, catalogues, held, stale)?;

@@ -168,10 +168,13 @@ impl Customers {
             return None;
         }
         let all = self.known.values();
-        let of = all
+        let read: usize = all
             .filter_map(|known| known.read.documents.as_deref())
             .map(|documents| documents.servers.len())
             .sum();
+        let left = self.sparse.iter().flat_map(|sparse| sparse.unread.values());
+        let unread: usize = left.map(|left| left.facts.servers as usize).sum();
+        let of = read + unread;
         let mut removal = Removal::judge(&losses, of, rule.limit, &rule.fleet)?;
         // The trees are named, so an entry fits this version alone.
         let id = removal.acknowledged_by(&held.acknowledged, &Acknowledged::default());

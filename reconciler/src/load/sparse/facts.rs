@@ -35,7 +35,12 @@ pub(super) fn facts(
             .nginx
             .iter()
             .all(|tree| catalogue.nginx_trees.contains_key(tree));
+    // Whether an operation may be started depends on the day, and versions that too many move to at once on everybody who follows.
+    let by_day = !documents.operations.is_empty();
+    let with_others = head.hub.policy.max_removed.is_some() && link::may_move(documents);
     if !there
+        || by_day
+        || with_others
         || linked
             .found
             .iter()
