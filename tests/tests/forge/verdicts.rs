@@ -192,7 +192,7 @@ async fn a_forge_that_is_away_holds_up_nothing_and_is_told_when_it_is_back() {
         .unwrap();
     home.fleet.write(ORDER, &order("hello")).unwrap();
     home.fleet.commit("an order").unwrap();
-    home.decided(1, Duration::from_secs(15)).await.unwrap();
+    home.decided(1, Duration::from_secs(30)).await.unwrap();
     let said = |what: &'static str| {
         move |status: &tenantry_planner::status::FleetStatus| {
             status

@@ -2,7 +2,7 @@
 
 use super::{REPOSITORY, SECRET, SOON, TOKEN, order, reviewed_at, status};
 use aws_lc_rs::hmac;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tenantry_schema::document::ForgeKind;
 use tenantry_tests::rig::{Access, FakeForge, GitHttp, Hub};
 
@@ -78,12 +78,10 @@ async fn a_webhook_makes_the_hub_look_at_once() {
             0,
             "a stranger made it look"
         );
-        let begun = Instant::now();
         assert_eq!(send(hub.url(), kind, body, &secret).await, 204);
         hub.wait_for(SOON, "the order", |status| status.orders.len() == 1)
             .await
             .unwrap();
-        assert!(begun.elapsed() < Duration::from_secs(20));
         drop(pushed);
     }
 }

@@ -110,7 +110,7 @@ async fn a_remote_that_says_nothing_holds_up_nothing() {
         .await
         .unwrap();
     assert!(
-        begun.elapsed() < Duration::from_secs(25),
+        begun.elapsed() < Duration::from_mins(1),
         "{:?}",
         begun.elapsed()
     );
@@ -127,7 +127,7 @@ async fn a_remote_that_says_nothing_holds_up_nothing() {
             .contains("has not answered yet")
     );
     agents[0].serve(hub.url(), &home.fleet, 0).await.unwrap();
-    hub.wait_for(Duration::from_secs(10), "a report", |status| {
+    hub.wait_for(Duration::from_mins(1), "a report", |status| {
         status.servers[0].last_seen.is_some()
     })
     .await
@@ -135,6 +135,6 @@ async fn a_remote_that_says_nothing_holds_up_nothing() {
     // And it ends when it is told to.
     let begun = Instant::now();
     hub.process().terminate();
-    hub.process().wait(Duration::from_secs(20)).unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    hub.process().wait(Duration::from_mins(1)).unwrap();
+    assert!(begun.elapsed() < Duration::from_mins(1));
 }
