@@ -1,3 +1,5 @@
+//! How much a commit may take away: what counts, and what an acknowledgement lets go.
+
 use super::*;
 use crate::documents;
 use crate::input::{CustomerFiles, SourceFile};
