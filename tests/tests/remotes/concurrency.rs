@@ -16,7 +16,7 @@ const CUSTOMERS: usize = 6;
 /// How often the person pushes.
 fn pushes() -> usize {
     let asked = std::env::var("TENANTRY_PUSHES").ok();
-    asked.map_or(40, |text| {
+    asked.map_or(25, |text| {
         text.parse().expect("TENANTRY_PUSHES is a number")
     })
 }
@@ -72,7 +72,7 @@ async fn story(home: &HubBox, url: &str, seed: u64) {
     .unwrap();
     let pushed = begun.elapsed();
     for hub in &hubs {
-        decided(hub, fleet, orders, Duration::from_mins(2)).await;
+        decided(hub, fleet, orders, Duration::from_mins(5)).await;
     }
     // Every push of the person is there once, and what it wrote is there still.
     let log = fleet.log(100_000).unwrap();
