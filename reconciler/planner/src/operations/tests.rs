@@ -1,3 +1,5 @@
+//! Approvals, expiry and what operations lose.
+
 use super::*;
 use crate::documents::read;
 use crate::input::SourceFile;
