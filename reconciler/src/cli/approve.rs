@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     tell(&customer, &operation, desired);
-    match judge(&head, &customer, &id, &operation, today) {
+    match judge(head, &customer, &id, &operation, today) {
         Standing::Ready => {
             say("\nit loses nothing: nobody has to approve it");
             return Ok(Outcome::Clean);
@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         approval: Some(signature.clone()),
         ..operation.clone()
     };
-    match judge(&head, &customer, &id, &approved, today) {
+    match judge(head, &customer, &id, &approved, today) {
         Standing::Approved { by } => {
             tree.write(&path, &file::with_approval(&text, &operation, &signature)?)?;
             say(format!("\napproved by {by}, in {path}; commit it"));
