@@ -1,4 +1,5 @@
 //! `where` and `plan` with a hub: what really runs beside what should. A real hub, fake agents.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use serde_json::json;
 use std::process::Command;

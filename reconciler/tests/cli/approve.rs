@@ -24,10 +24,11 @@ fn office() -> Desk {
         let public = std::fs::read_to_string(desk.path(&format!("{person}.pub"))).unwrap();
         let key: Vec<&str> = public.split_whitespace().take(2).collect();
         if !role.is_empty() {
-            staff += &format!(
+            let line = format!(
                 "{person}: {{ email: {person}@example.com, role: {role}, signing_keys: [{}] }}\n",
                 key.join(" ")
             );
+            staff.push_str(&line);
         }
     }
     desk.write("fleet/fleet/staff.yaml", &staff);
@@ -126,11 +127,12 @@ fn ssh_keygen_verifies_it_as_well() {
         &["tenantry operation, format 1\nfleet: ", "customer: acme\n"],
     );
     let text = std::fs::read_to_string(desk.path(&format!("fleet/{}", path()))).unwrap();
-    let pem: String = text
+    let pem = text
         .lines()
         .skip_while(|line| !line.contains("BEGIN SSH"))
         .map(|line| format!("{}\n", line.trim()))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     desk.write("approval.sig", &pem);
     let public = std::fs::read_to_string(desk.path("olga.pub")).unwrap();
     desk.write("allowed", &format!("olga {public}"));

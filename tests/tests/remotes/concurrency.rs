@@ -14,6 +14,10 @@ const SEED: u64 = 0x7e4a_0d00;
 const CUSTOMERS: usize = 6;
 
 /// How often the person pushes.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the long run is asked for where tests are started"
+)]
 fn pushes() -> usize {
     let asked = std::env::var("TENANTRY_PUSHES").ok();
     asked.map_or(25, |text| {

@@ -1,4 +1,5 @@
 //! Fleets at remotes: over HTTP and HTTPS through nginx and `git http-backend`, over SSH through a real sshd; with many who push at once.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod concurrency;
 mod https;

@@ -49,7 +49,10 @@ fn what_is_missing_is_named_and_nothing_is_where_all_is_decided() {
     assert_eq!(fleet.plan().plan.customers["acme"].missing, []);
     fleet.write(OTHER, "plan: pro\ndomain: other.example\ntools: [notes]\n");
     let missing = fleet.plan().plan.customers["acme"].missing.clone();
-    let paths: Vec<String> = missing.iter().map(|missing| missing.path()).collect();
+    let paths: Vec<String> = missing
+        .iter()
+        .map(tenantry_planner::lost::Missing::path)
+        .collect();
     let at = |name: &str| format!("fleet/decisions/acme/other/{name}.yaml");
     assert_eq!(
         paths,
