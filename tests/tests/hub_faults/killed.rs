@@ -224,7 +224,7 @@ async fn a_part_of_the_data_directory_that_is_deleted_under_a_running_hub_is_mad
         .await
         .unwrap();
     for (number, part) in ["fleet.git", "slices.git", "hub.db"].iter().enumerate() {
-        let aside = home.dir().join("aside");
+        let aside = home.dir().join(format!("aside-{number}"));
         std::fs::rename(home.data().join(part), &aside).unwrap();
         home.fleet
             .write(
