@@ -174,6 +174,7 @@ impl Loader {
                 errors,
             });
         }
+        self.catalogues.follow(commit);
         let catalogue = self.catalogues.read(&self.objects, tree)?;
         let Some(documents) = head.documents.clone() else {
             diagnostics.extend(of_the_catalogue(self.catalogues.diagnostics()));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-mod render;
+pub(crate) mod render;
 #[cfg(test)]
 mod tests;
 

@@ -184,7 +184,12 @@ impl Client {
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default();
         match answer.url().join(location) {
-            Ok(url) => format!("{}://{}", url.scheme(), url.authority()),
+            // Without the name and password that an address may hold.
+            Ok(url) => {
+                let port = url.port().map(|port| format!(":{port}"));
+                let host = url.host_str().unwrap_or_default();
+                format!("{}://{host}{}", url.scheme(), port.unwrap_or_default())
+            }
             Err(_) => "nowhere".to_owned(),
         }
     }

@@ -58,7 +58,7 @@ fn count_all(repo: &Repository, oid: Oid) -> Result<u64, GitError> {
 }
 
 /// Whether `oid` is `of` or has it among its ancestors. A commit that is not in the repository has no descendants.
-pub(super) fn is_descendant(objects: &Objects, of: Oid, oid: Oid) -> Result<bool, GitError> {
+pub(crate) fn is_descendant(objects: &Objects, of: Oid, oid: Oid) -> Result<bool, GitError> {
     if of == oid {
         return Ok(true);
     }

@@ -1,7 +1,7 @@
 //! Stacks and templates: those of the branch, and those that pins and revisions refer to. Each tree is compiled once.
 
 use super::{Loader, files, object_id, oid};
-use crate::git::{EntryKind, GitError, Objects, Oid};
+use crate::git::{EntryKind, GitError, Objects, Oid, is_descendant};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tenantry_planner::ObjectId;
@@ -17,6 +17,8 @@ use tenantry_schema::id::ToolName;
 #[derive(Clone, Default)]
 pub(super) struct Catalogues {
     catalogue: Arc<Catalogue>,
+    /// The commit whose history `revision:` may name.
+    head: Option<Oid>,
     /// Trees of `stacks` and `nginx` that the branch part was made from.
     branch: Option<(Option<Oid>, Option<Oid>)>,
     nginx_found: Vec<Diagnostic>,
@@ -150,6 +152,11 @@ impl Catalogues {
         Ok(changed)
     }
 
+    /// From now on `revision:` may name `commit` and what it goes back to.
+    pub(super) fn follow(&mut self, commit: Oid) {
+        self.head = Some(commit);
+    }
+
     /// Makes sure that `revision:` texts are resolved.
     pub(super) fn resolve(
         &mut self,
@@ -167,7 +174,10 @@ impl Catalogues {
             {
                 continue;
             }
-            let tree = resolve(objects, tool, text)?;
+            let tree = match self.head {
+                Some(head) => resolve(objects, head, tool, text)?,
+                None => None,
+            };
             if let Some(tree) = tree {
                 self.need(objects, &[(tool.clone(), tree)], &[])?;
             }
@@ -198,7 +208,14 @@ fn found<T>(result: Result<T, GitError>) -> Result<Option<T>, GitError> {
 }
 
 /// A commit's id to the tree that the stack has there. A tree's id would not tell whose tree it is.
-fn resolve(objects: &Objects, tool: &ToolName, text: &str) -> Result<Option<ObjectId>, GitError> {
+///
+/// Only what the branch goes back to counts: the repository may hold more, such as requests of strangers that nobody has reviewed.
+fn resolve(
+    objects: &Objects,
+    head: Oid,
+    tool: &ToolName,
+    text: &str,
+) -> Result<Option<ObjectId>, GitError> {
     let Ok(id) = ObjectId::try_from(text) else {
         return Ok(None);
     };
@@ -206,6 +223,9 @@ fn resolve(objects: &Objects, tool: &ToolName, text: &str) -> Result<Option<Obje
     let Some(root) = found(objects.root_tree(id))? else {
         return Ok(None);
     };
+    if !is_descendant(objects, id, head)? {
+        return Ok(None);
+    }
     let entry = objects.lookup(root, &format!("stacks/{tool}"))?;
     let tree = entry.filter(|entry| entry.kind == EntryKind::Tree);
     Ok(tree.map(|entry| object_id(entry.oid)))

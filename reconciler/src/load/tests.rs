@@ -2,6 +2,7 @@
 
 mod containment;
 mod removal;
+mod revision;
 mod sparse;
 
 use super::{Loaded, Loader, Revision};

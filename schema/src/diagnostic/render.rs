@@ -114,7 +114,7 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 /// Invisible characters that turn the direction of writing: with them a text can look like another one.
-fn turns_direction(c: char) -> bool {
+pub(crate) fn turns_direction(c: char) -> bool {
     matches!(c, '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -321,6 +321,11 @@ impl Written {
     }
 }
 
+/// Whether a terminal would do something else than show it.
+fn repaints(c: char) -> bool {
+    (c.is_control() && c != '\n') || crate::diagnostic::render::turns_direction(c)
+}
+
 impl TryFrom<Written> for Operation {
     type Error = String;
     fn try_from(written: Written) -> Result<Self, String> {
@@ -348,6 +353,13 @@ impl TryFrom<Written> for Operation {
         let Some(reason) = written.reason else {
             return Err("an operation says why: add `reason:`".to_owned());
         };
+        let mut read_by_owners = std::iter::once(&reason).chain(&written.destroys);
+        if read_by_owners.any(|text| text.chars().any(repaints)) {
+            return Err(
+                "`reason` and `destroys` hold no control characters, and none that turn the direction of writing: owners read them before they sign"
+                    .to_owned(),
+            );
+        }
         if written
             .approval
             .as_ref()
@@ -374,5 +386,33 @@ impl TryFrom<Written> for Operation {
             expires: written.expires,
             approval: written.approval,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_owners_read_before_they_sign_cannot_be_painted_over() {
+        let read = |reason: &str, destroys: &str| {
+            let text = serde_json::json!({
+                "wipe": "acme-1/html",
+                "destroys": [destroys],
+                "reason": reason,
+                "expires": "2026-11-22",
+            });
+            serde_json::from_value::<Operation>(text).map(|operation| operation.reason)
+        };
+        assert_eq!(
+            read("two\nlines, ünïcödé", "its pages").unwrap(),
+            "two\nlines, ünïcödé"
+        );
+        for hidden in ["\u{1b}[2J", "\r", "\u{9b}2J", "\u{202e}", "\u{0}"] {
+            for (reason, destroys) in [(hidden, "its pages"), ("ticket", hidden)] {
+                let error = read(reason, destroys).unwrap_err().to_string();
+                assert!(error.contains("before they sign"), "{error}");
+            }
+        }
     }
 }

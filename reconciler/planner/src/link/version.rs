@@ -189,7 +189,7 @@ impl Linker<'_, '_> {
                 &["tools", name.as_str(), "revision"],
                 false,
                 message,
-                "no such commit, or it has no such stack",
+                "no such commit on this branch, or it has no such stack",
                 note,
             );
         }
