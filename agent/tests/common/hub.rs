@@ -96,7 +96,7 @@ impl Hub {
     }
 
     pub async fn until_all(&self, what: &str, good: impl Fn(&[Report]) -> bool) {
-        for _ in 0..3000 {
+        for _ in 0..9000 {
             if self.read(|said| good(&said.reports)) {
                 return;
             }
