@@ -121,7 +121,7 @@ text_type!(
 
 text_schema!(
     BackupPlace,
-    r"^(/|rest:https?://|sftp:|s3:|rclone:)[^\s@]+$",
+    r"^(sftp:\S+|(/|rest:https?://|s3:|rclone:)[^\s@]+)$",
     [
         "/srv/backups",
         "rest:https://backup.example/",
@@ -139,7 +139,12 @@ impl TryFrom<String> for BackupPlace {
         if text.split('/').any(|part| part == "..") {
             return fail("it has `..` in it");
         }
-        let rest = text.strip_prefix("rest:");
+        // Judged as it is kept: `/` alone, or a scheme with nothing but slashes behind it, names no place.
+        let place = text.trim_end_matches('/');
+        if place.is_empty() && !text.is_empty() {
+            return fail("the root folder itself holds no backups");
+        }
+        let rest = place.strip_prefix("rest:");
         if let Some(address) = rest {
             let Ok(url) = url::Url::parse(address) else {
                 return fail("it is not a URL");
@@ -155,19 +160,20 @@ impl TryFrom<String> for BackupPlace {
                 return fail("it has a query");
             }
         } else {
-            let known = text.starts_with('/')
+            let known = place.starts_with('/')
                 || ["sftp:", "s3:", "rclone:"].iter().any(|scheme| {
-                    text.strip_prefix(scheme)
+                    place
+                        .strip_prefix(scheme)
                         .is_some_and(|rest| !rest.is_empty())
                 });
             if !known {
                 return fail("its kind is not known");
             }
-            if text.contains('@') && !text.starts_with("sftp:") {
+            if place.contains('@') && !place.starts_with("sftp:") {
                 return fail("a user name or password belongs into a file of secrets");
             }
         }
-        Ok(Self(text.trim_end_matches('/').into()))
+        Ok(Self(place.into()))
     }
 }
 
@@ -212,6 +218,10 @@ mod tests {
             "/a/../b",
             "/a b",
             "azure:x",
+            "/",
+            "//",
+            "sftp:/",
+            "rest:http://",
         ] {
             assert!(BackupPlace::try_from(bad).is_err(), "{bad}");
         }
@@ -219,7 +229,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_answered(text in ".{0,40}") {
+        fn any_text_is_answered(text in "(/|//|rest:http://|sftp:|s3:|rclone:)?.{0,40}") {
             if let Ok(place) = BackupPlace::try_from(text) {
                 prop_assert_eq!(BackupPlace::try_from(place.as_str()).unwrap(), place);
             }
