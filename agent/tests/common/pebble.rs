@@ -141,18 +141,19 @@ impl Pebble {
             .unwrap()
     }
 
-    /// Makes a name lead to another address.
+    /// Makes a name lead to another address, and to no other.
     pub async fn lead(&self, name: &str, address: &str) {
-        let url = format!("http://127.0.0.1:{}/add-a", self.dns_management);
-        let body = serde_json::json!({ "host": format!("{name}."), "addresses": [address] });
-        let answer = self
-            .client
-            .post(url)
-            .body(body.to_string())
-            .send()
-            .await
-            .unwrap();
-        assert!(answer.status().is_success());
+        let host = format!("{name}.");
+        self.tell_dns("clear-a", &serde_json::json!({ "host": host }))
+            .await;
+        let addresses = serde_json::json!({ "host": host, "addresses": [address] });
+        self.tell_dns("add-a", &addresses).await;
+    }
+
+    async fn tell_dns(&self, what: &str, body: &serde_json::Value) {
+        let url = format!("http://127.0.0.1:{}/{what}", self.dns_management);
+        let request = self.client.post(url).body(body.to_string());
+        assert!(request.send().await.unwrap().status().is_success());
     }
 }
 
