@@ -2,25 +2,23 @@
 //! in the same place. Nothing is chosen here.
 
 mod container;
+mod image;
+mod network;
 
 use super::body;
-use super::desired::{AttachmentSpec, ContainerSpec};
+use super::desired::ContainerSpec;
 use super::engine::Engine;
 use super::error::{EngineError, ErrorKind, status};
-use super::images::{Login, registry_of};
-use super::names;
 use super::observe;
-use super::step::{Action, NewNetwork, NewVolume, Step};
+use super::step::{Action, NewVolume, Step};
 use crate::faults::changed;
 use bollard::Docker;
-use bollard::auth::DockerCredentials;
-use bollard::models::{ContainerInspectResponse, NetworkConnectRequest, NetworkDisconnectRequest};
+use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
-    CreateImageOptions, KillContainerOptions, RemoveContainerOptions, RemoveImageOptions,
-    RenameContainerOptions, StopContainerOptions,
+    KillContainerOptions, RemoveContainerOptions, RenameContainerOptions, StopContainerOptions,
 };
 use container::name_of;
-use futures_util::TryStreamExt;
+pub use image::remove_image;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -95,20 +93,6 @@ pub async fn execute(engine: &Engine, step: &Step) -> Result<Ensured, EngineErro
     }
 }
 
-/// Removes an image by its name, and what only that name kept. Never by force: what a container uses stays.
-pub async fn remove_image(engine: &Engine, image: &str) -> Result<Ensured, EngineError> {
-    let (docker, _) = engine.client().await?;
-    let name = names::image(image);
-    let removed = docker
-        .remove_image(&name, None::<RemoveImageOptions>, None)
-        .await;
-    match removed {
-        Ok(_) => Ok(Ensured::Changed),
-        Err(error) if matches!(status(&error), Some(404 | 409)) => Ok(Ensured::Unchanged),
-        Err(error) => Err(engine.judge(&format!("remove image {image}"), error, None)),
-    }
-}
-
 struct Act<'a> {
     engine: &'a Engine,
     docker: Docker,
@@ -118,102 +102,6 @@ struct Act<'a> {
 type Answer<T> = Result<T, bollard::errors::Error>;
 
 impl Act<'_> {
-    async fn pull(
-        &self,
-        image: &str,
-        platform: Option<&str>,
-        login: Option<&Login>,
-    ) -> Result<Ensured, EngineError> {
-        if self
-            .docker
-            .inspect_image(&names::image(image))
-            .await
-            .is_ok()
-        {
-            return Ok(Ensured::Unchanged);
-        }
-        let options = CreateImageOptions {
-            from_image: Some(names::image(image)),
-            platform: platform.unwrap_or_default().to_owned(),
-            ..CreateImageOptions::default()
-        };
-        let login = login.map(|login| DockerCredentials {
-            username: Some(login.user.clone()),
-            password: Some(login.password.expose().clone()),
-            serveraddress: Some(registry_of(image).to_owned()),
-            ..DockerCredentials::default()
-        });
-        let mut fetch = self.engine.fetching.begin(image);
-        let fetched = self
-            .docker
-            .create_image(Some(options), None, login)
-            .try_for_each(|line| {
-                let detail = line.progress_detail.unwrap_or_default();
-                let (layer, status) =
-                    (line.id.unwrap_or_default(), line.status.unwrap_or_default());
-                fetch.hear(&layer, &status, detail.current, detail.total);
-                async { Ok(()) }
-            })
-            .await;
-        fetched
-            .inspect(|()| changed())
-            .map(|()| Ensured::Created)
-            .map_err(|error| {
-                let error = self.failed(error);
-                if error.unreachable() {
-                    return error;
-                }
-                let reason = error.kind.to_string();
-                EngineError::new(
-                    &self.what,
-                    ErrorKind::ImageUnavailable {
-                        image: image.to_owned(),
-                        reason,
-                    },
-                )
-            })
-    }
-
-    async fn make_network(&self, new: &NewNetwork) -> Result<Ensured, EngineError> {
-        // The engine allows several networks of one name, so it must be looked for first.
-        match self.docker.inspect_network(&new.name, None).await {
-            Ok(_) => return Ok(Ensured::Unchanged),
-            Err(error) if status(&error) == Some(404) => {}
-            Err(error) => return Err(self.failed(error)),
-        }
-        let made = self
-            .docker
-            .create_network(body::network(new))
-            .await
-            .map(|_| ());
-        self.settle(made, &[(409, Ensured::PlanAgain)], Ensured::Created)
-    }
-
-    async fn replace_network(
-        &self,
-        id: &str,
-        connected: &[String],
-        new: &NewNetwork,
-    ) -> Result<Ensured, EngineError> {
-        for container in connected {
-            self.disconnect(container, id).await?;
-        }
-        match self.remove_network(id).await? {
-            // Something connected to it in the meantime.
-            Ensured::PlanAgain => Ok(Ensured::PlanAgain),
-            _ => self.make_network(new).await,
-        }
-    }
-
-    async fn remove_network(&self, id: &str) -> Result<Ensured, EngineError> {
-        let removed = self.docker.remove_network(id).await;
-        self.settle(
-            removed,
-            &[(404, Ensured::Unchanged), (403, Ensured::PlanAgain)],
-            Ensured::Changed,
-        )
-    }
-
     async fn make_volume(&self, new: &NewVolume) -> Result<Ensured, EngineError> {
         // Making a volume that is there returns it unchanged.
         self.docker
@@ -222,48 +110,6 @@ impl Act<'_> {
             .inspect(|_| changed())
             .map(|_| Ensured::Created)
             .map_err(|error| self.failed(error))
-    }
-
-    async fn connect(
-        &self,
-        container: &str,
-        network: &str,
-        how: &AttachmentSpec,
-        replace: bool,
-    ) -> Result<Ensured, EngineError> {
-        if replace {
-            self.disconnect(container, network).await?;
-        }
-        let request = NetworkConnectRequest {
-            container: container.to_owned(),
-            endpoint_config: Some(body::endpoint(how)),
-        };
-        match self.docker.connect_network(network, request).await {
-            Ok(()) => {
-                changed();
-                Ok(Ensured::Changed)
-            }
-            Err(error) if status(&error) == Some(404) => Ok(Ensured::PlanAgain),
-            Err(error) if already_connected(&error) => Ok(Ensured::Unchanged),
-            Err(error) => Err(self.failed(error)),
-        }
-    }
-
-    async fn disconnect(&self, container: &str, network: &str) -> Result<Ensured, EngineError> {
-        let request = NetworkDisconnectRequest {
-            container: container.to_owned(),
-            force: Some(true),
-        };
-        match self.docker.disconnect_network(network, request).await {
-            Ok(()) => {
-                changed();
-                Ok(Ensured::Changed)
-            }
-            Err(error) if status(&error) == Some(404) || not_connected(&error) => {
-                Ok(Ensured::Unchanged)
-            }
-            Err(error) => Err(self.failed(error)),
-        }
     }
 
     async fn rename(&self, container: &str, to: &str) -> Result<Ensured, EngineError> {
@@ -433,15 +279,6 @@ impl Act<'_> {
     fn failed_with(&self, error: bollard::errors::Error, spec: &ContainerSpec) -> EngineError {
         self.engine.judge(&self.what, error, Some(spec))
     }
-}
-
-/// The engine has no code for it.
-fn already_connected(error: &bollard::errors::Error) -> bool {
-    says(error, "already exists in network") || says(error, "already attached to network")
-}
-
-fn not_connected(error: &bollard::errors::Error) -> bool {
-    says(error, "is not connected to")
 }
 
 fn says(error: &bollard::errors::Error, text: &str) -> bool {

@@ -1,32 +1,22 @@
 //! `tenantry init`: a new fleet repository that passes `check`, with its keys in a folder of their own.
 
+mod files;
 mod forge;
+mod keys;
 
 use super::Outcome;
 use super::output::say;
 use crate::config::person;
-use crate::git::{Author, Change, Layout, init_repository};
-use crate::secrets::git_setup::new_attributes;
-use age::secrecy::ExposeSecret;
-use anyhow::{Context, bail};
+use crate::git::{Author, Layout, init_repository};
+use anyhow::bail;
+use files::{file, files};
 use forge::Forge;
-use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
+use keys::{Pair, write_keys};
 use rand::Rng;
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
-use tenantry_schema::document::FORMAT;
 use tenantry_schema::id::FleetId;
-use tenantry_schema::key::{AgeRecipient, PublicKeys};
-use tenantry_schema::name::RelativePath;
 use tenantry_schema::url::HubUrl;
-use tenantry_sops::{EncryptOptions, Map, Rule, Value, encrypt};
-use tenantry_wire::SigningKey;
-
-static STACKS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../stacks");
-static NGINX: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../nginx");
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
@@ -58,28 +48,6 @@ pub(super) struct Args {
     /// The branch.
     #[arg(long, default_value = "main")]
     branch: String,
-}
-
-/// A private pair of keys, just made.
-struct Pair {
-    sign: SigningKey,
-    age: age::x25519::Identity,
-}
-
-impl Pair {
-    fn generate() -> Self {
-        Self {
-            sign: SigningKey::generate(&mut rand::rng()),
-            age: age::x25519::Identity::generate(),
-        }
-    }
-
-    fn public(&self) -> anyhow::Result<PublicKeys> {
-        Ok(PublicKeys {
-            sign: self.sign.public(),
-            age: AgeRecipient::try_from(self.age.to_public().to_string())?,
-        })
-    }
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -235,175 +203,3 @@ fn random_id() -> anyhow::Result<FleetId> {
         .collect();
     Ok(FleetId::try_from(id)?)
 }
-
-fn files(
-    url: &HubUrl,
-    fleet_id: &FleetId,
-    hub: &Pair,
-    recovery: &Pair,
-) -> anyhow::Result<Vec<Change>> {
-    let (hub_keys, recovery_keys) = (hub.public()?, recovery.public()?);
-    let mut files = vec![
-        file("README.md", &format!("# Fleet {fleet_id}\n\n{README}"))?,
-        file(".gitattributes", &new_attributes())?,
-        file(".sops.yaml", &sops_rules(&hub_keys, &recovery_keys))?,
-        file(
-            "fleet/hub.yaml",
-            &hub_yaml(fleet_id, url, &hub_keys, &recovery_keys),
-        )?,
-        file("fleet/staff.yaml", STAFF)?,
-        file(
-            "fleet/hub-key.yaml",
-            &hub_key(hub, &hub_keys, &recovery_keys)?,
-        )?,
-    ];
-    for (folder, dir) in [("stacks", &STACKS), ("nginx", &NGINX)] {
-        vendor(folder, dir, &mut files)?;
-    }
-    Ok(files)
-}
-
-fn file(path: &str, content: &str) -> anyhow::Result<Change> {
-    Ok(Change {
-        path: RelativePath::try_from(path)?,
-        content: Some(content.as_bytes().to_vec()),
-    })
-}
-
-fn vendor(folder: &str, dir: &Dir<'_>, out: &mut Vec<Change>) -> anyhow::Result<()> {
-    for entry in dir.files() {
-        let path = format!("{folder}/{}", entry.path().display());
-        out.push(Change {
-            path: RelativePath::try_from(path)?,
-            content: Some(entry.contents().to_vec()),
-        });
-    }
-    for sub in dir.dirs() {
-        vendor(folder, sub, out)?;
-    }
-    Ok(())
-}
-
-fn sops_rules(hub: &PublicKeys, recovery: &PublicKeys) -> String {
-    let (hub, recovery) = (&hub.age, &recovery.age);
-    format!(
-        "# Who can open which file; `sops` and Tenantry both follow these rules. Add the age keys of people after a comma.
-creation_rules:
-  # The hub's signing key: nobody else.
-  - path_regex: ^fleet/hub-key\\.yaml$
-    age: {hub},{recovery}
-  # Generated secrets of tools: no person needs them day by day.
-  - path_regex: ^fleet/decisions/
-    mac_only_encrypted: true
-    age: {hub},{recovery}
-  # Secrets that people give. Personal data (person.yaml) is encrypted to a key of each customer's own instead:
-  # `tenantry secrets edit CUSTOMER/person` makes it.
-  - path_regex: (^|/)secrets\\.yaml$
-    mac_only_encrypted: true
-    age: {hub},{recovery}
-"
-    )
-}
-
-fn hub_yaml(fleet_id: &FleetId, url: &HubUrl, hub: &PublicKeys, recovery: &PublicKeys) -> String {
-    let url = serde_json::to_string(url).unwrap_or_default();
-    format!(
-        "# Settings of the whole fleet.
-format: {FORMAT}                       # of these documents; `tenantry migrate` raises it
-fleet_id: {fleet_id}            # never change it: it is part of every mark left outside
-url: {url}
-keys:
-  hub: {{ sign: {}, age: {} }}
-  recovery: {{ sign: {}, age: {} }}
-trust: forge                    # the forge's branch protection does the reviewing
-
-# What customers can buy. `tools` left out allows all; `memory` left out sets no limit.
-plans:
-  starter: {{ tools: [html], memory: 512M }}
-  pro: {{}}
-",
-        hub.sign, hub.age, recovery.sign, recovery.age
-    )
-}
-
-fn hub_key(
-    hub: &Pair,
-    hub_keys: &PublicKeys,
-    recovery_keys: &PublicKeys,
-) -> anyhow::Result<String> {
-    let pem = hub.sign.to_openssh("tenantry hub");
-    let map = Map::new().with("signing_key", Value::text(pem.expose().clone()));
-    let options = EncryptOptions {
-        recipients: vec![
-            hub_keys.age.as_str().parse()?,
-            recovery_keys.age.as_str().parse()?,
-        ],
-        rule: Rule::all(),
-        mac_only_encrypted: false,
-        last_modified: tenantry_sops::Timestamp::parse_rfc3339(&format!(
-            "{:.0}",
-            Timestamp::now()
-        ))?,
-    };
-    Ok(encrypt(&map, &options, &mut rand::rng())?)
-}
-
-fn write_keys(
-    dir: &Path,
-    hub_file: &Path,
-    recovery_file: &Path,
-    hub: &Pair,
-    recovery: &Pair,
-    fleet_id: &FleetId,
-) -> anyhow::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .with_context(|| format!("cannot make {}", dir.display()))?;
-    let age_lines = |pair: &Pair| -> anyhow::Result<String> {
-        let public = pair.public()?;
-        Ok(format!(
-            "# public key: {}\n{}\n",
-            public.age,
-            pair.age.to_string().expose_secret()
-        ))
-    };
-    write_private(
-        hub_file,
-        &format!("# Key of the hub of fleet {fleet_id}.\n{}", age_lines(hub)?),
-    )?;
-    let pem = recovery.sign.to_openssh("tenantry recovery");
-    let text = format!(
-        "# Recovery key of fleet {fleet_id}. Store it offline. The first part opens every secret of the fleet (age),\n# the second signs a change of the hub's key (OpenSSH).\n{}\n{}",
-        age_lines(recovery)?,
-        pem.expose()
-    );
-    write_private(recovery_file, &text)
-}
-
-/// Never overwrites, readable by the owner alone.
-fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    let failed = || format!("cannot write {}", path.display());
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(failed)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .with_context(failed)
-}
-
-const STAFF: &str = "\
-# The people who work here.
-# jane:
-#   email: jane@example.com
-#   role: owner            # owner, admin, manager or support
-#   signing_keys: [\"ssh-ed25519 AAAA...\"]
-{}
-";
-
-/// The README of a fleet, below its title.
-const README: &str = include_str!("init/readme.md");

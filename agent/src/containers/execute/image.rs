@@ -1,0 +1,83 @@
+//! Images: fetched where they are not there, removed where only their name keeps them.
+
+use super::{Act, Ensured};
+use crate::containers::engine::Engine;
+use crate::containers::error::{EngineError, ErrorKind, status};
+use crate::containers::images::{Login, registry_of};
+use crate::containers::names;
+use crate::faults::changed;
+use bollard::auth::DockerCredentials;
+use bollard::query_parameters::{CreateImageOptions, RemoveImageOptions};
+use futures_util::TryStreamExt;
+
+/// Removes an image by its name, and what only that name kept. Never by force: what a container uses stays.
+pub async fn remove_image(engine: &Engine, image: &str) -> Result<Ensured, EngineError> {
+    let (docker, _) = engine.client().await?;
+    let name = names::image(image);
+    let removed = docker
+        .remove_image(&name, None::<RemoveImageOptions>, None)
+        .await;
+    match removed {
+        Ok(_) => Ok(Ensured::Changed),
+        Err(error) if matches!(status(&error), Some(404 | 409)) => Ok(Ensured::Unchanged),
+        Err(error) => Err(engine.judge(&format!("remove image {image}"), error, None)),
+    }
+}
+
+impl Act<'_> {
+    pub(super) async fn pull(
+        &self,
+        image: &str,
+        platform: Option<&str>,
+        login: Option<&Login>,
+    ) -> Result<Ensured, EngineError> {
+        if self
+            .docker
+            .inspect_image(&names::image(image))
+            .await
+            .is_ok()
+        {
+            return Ok(Ensured::Unchanged);
+        }
+        let options = CreateImageOptions {
+            from_image: Some(names::image(image)),
+            platform: platform.unwrap_or_default().to_owned(),
+            ..CreateImageOptions::default()
+        };
+        let login = login.map(|login| DockerCredentials {
+            username: Some(login.user.clone()),
+            password: Some(login.password.expose().clone()),
+            serveraddress: Some(registry_of(image).to_owned()),
+            ..DockerCredentials::default()
+        });
+        let mut fetch = self.engine.fetching.begin(image);
+        let fetched = self
+            .docker
+            .create_image(Some(options), None, login)
+            .try_for_each(|line| {
+                let detail = line.progress_detail.unwrap_or_default();
+                let (layer, status) =
+                    (line.id.unwrap_or_default(), line.status.unwrap_or_default());
+                fetch.hear(&layer, &status, detail.current, detail.total);
+                async { Ok(()) }
+            })
+            .await;
+        fetched
+            .inspect(|()| changed())
+            .map(|()| Ensured::Created)
+            .map_err(|error| {
+                let error = self.failed(error);
+                if error.unreachable() {
+                    return error;
+                }
+                let reason = error.kind.to_string();
+                EngineError::new(
+                    &self.what,
+                    ErrorKind::ImageUnavailable {
+                        image: image.to_owned(),
+                        reason,
+                    },
+                )
+            })
+    }
+}
