@@ -5,11 +5,12 @@
 use crate::cache::Cache;
 use crate::git::{Change, GitError, Oid, Scratch};
 use crate::load::{LoadError, Loaded, Loader, MAX_FILE, Need, Revision, differing};
-use crate::lost::{At, History, hold, open};
+use crate::lost::{History, hold, open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 use tenantry_planner::decision::{Choice, Decision};
-use tenantry_planner::lost::LostDecisions;
+use tenantry_planner::lost::{LostDecisions, diagnose};
 use tenantry_planner::plan::{PlanCache, plan};
 use tenantry_planner::{ObjectId, Observed, Plan};
 use tenantry_schema::document::SecretSpec;
@@ -41,13 +42,13 @@ pub struct Foresight<'s> {
 
 impl<'s> Foresight<'s> {
     /// Over the objects of `scratch`.
-    pub fn new(scratch: &'s Scratch) -> Self {
+    pub fn new(scratch: &'s Scratch, history: History) -> Self {
         Self {
             scratch,
             // What a change does once it is acknowledged; that it has to be is said beside it.
             loader: Loader::new(scratch.objects().clone()).letting_go(),
             cache: PlanCache::default(),
-            history: History::default(),
+            history,
             undecided: BTreeSet::new(),
         }
     }
@@ -60,22 +61,27 @@ impl<'s> Foresight<'s> {
     pub fn between(
         scratch: &'s Scratch,
         cache: Cache,
+        history: History,
         from: Revision,
         to: Revision,
     ) -> Result<Self, LoadError> {
         let objects = scratch.objects();
         let Some(differing) = differing(objects, from.tree, to.tree)? else {
-            return Ok(Self::new(scratch));
+            return Ok(Self::new(scratch, history));
         };
         let loader = Loader::sparse(objects.clone(), cache, Need::Decisions)?;
         let mut loader = loader.letting_go();
         loader.want(differing);
+        // Of whom something was taken away, that has to be said, whoever changes.
+        let mut history = history;
+        loader.want(history.suspects(objects, from)?);
+        loader.want(history.suspects(objects, to)?);
         // Who shares a name with somebody in one of the two has to be read in both, and only loading tells who that is.
         loader.load(to)?;
         loader.load(from)?;
         Ok(Self {
             loader,
-            ..Self::new(scratch)
+            ..Self::new(scratch, history)
         })
     }
 
@@ -93,12 +99,18 @@ impl<'s> Foresight<'s> {
         revision: Revision,
         observed: Observed<'_>,
     ) -> Result<Foreseen, LoadError> {
-        let loaded = self.loader.load(revision)?;
+        let mut loaded = self.loader.load(revision)?;
+        let objects = self.scratch.objects();
+        let suspects = self.history.suspects(objects, revision)?;
+        let losses = self.history.losses(objects, revision, &loaded, &suspects)?;
+        if !losses.is_empty() {
+            Arc::make_mut(&mut loaded.diagnostics).extend(diagnose(&losses));
+        }
         let by_themselves = self.loader.by_themselves();
         self.undecided.clear();
         let mut decisions: Vec<Decision> = Vec::new();
         let mut now = loaded.clone();
-        let original = revision.commit;
+        let original = revision;
         let mut revision = revision;
         for _ in 0..MOST_ROUNDS {
             if now.desired.is_none() {
@@ -128,11 +140,11 @@ impl<'s> Foresight<'s> {
         })
     }
 
-    /// Plans as a hub does: what was taken away by hand, as the history of `commit` says, is not decided anew.
+    /// Plans as a hub does: what was taken away by hand, as the history of `original` says, is not decided anew.
     fn plan(
         &mut self,
         now: &mut Loaded,
-        commit: Oid,
+        original: Revision,
         observed: Observed<'_>,
     ) -> Result<Plan, GitError> {
         let Some(desired) = &mut now.desired else {
@@ -145,9 +157,7 @@ impl<'s> Foresight<'s> {
             }
         }
         let open = planned.customers.values().flat_map(|plan| open(plan));
-        let found = self
-            .history
-            .ask(self.scratch.objects(), commit, At::Uncommitted, open)?;
+        let found = self.history.ask(self.scratch.objects(), original, open)?;
         if found.is_empty() {
             return Ok(planned);
         }
@@ -194,7 +204,7 @@ impl<'s> Foresight<'s> {
 }
 
 /// The metadata of a file that nobody can open.
-const NOBODYS: &str = "sops:
+pub(crate) const NOBODYS: &str = "sops:
     age:
         - recipient: age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq
     lastmodified: \"1970-01-01T00:00:00Z\"

@@ -111,6 +111,8 @@ pub struct Hub {
     history: History,
     /// What the history says was taken away by hand.
     lost: LostDecisions,
+    /// What says which of it people gave up.
+    given_up: Option<crate::git::Oid>,
     /// Customers whose documents, reports or slices changed since they were planned.
     dirty: Vec<CustomerId>,
     /// Set when a commit was loaded that may change anything for anybody.

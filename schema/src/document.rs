@@ -19,7 +19,9 @@ mod server;
 mod stack;
 mod staff;
 
-pub use acknowledged::{Acknowledged, Acknowledgement, LossMark, MarkError};
+pub use acknowledged::{
+    Acknowledged, Acknowledgement, Anew, AnewError, CommitId, CommitIdError, LossMark, MarkError,
+};
 pub use backup::{Backup, Database, During, KeptVolume, SqliteFile};
 pub use backups::{BackupPlace, Backups, Keep, PlaceError, RepositoryCheck};
 pub use certificates::{Certificates, CertificatesError, DirectoryUrl, Pem, WeeklyBudget};

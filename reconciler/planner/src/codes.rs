@@ -90,6 +90,8 @@ codes! {
     BAD_APPROVAL = 136,
     /// An operation whose last day is over.
     EXPIRED = 137,
+    /// Decisions that people took away.
+    DECISIONS_LOST = 138,
 /// A Compose file that is wrong.
     COMPOSE = 201,
     /// A variable of a Compose file that has no source.

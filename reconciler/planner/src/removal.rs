@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::amount::Limit;
-use tenantry_schema::document::{Acknowledged, Kind, Server};
+use tenantry_schema::document::{Acknowledged, Kind, LossMark, Server};
 use tenantry_schema::id::{
     AcknowledgementId, CustomerId, FleetId, OrderId, ServerId, ServerKey, ToolName,
 };
@@ -212,9 +212,10 @@ impl Removal {
     ) -> Option<&'a AcknowledgementId> {
         let fits = |(id, entry): &(&AcknowledgementId, &_)| {
             let entry: &tenantry_schema::document::Acknowledgement = entry;
-            entry.removes.as_str() == self.mark
-                && entry.servers as usize >= self.servers
-                && before.0.get(*id) != Some(entry)
+            let lets_go = |(mark, servers): (&LossMark, u32)| {
+                mark.as_str() == self.mark && servers as usize >= self.servers
+            };
+            entry.removal().is_some_and(lets_go) && before.0.get(*id) != Some(entry)
         };
         now.0.iter().find(fits).map(|(id, _)| id)
     }

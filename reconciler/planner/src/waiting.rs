@@ -1,5 +1,6 @@
 //! Why something is not done yet (law 12): one variant a reason, one sentence each.
 
+use crate::lost::TakenAway;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -163,12 +164,7 @@ pub enum WaitingOn {
         allowed: usize,
     },
     /// Decisions of the order were taken away by hand. They are not made anew.
-    DecisionsLost {
-        /// The commit that did it. None: it is not committed yet.
-        commit: Option<String>,
-        /// The files.
-        paths: Vec<String>,
-    },
+    DecisionsLost(TakenAway),
     /// A decision has to be committed first.
     Decision {
         /// What is to be decided.
@@ -383,27 +379,7 @@ impl fmt::Display for WaitingOn {
                 f,
                 "what the newest commit takes away stays: it is on {servers} of {of} servers, and {allowed} may lose something at once (`policy.max_removed`); put it back, or `tenantry acknowledge`"
             ),
-            Self::DecisionsLost {
-                commit: Some(commit),
-                paths,
-            } => {
-                let short = commit.get(..12).unwrap_or(commit);
-                let paths = paths.join(" ");
-                write!(
-                    f,
-                    "commit {short} took decisions away that are not made anew: put them back with `git checkout {short}^ -- {paths}` and commit"
-                )
-            }
-            Self::DecisionsLost {
-                commit: None,
-                paths,
-            } => {
-                let paths = paths.join(" ");
-                write!(
-                    f,
-                    "decisions were deleted that are not made anew: put them back with `git checkout HEAD -- {paths}`"
-                )
-            }
+            Self::DecisionsLost(taken) => write!(f, "{taken}"),
             Self::Decision { what } => write!(f, "the hub has to decide first: {what}"),
             Self::BackupOverdue {
                 instance,

@@ -31,7 +31,7 @@ pub fn places(git_dir: &Path, person: Option<&Path>, name: &str) -> Vec<PathBuf>
 }
 
 /// The content of a file that may be trusted this far. None: there is none.
-pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> Option<Vec<u8>> {
     // Not a link, and nothing that waits for somebody to write.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
@@ -48,7 +48,7 @@ pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
 }
 
 /// Puts `content` at `path`. Not synced: a torn file does not match its checksum.
-pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     if content.len() as u64 > MAX_FILE {
         return Err(io::ErrorKind::FileTooLarge.into());

@@ -1,13 +1,15 @@
-//! `tenantry acknowledge`: what is held back because too much would go at once, and the entry that lets it go.
+//! `tenantry acknowledge`: what is held back because too much would go at once, or because decisions were taken away, and the entry that lets it go.
 
 use super::Outcome;
 use super::open::look;
 use super::output::{count, say};
-use crate::config::FleetArgs;
+use crate::config::{CacheArgs, FleetArgs};
 use crate::secrets::WorkTree;
 use anyhow::bail;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
+use tenantry_planner::lost::TakenAway;
 use tenantry_planner::removal::{FILE, Removal};
 use tenantry_schema::document::Acknowledged;
 use tenantry_schema::id::AcknowledgementId;
@@ -17,8 +19,9 @@ use tenantry_yaml::Limits;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 `policy.max_removed` of fleet/hub.yaml limits on how many servers one commit may remove or replace something. What goes beyond is
-held back. This shows all of it, and adds to fleet/acknowledged.yaml that it is meant; commit that together with the change. An entry
-is for exactly what is shown and counts once.
+held back. So are orders whose decisions (fleet/decisions) people took away, because they are not made anew. This shows all of it, and adds
+to fleet/acknowledged.yaml that it is meant; commit that, together with the change or afterwards. An entry is for exactly what is shown:
+it lets nothing go a second time, and covers no later deletion of decisions.
 
 Examples:
   tenantry acknowledge             what is held back, in the files as they are now
@@ -34,6 +37,8 @@ pub(super) struct Args {
     reason: Option<String>,
     #[command(flatten)]
     fleet: FleetArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -43,7 +48,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         .iter()
         .filter(|removal| removal.is_held())
         .collect();
-    if held.is_empty() {
+    let lost = opened.lost(args.cache)?;
+    if held.is_empty() && lost.is_empty() {
         say("nothing is held back");
         return Ok(Outcome::Clean);
     }
@@ -52,6 +58,23 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         for loss in &removal.losses {
             say(format!("  {loss}"));
         }
+    }
+    for taken in &lost {
+        say(format!("{taken}:"));
+        for path in &taken.paths {
+            say(format!("  {path}"));
+        }
+    }
+    let entries: Vec<String> = held
+        .iter()
+        .map(|removal| removal_entry(removal))
+        .chain(anew_entries(&lost))
+        .collect();
+    if entries.is_empty() {
+        say(
+            "\nif they are to be made anew, commit their deletion first: an entry names that commit",
+        );
+        return Ok(Outcome::Changes);
     }
     let (Some(name), Some(reason)) = (&args.name, &args.reason) else {
         say("\nif all of this is meant: tenantry acknowledge --name NAME --reason WHY");
@@ -65,26 +88,42 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let tree = WorkTree::open(Path::new(&args.fleet.fleet))?;
     let before = tree.read(FILE)?.unwrap_or_default();
-    let text = with_entries(&before, name, reason, &held)?;
+    let text = with_entries(&before, name, reason, &entries)?;
     tree.write(FILE, &text)?;
     say(format!(
         "\n{FILE} says now that this is meant ({}); commit it together with the change",
-        count(held.len(), "entry").replace("entrys", "entries")
+        count(entries.len(), "entry").replace("entrys", "entries")
     ));
     Ok(Outcome::Clean)
 }
 
 const HEAD: &str = "\
-# What people agreed to lose although it is more than `policy.max_removed` lets one commit remove or replace.
-# An entry counts once, for exactly what its mark stands for. `tenantry acknowledge` writes them.
+# What people agreed to: to lose more than `policy.max_removed` lets one commit remove or replace (`removes`), or to have decided anew what was
+# taken away from fleet/decisions (`anew`). An entry counts once, for exactly what it names. `tenantry acknowledge` writes them.
 ";
 
-/// The file with an entry for each removal; comments and entries that are there stay.
+fn removal_entry(removal: &Removal) -> String {
+    format!(
+        "  removes: \"{}\"\n  servers: {}\n",
+        removal.mark, removal.servers
+    )
+}
+
+/// One entry for each order and commit. What is not committed yet has none.
+fn anew_entries(lost: &[TakenAway]) -> BTreeSet<String> {
+    let entry = |taken: &TakenAway| {
+        let commit = taken.commit.as_ref()?;
+        Some(format!("  anew: {}\n  since: {commit}\n", taken.anew))
+    };
+    lost.iter().filter_map(entry).collect()
+}
+
+/// The file with these entries; comments and entries that are there stay.
 fn with_entries(
     before: &str,
     name: &AcknowledgementId,
     reason: &str,
-    held: &[&Removal],
+    entries: &[String],
 ) -> anyhow::Result<String> {
     let there: Acknowledged = if before.trim().is_empty() {
         Acknowledged::default()
@@ -99,7 +138,7 @@ fn with_entries(
     } else {
         before.trim_end().to_owned() + "\n"
     };
-    for (number, removal) in held.iter().enumerate() {
+    for (number, entry) in entries.iter().enumerate() {
         let name = match number {
             0 => name.to_string(),
             more => format!("{name}-{}", more + 1),
@@ -110,16 +149,12 @@ fn with_entries(
             );
         }
         let reason = serde_json::to_string(reason)?;
-        let _ = writeln!(
-            text,
-            "{name}:\n  removes: \"{}\"\n  servers: {}\n  reason: {reason}",
-            removal.mark, removal.servers
-        );
+        let _ = writeln!(text, "{name}:\n{entry}  reason: {reason}");
     }
     // What is written must mean what was meant, whatever stood there before.
     let after: Result<Acknowledged, _> = tenantry_yaml::from_str(&text, &Limits::default());
     match after {
-        Ok(after) if after.0.len() == there.0.len() + held.len() => Ok(text),
+        Ok(after) if after.0.len() == there.0.len() + entries.len() => Ok(text),
         _ => bail!(
             "{FILE} is not written with an entry a line; write it as `name:` with its keys below, then try again"
         ),
@@ -151,7 +186,7 @@ mod tests {
             before,
             &name,
             "a \"reason\": #1\nof two lines",
-            &[&removal()],
+            &[removal_entry(&removal())],
         )
     }
 
@@ -180,5 +215,27 @@ mod tests {
         let flow =
             "{ one: { removes: 9f86d081884c7d659a2feaa0c55ad015, servers: 2, reason: x } }\n";
         assert!(written(flow, "two").is_err());
+    }
+
+    #[test]
+    fn lost_decisions_have_an_entry_each_by_order_and_commit() {
+        let taken = |anew: &str, commit: Option<&str>, parent| TakenAway {
+            anew: anew.to_owned().try_into().unwrap(),
+            commit: commit.map(|digit| digit.repeat(40)),
+            parent,
+            paths: Vec::new(),
+        };
+        let lost = [
+            taken("acme/web", Some("1"), 1),
+            taken("acme/web", Some("1"), 2),
+            taken("acme", Some("2"), 1),
+            taken("acme/web", None, 1),
+        ];
+        let entries: Vec<String> = anew_entries(&lost).into_iter().collect();
+        let name = "anew".try_into().unwrap();
+        let text = with_entries("", &name, "a trial", &entries).unwrap();
+        let read: Acknowledged = tenantry_yaml::from_str(&text, &Limits::default()).unwrap();
+        assert_eq!(read.0.len(), 2);
+        assert!(read.0.values().all(|entry| entry.anew().is_some()));
     }
 }

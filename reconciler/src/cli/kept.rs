@@ -5,12 +5,16 @@ use crate::cache::{Cache, file, folders};
 use crate::config::{self, CacheArgs};
 use crate::git::edited::{FolderDigest, FolderDigests};
 use crate::load::{LoadError, Loaded, Loader, Need, Revision};
+use crate::lost::{History, keep};
 use std::path::PathBuf;
+use std::sync::Arc;
+use tenantry_planner::lost::diagnose;
 
 /// Where what is known of a fleet is kept.
 pub(super) struct Kept {
     customers: Vec<PathBuf>,
     folders: Vec<PathBuf>,
+    lost: Vec<PathBuf>,
     program: [u8; 32],
 }
 
@@ -23,6 +27,7 @@ impl Kept {
         Some(Self {
             customers: places(git_dir, file::CUSTOMERS),
             folders: places(work_tree, file::FOLDERS),
+            lost: places(git_dir, keep::NAME),
             program: config::program()?,
         })
     }
@@ -41,6 +46,11 @@ impl Kept {
         folders::open(&self.folders, &self.program)
     }
 
+    /// What the history says of decisions that were taken away.
+    pub(super) fn history(&self) -> History {
+        History::kept_in(self.lost.clone())
+    }
+
     /// Keeps what was said of folders now, where `known` was said before.
     pub(super) fn save_folders(&self, known: &[FolderDigest], now: &[FolderDigest]) {
         folders::save(&self.folders, &self.program, known, now);
@@ -52,20 +62,30 @@ impl Kept {
     }
 }
 
-/// Loads a revision, without customers of whom it is known that they are good.
+/// Loads a revision, without customers of whom it is known that they are good, and says what is lost.
 pub(super) fn verdict(
     view: &View,
     revision: Revision,
     kept: Option<&Kept>,
 ) -> Result<Loaded, LoadError> {
     let objects = view.scratch.objects().clone();
-    let Some(kept) = kept else {
-        return Loader::new(objects).load(revision);
+    let mut history = kept.map(Kept::history).unwrap_or_default();
+    let suspects = history.suspects(&objects, revision)?;
+    let mut loaded = match kept {
+        None => Loader::new(objects.clone()).load(revision)?,
+        Some(kept) => {
+            let mut loader = Loader::sparse(objects.clone(), kept.open(), Need::Verdict)?;
+            loader.want(suspects.iter().cloned());
+            let loaded = loader.load(revision)?;
+            if let Some(cache) = loader.into_cache() {
+                kept.save(cache);
+            }
+            loaded
+        }
     };
-    let mut loader = Loader::sparse(objects, kept.open(), Need::Verdict)?;
-    let loaded = loader.load(revision)?;
-    if let Some(cache) = loader.into_cache() {
-        kept.save(cache);
+    let lost = history.losses(&objects, revision, &loaded, &suspects)?;
+    if !lost.is_empty() {
+        Arc::make_mut(&mut loaded.diagnostics).extend(diagnose(&lost));
     }
     Ok(loaded)
 }

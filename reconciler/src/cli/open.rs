@@ -9,16 +9,19 @@ use anyhow::{Context, Error, ensure};
 use git2::Repository;
 use std::path::Path;
 use std::sync::Arc;
+use tenantry_planner::lost::{TakenAway, by_commit};
 
 /// A fleet at one moment.
 pub(super) struct Opened {
     pub(super) loaded: Loaded,
+    /// What was loaded.
+    revision: Revision,
     /// Whether uncommitted edits are included.
     pub(super) work_tree: bool,
     /// Texts of files, to show their lines.
     pub(super) texts: Texts,
     /// Holds what the texts are read from.
-    _view: View,
+    view: View,
 }
 
 /// Reads the files of a fleet at one moment.
@@ -61,15 +64,29 @@ pub(super) fn look_for_errors(
 }
 
 impl Opened {
+    /// What the history says was taken away of decisions, by order and commit.
+    pub(super) fn lost(&self, cache: CacheArgs) -> anyhow::Result<Vec<TakenAway>> {
+        let kept = Kept::of(&self.view, cache);
+        let mut history = kept.as_ref().map(Kept::history).unwrap_or_default();
+        let (objects, at) = (self.texts.objects(), self.revision);
+        let suspects = history.suspects(objects, at)?;
+        let lost = history.losses(objects, at, &self.loaded, &suspects)?;
+        let taken = lost
+            .iter()
+            .flat_map(|(order, list)| by_commit(&order, list));
+        Ok(taken.collect())
+    }
+
     fn new(view: View, work_tree: bool, revision: Revision, loaded: Loaded) -> Self {
         Self {
             loaded,
+            revision,
             work_tree,
             texts: Texts {
                 objects: view.scratch.objects().clone(),
                 tree: revision.tree,
             },
-            _view: view,
+            view,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::config::{CacheArgs, FleetArgs, wants_colour};
 use crate::foresee::Foresight;
 use crate::git::Oid;
 use crate::load::Revision;
+use crate::lost::History;
 use crate::review::{End, Ends, Report, Seen, markdown, report, text};
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -69,8 +70,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         now: Timestamp::now(),
     };
     let mut foresight = match &kept {
-        Some(kept) => Foresight::between(&view.scratch, kept.open(), ends.from.1, ends.to.1)?,
-        None => Foresight::new(&view.scratch),
+        Some(kept) => {
+            let (from, to) = (ends.from.1, ends.to.1);
+            Foresight::between(&view.scratch, kept.open(), kept.history(), from, to)?
+        }
+        None => Foresight::new(&view.scratch, History::default()),
     };
     let before = foresight.look(ends.from.1, observed)?;
     let after = foresight.look(ends.to.1, observed)?;

@@ -73,6 +73,66 @@ pub(crate) fn is_descendant(objects: &Objects, of: Oid, oid: Oid) -> Result<bool
     })
 }
 
+/// Where a commit comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lineage {
+    /// Its tree.
+    pub(crate) tree: Oid,
+    /// Its parents, first parent first.
+    pub(crate) parents: Vec<Oid>,
+    /// The author's e-mail address.
+    pub(crate) author: String,
+    /// The e-mail address of whoever made the commit object.
+    pub(crate) committer: String,
+}
+
+impl Objects {
+    /// Where a commit comes from.
+    pub(crate) fn lineage(&self, oid: Oid) -> Result<Lineage, GitError> {
+        self.with(|repo| {
+            let commit = repo
+                .find_commit(oid)
+                .map_err(|e| missing(oid, "commit", e))?;
+            let email =
+                |who: &git2::Signature<'_>| String::from_utf8_lossy(who.email_bytes()).into_owned();
+            Ok(Lineage {
+                tree: commit.tree_id(),
+                parents: commit.parent_ids().collect(),
+                author: email(&commit.author()),
+                committer: email(&commit.committer()),
+            })
+        })
+    }
+
+    /// The commits that are reachable from `head` and not from `after`, parents before their children.
+    pub(crate) fn commits_after(
+        &self,
+        after: Option<Oid>,
+        head: Oid,
+    ) -> Result<Vec<Oid>, GitError> {
+        self.with(|repo| {
+            let mut walk = repo.revwalk().map_err(GitError::library("walking"))?;
+            walk.set_sorting(git2::Sort::TOPOLOGICAL | git2::Sort::REVERSE)
+                .map_err(GitError::library("walking"))?;
+            walk.push(head).map_err(|e| missing(head, "commit", e))?;
+            if let Some(after) = after {
+                walk.hide(after).map_err(|e| missing(after, "commit", e))?;
+            }
+            walk.collect::<Result<_, _>>()
+                .map_err(GitError::library("walking"))
+        })
+    }
+
+    /// The best common ancestors of two commits. None: they have no history in common.
+    pub(crate) fn merge_bases(&self, one: Oid, other: Oid) -> Result<Vec<Oid>, GitError> {
+        self.with(|repo| match repo.merge_bases(one, other) {
+            Ok(bases) => Ok(bases.iter().copied().collect()),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(Vec::new()),
+            Err(error) => Err(GitError::library("walking")(error)),
+        })
+    }
+}
+
 /// What stood at a path for a stretch of history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {

@@ -60,7 +60,7 @@ pub use error::GitError;
 pub use fleet::{Fetched, Fleet, Outcome};
 pub use git2::Oid;
 pub use history::Version;
-pub(crate) use history::is_descendant;
+pub(crate) use history::{Lineage, is_descendant};
 pub use init::{InitError, Layout, init_repository};
 pub(crate) use location::redact;
 pub use location::{Location, LocationError};

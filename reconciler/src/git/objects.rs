@@ -145,12 +145,12 @@ impl Objects {
         self.with(|repo| lookup(repo, tree, path))
     }
 
-    /// The folders called `names` in the tree `folder`, in the same order. Reads the tree once, which is what costs where it is large.
-    pub(crate) fn folders_in(
+    /// The entries called `names` in the tree `folder`, in the same order. Reads the tree once.
+    pub(crate) fn entries_in(
         &self,
         folder: Option<Oid>,
         names: &[&str],
-    ) -> Result<Vec<Option<Oid>>, GitError> {
+    ) -> Result<Vec<Option<Entry>>, GitError> {
         let Some(folder) = folder else {
             return Ok(vec![None; names.len()]);
         };
@@ -160,7 +160,11 @@ impl Objects {
                 .map_err(|e| missing(folder, "tree", e))?;
             let find = |name: &&str| {
                 let entry = tree.get_name(name)?;
-                (entry.filemode() == 0o040_000).then(|| entry.id())
+                Some(Entry::read(
+                    entry.name_bytes(),
+                    entry.id(),
+                    entry.filemode_raw(),
+                ))
             };
             Ok(names.iter().map(find).collect())
         })

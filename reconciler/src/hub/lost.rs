@@ -1,7 +1,7 @@
 //! Decisions that were taken away by hand are not made anew: before anything is decided or published without one, the history is asked.
 
 use super::{Hub, HubError};
-use crate::lost::{At, hold, is_known, open};
+use crate::lost::{acknowledgements, hold, is_known, open};
 use jiff::Timestamp;
 use tenantry_planner::lost::{LostDecisions, Missing};
 
@@ -22,9 +22,7 @@ impl Hub {
             return Ok(());
         }
         let objects = self.fleet.objects().clone();
-        let found = self
-            .history
-            .ask(&objects, revision.commit, At::Commit, open)?;
+        let found = self.history.ask(&objects, revision, open)?;
         if found.is_empty() {
             return Ok(());
         }
@@ -40,11 +38,22 @@ impl Hub {
         Ok(())
     }
 
-    /// After a load: what customers lost who are as they were is still lost. About the others the history is asked again.
-    pub(super) fn keep_losses(&mut self) {
-        let Some(loaded) = &self.loaded else { return };
+    /// After a load: what customers lost who are as they were is still lost. About the others the history is asked again, and about all when people gave
+    /// something up.
+    pub(super) fn keep_losses(&mut self) -> Result<(), HubError> {
+        let (Some(loaded), Some(revision)) = (&self.loaded, self.source.revision) else {
+            return Ok(());
+        };
         // What others may have depends on the domains that are held for lost claims.
         self.replan_all |= self.lost.domains().next().is_some();
+        let given = acknowledgements(self.fleet.objects(), revision.tree)?;
+        let same = std::mem::replace(&mut self.given_up, given) == given;
+        if !same && !self.lost.is_empty() {
+            self.lost = LostDecisions::default();
+            self.replan_all = true;
+            self.tell_planner();
+            return Ok(());
+        }
         match &loaded.changed {
             None => self.lost = LostDecisions::default(),
             Some(changed) => changed.iter().for_each(|id| self.lost.forget(id)),
@@ -52,7 +61,7 @@ impl Hub {
         if !self.lost.is_empty() {
             self.tell_planner();
         }
-        self.history.trim();
+        Ok(())
     }
 
     fn tell_planner(&mut self) {

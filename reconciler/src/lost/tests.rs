@@ -1,32 +1,36 @@
-//! Histories with real commits, and what they say about a decision that is missing now.
+//! Histories with real commits, and what they say about decisions that are missing now.
 
-use super::{At, History};
-use crate::git::Author;
-use crate::git::tests::{World, at, author, delete, put};
-use crate::git::{Change, Fleet, Layout, Oid, Outcome};
+mod graphs;
+mod merges;
+mod stories;
+
+use super::History;
+use crate::git::tests::{World, git};
+use crate::git::{Fleet, Layout, Oid};
 use crate::hub::HUB_EMAIL;
+use crate::load::Revision;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use tempfile::TempDir;
 use tenantry_planner::decision::What;
 use tenantry_planner::lost::{Lost, Missing};
-use tenantry_planner::plan::WHOLE_ORDER;
 use tenantry_schema::id::OrderKey;
 
 const ORDER: &str = "fleet/customers/acme/orders/web.yaml";
 const SERVER: &str = "fleet/decisions/acme/web/server.yaml";
+const DOMAIN: &str = "fleet/decisions/acme/web/domain.yaml";
 const TOOL: &str = "fleet/decisions/acme/web/tools/html.yaml";
+const SECRETS: &str = "fleet/decisions/acme/web/tools/html.secrets.yaml";
 const RECORD: &str = "fleet/decisions/acme/web/fulfilled.yaml";
+const GIVEN: &str = "fleet/acknowledged.yaml";
 
+/// A clone in which people work with `git`, and the hub commits as itself.
 struct Told {
+    clone: PathBuf,
     fleet: Fleet,
     history: History,
+    folder: TempDir,
     _world: World,
-}
-
-fn order(tools: &str) -> Change {
-    put(
-        ORDER,
-        &format!("plan: pro\ndomain: acme.example\ntools: {tools}\n"),
-    )
 }
 
 fn missing(what: What, parts: &[&str]) -> Missing {
@@ -45,164 +49,133 @@ fn missing(what: What, parts: &[&str]) -> Missing {
 }
 
 impl Told {
+    /// An order of which everything was decided by the hub.
     fn new() -> Self {
         let world = World::new(Layout::Bare);
-        Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clone = folder.path().join("clone");
+        let repo = world.repo();
+        world.git(&["config", "receive.denyNonFastForwards", "false"]);
+        git(
+            folder.path(),
+            &[
+                "clone",
+                "-q",
+                repo.to_str().unwrap(),
+                clone.to_str().unwrap(),
+            ],
+        );
+        let mut told = Self {
             fleet: world.fleet("data"),
+            clone,
             history: History::default(),
+            folder,
             _world: world,
-        }
+        };
+        told.put(ORDER, "plan: pro\ndomain: acme.example\ntools: [html]\n");
+        told.person("order");
+        told.put(SERVER, "server: one\nbecause: x\n");
+        told.put(DOMAIN, "domain: acme.example\ngeneration: 3\n");
+        told.put(TOOL, &tool("{ web: 20000 }"));
+        told.hub("decide");
+        told
     }
 
-    fn by(&self, author: &Author, changes: &[Change]) -> Oid {
-        let base = self.fleet.head().unwrap().unwrap();
-        match self
-            .fleet
-            .commit(base, changes, author, "x", at(2))
-            .unwrap()
-        {
-            Outcome::Committed(id) => id,
-            other => panic!("{other:?}"),
-        }
+    fn git(&self, arguments: &[&str]) -> String {
+        git(&self.clone, arguments)
     }
 
-    fn commit(&self, changes: &[Change]) -> Oid {
-        self.by(&author(), changes)
+    fn put(&self, path: &str, text: &str) {
+        let path = self.clone.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
     }
 
-    /// What is lost of `what`; a fresh memory says the same as the one that was there all along.
+    fn remove(&self, path: &str) {
+        self.git(&["rm", "-q", path]);
+    }
+
+    fn head(&self) -> Oid {
+        Oid::from_str(&self.git(&["rev-parse", "HEAD"])).unwrap()
+    }
+
+    /// A person commits everything.
+    fn person(&mut self, message: &str) -> Oid {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "--allow-empty", "-m", message]);
+        self.head()
+    }
+
+    /// The hub commits everything.
+    fn hub(&mut self, message: &str) -> Oid {
+        self.git(&["add", "-A"]);
+        let email = format!("user.email={HUB_EMAIL}");
+        self.git(&["-c", &email, "commit", "-q", "-m", message]);
+        self.head()
+    }
+
+    /// Another file, so that the branch moves on.
+    fn edit(&mut self, text: &str) -> Oid {
+        self.put("readme", text);
+        self.person("an edit")
+    }
+
+    /// What is lost of `what` at what is checked out, which is pushed first. A fresh memory says the same as the one that was there all along, and as one that
+    /// was kept on disk.
     fn lost(&mut self, what: What, parts: &[&str]) -> Vec<Lost> {
-        let head = self.fleet.head().unwrap().unwrap();
+        self.git(&["push", "-qf", "origin", "HEAD:main"]);
+        let head = self.head();
+        let objects = self.fleet.objects().clone();
+        let at = Revision {
+            commit: head,
+            tree: objects.root_tree(head).unwrap(),
+            generation: 0,
+        };
         let missing = missing(what, parts);
         let ask = |history: &mut History| {
-            let found = history
-                .ask(self.fleet.objects(), head, At::Commit, [&missing])
-                .unwrap();
+            let found = history.ask(&objects, at, [&missing]).unwrap();
             found.into_iter().map(|(_, lost)| lost).collect::<Vec<_>>()
         };
         let fresh = ask(&mut History::default());
         assert_eq!(ask(&mut self.history), fresh);
         assert_eq!(ask(&mut self.history), fresh, "asked again");
+        let suspects = History::default().suspects(&objects, at).unwrap();
+        if !fresh.is_empty() {
+            let one: Vec<&str> = suspects
+                .iter()
+                .map(tenantry_schema::id::CustomerId::as_str)
+                .collect();
+            assert_eq!(one, ["acme"]);
+        }
         fresh
     }
-}
 
-#[test]
-fn what_a_person_took_away_is_found_with_the_commit() {
-    let mut told = Told::new();
-    told.commit(&[order("[html]")]);
-    assert_eq!(told.lost(What::Server, &[]), []);
-    told.commit(&[put(SERVER, "server: one\nbecause: x\n")]);
-    told.commit(&[put("readme", "1")]);
-    let removed = told.commit(&[delete(SERVER)]);
-    for round in 0..3 {
-        let lost = told.lost(What::Server, &[]);
-        assert_eq!(lost.len(), 1);
+    /// That the server's decision is lost, to `commit`, and that the command puts it back as it was last.
+    fn server_lost_to(&mut self, commit: Oid) {
+        let lost = self.lost(What::Server, &[]);
+        assert_eq!(lost.len(), 1, "the decision is lost");
         assert_eq!(lost[0].path, SERVER);
         assert_eq!(
             lost[0].commit.as_deref(),
-            Some(removed.to_string().as_str())
+            Some(commit.to_string().as_str()),
+            "{}",
+            self.git(&["log", "--graph", "--oneline", "--all"])
         );
-        // Whatever is committed afterwards, an edit of the order included.
-        told.commit(&[put("readme", &format!("again {round}"))]);
-        let text = format!("plan: pro\ndomain: acme.example\ntools: [html]\n# {round}\n");
-        told.commit(&[put(ORDER, &text)]);
+        let from = format!("{commit}^{}:{SERVER}", lost[0].parent);
+        assert!(self.git(&["show", &from]).starts_with("server: "));
     }
-    told.commit(&[put(SERVER, "server: one\nbecause: x\n")]);
-    let again = told.commit(&[delete(SERVER)]);
-    let lost = told.lost(What::Server, &[]);
-    assert_eq!(lost[0].commit.as_deref(), Some(again.to_string().as_str()));
 }
 
-#[test]
-fn an_order_that_was_removed_and_comes_back_is_new() {
-    let mut told = Told::new();
-    told.commit(&[
-        order("[html]"),
-        put(SERVER, "server: one\n"),
-        put(TOOL, "pin: {}\n"),
-    ]);
-    told.commit(&[delete(ORDER), delete(SERVER)]);
-    told.commit(&[order("[html]")]);
-    assert_eq!(told.lost(What::Server, &[]), []);
-    // In two steps as well, and by way of the whole customer.
-    told.commit(&[delete(ORDER)]);
-    told.commit(&[delete(TOOL)]);
-    told.commit(&[order("[html]")]);
-    assert_eq!(told.lost(What::Tool("html".try_into().unwrap()), &[]), []);
+/// A file of secrets with these names.
+fn sealed(names: &[&str], data: &str) -> String {
+    let line =
+        |name: &&str| format!("{name}: ENC[AES256_GCM,data:{data},iv:AA==,tag:AA==,type:str]\n");
+    let mut text: String = names.iter().map(line).collect();
+    text.push_str(crate::foresee::NOBODYS);
+    text
 }
 
-#[test]
-fn a_tool_that_was_taken_out_and_comes_back_is_new_and_one_that_stayed_is_not() {
-    let mut told = Told::new();
-    let html = || What::Tool("html".try_into().unwrap());
-    told.commit(&[
-        order("[html, guestbook]"),
-        put(TOOL, "pin: {}\n"),
-        put(SERVER, "server: one\n"),
-    ]);
-    told.commit(&[order("[guestbook]"), delete(TOOL)]);
-    told.commit(&[order("[html, guestbook]"), delete(SERVER)]);
-    assert_eq!(told.lost(html(), &[]), []);
-    assert_eq!(told.lost(What::Server, &[]).len(), 1);
-}
-
-#[test]
-fn an_order_is_known_by_its_first_name() {
-    let mut told = Told::new();
-    let renamed = "fleet/customers/acme/orders/site.yaml";
-    told.commit(&[order("[html]"), put(SERVER, "server: one\n")]);
-    let text = "plan: pro\ndomain: acme.example\ntools: [html]\nmoved_from: web\n";
-    told.commit(&[delete(ORDER), put(renamed, text)]);
-    told.commit(&[delete(SERVER)]);
-    told.commit(&[put("readme", "1")]);
-    assert_eq!(told.lost(What::Server, &[]).len(), 1);
-}
-
-#[test]
-fn what_the_hub_took_away_is_not_lost() {
-    let mut told = Told::new();
-    told.commit(&[order("[html]"), put(SERVER, "server: one\n")]);
-    told.by(&Author::new("hub", HUB_EMAIL), &[delete(SERVER)]);
-    assert_eq!(told.lost(What::Server, &[]), []);
-}
-
-#[test]
-fn parts_of_a_file_are_found() {
-    let mut told = Told::new();
+fn tool(ports: &str) -> String {
     let tree = "1".repeat(40);
-    let tool = |ports: &str| {
-        put(
-            TOOL,
-            &format!("pin: {{ tree: \"{tree}\", nginx: \"{tree}\" }}\nports: {ports}\n"),
-        )
-    };
-    let html = || What::Tool("html".try_into().unwrap());
-    told.commit(&[order("[html]"), tool("{ web: 20000 }")]);
-    told.commit(&[tool("{}")]);
-    assert_eq!(told.lost(html(), &["web"]).len(), 1);
-    assert_eq!(told.lost(html(), &["other"]), []);
-
-    let time = "2026-11-20T10:00:00Z";
-    told.commit(&[put(
-        RECORD,
-        &format!("order: {time}\ntools: {{ html: {time} }}\n"),
-    )]);
-    told.commit(&[put(RECORD, &format!("tools: {{ html: {time} }}\n"))]);
-    assert_eq!(told.lost(What::Fulfilled, &[WHOLE_ORDER]).len(), 1);
-    assert_eq!(told.lost(What::Fulfilled, &["guestbook"]), []);
-    told.commit(&[delete(RECORD)]);
-    assert_eq!(told.lost(What::Fulfilled, &[]).len(), 1);
-}
-
-#[test]
-fn a_deletion_that_is_not_committed_names_no_commit() {
-    let told = Told::new();
-    let head = told.commit(&[order("[html]"), put(SERVER, "server: one\n")]);
-    let missing = missing(What::Server, &[]);
-    let found = History::default()
-        .ask(told.fleet.objects(), head, At::Uncommitted, [&missing])
-        .unwrap();
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].1.commit, None);
+    format!("pin: {{ tree: \"{tree}\", nginx: \"{tree}\" }}\nports: {ports}\n")
 }

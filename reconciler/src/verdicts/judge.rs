@@ -8,6 +8,7 @@ use crate::forge::State;
 use crate::git::{Excess, GitError, Most, Oid, Scratch};
 use crate::keys::HubIdentity;
 use crate::load::{LoadError, MAX_FILE, Revision, object_id};
+use crate::lost::History;
 use crate::review::{End, Ends, Report, count, report, text};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -55,12 +56,13 @@ impl<'s> Judge<'s> {
     /// Against `base` of the branch `followed`. `scratch` sees both.
     pub(super) fn new(
         scratch: &'s Scratch,
+        history: History,
         base: Revision,
         followed: &str,
         identity: Option<&'s HubIdentity>,
         now: Timestamp,
     ) -> Result<Self, JudgeError> {
-        let mut foresight = Foresight::new(scratch);
+        let mut foresight = Foresight::new(scratch, history);
         let before = look(&mut foresight, base, now)?;
         Ok(Self {
             scratch,

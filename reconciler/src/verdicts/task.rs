@@ -8,6 +8,7 @@ use crate::forge::{Client, CommitStatus, ForgeError, Hook};
 use crate::git::{Fleet, Offer, Offers, Oid};
 use crate::keys::HubIdentity;
 use crate::load::Revision;
+use crate::lost::History;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -279,7 +280,9 @@ fn judge_all(parts: &Parts, at: Revision, branches: &[Offer]) -> Result<Judged, 
     let scratch = scratch(offers.path()).map_err(failed)?;
     let now = Timestamp::now();
     let identity = parts.identity.as_ref();
-    let mut judge = Judge::new(&scratch, at, fleet.branch(), identity, now).map_err(failed)?;
+    let history = History::kept_in(vec![parts.data.join(crate::lost::keep::NAME)]);
+    let judge = Judge::new(&scratch, history, at, fleet.branch(), identity, now);
+    let mut judge = judge.map_err(failed)?;
     for branch in here {
         let verdict = judge.judge(&branch).unwrap_or_else(|error| {
             tracing::warn!(branch = branch.name, "{}", crate::hub::chain(&error));

@@ -7,6 +7,7 @@ mod backups;
 mod ci;
 mod edges;
 mod git_setup;
+mod lost;
 mod new;
 mod person;
 mod plan;

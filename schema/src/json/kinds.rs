@@ -88,7 +88,7 @@ pub const KINDS: [DocumentKind; 18] = [
     ),
     kind!(
         "acknowledged",
-        "Removals that are meant",
+        "What is meant although it is held back",
         ["fleet/acknowledged.yaml"],
         of::<Acknowledged>
     ),

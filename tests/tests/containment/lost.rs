@@ -20,7 +20,7 @@ fn lost(status: &FleetStatus) -> Option<(String, Vec<String>)> {
         .waiting
         .iter()
         .find_map(|reason| match reason {
-            WaitingOn::DecisionsLost { commit, paths } => Some((commit.clone()?, paths.clone())),
+            WaitingOn::DecisionsLost(taken) => Some((taken.commit.clone()?, taken.paths.clone())),
             _ => None,
         })
 }

@@ -6,7 +6,7 @@ use crate::desired::{CustomerDesired, OrderDesired, ToolDesired};
 use crate::lost::{Lost, Missing};
 use crate::waiting::WaitingOn;
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_schema::id::{InstanceName, OrderId, ServerId, ToolName};
+use tenantry_schema::id::{InstanceName, OrderId, OrderKey, ServerId, ToolName};
 
 /// Decisions that an order will need and does not have.
 pub(super) fn missing(
@@ -158,16 +158,8 @@ pub(super) fn only_records(lost: &[Lost]) -> bool {
     lost.iter().all(goes_on)
 }
 
-/// One reason a commit that took decisions away.
-pub(super) fn waits(lost: &[Lost]) -> Vec<WaitingOn> {
-    let mut by_commit: BTreeMap<&Option<String>, Vec<String>> = BTreeMap::new();
-    for lost in lost {
-        let paths = by_commit.entry(&lost.commit).or_default();
-        paths.push(lost.path.clone());
-    }
-    let wait = |(commit, paths): (&Option<String>, _)| WaitingOn::DecisionsLost {
-        commit: commit.clone(),
-        paths,
-    };
-    by_commit.into_iter().map(wait).collect()
+/// One reason for each commit that took decisions of an order away.
+pub(super) fn waits(order: &OrderKey, lost: &[Lost]) -> Vec<WaitingOn> {
+    let told = crate::lost::by_commit(order, lost).into_iter();
+    told.map(WaitingOn::DecisionsLost).collect()
 }

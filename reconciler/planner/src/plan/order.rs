@@ -41,7 +41,7 @@ pub(super) fn plan_order(
     let lost = customer.lost(id);
     if !only_records(lost) {
         draft.phase = Phase::NeedsAttention;
-        draft.waiting = waits(lost);
+        draft.waiting = waits(&customer.order_key(id), lost);
         customer.hold_for_lost(id, order, placed);
         return draft;
     }
@@ -222,7 +222,7 @@ impl Draft {
         let lost = customer.lost(id);
         let unfulfilled = customer.has_lost(id, &What::Fulfilled);
         if only_records(lost) {
-            self.waiting.extend(waits(lost));
+            self.waiting.extend(waits(&customer.order_key(id), lost));
             if unfulfilled {
                 self.phase = Phase::NeedsAttention;
             }

@@ -133,8 +133,10 @@ fn limit(text: &str) -> Limit {
 
 fn agreed(removes: &str, servers: u32) -> Acknowledged {
     let entry = Acknowledgement {
-        removes: removes.try_into().unwrap(),
-        servers,
+        removes: Some(removes.try_into().unwrap()),
+        servers: Some(servers),
+        anew: None,
+        since: None,
         reason: "meant".into(),
     };
     Acknowledged(BTreeMap::from([("meant".try_into().unwrap(), entry)]))

@@ -24,6 +24,7 @@ fn lose(fleet: &mut Fleet, what: What) {
             what,
             path,
             commit,
+            parent: 1,
             domain: None,
         },
     );
@@ -133,7 +134,7 @@ fn an_order_whose_record_is_lost_goes_on_and_is_not_fulfilled_again() {
         assert_eq!(order(&plan, "web").phase, Phase::NeedsAttention);
         assert!(matches!(
             order(&plan, "web").waiting[..],
-            [WaitingOn::DecisionsLost { .. }]
+            [WaitingOn::DecisionsLost(_)]
         ));
     }
     // Found again, it says what it said.
