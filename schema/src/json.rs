@@ -8,7 +8,7 @@ mod shape;
 
 pub use fields::{Field, Part, fields, reference};
 pub use kinds::{DocumentKind, KINDS, kind};
-pub(crate) use shape::{address, one_act, patterned, sealed_map};
+pub(crate) use shape::{address, one_act, one_group, patterned, sealed_map};
 
 /// Makes a text type known to JSON Schema: its pattern, and texts that fit.
 macro_rules! text_schema {

@@ -125,7 +125,10 @@ fn left_out_null_and_empty_mean_what_the_reference_says() {
             };
             let place = &place;
             // What is written with another key, or in its place, cannot be taken away alone.
-            let tied = name.starts_with("rollout waves[].") || kind.name == "operation";
+            let tied = ["rollout waves[].", "acknowledged <id>."]
+                .iter()
+                .any(|start| name.starts_with(start) && !name.ends_with(".reason"))
+                || kind.name == "operation";
             let absent = read(kind, &without(&sample, place).to_string());
             if absent.is_ok() != field.optional && !tied {
                 wrong.push(format!(

@@ -2,7 +2,7 @@
 //! what somebody took away.
 
 use crate::id::{AcknowledgementId, CustomerId, OrderId};
-use crate::json::{one_act, text_schema};
+use crate::json::{one_group, text_schema};
 use crate::name::text_type;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub struct Acknowledged(pub BTreeMap<AcknowledgementId, Acknowledgement>);
 /// One thing that is meant: a large removal (`removes` with `servers`), or that lost decisions are made anew (`anew` with `since`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
-#[schemars(!try_from, deny_unknown_fields, extend("oneOf" = one_act(&["removes", "anew"])))]
+#[schemars(!try_from, deny_unknown_fields, extend("oneOf" = one_group(&[&["removes", "servers"], &["anew", "since"]])))]
 pub struct Acknowledgement {
     /// What is removed or replaced: the mark that `tenantry check` and `tenantry plan` show. Anything else that goes has another one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -35,6 +35,19 @@ pub(crate) fn one_act(keys: &[&str]) -> Value {
         .collect()
 }
 
+/// Exactly one of these groups of keys, and all of it.
+pub(crate) fn one_group(groups: &[&[&str]]) -> Value {
+    let group = |keys: &&[&str]| {
+        let others = groups.iter().copied().flatten().copied();
+        let others = others.filter(|key| !keys.contains(key));
+        let never: serde_json::Map<String, Value> = others
+            .map(|key| (key.to_owned(), json!({ "type": "null" })))
+            .collect();
+        json!({ "required": keys, "properties": never })
+    };
+    groups.iter().map(group).collect()
+}
+
 /// A file in SOPS format: values are sealed, `sops` holds for whom.
 pub(crate) fn sealed_map(description: &str, names: Value) -> Schema {
     let sealed = json!({
