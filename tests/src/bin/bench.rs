@@ -1,9 +1,11 @@
 //! The program behind `./x bench`: measures speed and size on this machine.
 
 use clap::Parser;
+use std::fmt;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 use tenantry_tests::bench::{self, Figure, MEASUREMENTS, Measurement, Options};
 use tenantry_tests::lab::with_causes;
 
@@ -67,23 +69,22 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
             .unwrap_or(if args.quick { 500 } else { 10_000 }),
         fleet: args.fleet.clone(),
     };
-    let (mut missed, mut failed) = (0, 0);
+    let (mut verdicts, mut failed) = (Verdicts::default(), 0);
     let mut document = serde_json::Map::new();
     for measurement in chosen(args)? {
         if !args.json {
             writeln!(out, "\n{} — {}", measurement.name, measurement.about)?;
             out.flush()?;
         }
+        let begun = Instant::now();
         match measurement.run(&options) {
             Ok(figures) => {
-                missed += figures
-                    .iter()
-                    .filter(|figure| figure.met() == Some(false))
-                    .count();
+                verdicts.add(&figures);
                 if !args.json {
                     for figure in &figures {
                         writeln!(out, "  {figure}")?;
                     }
+                    writeln!(out, "  ({} s)", begun.elapsed().as_secs())?;
                 }
                 document.insert(
                     measurement.name.to_owned(),
@@ -99,22 +100,48 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
     if args.json {
         writeln!(out, "{:#}", serde_json::Value::Object(document))?;
     }
-    if missed > 0 && !args.json {
-        writeln!(
-            out,
-            "\n{missed} aims were missed{}",
-            if args.quick {
-                " (in a quick run, which says nothing)"
-            } else {
-                ""
-            }
-        )?;
+    if !args.json {
+        write!(out, "\n{verdicts}")?;
+        if args.quick {
+            writeln!(out, "(a quick run, which says nothing about speed)")?;
+        }
     }
-    Ok(if failed > 0 || (args.strict && missed > 0) {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(
+        if failed > 0 || (args.strict && !verdicts.missed.is_empty()) {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        },
+    )
+}
+
+/// How many aims were met, and which were not.
+#[derive(Default)]
+struct Verdicts {
+    met: usize,
+    missed: Vec<String>,
+}
+
+impl Verdicts {
+    fn add(&mut self, figures: &[Figure]) {
+        for figure in figures {
+            match figure.met() {
+                Some(true) => self.met += 1,
+                Some(false) => self.missed.push(figure.to_string()),
+                None => {}
+            }
+        }
+    }
+}
+
+impl fmt::Display for Verdicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "aims: {} met, {} missed", self.met, self.missed.len())?;
+        for figure in &self.missed {
+            writeln!(f, "  {figure}")?;
+        }
+        Ok(())
+    }
 }
 
 fn chosen(args: &Args) -> Result<Vec<&'static Measurement>, String> {
