@@ -292,8 +292,8 @@ fn may_be_stale(error: &GitError) -> bool {
 /// libgit2's settings for the whole process. Each object is read once a pass and parsed into our own cache, so libgit2's object cache only costs
 /// memory and locks; the hash of an object was checked when it came in (`git fetch`) or computed by us.
 ///
-/// Trees and commits that we write name objects that were just read or just written, and the files of an index name blobs that are there. libgit2 would
-/// look each of them up once more, every entry of every tree: half of what a check of edited files costs on a large fleet.
+/// Trees and commits that we write name objects that were just read or just written, and an index names blobs that are there. libgit2 would
+/// look up every entry of every tree once more: ten thousand for one edited file of a fleet with ten thousand customers.
 fn tune() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
