@@ -26,7 +26,7 @@ pub fn branch_is_named() -> bool {
 }
 
 /// Whether to use what earlier runs found out.
-#[derive(Debug, Clone, Copy, clap::Args)]
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct CacheArgs {
     /// Read everything, and keep nothing for the next run.
     #[arg(long)]

@@ -4,7 +4,7 @@
 
 use crate::cache::Cache;
 use crate::git::{Change, GitError, Oid, Scratch};
-use crate::load::{LoadError, Loaded, Loader, MAX_FILE, Need, Revision, differing};
+use crate::load::{Keep, LoadError, Loaded, Loader, MAX_FILE, Need, Revision, differing};
 use crate::lost::{History, hold, open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -30,6 +30,15 @@ pub struct Foreseen {
     pub decisions: Vec<Decision>,
 }
 
+/// What is known of the history.
+#[derive(Default)]
+pub struct Past {
+    /// Decisions that were taken away.
+    pub taken: History,
+    /// Where what is found out about removals that are held back is kept.
+    pub held: Option<Keep>,
+}
+
 /// Looks ahead with one loader and one cache, so that what two commits have in common is worked out once.
 pub struct Foresight<'s> {
     scratch: &'s Scratch,
@@ -42,13 +51,14 @@ pub struct Foresight<'s> {
 
 impl<'s> Foresight<'s> {
     /// Over the objects of `scratch`.
-    pub fn new(scratch: &'s Scratch, history: History) -> Self {
+    pub fn new(scratch: &'s Scratch, past: Past) -> Self {
+        let loader = Loader::new(scratch.objects().clone());
         Self {
             scratch,
             // What a change does once it is acknowledged; that it has to be is said beside it.
-            loader: Loader::new(scratch.objects().clone()).letting_go(),
+            loader: loader.letting_go().remembering(past.held),
             cache: PlanCache::default(),
-            history,
+            history: past.taken,
             undecided: BTreeSet::new(),
         }
     }
@@ -61,19 +71,19 @@ impl<'s> Foresight<'s> {
     pub fn between(
         scratch: &'s Scratch,
         cache: Cache,
-        history: History,
+        past: Past,
         from: Revision,
         to: Revision,
     ) -> Result<Self, LoadError> {
         let objects = scratch.objects();
         let Some(differing) = differing(objects, from.tree, to.tree)? else {
-            return Ok(Self::new(scratch, history));
+            return Ok(Self::new(scratch, past));
         };
         let loader = Loader::sparse(objects.clone(), cache, Need::Decisions)?;
-        let mut loader = loader.letting_go();
+        let mut loader = loader.letting_go().remembering(past.held);
         loader.want(differing);
         // Of whom something was taken away, that has to be said, whoever changes.
-        let mut history = history;
+        let mut history = past.taken;
         loader.want(history.suspects(objects, from)?);
         loader.want(history.suspects(objects, to)?);
         // Who shares a name with somebody in one of the two has to be read in both, and only loading tells who that is.
@@ -81,7 +91,13 @@ impl<'s> Foresight<'s> {
         loader.load(from)?;
         Ok(Self {
             loader,
-            ..Self::new(scratch, history)
+            ..Self::new(
+                scratch,
+                Past {
+                    taken: history,
+                    held: None,
+                },
+            )
         })
     }
 

@@ -9,6 +9,7 @@ mod github;
 mod gitlab;
 mod hook;
 
+pub(crate) use client::is_loopback;
 pub use client::{Client, ForgeError};
 pub use hook::{Hook, HookRefusal};
 

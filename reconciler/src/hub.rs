@@ -4,6 +4,7 @@
 //! beside it. Data flows one way: branch and reports in, decisions, slices and status out.
 
 mod act;
+mod approvals;
 mod data;
 mod forge;
 mod inventory;
@@ -35,6 +36,7 @@ use tokio::sync::watch;
 
 pub use inventory::ReportDoor;
 pub use mode::mode_of;
+pub(crate) use run::held;
 pub use run::{Options, apply_once, open, serve};
 
 /// The address in the hub's commits.

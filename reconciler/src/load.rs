@@ -30,7 +30,7 @@ use tenantry_planner::lost::LostDecisions;
 use tenantry_planner::removal::Removal;
 use tenantry_planner::status::FrozenScope;
 use tenantry_planner::{Desired, ObjectId};
-use tenantry_planner::{policy, references};
+use tenantry_planner::{codes, policy, references};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::document::Automation;
 use tenantry_schema::id::{CustomerId, OrderId, OrderKey, ServerKey};
@@ -96,6 +96,7 @@ pub struct Revision {
     pub generation: u64,
 }
 
+pub use limit::Keep;
 pub use sparse::{Need, Remembered, Unread, differing};
 
 /// Loads commits, one after the other, keeping what they have in common.
@@ -137,10 +138,26 @@ impl Loader {
         self
     }
 
-    /// Finds removals that are held back in a longer stretch of the history: for a hub, which may see a fleet for the first time.
+    /// Finds removals that are held back however long ago they were: for a hub, which may see a fleet for the first time.
     #[must_use]
     pub fn looking_far_back(mut self) -> Self {
-        self.limits.look_back(limit::FAR);
+        self.limits.look_back();
+        self
+    }
+
+    /// Looks back over so many commits that change customers.
+    #[cfg(test)]
+    pub(crate) fn looking_back(mut self, commits: usize) -> Self {
+        self.limits.look_back_over(commits);
+        self
+    }
+
+    /// Begins with what an earlier run found out about removals that are held back, and keeps what this one finds.
+    #[must_use]
+    pub fn remembering(mut self, keep: Option<Keep>) -> Self {
+        if let Some(keep) = keep {
+            self.limits.remember(keep);
+        }
         self
     }
 
@@ -191,14 +208,14 @@ impl Loader {
                 unread: Arc::default(),
             });
         };
-        let held = self.held(revision)?;
+        let held = self.limits.held(&self.objects, revision, self.holds)?;
         if self.customers.sparse.is_some() {
-            // What is kept back depends on many customers at once.
-            let by_themselves = !head.frozen && held.rule.is_none() && held.verdict.is_none();
-            let named = by_themselves.then(|| sparse::surroundings(&self.objects, fleet, tree));
+            let limited = held.limited;
+            let named =
+                (!head.frozen).then(|| sparse::surroundings(&self.objects, fleet, tree, limited));
             let surroundings = named.transpose()?;
             if let Some(sparse) = &mut self.customers.sparse {
-                sparse.surround(surroundings);
+                sparse.surround(surroundings, limited);
             }
         }
         let outcome = self.customers.read(
@@ -216,6 +233,7 @@ impl Loader {
         diagnostics.extend(found);
         let text_of = |path: &str| customers::text_of(&self.objects, tree, path);
         diagnostics.extend(agents::diagnose(&outcome.taken, &text_of));
+        diagnostics.extend(held.since.map(not_known_before));
         let removals: Vec<Removal> = held
             .verdict
             .map(|verdict| verdict.removal)
@@ -282,16 +300,6 @@ impl Loader {
             taken: outcome.taken,
             unread: outcome.unread,
             removals: Arc::new(removals),
-        })
-    }
-
-    /// What keeps customers back at a revision.
-    fn held(&mut self, revision: Revision) -> Result<limit::Held, GitError> {
-        Ok(limit::Held {
-            verdict: self.limits.judge(&self.objects, revision)?,
-            rule: self.limits.rule(&self.objects, revision)?,
-            acknowledged: limit::acknowledged(&self.objects, revision.tree)?,
-            applies: self.holds,
         })
     }
 
@@ -376,6 +384,19 @@ impl Loader {
         self.domains = Some(index.clone());
         (index, false)
     }
+}
+
+/// What is said where removals before a commit may be held back.
+fn not_known_before(commit: Oid) -> Diagnostic {
+    let commit = commit.to_string();
+    let message = format!(
+        "what `policy.max_removed` held back before commit {} is not known here",
+        short(&commit)
+    );
+    let place = tenantry_schema::diagnostic::Place::file("fleet/hub.yaml");
+    Diagnostic::warning(codes::TOO_MUCH_GOES, place, message).note(
+        "the history is long, and this command looks at its newest part; a hub looks at all of it",
+    )
 }
 
 /// All of a customer that the index of domains is made from.

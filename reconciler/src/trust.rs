@@ -5,7 +5,8 @@
 //! - A commit is signed with a key of somebody whom the first parent's `staff.yaml` names, and whose role may change every file that it changes.
 //! - A commit of the hub is signed with the hub's key and changes `fleet/decisions/` alone.
 //! - A merge needs no signature where its tree is what merging its parents gives, and everything that it brings is good by the rules of the
-//!   branch that it is merged into: whoever was removed there meanwhile brings nothing in. What was put right by hand needs a signature.
+//!   branch that it is merged into: whoever was removed there meanwhile brings nothing in. What was put right by hand needs a signature. A merge
+//!   that brings in commits of the hub has its parents swapped: the hub was on the other line.
 //! - First parents lead from the accepted commit to the new one, through nothing but good commits. The first that is not ends it.
 //!
 //! Signatures are those of `git commit -S` with `gpg.format=ssh` (OpenSSH's `PROTOCOL.sshsig`, namespace `git`). A forge's own signature (squash, merge

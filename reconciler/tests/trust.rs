@@ -449,3 +449,40 @@ fn a_branch_that_was_rewound_leads_nowhere() {
     assert_eq!(judged.good, accepted);
     assert_eq!(judged.refused.unwrap().1, Refusal::OtherLine(accepted));
 }
+
+/// `git pull` on a branch of one's own, pushed: its first parent is not the branch that the hub follows.
+#[test]
+fn a_merge_with_its_parents_swapped_is_not_followed() {
+    let fleet = Fleet::new();
+    let root = fleet.head();
+    fleet.git(&["checkout", "-qb", "branch"]);
+    fleet.change(Some("mia"), ORDER, "a");
+    fleet.git(&["checkout", "-q", "main"]);
+    // Mia leaves, and the hub decides something.
+    fleet.change(
+        Some("olga"),
+        "fleet/staff.yaml",
+        &fleet.staff(&[("olga", "owner")]),
+    );
+    let decision = fleet.hub_commit(
+        "fleet/decisions/acme/web/server.yaml",
+        "server: one\nbecause: x\n",
+    );
+    fleet.good(root);
+    fleet.git(&["checkout", "-q", "branch"]);
+    fleet.git(&["merge", "-q", "--no-ff", "-m", "swapped", "main"]);
+    let swapped = fleet.head();
+    // By a hub that accepted the newest of main, and by one that knows of the root alone.
+    for from in [decision, root] {
+        let judged = fleet.judge(from);
+        assert!(
+            matches!(judged.refused, Some((_, Refusal::OtherLine(at))) if at == decision),
+            "{judged:?}"
+        );
+        assert_ne!(judged.good, swapped);
+    }
+    // The other way round Mia brings nothing in either.
+    fleet.git(&["checkout", "-q", "main"]);
+    fleet.git(&["merge", "-q", "--no-ff", "-m", "merge", "branch~1"]);
+    assert!(fleet.judge(root).refused.is_some());
+}

@@ -132,6 +132,13 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
     if let (Some(hub), Some(activation)) = (&hub, &activation) {
         found.extend(check_activated(files, hub, activation, hub_key.is_some()));
     }
+    let written = files
+        .files
+        .iter()
+        .find(|file| file.path == "fleet/hub.yaml");
+    if let Some(Ok(text)) = written.map(|file| &file.text) {
+        forge::redact(&mut found, text);
+    }
     let documents = match (hub, found.iter().any(Diagnostic::is_error)) {
         (Some(hub), false) => Some(HeadDocuments {
             hub,

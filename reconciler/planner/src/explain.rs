@@ -1,7 +1,9 @@
 //! One order or server told in sentences: how far it is, and why not further (law 12).
 
+use crate::codes;
 use crate::status::{FleetStatus, FrozenScope, OrderStatus, ServerStatus};
 use std::fmt::Write as _;
+use tenantry_schema::Diagnostic;
 
 /// Tells about `name`: `customer/order`, `customer/server`, or a customer. None where there is no such thing.
 pub fn explain(status: &FleetStatus, name: &str) -> Option<String> {
@@ -44,11 +46,15 @@ pub fn explain(status: &FleetStatus, name: &str) -> Option<String> {
             "{who} stays at {stays}, because of {} error(s):",
             frozen.errors
         );
-        for diagnostic in status
-            .diagnostics
-            .iter()
-            .filter(|found| found.is_error() && concerns(&found.place.file, frozen))
-        {
+        let errors = || status.diagnostics.iter().filter(|found| found.is_error());
+        let mut told = false;
+        for diagnostic in errors().filter(|found| concerns(&found.place.file, frozen)) {
+            told = true;
+            let _ = write!(out, "{}", diagnostic.render());
+        }
+        // Whose own documents are good stays because of what goes beyond the policy. That is said where the policy stands.
+        let held = |found: &&Diagnostic| found.code.0 == codes::TOO_MUCH_GOES;
+        for diagnostic in errors().filter(held).filter(|_| !told) {
             let _ = write!(out, "{}", diagnostic.render());
         }
     }

@@ -3,7 +3,8 @@
 //! # What is signed
 //! An owner's approval is an SSH signature (`ssh-keygen -Y sign -n tenantry-operation`) over [`to_sign`]: four lines that say what it is for, then
 //! every key of the document but `approval` in alphabetical order, as `key: ` and its value in JSON without spaces. Comments, order and style of the
-//! file are not part of it, nor is any commit: it holds through squashes, rebases and merges. Whatever else is changed voids it.
+//! file are not part of it, nor is any commit: it holds through squashes, rebases and merges. Whatever else is changed voids it, and so does a
+//! change of the server into another machine: `machine:` is signed, and compared with what the server is.
 
 use crate::codes;
 use crate::desired::{CustomerDesired, Desired};
@@ -13,8 +14,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use tenantry_schema::document::{Operation, Role};
-use tenantry_schema::id::{CustomerId, FleetId, OperationId, StaffId};
+use std::sync::Arc;
+use tenantry_schema::document::{Operation, Role, Server};
+use tenantry_schema::id::{CustomerId, FleetId, OperationId, ServerId, StaffId};
 use tenantry_schema::{Diagnostic, Severity};
 use tenantry_wire::VerifyingKey;
 use tenantry_wire::sshsig::{self, SshSigError};
@@ -78,6 +80,20 @@ pub enum Standing {
     },
     /// Something was changed after it was approved, or the approval was for another operation.
     Altered,
+    /// The server is another machine than the one that it was approved for.
+    OtherMachine {
+        /// Which it was. None: the approval names none.
+        was: Option<String>,
+        /// Which it is. None: there is no such server.
+        now: Option<String>,
+    },
+    /// It could be started for longer than an approval may count.
+    TooLong {
+        /// Its last day.
+        on: Date,
+        /// The last day that it may have.
+        most: Date,
+    },
     /// What stands there is no approval.
     Damaged {
         /// Why.
@@ -116,6 +132,18 @@ impl fmt::Display for Standing {
                 f,
                 "the approval is for something else: it was changed after it was signed, or signed for another operation"
             ),
+            Self::OtherMachine { was, now } => {
+                let was = was.as_deref().unwrap_or("none that it names");
+                let now = now.as_deref().unwrap_or("not there");
+                write!(
+                    f,
+                    "the server is another machine than it was approved for: it was {was}, and is {now}"
+                )
+            }
+            Self::TooLong { on, most } => write!(
+                f,
+                "what loses data ends within {MOST_DAYS} days: {on} is too late, {most} is the last day"
+            ),
             Self::Damaged { why } => write!(f, "the approval cannot be read: {why}"),
         }
     }
@@ -130,10 +158,44 @@ fn word(role: Role) -> &'static str {
     }
 }
 
-/// Judges an operation by the staff of today.
+/// For so many days at most an operation that loses data may be started.
+pub const MOST_DAYS: i32 = 90;
+
+/// The last day that an operation that loses data may name: counted from today, and from the day in its name.
+fn latest(id: &OperationId, today: Date) -> Date {
+    let days = jiff::Span::new().days(MOST_DAYS);
+    let named = id.as_str().get(..10).and_then(|day| day.parse().ok());
+    let from = named.map_or(today, |named: Date| named.min(today));
+    from.checked_add(days).unwrap_or(Date::MAX)
+}
+
+/// What makes a server the machine that it is: who runs it, its address, and the fingerprint of its agent's key.
+pub fn machine(server: &Server) -> String {
+    let provider = serde_json::to_value(server.provider).unwrap_or_default();
+    let key = server.agent.as_ref().map(|agent| &agent.sign);
+    let key = key.and_then(|key| VerifyingKey::try_from(key).ok());
+    format!(
+        "{} {} {}",
+        provider.as_str().unwrap_or_default(),
+        server.address,
+        key.as_ref()
+            .map_or("without an agent", VerifyingKey::fingerprint)
+    )
+}
+
+/// The machines of one customer.
+pub type Machines = BTreeMap<ServerId, Arc<Server>>;
+
+/// The machine on which an operation loses data.
+pub fn machine_of(operation: &Operation, machines: &Machines) -> Option<String> {
+    let server = machines.get(operation.machine_of()?);
+    server.map(|server| machine(server))
+}
+
+/// Judges an operation by the staff and the machines of today.
 pub fn judge(
     head: &HeadDocuments,
-    customer: &CustomerId,
+    (customer, machines): (&CustomerId, &Machines),
     id: &OperationId,
     operation: &Operation,
     today: Date,
@@ -143,6 +205,10 @@ pub fn judge(
     }
     if !operation.is_destructive() {
         return Standing::Ready;
+    }
+    let most = latest(id, today);
+    if let Some(on) = operation.expires.filter(|last| *last > most) {
+        return Standing::TooLong { on, most };
     }
     let Some(approval) = &operation.approval else {
         return Standing::Unapproved;
@@ -165,7 +231,8 @@ pub fn judge(
                 .map(|(_, person)| person)
                 .max_by_key(|(_, role)| *role)
             {
-                Some((who, Role::Owner)) => Standing::Approved { by: (*who).clone() },
+                Some((who, Role::Owner)) => of_machine(operation, machines)
+                    .unwrap_or_else(|| Standing::Approved { by: (*who).clone() }),
                 Some((who, role)) => Standing::NotAnOwner {
                     who: (*who).clone(),
                     role: *role,
@@ -179,6 +246,13 @@ pub fn judge(
             why: why.to_string(),
         },
     }
+}
+
+/// Why an approval does not count although it is an owner's: the machine is another one.
+fn of_machine(operation: &Operation, machines: &Machines) -> Option<Standing> {
+    operation.machine_of()?;
+    let (was, now) = (operation.machine.clone(), machine_of(operation, machines));
+    (now.is_none() || was != now).then_some(Standing::OtherMachine { was, now })
 }
 
 /// One operation as it is shown.
@@ -204,7 +278,7 @@ impl OperationStatus {
     /// Looks at one.
     pub fn new(
         head: &HeadDocuments,
-        customer: &CustomerId,
+        (customer, machines): (&CustomerId, &Machines),
         id: &OperationId,
         operation: &Operation,
         today: Date,
@@ -216,7 +290,7 @@ impl OperationStatus {
             destroys: destroys(operation),
             reason: operation.reason.clone(),
             expires: operation.expires,
-            standing: judge(head, customer, id, operation, today),
+            standing: judge(head, (customer, machines), id, operation, today),
         }
     }
 
@@ -239,7 +313,10 @@ pub fn startable<'d>(
 ) -> impl Iterator<Item = (&'d OperationId, &'d Operation)> {
     let all = customer.operations.iter();
     all.map(|(id, operation)| (id, operation.as_ref()))
-        .filter(move |(id, operation)| judge(head, &customer.id, id, operation, today).may_start())
+        .filter(move |(id, operation)| {
+            let machines = (&customer.id, &customer.servers);
+            judge(head, machines, id, operation, today).may_start()
+        })
 }
 
 /// What an operation does: the key and what it names.
@@ -282,7 +359,8 @@ pub fn diagnose(desired: &Desired, today: Date, text_of: &TextOf<'_>) -> Vec<Dia
     let mut found = Vec::new();
     for customer in desired.customers.values() {
         for (id, operation) in &customer.operations {
-            let standing = judge(&desired.head, &customer.id, id, operation, today);
+            let machines = (&customer.id, &customer.servers);
+            let standing = judge(&desired.head, machines, id, operation, today);
             let (code, severity, key, note) = match &standing {
                 Standing::Ready | Standing::Approved { .. } => continue,
                 Standing::Unapproved => (
@@ -297,7 +375,14 @@ pub fn diagnose(desired: &Desired, today: Date, text_of: &TextOf<'_>) -> Vec<Dia
                     "expires",
                     "remove the file, or name another day and have it approved again".to_owned(),
                 ),
+                Standing::TooLong { .. } => (
+                    codes::BAD_APPROVAL,
+                    Severity::Error,
+                    "expires",
+                    "nothing is done; it freezes nobody".to_owned(),
+                ),
                 Standing::NotAnOwner { .. }
+                | Standing::OtherMachine { .. }
                 | Standing::Foreign { .. }
                 | Standing::Altered
                 | Standing::Damaged { .. } => (

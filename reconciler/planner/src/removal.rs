@@ -28,8 +28,8 @@ pub const FILE: &str = "fleet/acknowledged.yaml";
 pub enum Loss {
     /// A server leaves the fleet. The machine stays as it is.
     Server(ServerKey),
-    /// A server becomes another machine: another provider, address or agent.
-    OtherMachine(ServerKey),
+    /// A server becomes another machine: another provider, address or agent. With a digest of the one that it becomes.
+    OtherMachine(ServerKey, String),
     /// An order goes.
     Order(CustomerId, OrderId),
     /// A tool of an order goes.
@@ -42,7 +42,7 @@ impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Server(server) => write!(f, "server {server} goes"),
-            Self::OtherMachine(server) => write!(f, "server {server} becomes another machine"),
+            Self::OtherMachine(server, _) => write!(f, "server {server} becomes another machine"),
             Self::Order(customer, order) => write!(f, "order {customer}/{order} goes"),
             Self::Tool(customer, order, tool) => write!(f, "{tool} of {customer}/{order} goes"),
             Self::Version(tool, tree) => {
@@ -60,6 +60,8 @@ pub struct Losses {
     pub what: BTreeSet<Loss>,
     /// Servers on which something goes.
     pub servers: BTreeSet<ServerKey>,
+    /// Each thing with each server on which it goes.
+    on: BTreeSet<(Loss, ServerKey)>,
 }
 
 impl Losses {
@@ -76,7 +78,9 @@ impl Losses {
                 after.and_then(|after| after.servers.get(id)),
             );
             let loss = match (old, new) {
-                (Some(old), Some(new)) if other_machine(old, new) => Loss::OtherMachine(key(id)),
+                (Some(old), Some(new)) if other_machine(old, new) => {
+                    Loss::OtherMachine(key(id), machine(new))
+                }
                 (_, Some(_)) => continue,
                 _ if after.is_some_and(|after| servers(after).contains(id)) => continue,
                 _ => Loss::Server(key(id)),
@@ -110,8 +114,26 @@ impl Losses {
 
     /// Adds one loss.
     pub fn add(&mut self, loss: Loss, server: ServerKey) {
-        self.what.insert(loss);
-        self.servers.insert(server);
+        self.what.insert(loss.clone());
+        self.servers.insert(server.clone());
+        self.on.insert((loss, server));
+    }
+
+    /// Adds all losses of `others`.
+    pub fn extend(&mut self, others: &Self) {
+        for (loss, server) in &others.on {
+            self.add(loss.clone(), server.clone());
+        }
+    }
+
+    /// The same without those that `excused` names.
+    #[must_use]
+    pub fn without(&self, excused: &BTreeSet<Loss>) -> Self {
+        let mut left = Self::default();
+        for (loss, server) in self.on.iter().filter(|(loss, _)| !excused.contains(loss)) {
+            left.add(loss.clone(), server.clone());
+        }
+        left
     }
 
     /// The mark of exactly these losses in this fleet: 32 hexadecimal digits.
@@ -167,6 +189,17 @@ fn other_machine(old: &Server, new: &Server) -> bool {
         || old.agent.is_some() && old.agent != new.agent
 }
 
+/// What makes a server the machine that it is, as 16 hexadecimal digits: an acknowledgement of this machine is none of a third.
+fn machine(server: &Server) -> String {
+    // Plain data types of ours: serialising them cannot fail.
+    let about = (&server.provider, &server.address, &server.agent);
+    let mut digest = hex::encode(Sha256::digest(
+        serde_json::to_vec(&about).unwrap_or_default(),
+    ));
+    digest.truncate(16);
+    digest
+}
+
 /// More than the limit lets go at once, or an acknowledged part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Removal {
@@ -202,6 +235,20 @@ impl Removal {
             stays_at: None,
             acknowledged: None,
         })
+    }
+
+    /// The part of it that is `loss` alone, with a mark of its own.
+    #[must_use]
+    pub fn part(&self, loss: Loss, fleet: &FleetId) -> Self {
+        let losses = Losses {
+            what: BTreeSet::from([loss]),
+            ..Losses::default()
+        };
+        Self {
+            mark: losses.mark(fleet),
+            losses: losses.what,
+            ..self.clone()
+        }
     }
 
     /// The entry of `now` that names it. One that `before` has as well was for an earlier time.

@@ -15,6 +15,8 @@ pub const MAX_FILE: u64 = 64 << 20;
 
 /// What is known of customers.
 pub const CUSTOMERS: &str = "customers.cache";
+/// What is known of removals that are held back.
+pub const HELD: &str = "held.cache";
 /// What is known of the folders of a work tree.
 pub const FOLDERS: &str = "folders.cache";
 

@@ -14,7 +14,9 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use tenantry_planner::desired::CustomerDesired;
 use tenantry_planner::documents::HeadDocuments;
-use tenantry_planner::operations::{Standing, act, destroys, judge, path, to_sign};
+use tenantry_planner::operations::{
+    Machines, Standing, act, destroys, judge, machine_of, path, to_sign,
+};
 use tenantry_schema::document::{Kind, Operation, classify};
 use tenantry_schema::id::{CustomerId, OperationId};
 
@@ -58,8 +60,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let tree = WorkTree::open(Path::new(&args.fleet.fleet))?;
     let text = tree.text(&path)?;
     // The file as it is, also where something else of the customer has errors.
-    let operation = file::read(&text)
+    let read = file::read(&text)
         .map_err(|problem| anyhow::anyhow!("{path}: {problem}; `tenantry check` shows where"))?;
+    let nothing = Machines::new();
+    let machines = desired.map_or(&nothing, |desired| &desired.servers);
+    let operation = Operation {
+        machine: machine_of(&read, machines),
+        ..read.clone()
+    };
+    if let Some(server) = read.machine_of()
+        && operation.machine.is_none()
+    {
+        bail!(
+            "customer {customer} has no server `{server}`, so nobody can say which machine this is about"
+        );
+    }
     let message = to_sign(&head.hub.fleet_id, &customer, &id, &operation);
     if args.print {
         say(message.trim_end());
@@ -67,7 +82,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     tell(&customer, &operation, desired);
-    match judge(head, &customer, &id, &operation, today) {
+    let whose = (&customer, machines);
+    match judge(head, whose, &id, &read, today) {
         Standing::Ready => {
             say("\nit loses nothing: nobody has to approve it");
             return Ok(Outcome::Clean);
@@ -78,6 +94,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
         Standing::Expired { on } => {
             bail!("it expired: {on} was its last day; write another day under `expires:`")
+        }
+        too_long @ Standing::TooLong { .. } => {
+            bail!("{too_long}: write another day under `expires:`")
         }
         _ => {}
     }
@@ -90,7 +109,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         approval: Some(signature.clone()),
         ..operation.clone()
     };
-    match judge(head, &customer, &id, &approved, today) {
+    match judge(head, whose, &id, &approved, today) {
         Standing::Approved { by } => {
             tree.write(&path, &file::with_approval(&text, &operation, &signature)?)?;
             say(format!("\napproved by {by}, in {path}; commit it"));
@@ -138,6 +157,9 @@ fn tell(customer: &CustomerId, operation: &Operation, desired: Option<&CustomerD
     say(format!("{} of customer {customer}", act(operation)));
     for lost in destroys(operation) {
         say(format!("  destroys: {lost}"));
+    }
+    if let Some(machine) = &operation.machine {
+        say(format!("  machine: {machine}"));
     }
     for touched in desired
         .map(|desired| touches(operation, desired))

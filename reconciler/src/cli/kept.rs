@@ -3,8 +3,9 @@
 use super::open::View;
 use crate::cache::{Cache, file, folders};
 use crate::config::{self, CacheArgs};
+use crate::foresee::Past;
 use crate::git::edited::{FolderDigest, FolderDigests};
-use crate::load::{LoadError, Loaded, Loader, Need, Revision};
+use crate::load::{Keep, LoadError, Loaded, Loader, Need, Revision};
 use crate::lost::{History, keep};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub(super) struct Kept {
     customers: Vec<PathBuf>,
     folders: Vec<PathBuf>,
     lost: Vec<PathBuf>,
+    held: Vec<PathBuf>,
     program: [u8; 32],
 }
 
@@ -28,6 +30,7 @@ impl Kept {
             customers: places(git_dir, file::CUSTOMERS),
             folders: places(work_tree, file::FOLDERS),
             lost: places(git_dir, keep::NAME),
+            held: places(git_dir, file::HELD),
             program: config::program()?,
         })
     }
@@ -46,6 +49,14 @@ impl Kept {
         folders::open(&self.folders, &self.program)
     }
 
+    /// What the history says, of decisions that were taken away and of removals that are held back.
+    pub(super) fn past(&self) -> Past {
+        Past {
+            taken: self.history(),
+            held: Some(self.held()),
+        }
+    }
+
     /// What the history says of decisions that were taken away.
     pub(super) fn history(&self) -> History {
         History::kept_in(self.lost.clone())
@@ -54,6 +65,15 @@ impl Kept {
     /// Keeps what was said of folders now, where `known` was said before.
     pub(super) fn save_folders(&self, known: &[FolderDigest], now: &[FolderDigest]) {
         folders::save(&self.folders, &self.program, known, now);
+    }
+
+    /// Where what is known of removals that are held back is kept.
+    pub(super) fn held(&self) -> Keep {
+        Keep {
+            places: self.held.clone(),
+            program: self.program,
+            after: 1,
+        }
     }
 
     /// Keeps it for later ones.
@@ -74,7 +94,8 @@ pub(super) fn verdict(
     let mut loaded = match kept {
         None => Loader::new(objects.clone()).load(revision)?,
         Some(kept) => {
-            let mut loader = Loader::sparse(objects.clone(), kept.open(), Need::Verdict)?;
+            let loader = Loader::sparse(objects.clone(), kept.open(), Need::Verdict)?;
+            let mut loader = loader.remembering(Some(kept.held()));
             loader.want(suspects.iter().cloned());
             let loaded = loader.load(revision)?;
             if let Some(cache) = loader.into_cache() {

@@ -46,7 +46,11 @@ impl Texts {
 pub(super) fn look(fleet: &str, branch: &str) -> anyhow::Result<Opened> {
     let view = View::open(fleet, branch)?;
     let (revision, files) = view.newest(None)?;
-    let loaded = Loader::new(view.scratch.objects().clone()).load(revision)?;
+    let kept = Kept::of(&view, CacheArgs::default());
+    let loader = Loader::new(view.scratch.objects().clone());
+    let loaded = loader
+        .remembering(kept.map(|kept| kept.held()))
+        .load(revision)?;
     Ok(Opened::new(view, files, revision, loaded))
 }
 
@@ -233,6 +237,40 @@ impl View {
         };
         find(name)
             .or_else(|_| find(&format!("refs/remotes/origin/{name}")))
-            .with_context(|| format!("`{name}` is no commit of the fleet"))
+            .map_err(|_| Error::msg(self.no_such(name)))
+    }
+
+    /// What is said of a name that stands for no commit.
+    fn no_such(&self, name: &str) -> String {
+        let branches = self.repository.branches(Some(git2::BranchType::Local));
+        let names: Vec<String> = branches
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|(branch, _)| Some(branch.name().ok()??.to_owned()))
+            .take(BRANCHES + 1)
+            .collect();
+        let mut there = names
+            .iter()
+            .take(BRANCHES)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ");
+        if names.len() > BRANCHES {
+            there.push_str(", ...");
+        }
+        if there.is_empty() {
+            there.push_str("none");
+        }
+        let place = self
+            .folder()
+            .unwrap_or_else(|| self.repository.path().to_owned());
+        format!(
+            "`{name}` is no branch, tag or commit of the fleet in {}; its branches: {there}. What others pushed comes with `git fetch`",
+            place.display()
+        )
     }
 }
+
+/// So many branches are named.
+const BRANCHES: usize = 10;

@@ -7,10 +7,9 @@ use super::open::View;
 use super::output::{diagnostics, json, say};
 use super::status::AskHub;
 use crate::config::{CacheArgs, FleetArgs, wants_colour};
-use crate::foresee::Foresight;
+use crate::foresee::{Foresight, Past};
 use crate::git::Oid;
 use crate::load::Revision;
-use crate::lost::History;
 use crate::review::{End, Ends, Report, Seen, markdown, report, text};
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -72,9 +71,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut foresight = match &kept {
         Some(kept) => {
             let (from, to) = (ends.from.1, ends.to.1);
-            Foresight::between(&view.scratch, kept.open(), kept.history(), from, to)?
+            Foresight::between(&view.scratch, kept.open(), kept.past(), from, to)?
         }
-        None => Foresight::new(&view.scratch, History::default()),
+        None => Foresight::new(&view.scratch, Past::default()),
     };
     let before = foresight.look(ends.from.1, observed)?;
     let after = foresight.look(ends.to.1, observed)?;

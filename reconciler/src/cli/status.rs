@@ -48,7 +48,10 @@ impl AskHub {
                 return Ok(None);
             }
             Err(error) => {
-                return Err(error.context("--hub-optional goes on without the hub"));
+                let cause = error.root_cause().to_string();
+                bail!(
+                    "{error} ({cause}): name another address with --hub, or add --hub-optional to go on without it"
+                );
             }
         };
         if status.fleet_id != id.as_str() {
@@ -79,9 +82,11 @@ pub(super) fn fetch(hub: &HubUrl) -> anyhow::Result<FleetStatus> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(15))
-            .build()?;
+        let mut client = reqwest::Client::builder().timeout(Duration::from_secs(15));
+        if is_here(&url) {
+            client = client.no_proxy();
+        }
+        let client = client.build()?;
         let answer = client.get(&url).send().await.with_context(|| {
             format!(
                 "no hub answers at {}; is `tenantry serve` running?",
@@ -96,6 +101,11 @@ pub(super) fn fetch(hub: &HubUrl) -> anyhow::Result<FleetStatus> {
             .await
             .context("the hub's answer is not a status; is it another release?")
     })
+}
+
+/// Whether an address is on this machine: no proxy leads there.
+fn is_here(url: &str) -> bool {
+    reqwest::Url::parse(url).is_ok_and(|url| crate::forge::is_loopback(&url))
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {

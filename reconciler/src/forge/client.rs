@@ -60,6 +60,15 @@ impl ForgeError {
     }
 }
 
+/// Whether an address is on this machine: a proxy elsewhere would look for it on its own.
+pub(crate) fn is_loopback(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    address.is_ok_and(|address| address.is_loopback())
+        || host.eq_ignore_ascii_case("localhost")
+        || host.to_ascii_lowercase().ends_with(".localhost")
+}
+
 /// Speaks with one forge.
 pub struct Client {
     http: reqwest::Client,
@@ -87,13 +96,18 @@ impl Client {
                 HeaderValue::from_static(value),
             );
         }
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             // A redirect could lead anywhere, and take the token along.
             .redirect(redirect::Policy::none())
             .timeout(SLOWEST)
-            .connect_timeout(SLOWEST / 2)
+            .connect_timeout(SLOWEST / 2);
+        let here = reqwest::Url::parse(settings.url.as_str());
+        if here.is_ok_and(|url| is_loopback(&url)) {
+            http = http.no_proxy();
+        }
+        let http = http
             .build()
             .map_err(|error| ForgeError::Unreachable(settings.url.to_string(), words(&error)))?;
         Ok(Self {

@@ -12,6 +12,7 @@ pub(crate) mod edit;
 pub mod edited;
 mod error;
 mod fleet;
+mod graph;
 mod history;
 mod init;
 mod judging;

@@ -96,11 +96,7 @@ impl Scratch {
 
     /// The newest commit that both have.
     pub fn merge_base(&self, one: Oid, other: Oid) -> Result<Option<Oid>, GitError> {
-        match self.repository.merge_base(one, other) {
-            Ok(base) => Ok(Some(base)),
-            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(GitError::library("comparing histories")(error)),
-        }
+        self.objects.merge_base(one, other)
     }
 
     fn database(&self) -> Result<git2::Odb<'_>, GitError> {

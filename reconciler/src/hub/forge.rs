@@ -3,11 +3,13 @@
 use super::{Hub, mode_of};
 use crate::keys::HubIdentity;
 use crate::verdicts::Followed;
+use std::sync::Arc;
 use tenantry_planner::status::Mode;
+use tenantry_schema::Diagnostic;
 
 impl Hub {
     /// Tells what is followed, where that is another than before.
-    pub(super) fn tell_verdicts(&self) {
+    pub(super) fn tell_verdicts(&self, diagnostics: Arc<Vec<Diagnostic>>) {
         let loaded = self.loaded.as_ref();
         let desired = loaded.and_then(|loaded| loaded.desired.as_ref());
         let head = desired.map(|desired| &desired.head);
@@ -21,9 +23,7 @@ impl Hub {
             secrets: head.and_then(|head| head.secrets),
             at: self.source.revision,
             refused: self.source.not_followed(),
-            diagnostics: loaded
-                .map(|loaded| loaded.diagnostics.clone())
-                .unwrap_or_default(),
+            diagnostics,
             frozen: loaded
                 .map(|loaded| loaded.frozen.clone())
                 .unwrap_or_default(),

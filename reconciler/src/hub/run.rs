@@ -3,9 +3,10 @@
 use super::data::{Claim, DIARY, DataDirectory, MIRROR, SLICES};
 use super::inventory::{RECENT, ReportDoor, Reports, Wake};
 use super::{Done, Hub, HubError};
+use crate::cache::file::HELD;
 use crate::git::{Fleet, Location, Oid};
 use crate::keys::HubIdentity;
-use crate::load::Loader;
+use crate::load::{Keep, Loader};
 use crate::slices::SliceStore;
 use crate::store::{SqliteStore, StateStore};
 use crate::verdicts::{self, VerdictBoard};
@@ -55,6 +56,18 @@ pub struct Options {
     pub trust_root: Option<Oid>,
 }
 
+/// What is found out about so many new commits is worth writing down.
+const WORTH_KEEPING: usize = 100;
+
+/// Where a hub keeps what it found out about removals that are held back.
+pub(crate) fn held(data: &std::path::Path, after: usize) -> Option<Keep> {
+    Some(Keep {
+        places: vec![data.join(HELD)],
+        program: crate::config::program()?,
+        after,
+    })
+}
+
 /// Opens everything and reads the diary. Nothing of the fleet is known until the first [`Hub::pass`].
 pub async fn open(options: &Options) -> Result<Hub, HubError> {
     std::fs::create_dir_all(&options.data)
@@ -70,6 +83,7 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         .map_err(|error| HubError::Slices(Box::new(error)))?;
     let identity = options.key.as_deref().map(HubIdentity::read).transpose()?;
     let loader = Loader::new(fleet.objects().clone()).looking_far_back();
+    let loader = loader.remembering(held(&options.data, WORTH_KEEPING));
     let parts: &[&str] = match &options.location {
         Location::Direct(_) => &[DIARY, SLICES],
         Location::Remote { .. } => &[DIARY, SLICES, MIRROR],

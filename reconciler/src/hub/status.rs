@@ -5,15 +5,18 @@ use crate::RELEASE;
 use jiff::Timestamp;
 use std::sync::Arc;
 use tenantry_planner::status::{FleetStatus, Totals};
+use tenantry_schema::Diagnostic;
 
 impl Hub {
     /// Puts the status together and sends it to everyone who watches.
     pub(super) fn tell(&mut self) {
-        self.tell_verdicts();
-        self.status.send_replace(Arc::new(self.make_status()));
+        let found = self.found();
+        self.tell_verdicts(found.clone());
+        self.status
+            .send_replace(Arc::new(self.make_status(found.as_ref().clone())));
     }
 
-    fn make_status(&self) -> FleetStatus {
+    fn make_status(&self, diagnostics: Vec<Diagnostic>) -> FleetStatus {
         let loaded = self.loaded.as_ref();
         let desired = loaded.and_then(|loaded| loaded.desired.as_ref());
         let mut totals = Totals::default();
@@ -41,9 +44,7 @@ impl Hub {
             frozen: loaded
                 .map(|loaded| loaded.frozen.clone())
                 .unwrap_or_default(),
-            diagnostics: loaded
-                .map(|loaded| loaded.diagnostics.as_ref().clone())
-                .unwrap_or_default(),
+            diagnostics,
         }
     }
 }

@@ -9,7 +9,7 @@ mod read;
 use super::Revision;
 use super::agents::{AgentKeys, Taken};
 use super::catalogue::Catalogues;
-use super::limit::{Held, Verdict};
+use super::limit::{Held, Pending, Verdict};
 use super::sparse::{Sparse, Unread};
 use crate::git::{GitError, Objects, Oid};
 use fallback::Fallback;
@@ -44,7 +44,7 @@ pub(super) struct Outcome {
     /// Servers whose agent's key is another's.
     pub(super) taken: Taken,
     /// Tools that move to other versions, where these are too many at once.
-    pub(super) versions: Option<Removal>,
+    pub(super) versions: Vec<Removal>,
     /// Customers that are good, and were not read.
     pub(super) unread: Arc<Unread>,
 }
@@ -71,6 +71,8 @@ pub(super) struct Customers {
     noted: BTreeSet<CustomerId>,
     /// What keeps customers back.
     held: Option<Verdict>,
+    /// When tools were to move to the versions that they move to.
+    pending: Pending,
     /// Those whose tools can move to other versions by a commit of people.
     followers: BTreeSet<CustomerId>,
     /// Set where customers that an earlier run found good are left out.
@@ -105,7 +107,7 @@ impl Customers {
         let mut stale = self.look(objects, fleet)?;
         self.add_kept_back(objects, fleet, held, &mut stale)?;
         if let (Some(sparse), Some(verdict)) = (&mut self.sparse, held.holding()) {
-            sparse.want(verdict.customers.iter().cloned());
+            sparse.want(verdict.customers.keys().cloned());
         }
         let stale = self.leave_out(stale);
         let around = (objects, head, fleet, revision);
@@ -149,7 +151,7 @@ impl Customers {
         catalogues: &mut Catalogues,
         held: &Held,
         stale: Vec<(CustomerId, Option<Trees>)>,
-    ) -> Result<(Vec<Changed>, Option<Removal>), GitError> {
+    ) -> Result<(Vec<Changed>, Vec<Removal>), GitError> {
         let read: Vec<(CustomerId, Trees, Read)> = stale
             .iter()
             .filter_map(|(id, trees)| Some((id, (*trees)?)))
@@ -184,8 +186,8 @@ impl Customers {
             self.followers.remove(id);
             self.keep(objects, id, fleet, held)?;
         }
-        let versions = self.versions(&catalogues.catalogue(), held);
-        let stays = versions.as_ref().and_then(|removal| held.stays(removal));
+        let versions = self.versions((objects, revision), &catalogues.catalogue(), held)?;
+        let stays = held.stays(&versions);
         let context = context_key(head, &catalogues.catalogue(), stays.as_ref());
         // The very one of last time where it says the same, so that comparing is cheap.
         let context = self
@@ -373,7 +375,7 @@ impl Customers {
             kept: Vec::new(),
             changed,
             taken,
-            versions: None,
+            versions: Vec::new(),
             unread: self
                 .sparse
                 .as_ref()

@@ -88,7 +88,11 @@ fn refused(entry: &Entry) -> Option<&'static str> {
     }
 }
 
-fn source(objects: &Objects, path: String, entry: &Entry) -> Result<SourceFile, GitError> {
+pub(super) fn source(
+    objects: &Objects,
+    path: String,
+    entry: &Entry,
+) -> Result<SourceFile, GitError> {
     let text = match refused(entry) {
         Some(why) => Err(why),
         None => match objects.blob(entry.oid, MAX_FILE) {

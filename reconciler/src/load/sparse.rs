@@ -51,6 +51,8 @@ pub(super) struct Sparse {
     wanted: BTreeSet<CustomerId>,
     /// What the load at hand is resolved against. None: it cannot be named, so everybody is read.
     surroundings: Option<Surroundings>,
+    /// Whether the policy limits, or ever limited, how much goes at once.
+    limited: bool,
     /// To be looked at again, whether they changed or not.
     again: Stale,
     pub(super) unread: Arc<Unread>,
@@ -69,6 +71,7 @@ impl Sparse {
             need,
             wanted: BTreeSet::new(),
             surroundings: None,
+            limited: false,
             again: Vec::new(),
             unread: Arc::default(),
             names: Names::default(),
@@ -90,7 +93,8 @@ impl Sparse {
     }
 
     /// Says what the next load is resolved against. Who was left out under other conditions is looked at again.
-    pub(super) fn surround(&mut self, surroundings: Option<Surroundings>) {
+    pub(super) fn surround(&mut self, surroundings: Option<Surroundings>, limited: bool) {
+        self.limited = limited;
         if self.surroundings != surroundings {
             self.surroundings = surroundings;
             self.good.clear();
@@ -180,7 +184,7 @@ impl Sparse {
         let Some(key) = key(self.surroundings.as_ref(), id, known.trees) else {
             return;
         };
-        if let Some((facts, trees)) = facts(known, head, catalogues) {
+        if let Some((facts, trees)) = facts(known, head, catalogues, self.limited) {
             self.cache.learn(key, facts, trees);
             self.good.insert(id.clone(), key);
         }
@@ -208,13 +212,15 @@ fn key(surroundings: Option<&Surroundings>, id: &CustomerId, trees: Trees) -> Op
     ))
 }
 
-/// Everything that customers of a root tree are resolved against: all of `fleet/` but customers and decisions, stacks and templates.
+/// Everything that customers of a root tree are resolved against: all of `fleet/` but customers and decisions, stacks and templates. And whether
+/// there is, or was, a limit on what goes at once: whoever follows the branch is read then.
 pub(super) fn surroundings(
     objects: &Objects,
     fleet: Oid,
     root: Oid,
+    limited: bool,
 ) -> Result<Surroundings, GitError> {
-    let mut digest = Sha256::new();
+    let mut digest = Sha256::new_with_prefix([u8::from(limited)]);
     for name in ["stacks", "nginx"] {
         let entry = objects.lookup(root, name)?;
         let tree = entry.filter(|entry| entry.kind == EntryKind::Tree);
@@ -248,7 +254,9 @@ pub fn differing(
     let (Some(before), Some(after)) = (fleet(one)?, fleet(other)?) else {
         return Ok(None);
     };
-    if surroundings(objects, before.oid, one)? != surroundings(objects, after.oid, other)? {
+    if surroundings(objects, before.oid, one, false)?
+        != surroundings(objects, after.oid, other, false)?
+    {
         return Ok(None);
     }
     let (before, after) = (

@@ -102,6 +102,10 @@ impl<'o> Judge<'o> {
         if parents.len() > 1 {
             // What it brings in is judged by the branch that it is brought into.
             for brought in self.objects.only_in(&parents[1..], before)? {
+                // The hub commits to the branch that it follows and to no other: its line was merged into another one, and would be judged by that.
+                if self.is_hubs(brought, before)? {
+                    return Ok(Err(Refusal::OtherLine(brought)));
+                }
                 if let Err(refusal) = self.change(brought, before)? {
                     return Ok(Err(refusal));
                 }
@@ -133,6 +137,14 @@ impl<'o> Judge<'o> {
             let signer = signer(rules, &raw)?;
             rules.allow(&signer, &paths)
         }))
+    }
+
+    /// Whether the hub signed a commit, by the rules of another.
+    fn is_hubs(&mut self, commit: Oid, rules: Oid) -> Result<bool, GitError> {
+        let raw = self.objects.raw_commit(commit)?;
+        let rules = self.rules_at(rules)?;
+        let by = rules.and_then(|rules| signer(rules, &raw));
+        Ok(matches!(by, Ok(Signer::Hub)))
     }
 
     /// The rules of a good commit. While its settings have errors those of its first parents hold, so that mending them is not refused.

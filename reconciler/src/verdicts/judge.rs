@@ -3,18 +3,17 @@
 
 use super::Verdict;
 use super::told::wrong;
-use crate::foresee::{Foreseen, Foresight};
+use crate::foresee::{Foreseen, Foresight, Past};
 use crate::forge::State;
 use crate::git::{Excess, GitError, Most, Oid, Scratch};
 use crate::keys::HubIdentity;
 use crate::load::{LoadError, MAX_FILE, Revision, object_id};
-use crate::lost::History;
 use crate::review::{End, Ends, Report, count, report, text};
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::Path;
-use tenantry_planner::{Inventory, Observed};
+use tenantry_planner::{Inventory, Observed, operations};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::document::{Kind, classify};
 
@@ -56,13 +55,13 @@ impl<'s> Judge<'s> {
     /// Against `base` of the branch `followed`. `scratch` sees both.
     pub(super) fn new(
         scratch: &'s Scratch,
-        history: History,
+        past: Past,
         base: Revision,
         followed: &str,
         identity: Option<&'s HubIdentity>,
         now: Timestamp,
     ) -> Result<Self, JudgeError> {
-        let mut foresight = Foresight::new(scratch, history);
+        let mut foresight = Foresight::new(scratch, past);
         let before = look(&mut foresight, base, now)?;
         Ok(Self {
             scratch,
@@ -135,7 +134,14 @@ impl<'s> Judge<'s> {
         };
         let approvals = report::approvals(self.scratch.objects(), &ends, &self.before)?;
         let marks = |file| self.foresight.marks(file);
-        let report = Report::new(ends, &self.before, after, approvals, &marks);
+        let mut report = Report::new(ends, &self.before, after, approvals, &marks);
+        if let Some(desired) = &after.loaded.desired {
+            let today = self.now.to_zoned(TimeZone::UTC).date();
+            let objects = self.scratch.objects();
+            let text_of = |path: &str| crate::load::text_of(objects, revision.tree, path);
+            let found = operations::diagnose(desired, today, &text_of);
+            report.diagnostics.extend(found);
+        }
         let errors: Vec<&Diagnostic> = report
             .diagnostics
             .iter()

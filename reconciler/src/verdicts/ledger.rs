@@ -20,6 +20,8 @@ struct Entry {
     verdict: Option<Verdict>,
     /// The state of the fleet that it was judged against. None: not as a branch.
     against: Option<Oid>,
+    /// How often it could not be judged in a row, and when that is tried again.
+    later: Option<(u32, Instant)>,
     /// What stands at the forge, as far as is known.
     stands: Option<CommitStatus>,
     /// The forge does not take it, or not yet.
@@ -53,6 +55,11 @@ impl Ledger {
     /// Branches to be judged now against the state `against`, those that never were first.
     pub(super) fn judge_now(&mut self, offered: &[Oid], against: Oid, now: Instant) -> Vec<Oid> {
         let judged = |commit: &Oid| self.entries.get(commit).and_then(|entry| entry.against);
+        let offered: Vec<Oid> = offered
+            .iter()
+            .copied()
+            .filter(|commit| self.later(commit).is_none_or(|until| until <= now))
+            .collect();
         let mut due: Vec<Oid> = offered
             .iter()
             .copied()
@@ -83,20 +90,35 @@ impl Ledger {
         against: Oid,
         now: Instant,
     ) -> Option<Instant> {
-        let mut left = offered
-            .iter()
-            .map(|commit| self.entries.get(commit).and_then(|entry| entry.against))
-            .filter(|before| *before != Some(against));
-        match left.next()? {
-            None => Some(now),
-            Some(_) => Some(self.judged_again.map_or(now, |last| last + AGAIN)),
-        }
+        let left = offered.iter().filter_map(|commit| {
+            let before = self.entries.get(commit).and_then(|entry| entry.against);
+            let due = match before {
+                Some(before) if before == against => return None,
+                None => now,
+                Some(_) => self.judged_again.map_or(now, |last| last + AGAIN),
+            };
+            Some(self.later(commit).map_or(due, |until| until.max(due)))
+        });
+        left.min()
+    }
+
+    fn later(&self, commit: &Oid) -> Option<Instant> {
+        let entry = self.entries.get(commit)?;
+        entry.later.map(|(_, until)| until)
+    }
+
+    /// Notes that a branch could not be judged. `jitter` is between 0 and 1.
+    pub(super) fn later_again(&mut self, commit: Oid, now: Instant, jitter: f64) {
+        let entry = self.entries.entry(commit).or_default();
+        let times = entry.later.map_or(0, |(times, _)| times);
+        entry.later = Some((times.saturating_add(1), now + backoff(times, jitter)));
     }
 
     /// Notes what a branch is worth. None: there is nothing to say about it.
     pub(super) fn judged(&mut self, commit: Oid, against: Oid, verdict: Option<Verdict>) {
         let entry = self.entries.entry(commit).or_default();
         entry.against = Some(against);
+        entry.later = None;
         entry.verdict = verdict;
     }
 
@@ -194,6 +216,27 @@ mod tests {
 
     fn down() -> ForgeError {
         ForgeError::Unreachable("https://forge".into(), "refused".into())
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_looked_at_again_ever_less_often() {
+        let (mut ledger, mut now, against) = (Ledger::default(), Instant::now(), id(100));
+        let offered = [id(1), id(2)];
+        assert_eq!(ledger.judge_now(&offered, against, now), offered);
+        ledger.judged(id(2), against, Some(verdict(id(2), "good")));
+        let mut last = Duration::ZERO;
+        for _ in 0..12 {
+            ledger.later_again(id(1), now, 0.0);
+            assert!(ledger.judge_now(&offered, against, now).is_empty());
+            let next = ledger.judge_next(&offered, against, now).unwrap();
+            assert!(next - now >= last && next - now <= LONGEST);
+            last = next - now;
+            now = next;
+            assert_eq!(ledger.judge_now(&offered, against, now), [id(1)]);
+        }
+        assert_eq!(last, LONGEST);
+        ledger.judged(id(1), against, None);
+        assert_eq!(ledger.judge_next(&offered, against, now), None);
     }
 
     #[test]

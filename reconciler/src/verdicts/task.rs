@@ -4,6 +4,7 @@ use super::judge::{Branch, Judge, not_brought, scratch};
 use super::ledger::Ledger;
 use super::settings::Opened;
 use super::{Followed, Verdict, VerdictBoard};
+use crate::foresee::Past;
 use crate::forge::{Client, CommitStatus, ForgeError, Hook};
 use crate::git::{Fleet, Offer, Offers, Oid};
 use crate::keys::HubIdentity;
@@ -166,29 +167,53 @@ impl Task {
             .filter(|offer| due.contains(&offer.commit))
             .cloned()
             .collect();
-        let judged = tokio::task::spawn_blocking(move || judge_all(&parts, at, &branches)).await;
+        if self.judge(at, &branches).await || branches.len() < 2 {
+            return;
+        }
+        // It broke off: whatever it was, it is that of one of them. Each by itself, so that the others are heard.
+        for branch in branches {
+            self.judge(at, std::slice::from_ref(&branch)).await;
+        }
+    }
+
+    /// Judges branches. False where that broke off.
+    async fn judge(&mut self, at: Revision, branches: &[Offer]) -> bool {
+        let parts = Arc::clone(&self.parts);
+        let all = branches.to_vec();
+        let judged = tokio::task::spawn_blocking(move || judge_all(&parts, at, &all)).await;
+        let now = Instant::now();
         match judged {
             Ok(Ok(judged)) => {
-                for (commit, verdict) in judged {
+                for (commit, outcome) in judged {
+                    let verdict = match outcome {
+                        Outcome::Judged(verdict) => verdict,
+                        Outcome::Later => {
+                            self.ledger.later_again(commit, now, rand::random());
+                            continue;
+                        }
+                    };
                     if let Some(verdict) = &verdict {
                         self.parts.board.put(&commit.to_string(), &verdict.text);
                         tracing::info!(%commit, "judged: {}", verdict.line);
                     }
                     self.ledger.judged(commit, at.tree, verdict);
                 }
+                true
             }
             Ok(Err(why)) => {
                 tracing::warn!("what is offered cannot be judged: {why}");
-                for commit in due {
-                    self.ledger.judged(commit, at.tree, None);
+                for branch in branches {
+                    self.ledger.later_again(branch.commit, now, rand::random());
                 }
+                true
             }
-            // A panic: whatever it was, it is that of these branches. They are not tried again against this state.
             Err(error) => {
                 tracing::error!(%error, "judging what is offered broke off");
-                for commit in due {
-                    self.ledger.judged(commit, at.tree, None);
+                // A panic of this one alone: it is not tried again against this state.
+                if let [only] = branches {
+                    self.ledger.judged(only.commit, at.tree, None);
                 }
+                false
             }
         }
     }
@@ -250,8 +275,16 @@ async fn put(
     Ok(true)
 }
 
-/// What was found out about commits: a verdict, or that there is nothing to say.
-type Judged = Vec<(Oid, Option<Verdict>)>;
+/// What was found out about a commit.
+enum Outcome {
+    /// A verdict, or that there is nothing to say.
+    Judged(Option<Verdict>),
+    /// It could not be brought or read: look again.
+    Later,
+}
+
+/// What was found out about commits.
+type Judged = Vec<(Oid, Outcome)>;
 
 fn judge_all(parts: &Parts, at: Revision, branches: &[Offer]) -> Result<Judged, String> {
     let fleet = &parts.fleet;
@@ -272,7 +305,10 @@ fn judge_all(parts: &Parts, at: Revision, branches: &[Offer]) -> Result<Judged, 
             Ok(()) => here.push(branch),
             Err(error) => {
                 tracing::warn!(branch = offer.name, "{}", crate::hub::chain(&error));
-                done.push((offer.commit, not_brought(&branch, &error)));
+                let verdict = not_brought(&branch, &error);
+                let outcome =
+                    verdict.map_or(Outcome::Later, |verdict| Outcome::Judged(Some(verdict)));
+                done.push((offer.commit, outcome));
             }
         }
     }
@@ -280,15 +316,22 @@ fn judge_all(parts: &Parts, at: Revision, branches: &[Offer]) -> Result<Judged, 
     let scratch = scratch(offers.path()).map_err(failed)?;
     let now = Timestamp::now();
     let identity = parts.identity.as_ref();
-    let history = History::kept_in(vec![parts.data.join(crate::lost::keep::NAME)]);
-    let judge = Judge::new(&scratch, history, at, fleet.branch(), identity, now);
+    let past = Past {
+        taken: History::kept_in(vec![parts.data.join(crate::lost::keep::NAME)]),
+        // What the loop found out; it is the loop that writes.
+        held: crate::hub::held(&parts.data, usize::MAX),
+    };
+    let judge = Judge::new(&scratch, past, at, fleet.branch(), identity, now);
     let mut judge = judge.map_err(failed)?;
     for branch in here {
-        let verdict = judge.judge(&branch).unwrap_or_else(|error| {
-            tracing::warn!(branch = branch.name, "{}", crate::hub::chain(&error));
-            None
-        });
-        done.push((branch.commit, verdict));
+        let outcome = match judge.judge(&branch) {
+            Ok(verdict) => Outcome::Judged(verdict),
+            Err(error) => {
+                tracing::warn!(branch = branch.name, "{}", crate::hub::chain(&error));
+                Outcome::Later
+            }
+        };
+        done.push((branch.commit, outcome));
     }
     Ok(done)
 }

@@ -45,6 +45,8 @@ impl Followed {
             || self.at != other.at
             || self.refused != other.refused
             || self.frozen != other.frozen
+            || !Arc::ptr_eq(&self.diagnostics, &other.diagnostics)
+                && self.diagnostics != other.diagnostics
     }
 
     /// Verdicts on the branch itself: on what is followed, and on what is not.

@@ -1,9 +1,20 @@
 //! An owner approves what loses data, with the real `ssh-keygen`; how it gets into the branch does not matter.
 
+use crate::terminal::Terminal;
 use crate::{Desk, two_customers};
 use std::process::Command;
 
-const NAME: &str = "2026-11-20-wipe-html-x7k2";
+const NAME: &str = "wipe-html-x7k2";
+
+/// A day on which it may still be started.
+fn last_day() -> String {
+    let day = jiff::Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .date();
+    day.checked_add(jiff::Span::new().days(30))
+        .unwrap()
+        .to_string()
+}
 
 fn path() -> String {
     format!("fleet/customers/acme/operations/{NAME}.yaml")
@@ -32,8 +43,11 @@ fn office() -> Desk {
         }
     }
     desk.write("fleet/fleet/staff.yaml", &staff);
-    let text = "# Ticket 812.\nwipe: acme-1/html\ndestroys: [\"its pages\"]   # all of them\nreason: ticket 812\nexpires: 2099-01-01\n# approval: an owner's signature\n";
-    desk.write(&format!("fleet/{}", path()), text);
+    let text = format!(
+        "# Ticket 812.\nwipe: acme-1/html\ndestroys: [\"its pages\"]   # all of them\nreason: ticket 812\nexpires: {}\n# approval: an owner's signature\n",
+        last_day()
+    );
+    desk.write(&format!("fleet/{}", path()), &text);
     desk.commit("an operation");
     desk
 }
@@ -73,7 +87,8 @@ fn an_owner_reads_what_is_destroyed_and_signs_it() {
             "wipe acme-1/html of customer acme",
             "destroys: its pages",
             "because: ticket 812",
-            "may be started until 2099-01-01",
+            &format!("may be started until {}", last_day()),
+            "machine: static ",
             "approved by olga",
         ],
     );
@@ -86,7 +101,7 @@ fn an_owner_reads_what_is_destroyed_and_signs_it() {
     desk.run(&["plan", "fleet"]).says(
         2,
         &[
-            "operation acme/2026-11-20-wipe-html-x7k2: wipe acme-1/html",
+            "operation acme/wipe-html-x7k2: wipe acme-1/html",
             "destroys: its pages",
             "approved by olga",
         ],
@@ -114,6 +129,56 @@ fn an_owner_reads_what_is_destroyed_and_signs_it() {
         .says(1, &["error[T0136]", "it was changed after it was signed"]);
     approve(&desk, "olga", &[]).says(0, &["approved by olga"]);
     desk.run(&["check", "fleet"]).says(0, &[]);
+}
+
+#[test]
+fn a_server_that_becomes_another_machine_voids_it() {
+    let desk = office();
+    approve(&desk, "olga", &[]).says(0, &["approved by olga"]);
+    desk.run(&["check", "fleet"]).says(0, &[]);
+    desk.edit("fleet/fleet/customers/acme/servers/acme-1.yaml", |text| {
+        let address = text
+            .lines()
+            .find(|line| line.starts_with("address:"))
+            .unwrap();
+        text.replace(address, "address: 192.0.2.77")
+    });
+    desk.run(&["check", "fleet"]).says(
+        1,
+        &[
+            "error[T0136]",
+            "is another machine than it was approved for",
+            "192.0.2.77",
+        ],
+    );
+    approve(&desk, "olga", &[]).says(0, &["machine: static 192.0.2.77", "approved by olga"]);
+    desk.run(&["check", "fleet"]).says(0, &[]);
+    // And it ends: for longer than a season nobody may agree.
+    let path = format!("fleet/{}", path());
+    desk.edit(&path, |text| text.replace(&last_day(), "2099-01-01"));
+    approve(&desk, "olga", &[]).says(1, &["within 90 days", "write another day"]);
+    desk.run(&["check", "fleet"])
+        .says(1, &["error[T0136]", "2099-01-01 is too late"]);
+}
+
+#[test]
+fn a_person_is_asked_and_types_its_name() {
+    let desk = office();
+    let words = format!("approve acme/{NAME} fleet --key olga");
+    for wrong in ["yes", "", "wipe-html"] {
+        let mut terminal = Terminal::open(&desk, &words, &[]);
+        terminal.sees(&format!("Type {NAME} to approve"));
+        terminal.types(&format!("{wrong}\n"));
+        terminal.sees("not approved: nothing was changed");
+        terminal.ends(1);
+    }
+    assert_eq!(desk.git("fleet", &["status", "--porcelain"]), "");
+    let mut terminal = Terminal::open(&desk, &words, &[]);
+    terminal.sees("destroys: its pages");
+    terminal.sees(&format!("Type {NAME} to approve"));
+    terminal.types(&format!("{NAME}\n"));
+    terminal.sees("approved by olga");
+    terminal.ends(0);
 }
 
 #[test]

@@ -74,6 +74,11 @@ pub struct Operation {
     /// Last day on which it may be started, in UTC. Absent: any day, which acts that destroy something do not allow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Date>,
+    /// Which machine the server of `restore`, `wipe` or `reinstall` was when an owner approved it: `tenantry approve` writes it, and it is part of what
+    /// is signed. Where the server is another machine now, the approval does not count. Absent: not approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"static 192.0.2.1 SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU")]
+    pub machine: Option<String>,
     /// An owner's signature in SSH format over what the operation does. Absent: not approved.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = "^-----BEGIN SSH SIGNATURE-----"))]
@@ -99,6 +104,12 @@ impl Operation {
             || self.wipe.is_some()
             || self.reinstall.is_some()
             || self.erase.is_some()
+    }
+
+    /// The server on which it loses data.
+    pub fn machine_of(&self) -> Option<&ServerId> {
+        let tool = self.restore.as_ref().or(self.wipe.as_ref());
+        tool.map(|tool| &tool.server).or(self.reinstall.as_ref())
     }
 }
 
@@ -227,6 +238,7 @@ struct Written {
     reason: Option<String>,
     #[serde(deserialize_with = "day")]
     expires: Option<Date>,
+    machine: Option<String>,
     approval: Option<String>,
 }
 
@@ -353,7 +365,8 @@ impl TryFrom<Written> for Operation {
         let Some(reason) = written.reason else {
             return Err("an operation says why: add `reason:`".to_owned());
         };
-        let mut read_by_owners = std::iter::once(&reason).chain(&written.destroys);
+        let texts = std::iter::once(&reason).chain(&written.destroys);
+        let mut read_by_owners = texts.chain(&written.machine);
         if read_by_owners.any(|text| text.chars().any(repaints)) {
             return Err(
                 "`reason` and `destroys` hold no control characters, and none that turn the direction of writing: owners read them before they sign"
@@ -384,6 +397,7 @@ impl TryFrom<Written> for Operation {
             erase: written.erase,
             reason,
             expires: written.expires,
+            machine: written.machine,
             approval: written.approval,
         })
     }

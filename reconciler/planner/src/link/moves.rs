@@ -7,7 +7,7 @@ use crate::object::ObjectId;
 use crate::waiting::WaitingOn;
 use std::collections::BTreeSet;
 use tenantry_schema::document::Automation;
-use tenantry_schema::id::{ServerKey, ToolName};
+use tenantry_schema::id::{OrderId, ServerKey, ToolName};
 
 /// Versions that tools do not move to although they should: too many would at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,12 @@ pub struct Move {
     pub to: ObjectId,
     /// Where it runs.
     pub server: ServerKey,
+    /// Which order it is part of.
+    pub order: OrderId,
+    /// Which version it runs.
+    pub pin: ObjectId,
+    /// What `revision:` says.
+    pub revision: String,
 }
 
 /// Whether any tool of these documents can move without the hub's doing.
@@ -65,7 +71,9 @@ pub fn moves(documents: &CustomerDocuments, catalogue: &Catalogue) -> Vec<Move> 
                 catalogue.revisions.get(&key).copied().flatten()
             };
             let pin = ObjectId::try_from(decided.pin.tree.as_str()).ok();
-            if let Some(to) = to.filter(|to| pin.is_some_and(|pin| pin != *to)) {
+            if let (Some(to), Some(pin)) = (to, pin)
+                && to != pin
+            {
                 found.push(Move {
                     tool: tool.clone(),
                     to,
@@ -73,6 +81,9 @@ pub fn moves(documents: &CustomerDocuments, catalogue: &Catalogue) -> Vec<Move> 
                         customer: documents.id.clone(),
                         server: assigned.server.clone(),
                     },
+                    order: id.clone(),
+                    pin,
+                    revision: revision.clone(),
                 });
             }
         }

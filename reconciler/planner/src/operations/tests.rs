@@ -56,8 +56,14 @@ impl Office {
     }
 
     fn judge_on(&self, operation: &Operation, day: &str) -> Standing {
-        judge(&self.head, &acme(), &id(), operation, day.parse().unwrap())
+        let whose = (&acme(), &machines("192.0.2.1"));
+        judge(&self.head, whose, &id(), operation, day.parse().unwrap())
     }
+}
+
+fn machines(address: &str) -> Machines {
+    let server = document(&format!("provider: static\naddress: {address}\n"));
+    Machines::from([("acme-1".try_into().unwrap(), Arc::new(server))])
 }
 
 fn acme() -> CustomerId {
@@ -70,10 +76,14 @@ fn id() -> OperationId {
 
 fn approved(operation: &Operation, key: &SigningKey) -> Operation {
     let fleet = "test".to_owned().try_into().unwrap();
-    let text = to_sign(&fleet, &acme(), &id(), operation);
+    let operation = Operation {
+        machine: machine_of(operation, &machines("192.0.2.1")),
+        ..operation.clone()
+    };
+    let text = to_sign(&fleet, &acme(), &id(), &operation);
     Operation {
         approval: Some(sshsig::sign(key, NAMESPACE, text.as_bytes())),
-        ..operation.clone()
+        ..operation
     }
 }
 
@@ -122,13 +132,14 @@ fn only_an_owner_approves_and_only_what_was_signed() {
     ] {
         let altered = Operation {
             approval: good.approval.clone(),
+            machine: good.machine.clone(),
             ..document(&WIPE.replace(from, to))
         };
         assert_eq!(office.judge(&altered), Standing::Altered, "{from}");
     }
     let elsewhere = judge(
         &office.head,
-        &acme(),
+        (&acme(), &machines("192.0.2.1")),
         &"another".try_into().unwrap(),
         &good,
         "2026-11-20".parse().unwrap(),
@@ -142,6 +153,80 @@ fn only_an_owner_approves_and_only_what_was_signed() {
     };
     left.head.staff.0.retain(|who, _| who.as_str() != "olga");
     assert!(matches!(left.judge(&good), Standing::Foreign { .. }));
+}
+
+#[test]
+fn an_approval_is_for_one_machine() {
+    let office = Office::new();
+    let wipe: Operation = document(WIPE);
+    let good = approved(&wipe, &office.olga);
+    let day = "2026-11-20".parse().unwrap();
+    let on = |machines: &Machines, operation: &Operation| {
+        judge(&office.head, (&acme(), machines), &id(), operation, day)
+    };
+    assert!(on(&machines("192.0.2.1"), &good).may_start());
+    // The server's document was changed afterwards.
+    let moved = on(&machines("192.0.2.2"), &good);
+    assert_eq!(
+        moved.to_string(),
+        "the server is another machine than it was approved for: it was static 192.0.2.1 without an agent, and is static 192.0.2.2 without an agent"
+    );
+    let mut enrolled = machines("192.0.2.1");
+    let server = Arc::make_mut(enrolled.values_mut().next().unwrap());
+    server.agent = Some(office.head.hub.keys.hub.clone());
+    assert!(matches!(
+        on(&enrolled, &good),
+        Standing::OtherMachine { .. }
+    ));
+    let nobody = Machines::new();
+    assert!(matches!(
+        on(&nobody, &good),
+        Standing::OtherMachine { now: None, .. }
+    ));
+    // What it names cannot be changed either, nor left out.
+    let renamed = Operation {
+        machine: Some(machine(&machines("192.0.2.2")["acme-1"])),
+        ..good
+    };
+    assert_eq!(on(&machines("192.0.2.2"), &renamed), Standing::Altered);
+    let fleet = "test".to_owned().try_into().unwrap();
+    let text = to_sign(&fleet, &acme(), &id(), &wipe);
+    let unnamed = Operation {
+        approval: Some(sshsig::sign(&office.olga, NAMESPACE, text.as_bytes())),
+        ..wipe
+    };
+    assert!(matches!(
+        on(&machines("192.0.2.1"), &unnamed),
+        Standing::OtherMachine { was: None, .. }
+    ));
+}
+
+#[test]
+fn an_approval_ends_within_ninety_days() {
+    let office = Office::new();
+    let until = |day: &str| approved(&document(&WIPE.replace("2026-11-22", day)), &office.olga);
+    assert!(office.judge(&until("2027-02-18")).may_start());
+    for day in ["2027-02-19", "2099-01-01"] {
+        // Nor does it count by itself when its day comes near: the day in its name is the beginning.
+        for today in ["2026-11-20", "2027-02-15", "2098-12-31"] {
+            let standing = office.judge_on(&until(day), today);
+            let over = matches!(
+                standing,
+                Standing::TooLong { .. } | Standing::Expired { .. }
+            );
+            assert!(over, "{day} on {today}: {standing}");
+        }
+    }
+    // A day in its name that is still to come moves nothing.
+    let later = "2098-12-01-wipe-umami-x7k2".try_into().unwrap();
+    let operation = until("2099-01-01");
+    let today = "2026-11-20".parse().unwrap();
+    let whose = (&acme(), &machines("192.0.2.1"));
+    let standing = judge(&office.head, whose, &later, &operation, today);
+    assert!(matches!(standing, Standing::TooLong { .. }));
+    // What loses nothing may name any day.
+    let snapshot = document("snapshot: acme-1\nreason: x\nexpires: 2099-01-01\n");
+    assert_eq!(office.judge(&snapshot), Standing::Ready);
 }
 
 #[test]

@@ -179,7 +179,8 @@ impl<'a> Customer<'a> {
         let all = self.desired.operations.iter();
         all.map(|(id, operation)| {
             let head = &self.fleet.head;
-            let status = OperationStatus::new(head, &self.desired.id, id, operation, today);
+            let whose = (&self.desired.id, &self.desired.servers);
+            let status = OperationStatus::new(head, whose, id, operation, today);
             let over = operation.expires.and_then(|last| last.tomorrow().ok());
             let over = over.and_then(|day| day.to_zoned(TimeZone::UTC).ok());
             if let Some(over) = over {

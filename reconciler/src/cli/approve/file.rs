@@ -1,6 +1,7 @@
 //! The file of an operation as text: the approval is put in, and everything else stays as it was written.
 
 use anyhow::bail;
+use std::fmt::Write as _;
 use tenantry_schema::document::Operation;
 use tenantry_yaml::Limits;
 
@@ -24,14 +25,20 @@ pub(super) fn with_approval(
         let end = line.trim_end();
         // A value goes on for as long as lines are further in; a scaffold's reminder has had its day.
         inside = inside && (end.is_empty() || line.starts_with([' ', '\t']));
-        inside |= line.starts_with("approval:");
+        inside |= line.starts_with("approval:") || line.starts_with("machine:");
         if !inside && !line.starts_with("# approval:") {
             out.push_str(end);
             out.push('\n');
         }
     }
     let mut out = out.trim_end().to_owned();
-    out.push_str("\napproval: |\n");
+    out.push('\n');
+    if let Some(machine) = &operation.machine {
+        // JSON is YAML.
+        let machine = serde_json::to_string(machine)?;
+        let _ = writeln!(out, "machine: {machine}");
+    }
+    out.push_str("approval: |\n");
     for line in signature.trim_end().lines() {
         out.push_str("  ");
         out.push_str(line);

@@ -1,35 +1,47 @@
 //! Customers that are kept back: what a commit takes from them is more than the policy lets go at once.
 
-use super::super::limit::{Held, Verdict};
+use super::super::limit::Held;
 use super::fallback::Fallback;
 use super::folders::{Broken, Folders, Trees};
 use super::read::{Read, read};
 use super::{Around, Customers, Known};
 use crate::git::{EntryKind, GitError, Objects, Oid};
-use crate::load::Revision;
 use crate::load::catalogue::Catalogues;
-use std::collections::BTreeSet;
+use crate::load::{MAX_HISTORY, Revision};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tenantry_planner::catalogue::Catalogue;
-use tenantry_planner::link::{self, Stays};
-use tenantry_planner::removal::{Loss, Losses, Removal};
+use tenantry_planner::link::{self, Move, Stays};
+use tenantry_planner::removal::{Loss, Removal};
 use tenantry_planner::status::FrozenScope;
 use tenantry_planner::waiting::WaitingOn;
-use tenantry_schema::document::Acknowledged;
 use tenantry_schema::id::CustomerId;
 
 impl Held {
     /// Versions that nobody moves to while too many would.
-    pub(super) fn stays(&self, removal: &Removal) -> Option<Stays> {
-        let targets = removal.losses.iter().filter_map(|loss| match loss {
+    pub(super) fn stays(&self, removals: &[Removal]) -> Option<Stays> {
+        let held: Vec<&Removal> = removals
+            .iter()
+            .filter(|removal| removal.is_held())
+            .collect();
+        let why = waiting(held.first().filter(|_| self.applies)?);
+        let targets = held.iter().flat_map(|removal| &removal.losses);
+        let targets = targets.filter_map(|loss| match loss {
             Loss::Version(tool, tree) => Some((tool.clone(), tree.as_str().try_into().ok()?)),
             _ => None,
         });
-        (self.applies && removal.is_held()).then(|| Stays {
+        Some(Stays {
             targets: targets.collect(),
-            why: waiting(removal),
+            why,
         })
     }
+}
+
+/// The newest folder at `path` along first parents.
+fn last_folder(objects: &Objects, commit: Oid, path: &str) -> Result<Option<Oid>, GitError> {
+    let is_folder = |entry: &crate::git::Entry| Ok(entry.kind == EntryKind::Tree);
+    let found = objects.last_entry(commit, path, MAX_HISTORY, |_| Ok(true), is_folder)?;
+    Ok(found.map(|entry| entry.oid))
 }
 
 fn waiting(removal: &Removal) -> WaitingOn {
@@ -56,8 +68,10 @@ impl Customers {
         let folders = Folders::of(objects, fleet)?;
         let there: BTreeSet<CustomerId> = stale.iter().map(|(id, _)| id.clone()).collect();
         let before = self.held.iter();
-        let ids: BTreeSet<&CustomerId> =
-            before.chain(now).flat_map(|held| &held.customers).collect();
+        let ids: BTreeSet<&CustomerId> = before
+            .chain(now)
+            .flat_map(|held| held.customers.keys())
+            .collect();
         for id in ids.into_iter().filter(|id| !there.contains(*id)) {
             stale.push((id.clone(), folders.of_customer(objects, id)?));
         }
@@ -73,7 +87,8 @@ impl Customers {
         fleet: Oid,
         held: &Held,
     ) -> Result<(), GitError> {
-        let Some(verdict) = held.holding().filter(|held| held.customers.contains(id)) else {
+        let stays = held.holding().and_then(|held| held.customers.get(id));
+        let Some(stays) = stays else {
             return Ok(());
         };
         let path = |folder| format!("{folder}/{id}");
@@ -82,9 +97,14 @@ impl Customers {
             let entry = entry.filter(|entry| entry.kind == EntryKind::Tree);
             Ok::<_, GitError>(entry.map(|entry| entry.oid))
         };
-        let base = objects.root_tree(verdict.base)?;
-        let Some(documents) = tree(base, &path("fleet/customers"))? else {
-            return Ok(());
+        let documents = tree(objects.root_tree(*stays)?, &path("fleet/customers"))?;
+        let documents = match documents {
+            Some(documents) => documents,
+            // Something else stood in its place.
+            None => match last_folder(objects, *stays, &path("fleet/customers"))? {
+                Some(documents) => documents,
+                None => return Ok(()),
+            },
         };
         let trees = Trees {
             documents,
@@ -111,25 +131,31 @@ impl Customers {
         let Some(verdict) = held.holding() else {
             return Ok(());
         };
-        let ids = linked
-            .iter()
-            .filter(|(id, _)| verdict.customers.contains(id));
-        let ids: Vec<&CustomerId> = ids.map(|(id, _)| id).collect();
-        if ids.is_empty() {
-            return Ok(());
+        let mut by_commit: BTreeMap<Oid, Vec<&CustomerId>> = BTreeMap::new();
+        for (id, _) in linked {
+            if let Some(stays) = verdict.customers.get(id) {
+                by_commit.entry(*stays).or_default().push(id);
+            }
         }
-        let then = Around {
-            revision: Revision {
-                tree: around.objects.root_tree(verdict.base)?,
-                commit: verdict.base,
-                generation: 0,
-            },
-            ..around
-        };
-        let mut fallback = Fallback::new(then, catalogues)?;
-        for id in ids {
-            if let Some(known) = self.known.get_mut(id) {
-                known.hold_back(id, verdict, &mut fallback)?;
+        for (stays, ids) in by_commit {
+            let then = Around {
+                revision: Revision {
+                    tree: around.objects.root_tree(stays)?,
+                    commit: stays,
+                    generation: 0,
+                },
+                ..around
+            };
+            let mut fallback = Fallback::new(then, catalogues)?;
+            for id in ids {
+                let path = format!("fleet/customers/{id}");
+                let gone = around
+                    .objects
+                    .lookup(around.revision.tree, &path)?
+                    .is_none();
+                if let Some(known) = self.known.get_mut(id) {
+                    known.hold_back(id, stays, (&verdict.removal, gone), &mut fallback)?;
+                }
             }
         }
         Ok(())
@@ -145,27 +171,23 @@ impl Customers {
     }
 
     /// Tools that move to other versions, where these are more than the policy lets move at once.
-    pub(super) fn versions(&self, catalogue: &Catalogue, held: &Held) -> Option<Removal> {
-        let rule = held.rule.as_ref()?;
+    pub(super) fn versions(
+        &mut self,
+        (objects, revision): (&Objects, Revision),
+        catalogue: &Catalogue,
+        held: &Held,
+    ) -> Result<Vec<Removal>, GitError> {
         let kept = |id: &CustomerId| {
             held.holding()
-                .is_some_and(|held| held.customers.contains(id))
+                .is_some_and(|held| held.customers.contains_key(id))
         };
-        let mut losses = Losses::default();
-        for id in self.followers.iter().filter(|id| !kept(id)) {
-            let documents = self
-                .known
-                .get(id)
-                .and_then(|known| known.read.documents.as_deref());
-            for step in documents
-                .into_iter()
-                .flat_map(|documents| link::moves(documents, catalogue))
-            {
-                losses.add(Loss::Version(step.tool, step.to.to_string()), step.server);
-            }
-        }
-        if losses.servers.is_empty() {
-            return None;
+        let followers = self.followers.iter().filter(|id| !kept(id));
+        let documents = followers.filter_map(|id| self.known.get(id)?.read.documents.as_deref());
+        let moves: Vec<Move> = documents
+            .flat_map(|documents| link::moves(documents, catalogue))
+            .collect();
+        if moves.is_empty() {
+            return Ok(Vec::new());
         }
         let all = self.known.values();
         let read: usize = all
@@ -174,12 +196,8 @@ impl Customers {
             .sum();
         let left = self.sparse.iter().flat_map(|sparse| sparse.unread.values());
         let unread: usize = left.map(|left| left.facts.servers as usize).sum();
-        let of = read + unread;
-        let mut removal = Removal::judge(&losses, of, rule.limit, &rule.fleet)?;
-        // The trees are named, so an entry fits this version alone.
-        let id = removal.acknowledged_by(&held.acknowledged, &Acknowledged::default());
-        removal.acknowledged = id.cloned();
-        Some(removal)
+        self.pending
+            .judge(objects, revision, held, &moves, read + unread)
     }
 }
 
@@ -187,17 +205,20 @@ impl Known {
     fn hold_back(
         &mut self,
         id: &CustomerId,
-        verdict: &Verdict,
+        stays: Oid,
+        (removal, gone): (&Removal, bool),
         fallback: &mut Fallback<'_>,
     ) -> Result<(), GitError> {
         let Some((_, linked)) = &mut self.linked else {
             return Ok(());
         };
         let (desired, commit) = match fallback.first(id, self.trees, &self.read)? {
-            Some(desired) => (Some(desired), Some(verdict.base)),
+            Some(desired) => (Some(desired), Some(stays)),
             // They stayed at an earlier version already.
             None => match fallback.find(id, self.trees, &self.read)? {
                 Some(good) => (Some(good.desired), Some(good.commit)),
+                // What was read for who is gone is how they were.
+                None if gone => (linked.desired.take(), Some(stays)),
                 None => (None, None),
             },
         };
@@ -210,7 +231,7 @@ impl Known {
         linked.held = true;
         linked.desired = desired.map(|mut desired| {
             let waiting = &mut Arc::make_mut(&mut desired).waiting;
-            waiting.push(self::waiting(&verdict.removal));
+            waiting.push(self::waiting(removal));
             desired
         });
         Ok(())

@@ -17,6 +17,7 @@ pub(super) fn facts(
     known: &Known,
     head: &HeadDocuments,
     catalogues: &Catalogues,
+    limited: bool,
 ) -> Option<(Facts, BTreeSet<ObjectId>)> {
     let documents = known.read.documents.as_deref()?;
     let (_, linked) = known.linked.as_ref()?;
@@ -37,7 +38,7 @@ pub(super) fn facts(
             .all(|tree| catalogue.nginx_trees.contains_key(tree));
     // Whether an operation may be started depends on the day, and versions that too many move to at once on everybody who follows.
     let by_day = !documents.operations.is_empty();
-    let with_others = head.hub.policy.max_removed.is_some() && link::may_move(documents);
+    let with_others = limited && link::may_move(documents);
     if !there
         || by_day
         || with_others

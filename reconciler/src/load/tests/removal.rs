@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use tenantry_planner::codes;
 use tenantry_planner::waiting::WaitingOn;
 
-const FOUR: [&str; 4] = ["acme", "globex", "hooli", "initech"];
+pub(super) const FOUR: [&str; 4] = ["acme", "globex", "hooli", "initech"];
 
-fn limited(keys: &str, limit: &str) -> Change {
+pub(super) fn limited(keys: &str, limit: &str) -> Change {
     let text = settings(keys, 1, Fault::Nothing);
     put(
         "fleet/hub.yaml",
@@ -19,7 +19,7 @@ fn limited(keys: &str, limit: &str) -> Change {
     )
 }
 
-fn gone(path: String) -> Change {
+pub(super) fn gone(path: String) -> Change {
     Change {
         path: path.as_str().try_into().unwrap(),
         content: None,
@@ -29,7 +29,7 @@ fn gone(path: String) -> Change {
 const PIN: &str = "2222222222222222222222222222222222222222";
 
 /// A customer with a server and an order that runs there; `tree` is what it is pinned to.
-fn customer(name: &str, tree: &str, revision: &str) -> Vec<Change> {
+pub(super) fn customer(name: &str, tree: &str, revision: &str) -> Vec<Change> {
     let folder = format!("fleet/customers/{name}");
     let decisions = format!("fleet/decisions/{name}/web");
     vec![
@@ -57,13 +57,13 @@ fn customer(name: &str, tree: &str, revision: &str) -> Vec<Change> {
     ]
 }
 
-fn leaves(name: &str) -> Vec<Change> {
+pub(super) fn leaves(name: &str) -> Vec<Change> {
     ["customer.yaml", "servers/one.yaml", "orders/web.yaml"]
         .map(|file| gone(format!("fleet/customers/{name}/{file}")))
         .into()
 }
 
-fn entry(name: &str, loaded: &Loaded) -> String {
+pub(super) fn entry(name: &str, loaded: &Loaded) -> String {
     let removal = &loaded.removals[0];
     removal.entry().replace("a-name-of-yours", name)
 }
@@ -119,12 +119,12 @@ impl Watched {
     }
 }
 
-fn names(loaded: &Loaded) -> Vec<String> {
+pub(super) fn names(loaded: &Loaded) -> Vec<String> {
     let desired = loaded.desired.as_ref().unwrap();
     customers(desired).into_keys().collect()
 }
 
-fn waits(loaded: &Loaded, name: &str) -> bool {
+pub(super) fn waits(loaded: &Loaded, name: &str) -> bool {
     let customer = &loaded.desired.as_ref().unwrap().customers[name];
     let held = |wait: &WaitingOn| matches!(wait, WaitingOn::Acknowledgement { .. });
     customer.waiting.iter().any(held)
@@ -251,9 +251,19 @@ fn a_commit_cannot_lift_the_limit_for_itself() {
     slip.push(limited(&watched.keys, "100%"));
     let (_, loaded) = watched.commit(&slip);
     assert_eq!(names(&loaded), FOUR);
-    // It is lifted for the next one.
-    let (_, loaded) = watched.commit(&[put("README.md", "x")]);
-    assert_eq!(names(&loaded), ["hooli", "initech"]);
+    // Nor for the ones after it: what is held back stays so by the rule of then.
+    for text in ["x", "y"] {
+        let (_, loaded) = watched.commit(&[put("README.md", text)]);
+        assert_eq!(names(&loaded), FOUR);
+    }
+    let (_, loaded) = watched.commit(&leaves("hooli"));
+    assert_eq!(names(&loaded), FOUR);
+    let text = entry("they-leave", &loaded);
+    let (_, loaded) = watched.commit(&[put("fleet/acknowledged.yaml", &text)]);
+    assert_eq!(names(&loaded), ["initech"]);
+    // Now it is lifted.
+    let (_, loaded) = watched.commit(&leaves("initech"));
+    assert!(names(&loaded).is_empty());
 }
 
 #[test]

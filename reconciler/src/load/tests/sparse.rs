@@ -2,11 +2,10 @@
 
 use super::{CUSTOMERS, Edit, Fault, commit, edit, keys, load, put, settings, stack};
 use crate::cache::Cache;
-use crate::foresee::{Foreseen, Foresight};
+use crate::foresee::{Foreseen, Foresight, Past};
 use crate::git::tests::World;
 use crate::git::{Change, Fleet, Layout, Oid, Scratch};
 use crate::load::{Loaded, Loader, Need, Revision};
-use crate::lost::History;
 use crate::review::{End, Ends, Report};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -168,9 +167,9 @@ impl Desk {
         let [from, to] = ends;
         let mut foresight = if known {
             let cache = Cache::open(&self.kept, &STAMP);
-            Foresight::between(&scratch, cache, History::default(), from.1, to.1).unwrap()
+            Foresight::between(&scratch, cache, Past::default(), from.1, to.1).unwrap()
         } else {
-            Foresight::new(&scratch, History::default())
+            Foresight::new(&scratch, Past::default())
         };
         let (before, after): (Foreseen, Foreseen) = observing(|observed| {
             let before = foresight.look(from.1, observed).unwrap();
@@ -354,7 +353,7 @@ fn a_plan_reads_what_differs() {
     let scratch = Scratch::beside(desk.fleet.objects().path()).unwrap();
     let cache = Cache::open(&desk.kept, &STAMP);
     let (from, to) = (desk.revision(at), desk.revision(to));
-    let mut foresight = Foresight::between(&scratch, cache, History::default(), from, to).unwrap();
+    let mut foresight = Foresight::between(&scratch, cache, Past::default(), from, to).unwrap();
     let foreseen = observing(|observed| foresight.look(to, observed).unwrap());
     assert_eq!(read(&foreseen.loaded), ["acme"]);
     assert_eq!(foreseen.plan.customers.len(), 1);

@@ -1,0 +1,89 @@
+//! How many servers a fleet has: documents that are servers. Whatever else lies in their folders makes no limit wider.
+
+use super::super::object_id;
+use super::{MAX_FILE, folder};
+use crate::git::{EntryKind, GitError, Objects, Oid};
+use std::collections::HashMap;
+use tenantry_planner::documents;
+use tenantry_planner::input::SourceFile;
+use tenantry_schema::document::Server;
+use tenantry_schema::id::{CustomerId, ServerId};
+
+/// Counts servers; keeps what it counted.
+#[derive(Default)]
+pub(super) struct Sizes {
+    /// By folder of customers.
+    whole: HashMap<Oid, usize>,
+    /// By folder of one customer's servers.
+    parts: HashMap<Oid, usize>,
+}
+
+/// Folders of so many are kept.
+const KEPT: usize = 50_000;
+
+impl Sizes {
+    /// How many servers there are below a root tree. Counting ends early where `enough` of them have been found.
+    pub(super) fn count(
+        &mut self,
+        objects: &Objects,
+        root: Oid,
+        enough: impl Fn(usize) -> bool,
+    ) -> Result<usize, GitError> {
+        let Some(customers) = folder(objects, root, "fleet/customers")? else {
+            return Ok(0);
+        };
+        if let Some(size) = self.whole.get(&customers) {
+            return Ok(*size);
+        }
+        if self.parts.len() > KEPT {
+            self.parts.clear();
+        }
+        let mut size = 0;
+        for customer in objects.tree(customers)? {
+            if customer.kind == EntryKind::Tree
+                && CustomerId::try_from(customer.name.as_str()).is_ok()
+                && let Some(servers) = folder(objects, customer.oid, "servers")?
+            {
+                size += self.servers(objects, servers)?;
+                if enough(size) {
+                    return Ok(size);
+                }
+            }
+        }
+        if self.whole.len() > 16 {
+            self.whole.clear();
+        }
+        self.whole.insert(customers, size);
+        Ok(size)
+    }
+
+    fn servers(&mut self, objects: &Objects, servers: Oid) -> Result<usize, GitError> {
+        if let Some(known) = self.parts.get(&servers) {
+            return Ok(*known);
+        }
+        let mut number = 0;
+        for entry in objects.tree(servers)? {
+            let file = matches!(entry.kind, EntryKind::File | EntryKind::Executable);
+            let id = entry.name.strip_suffix(".yaml");
+            let id = id.and_then(|id| ServerId::try_from(id).ok());
+            if file && id.is_some() && is_server(objects, entry.oid) {
+                number += 1;
+            }
+        }
+        self.parts.insert(servers, number);
+        Ok(number)
+    }
+}
+
+fn is_server(objects: &Objects, oid: Oid) -> bool {
+    let text = objects
+        .blob(oid, MAX_FILE)
+        .ok()
+        .and_then(|content| String::from_utf8(content).ok());
+    let file = text.map(|text| SourceFile {
+        path: "fleet/customers/any/servers/any.yaml".to_owned(),
+        id: object_id(oid),
+        text: Ok(text.into()),
+    });
+    file.is_some_and(|file| documents::read::<Server>(&file, &mut Vec::new()).is_some())
+}
