@@ -23,8 +23,9 @@ const FETCH: Duration = Duration::from_mins(1);
 const LISTED: u64 = 4 << 20;
 /// Bytes that one branch may bring.
 const BROUGHT: u64 = 64 << 20;
-/// Packs after which the repository is made anew.
+/// Packs, and bytes of them all, after which the repository is made anew.
 const PACKS: usize = 200;
+const KEPT: u64 = 1 << 30;
 /// Large objects are streamed, not held; one thread; everything stays in packs, whose size is watched.
 const SETTINGS: [&str; 4] = [
     "core.bigFileThreshold=1m",
@@ -111,12 +112,22 @@ impl Offers {
     }
 }
 
+/// How many files there are in a folder, and their bytes.
+fn weight(folder: &Path) -> (usize, u64) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.fold((0, 0), |(files, bytes), entry| {
+        let size = entry.metadata().map_or(0, |about| about.len());
+        (files + 1, bytes + size)
+    })
+}
+
 impl Own {
     /// Opens or makes the repository. It sees the objects of the fleet's, which see nothing of its own.
     fn prepare(&self, fleet: &Path) -> Result<(), GitError> {
-        let packs = fs::read_dir(self.path.join("objects/pack")).map_or(0, Iterator::count) / 2;
+        let (files, bytes) = weight(&self.path.join("objects/pack"));
+        let packs = files / 2;
         let usable = Repository::open_bare(&self.path).is_ok();
-        if self.path.exists() && (!usable || packs > PACKS) {
+        if self.path.exists() && (!usable || packs > PACKS || bytes > KEPT) {
             fs::remove_dir_all(&self.path).map_err(GitError::io("remove", &self.path))?;
         }
         let failed = |source| GitError::Open {
