@@ -174,14 +174,16 @@ impl<'s> Foresight<'s> {
         }
         let open = planned.customers.values().flat_map(|plan| open(plan));
         let found = self.history.ask(self.scratch.objects(), original, open)?;
-        if found.is_empty() {
+        let objects = self.scratch.objects();
+        let departed = self.history.departed(objects, original.tree, &planned)?;
+        if found.is_empty() && departed.is_empty() {
             return Ok(planned);
         }
         let mut lost = LostDecisions::default();
         for (order, one) in found {
             lost.add(&order, one);
         }
-        hold(desired, &lost, &now.kept);
+        hold(desired, &lost, &now.kept, &departed);
         Ok(plan(desired, observed, &mut self.cache))
     }
 

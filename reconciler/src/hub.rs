@@ -10,6 +10,7 @@ mod forge;
 mod inventory;
 mod lost;
 mod mode;
+mod refuse;
 mod run;
 mod source;
 mod status;
@@ -56,13 +57,13 @@ pub enum HubError {
     #[error("the fleet cannot be loaded")]
     Load(#[from] LoadError),
     /// People work in the repository itself.
-    #[error("{}", work_folder_message(folder, branch))]
-    WorkFolder {
-        /// Their folder.
-        folder: PathBuf,
-        /// The branch.
-        branch: String,
-    },
+    #[error("{}", .0.advice(.1))]
+    WorkFolder(crate::git::WorkFolder, String),
+    /// Nothing was ever pushed to the repository.
+    #[error(
+        "the repository {0} is empty: push a fleet to it (`git push {0} {1}` from its folder; `tenantry init DIR` makes one), then start the hub"
+    )]
+    Empty(PathBuf, String),
     /// The data directory.
     #[error("the data directory {0} cannot be used")]
     Data(PathBuf, #[source] std::io::Error),
@@ -113,6 +114,11 @@ pub struct Hub {
     history: History,
     /// What the history says was taken away by hand.
     lost: LostDecisions,
+    /// Domains of customers who are gone that others ask for.
+    departed: Vec<(
+        tenantry_schema::id::OrderKey,
+        tenantry_schema::name::DomainName,
+    )>,
     /// What says which of it people gave up.
     given_up: Option<crate::git::Oid>,
     /// Customers whose documents, reports or slices changed since they were planned.
@@ -220,10 +226,10 @@ impl Hub {
     /// That nobody works in the repository that is committed to.
     fn check_nobody_works_there(&self) -> Result<(), HubError> {
         match self.fleet.work_folder()? {
-            Some(folder) => Err(HubError::WorkFolder {
-                folder,
-                branch: self.fleet.branch().to_owned(),
-            }),
+            Some(folder) => {
+                let branch = self.fleet.branch().to_owned();
+                Err(HubError::WorkFolder(folder, branch))
+            }
             None => Ok(()),
         }
     }
@@ -249,19 +255,6 @@ fn in_use_message(data: &std::path::Path, holder: Option<u32>) -> String {
     format!(
         "another hub{holder} uses the data directory {}: end it first, or give this one a directory of its own with --data",
         data.display()
-    )
-}
-
-/// What is wrong, why, and the way out.
-fn work_folder_message(folder: &std::path::Path, branch: &str) -> String {
-    let folder = folder.display().to_string();
-    let folder = folder.trim_end_matches('/');
-    format!(
-        "people edit `{branch}` in {folder}, and a commit of the hub there could undo theirs: serve a bare repository that they push to\n  \
-         git clone --bare {folder} {folder}.git\n  \
-         git -C {folder} remote add origin {folder}.git\n  \
-         git -C {folder} push -u origin {branch}\n\
-         and serve {folder}.git (or a forge). With --observe this one can be looked at"
     )
 }
 

@@ -8,6 +8,7 @@
 //! new commit what its difference costs. The index may be kept on disk ([`keep`]).
 
 mod acknowledged;
+mod departed;
 pub mod keep;
 mod parts;
 mod suspects;
@@ -49,6 +50,8 @@ pub struct History {
     opened: bool,
     /// Commits that were looked at since it was written.
     unsaved: usize,
+    /// Who is gone.
+    departed: departed::Departed,
 }
 
 impl History {
@@ -194,11 +197,18 @@ fn claimed(objects: &Objects, path: &str, file: Oid) -> Result<Option<DomainName
     Ok(claim.map(|claim| claim.domain))
 }
 
-/// Tells a planner what is lost. Domains whose claims are lost stay with their orders; `kept` are those of customers who are not there.
-pub fn hold(desired: &mut Desired, lost: &LostDecisions, kept: &[(OrderKey, DomainName)]) {
+/// Tells a planner what is lost. Domains whose claims are lost stay with their orders; `kept` are those of customers who cannot be read, `departed` those of
+/// customers who are gone.
+pub fn hold(
+    desired: &mut Desired,
+    lost: &LostDecisions,
+    kept: &[(OrderKey, DomainName)],
+    departed: &[(OrderKey, DomainName)],
+) {
     desired.lost = lost.clone();
-    let claims: Vec<_> = lost.domains().chain(kept.iter().cloned()).collect();
-    if lost.domains().next().is_some() {
+    let kept = kept.iter().chain(departed).cloned();
+    let claims: Vec<_> = lost.domains().chain(kept).collect();
+    if lost.domains().next().is_some() || !departed.is_empty() {
         let customers = desired.customers.values().map(AsRef::as_ref);
         desired.domains = Arc::new(DomainIndex::build_with(customers, claims));
     }

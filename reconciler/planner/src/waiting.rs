@@ -21,6 +21,13 @@ pub enum WaitingOn {
         /// Who holds it.
         holder: OrderKey,
     },
+    /// A customer who is not in the fleet any more holds the domain, or one above or below it.
+    DomainLeftBehind {
+        /// The domain that is in the way.
+        domain: String,
+        /// Who holds it.
+        holder: OrderKey,
+    },
     /// The server that the order was assigned to is no longer in the fleet.
     ServerGone {
         /// The server.
@@ -254,6 +261,12 @@ impl fmt::Display for WaitingOn {
             Self::DomainTaken { domain, holder } => write!(
                 f,
                 "the domain {domain} belongs to order {holder}; the first keeps it"
+            ),
+            Self::DomainLeftBehind { domain, holder } => write!(
+                f,
+                "the domain {domain} belongs to order {holder}, whose customer is not in the fleet any more: if fleet/customers/{} was renamed, rename it back; \
+                 if it is gone for good, let go of the domain with `git rm fleet/decisions/{}/{}/domain.yaml` and commit",
+                holder.customer, holder.customer, holder.order
             ),
             Self::ServerGone { server } => write!(
                 f,

@@ -79,7 +79,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
             content: Some(content.clone().into_bytes()),
         };
         if let Some(folder) = &folder {
-            return in_folder(folder, &args.fleet.branch, &document, &content, &message);
+            return in_folder(
+                &folder.folder,
+                &args.fleet.branch,
+                &document,
+                &content,
+                &message,
+            );
         }
         match fleet.commit(base, &[change], &author, &message, Timestamp::now())? {
             Committed::Committed(id) => {

@@ -34,9 +34,6 @@ pub enum GitError {
         /// What was expected.
         expected: &'static str,
     },
-    /// Something else stands where a folder has to be.
-    #[error("`{0}` is not a folder: put the folder back from Git's history")]
-    NotAFolder(String),
     /// A blob above the caller's limit. It was not read.
     #[error("object {oid} has {size} bytes, more than the {max} allowed")]
     TooLarge {
@@ -119,7 +116,7 @@ impl GitError {
     pub(crate) fn open(path: &std::path::Path) -> impl FnOnce(git2::Error) -> Self {
         let path = path.to_owned();
         move |source| match source.code() {
-            git2::ErrorCode::Owner => Self::OtherOwner(path),
+            git2::ErrorCode::Owner => Self::OtherOwner(super::owned(&path)),
             _ => Self::Open { path, source },
         }
     }

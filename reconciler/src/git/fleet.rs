@@ -128,7 +128,7 @@ impl Fleet {
     }
 
     /// A folder on this machine in which people edit the branch itself. A hub must not commit there (see `checked_out`).
-    pub fn work_folder(&self) -> Result<Option<std::path::PathBuf>, GitError> {
+    pub fn work_folder(&self) -> Result<Option<checked_out::WorkFolder>, GitError> {
         match self.location.watchable() {
             Some(git_dir) => checked_out::work_folder(git_dir, &self.branch),
             None => Ok(None),

@@ -39,10 +39,7 @@ pub(crate) use bounded::{Excess, Most};
 /// With the way out, for people: it is in none, or in somebody else's.
 pub fn discover(path: &std::path::Path) -> Result<git2::Repository, String> {
     git2::Repository::discover(path).map_err(|error| match error.code() {
-        git2::ErrorCode::Owner => {
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-            GitError::OtherOwner(path).to_string()
-        }
+        git2::ErrorCode::Owner => GitError::OtherOwner(owned(path)).to_string(),
         git2::ErrorCode::NotFound => format!(
             "`{}` is not inside a Git repository; `tenantry init DIR` makes a fleet",
             path.display()
@@ -55,6 +52,25 @@ pub fn discover(path: &std::path::Path) -> Result<git2::Repository, String> {
     })
 }
 
+/// The repository that `path` is in or names, as Git wants it in `safe.directory`: absolute, without links and `..`.
+fn owned(path: &std::path::Path) -> std::path::PathBuf {
+    let real = path.canonicalize();
+    let real = real.or_else(|_| std::path::absolute(path));
+    let real = real.unwrap_or_else(|_| path.to_owned());
+    let is_one = |folder: &&std::path::Path| {
+        let there = |name: &str| folder.join(name).exists();
+        there(".git") || (there("HEAD") && there("objects"))
+    };
+    let found = real.ancestors().find(is_one).unwrap_or(&real);
+    // Of one with files, the folder with the files.
+    match found.file_name() {
+        Some(name) if name == ".git" => found.parent().unwrap_or(found).to_owned(),
+        _ => found.to_owned(),
+    }
+}
+
+pub use checked_out::WorkFolder;
+pub(crate) use checked_out::{is_empty, work_folder};
 pub use compare::Difference;
 pub use edit::Change;
 pub use error::GitError;

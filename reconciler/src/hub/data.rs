@@ -5,6 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// The diary.
 pub(super) const DIARY: &str = "hub.db";
@@ -23,9 +24,14 @@ const WITNESSES: [(&str, &[&str]); 3] = [
 ];
 
 /// The right to use a data directory. Ends when it is dropped, or with the process.
+///
+/// Two locks: on the directory itself, which nobody can delete alone, and on a file in it, which says who has it and counts where a file system locks no
+/// directories.
 #[derive(Debug)]
 pub(super) struct Claim {
-    _file: File,
+    /// None where the file system locks no directories.
+    folder: Option<File>,
+    file: Mutex<File>,
 }
 
 impl Claim {
@@ -34,29 +40,63 @@ impl Claim {
     /// # Errors
     /// [`HubError::DataInUse`] where another hub has it: two would publish slices and take reports side by side, and each would know half.
     pub(super) fn take(path: &Path) -> Result<Self, HubError> {
-        let name = path.join(LOCK);
         let failed = |error| HubError::Data(path.to_owned(), error);
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&name)
-            .map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-            Err(TryLockError::WouldBlock) => {
-                let holder = fs::read_to_string(&name).unwrap_or_default();
-                let holder = holder.trim().parse::<u32>().ok();
-                return Err(HubError::DataInUse(path.to_owned(), holder));
+        let folder = File::open(path).map_err(failed)?;
+        let folder = match folder.try_lock() {
+            Ok(()) => Some(folder),
+            Err(TryLockError::WouldBlock) => return Err(in_use(path)),
+            Err(TryLockError::Error(_)) => None,
+        };
+        let file = Mutex::new(lock_file(path)?);
+        Ok(Self { folder, file })
+    }
+
+    /// Makes the file anew where it was deleted.
+    ///
+    /// # Errors
+    /// [`HubError::DataGone`] where it alone kept others away: somebody may have the directory by now.
+    fn keep(&self, path: &Path) -> Result<(), HubError> {
+        let name = path.join(LOCK);
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = file
+            .metadata()
+            .map(|about| (about.dev(), about.ino()))
+            .map_err(|error| HubError::Data(path.to_owned(), error))?;
+        match identity(&name) {
+            Ok(there) if there == mine => Ok(()),
+            _ if self.folder.is_none() => Err(HubError::DataGone(name)),
+            _ => {
+                *file = lock_file(path)?;
+                Ok(())
             }
         }
-        file.set_len(0)
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(failed)?;
-        Ok(Self { _file: file })
     }
+}
+
+/// The file that says who has the directory, locked.
+fn lock_file(path: &Path) -> Result<File, HubError> {
+    let failed = |error| HubError::Data(path.to_owned(), error);
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path.join(LOCK))
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+        Err(TryLockError::WouldBlock) => return Err(in_use(path)),
+    }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(failed)?;
+    Ok(file)
+}
+
+fn in_use(path: &Path) -> HubError {
+    let holder = fs::read_to_string(path.join(LOCK)).unwrap_or_default();
+    HubError::DataInUse(path.to_owned(), holder.trim().parse().ok())
 }
 
 /// The directory as it was when the hub opened it.
@@ -64,7 +104,7 @@ impl Claim {
 pub(super) struct DataDirectory {
     path: PathBuf,
     seen: Vec<(PathBuf, (u64, u64))>,
-    _claim: Claim,
+    claim: Claim,
 }
 
 impl DataDirectory {
@@ -87,7 +127,7 @@ impl DataDirectory {
         Ok(Self {
             path: path.to_owned(),
             seen,
-            _claim: claim,
+            claim,
         })
     }
 
@@ -105,7 +145,7 @@ impl DataDirectory {
                 _ => return Err(HubError::DataGone(witness.clone())),
             }
         }
-        Ok(())
+        self.claim.keep(&self.path)
     }
 }
 
@@ -174,7 +214,29 @@ mod tests {
             "{error}"
         );
         assert!(error.to_string().contains("--data"), "{error}");
+        // Nor does deleting the file that says so let another in, and it is made anew.
+        fs::remove_file(folder.path().join(LOCK)).unwrap();
+        assert!(matches!(
+            opened(folder.path()),
+            Err(HubError::DataInUse(_, None))
+        ));
+        first.check().unwrap();
+        assert!(matches!(
+            opened(folder.path()),
+            Err(HubError::DataInUse(_, found)) if found == holder
+        ));
         drop(first);
         opened(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn where_directories_are_not_locked_a_deleted_file_ends_the_claim() {
+        let folder = tempfile::tempdir().unwrap();
+        made(folder.path());
+        let mut first = opened(folder.path()).unwrap();
+        first.claim.folder = None;
+        first.check().unwrap();
+        fs::remove_file(folder.path().join(LOCK)).unwrap();
+        assert!(matches!(first.check(), Err(HubError::DataGone(_))));
     }
 }

@@ -11,6 +11,17 @@ impl Hub {
         let Some(revision) = self.source.revision else {
             return Ok(());
         };
+        let objects = self.fleet.objects().clone();
+        let departed = self.history.departed(&objects, revision.tree, &self.plan)?;
+        if !departed.is_empty() {
+            for (order, domain) in &departed {
+                tracing::warn!(%order, "its domain {domain} is asked for by somebody else, and its customer is gone");
+            }
+            self.departed.extend(departed);
+            self.replan_all = true;
+            self.tell_planner();
+            self.make_plan(now);
+        }
         let open: Vec<&Missing> = self
             .plan
             .customers
@@ -21,7 +32,6 @@ impl Hub {
         if open.is_empty() {
             return Ok(());
         }
-        let objects = self.fleet.objects().clone();
         let found = self.history.ask(&objects, revision, open)?;
         if found.is_empty() {
             return Ok(());
@@ -46,7 +56,13 @@ impl Hub {
         };
         // What others may have depends on the domains that are held for lost claims.
         self.replan_all |= self.lost.domains().next().is_some();
-        let given = acknowledgements(self.fleet.objects(), revision.tree)?;
+        let objects = self.fleet.objects();
+        if !self.departed.is_empty() {
+            self.history
+                .still_departed(objects, revision.tree, &mut self.departed)?;
+            self.replan_all = true;
+        }
+        let given = acknowledgements(objects, revision.tree)?;
         let same = std::mem::replace(&mut self.given_up, given) == given;
         if !same && !self.lost.is_empty() {
             self.lost = LostDecisions::default();
@@ -58,7 +74,7 @@ impl Hub {
             None => self.lost = LostDecisions::default(),
             Some(changed) => changed.iter().for_each(|id| self.lost.forget(id)),
         }
-        if !self.lost.is_empty() {
+        if !self.lost.is_empty() || !self.departed.is_empty() {
             self.tell_planner();
         }
         Ok(())
@@ -70,7 +86,7 @@ impl Hub {
         };
         let kept = loaded.kept.clone();
         if let Some(desired) = &mut loaded.desired {
-            hold(desired, &self.lost, &kept);
+            hold(desired, &self.lost, &kept, &self.departed);
         }
     }
 }

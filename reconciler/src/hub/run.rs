@@ -70,6 +70,7 @@ pub(crate) fn held(data: &std::path::Path, after: usize) -> Option<Keep> {
 
 /// Opens everything and reads the diary. Nothing of the fleet is known until the first [`Hub::pass`].
 pub async fn open(options: &Options) -> Result<Hub, HubError> {
+    super::refuse::check(options)?;
     std::fs::create_dir_all(&options.data)
         .map_err(|error| HubError::Data(options.data.clone(), error))?;
     let claim = Claim::take(&options.data)?;
@@ -110,6 +111,7 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         plan: Plan::default(),
         history: crate::lost::History::kept_in(vec![options.data.join(crate::lost::keep::NAME)]),
         given_up: None,
+        departed: Vec::new(),
         lost: tenantry_planner::lost::LostDecisions::default(),
         dirty: Vec::new(),
         replan_all: true,
@@ -122,9 +124,6 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         problem: None,
         fleet,
     };
-    if !hub.observe_only && hub.identity.is_some() {
-        hub.check_nobody_works_there()?;
-    }
     hub.restore(
         store.latest_reports().await?,
         store.recent_history(RECENT).await?,

@@ -104,8 +104,8 @@ impl Customers {
         revision: Revision,
         held: &Held,
     ) -> Result<Outcome, GitError> {
-        let mut stale = self.look(objects, fleet)?;
-        self.add_kept_back(objects, fleet, held, &mut stale)?;
+        let mut stale = self.look(objects, fleet, revision.commit)?;
+        self.add_kept_back(objects, fleet, revision.commit, held, &mut stale)?;
         if let (Some(sparse), Some(verdict)) = (&mut self.sparse, held.holding()) {
             sparse.want(verdict.customers.keys().cloned());
         }
@@ -243,8 +243,9 @@ impl Customers {
         &mut self,
         objects: &Objects,
         fleet: Oid,
+        commit: Oid,
     ) -> Result<Vec<(CustomerId, Option<Trees>)>, GitError> {
-        let folders = Folders::of(objects, fleet)?;
+        let folders = Folders::of(objects, fleet, commit)?;
         if let Some((before, _)) = &self.looked_at
             && let Some(changes) = folders.changes(*before, objects)?
         {

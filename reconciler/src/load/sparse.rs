@@ -260,9 +260,12 @@ pub fn differing(
         return Ok(None);
     }
     let (before, after) = (
-        Folders::of(objects, before.oid)?,
-        Folders::of(objects, after.oid)?,
+        Folders::as_far_as_there(objects, before.oid)?,
+        Folders::as_far_as_there(objects, after.oid)?,
     );
+    if before.without_customers() || after.without_customers() {
+        return Ok(None);
+    }
     let changes = after.changes(before, objects)?;
     Ok(changes.map(|changes| changes.into_iter().map(|(id, _)| id).collect()))
 }

@@ -90,7 +90,7 @@ impl History {
             for (order, one) in self.ask(objects, at, &missing)? {
                 lost.add(&order, one);
             }
-            hold(&mut desired, &lost, &loaded.kept);
+            hold(&mut desired, &lost, &loaded.kept, &[]);
         }
         Ok(lost)
     }

@@ -2,6 +2,7 @@
 
 mod graphs;
 mod merges;
+mod speed;
 mod stories;
 
 use super::History;

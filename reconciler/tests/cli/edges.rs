@@ -39,6 +39,14 @@ fn a_repository_of_somebody_else_is_named_with_the_way_to_open_it() {
     desk.run(&["check", "fleet"]).says(1, &way_out);
     desk.run(&["secrets", "list", "--fleet", "fleet"])
         .says(1, &way_out);
+    // However the way is written, and from inside.
+    let real = desk.path("fleet").canonicalize().unwrap();
+    let line = format!("safe.directory {}`", real.display());
+    for way in ["fleet/../fleet/.", "./fleet", "fleet/fleet/customers"] {
+        desk.run(&["check", way]).says(1, &[&line]);
+    }
+    desk.run(&["apply", "fleet/../fleet", "--once", "--data", "data"])
+        .says(1, &[&line]);
     // And it is one.
     let folder = desk.path("fleet").canonicalize().unwrap();
     desk.git(
@@ -53,6 +61,18 @@ fn a_repository_of_somebody_else_is_named_with_the_way_to_open_it() {
     );
     desk.run(&["check", "fleet"])
         .says(0, &["good: 2 customers"]);
+}
+
+#[test]
+fn a_hub_does_not_begin_with_an_empty_repository_and_leaves_nothing_behind() {
+    let desk = Desk::new();
+    desk.git(".", &["init", "-q", "--bare", "fleet.git"]);
+    let real = desk.path("fleet.git").canonicalize().unwrap();
+    let push = format!("git push {} main", real.display());
+    let data = desk.path("data");
+    desk.run(&["apply", "fleet.git", "--once", "--data", "data"])
+        .says(1, &["is empty", &push]);
+    assert!(!std::path::Path::new(&data).exists());
 }
 
 #[test]

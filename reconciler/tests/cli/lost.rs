@@ -89,3 +89,46 @@ fn what_was_taken_away_is_told_and_put_back_or_given_up() {
     desk.hub_acts_with("data", 0);
     assert!(!file.exists());
 }
+
+#[test]
+fn a_customer_whose_folder_is_renamed_does_not_lose_the_domain_to_the_new_one() {
+    let desk = Desk::new();
+    decided(&desk);
+    let claim = desk
+        .path("fleet")
+        .join("fleet/decisions/acme-2/web/domain.yaml");
+    desk.git(
+        "fleet",
+        &["mv", "fleet/customers/acme", "fleet/customers/acme-2"],
+    );
+    desk.commit("a better name");
+    let told = [
+        "belongs to order acme/web",
+        "rename it back",
+        "git rm fleet/decisions/acme/web/domain.yaml",
+    ];
+    desk.hub_acts_with("data", 2);
+    assert!(!claim.exists(), "the server is decided, the domain is not");
+    desk.hub_acts_with("other-data", 2);
+    assert!(!claim.exists(), "by no hub");
+    desk.git(
+        "fleet",
+        &["rm", "-q", "fleet/customers/acme-2/orders/web.yaml"],
+    );
+    desk.commit("without it");
+    desk.write(
+        "fleet/fleet/customers/acme-2/orders/web.yaml",
+        "plan: basic\ndomain: www.acme.example\ntools: [html]\n",
+    );
+    desk.run(&["plan", "fleet"]).says(0, &told);
+    desk.commit("below it is not better");
+    desk.hub_acts_with("data", 0);
+    // Let go of.
+    desk.git(
+        "fleet",
+        &["rm", "-q", "fleet/decisions/acme/web/domain.yaml"],
+    );
+    desk.commit("they are gone for good");
+    desk.hub_acts_with("data", 2);
+    assert!(claim.exists());
+}

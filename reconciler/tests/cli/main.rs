@@ -195,8 +195,13 @@ fn a_hub_does_not_commit_where_people_work() {
     desk.git("fleet.git", &["worktree", "add", "-q", "../linked", "main"]);
     let acts = [&["apply", "fleet.git", "--once"][..], &options].concat();
     desk.run(&acts)
-        .says(1, &["people edit `main` in", "linked"]);
+        .says(1, &["people edit `main` in", "linked", "worktree remove"]);
     desk.git("fleet.git", &["worktree", "remove", "../linked"]);
+    // On another branch they may.
+    desk.git(
+        "fleet.git",
+        &["worktree", "add", "-q", "-b", "idea", "../linked"],
+    );
     desk.run(&acts).says(2, &["committed"]);
 }
 

@@ -123,8 +123,10 @@ fn a_branch_is_planned_as_if_it_were_merged() {
     );
     desk.run(&["plan", "fleet", "--from", "stop-shop", "--to", "main"])
         .says(2, &["main, merged into stop-shop", "TITLE"]);
-    desk.run(&["plan", "fleet", "--to", "nowhere"])
-        .says(1, &["`nowhere` is no branch, tag or commit of the fleet in"]);
+    desk.run(&["plan", "fleet", "--to", "nowhere"]).says(
+        1,
+        &["`nowhere` is no branch, tag or commit of the fleet in"],
+    );
 
     // Both edited the same line.
     desk.git("fleet", &["checkout", "-q", "stop-shop"]);

@@ -4,4 +4,5 @@
 
 mod company;
 mod killed;
+mod lost;
 mod story;

@@ -68,9 +68,14 @@ pub(super) fn plan_order(
         })),
         Verdict::Taken { domain, holder } => {
             draft.phase = Phase::NeedsAttention;
-            draft
-                .waiting
-                .push(WaitingOn::DomainTaken { domain, holder });
+            let fleet = customer.fleet;
+            let there = fleet.customers.contains_key(&holder.customer)
+                || fleet.broken.contains(&holder.customer);
+            draft.waiting.push(if there {
+                WaitingOn::DomainTaken { domain, holder }
+            } else {
+                WaitingOn::DomainLeftBehind { domain, holder }
+            });
             // It holds another one, under which it goes on. Where its very claim is contested it does not.
             if order.claim.as_ref().is_none_or(|claim| claim == wanted) {
                 return draft.hold(order, placed, "the domain belongs to another order");

@@ -13,7 +13,13 @@ fn opened(world: &World, path: &Path, branch: &str) -> Fleet {
 fn a_folder_in_which_people_edit_the_branch_is_found() {
     let world = World::new(Layout::Bare);
     let bare = world.repo();
-    let folder = |branch: &str| opened(&world, &bare, branch).work_folder().unwrap();
+    let folder = |branch: &str| {
+        let found = opened(&world, &bare, branch).work_folder().unwrap();
+        found.map(|found| {
+            assert_eq!(found.linked_to.as_deref(), Some(bare.as_path()));
+            found.folder
+        })
+    };
     assert_eq!(folder("main"), None);
 
     // Linked folders: on another branch, on this one, in the middle of a rebase, deleted.
@@ -42,7 +48,7 @@ fn any_repository_with_files_is_one_that_people_work_in() {
     let found = |path: &Path, branch: &str| opened(&world, path, branch).work_folder().unwrap();
     let real = world.repo().canonicalize().unwrap();
     let found_here =
-        |branch: &str| found(&world.repo(), branch).map(|at| at.canonicalize().unwrap());
+        |branch: &str| found(&world.repo(), branch).map(|at| at.folder.canonicalize().unwrap());
     assert_eq!(found_here("main"), Some(real.clone()));
     // They may switch to it at any moment.
     world.git(&["switch", "-q", "-c", "idea"]);
@@ -50,6 +56,50 @@ fn any_repository_with_files_is_one_that_people_work_in() {
     let url = format!("file://{}", world.repo().display());
     let by_url = Fleet::open(Location::parse(&url).unwrap(), "main", &world.data("data")).unwrap();
     assert!(by_url.work_folder().unwrap().is_some());
+}
+
+#[test]
+fn the_way_out_names_what_is_there() {
+    let world = World::new(Layout::WorkTree);
+    let work = world.repo();
+    let advice = || {
+        let found = opened(&world, &work, "main").work_folder().unwrap();
+        found.unwrap().advice("main")
+    };
+    let real = work.canonicalize().unwrap();
+    let real = real.display();
+    let said = advice();
+    for line in [
+        format!("git clone --bare {real} {real}.git\n"),
+        format!("git -C {real} remote add origin {real}.git\n"),
+        format!("git -C {real} push -u origin main\n"),
+    ] {
+        assert!(said.contains(&line), "{said}");
+    }
+    world.git(&["remote", "add", "origin", "elsewhere"]);
+    assert!(advice().contains("remote add hub "), "{}", advice());
+
+    // Of a linked folder that can be done as it is told.
+    let bare = world.data("it's bare");
+    let linked = world.data("my work");
+    git(
+        &work,
+        &["clone", "-q", "--bare", ".", bare.to_str().unwrap()],
+    );
+    git(
+        &bare,
+        &["worktree", "add", "-q", linked.to_str().unwrap(), "main"],
+    );
+    let found = opened(&world, &bare, "main").work_folder().unwrap();
+    let said = found.unwrap().advice("main");
+    let line = said.lines().find(|line| line.contains("worktree remove"));
+    let done = Command::new("sh")
+        .args(["-c", line.unwrap()])
+        .status()
+        .unwrap();
+    assert!(done.success(), "{said}");
+    assert!(!linked.exists());
+    assert_eq!(opened(&world, &bare, "main").work_folder().unwrap(), None);
 }
 
 #[test]

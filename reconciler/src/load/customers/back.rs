@@ -58,6 +58,7 @@ impl Customers {
         &mut self,
         objects: &Objects,
         fleet: Oid,
+        commit: Oid,
         held: &Held,
         stale: &mut Vec<(CustomerId, Option<Trees>)>,
     ) -> Result<(), GitError> {
@@ -65,7 +66,7 @@ impl Customers {
         if self.held.as_ref() == now {
             return Ok(());
         }
-        let folders = Folders::of(objects, fleet)?;
+        let folders = Folders::of(objects, fleet, commit)?;
         let there: BTreeSet<CustomerId> = stale.iter().map(|(id, _)| id.clone()).collect();
         let before = self.held.iter();
         let ids: BTreeSet<&CustomerId> = before

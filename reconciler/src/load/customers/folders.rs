@@ -1,6 +1,7 @@
 //! Which customers there are, and which of them have changed since the commit before.
 
 use crate::git::{Entry, EntryKind, GitError, Objects, Oid};
+use crate::load::MAX_HISTORY;
 use std::collections::{BTreeSet, HashMap};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
@@ -33,6 +34,8 @@ pub(in crate::load) enum Broken {
 pub(in crate::load) struct Folders {
     customers: Option<Oid>,
     decisions: Option<Oid>,
+    /// Whether something else stands in the place of the first: it is the folder that was there before.
+    earlier: bool,
     /// Whether something else stands in the place of the second.
     undecided: bool,
 }
@@ -47,21 +50,39 @@ pub(super) struct Listing {
 pub(in crate::load) type Changes = Vec<(CustomerId, Option<Trees>)>;
 
 impl Folders {
-    /// Those below `fleet`.
-    ///
-    /// # Errors
-    /// [`GitError::NotAFolder`] where `fleet/customers` is something else: nothing is known about anybody then.
-    pub(in crate::load) fn of(objects: &Objects, fleet: Oid) -> Result<Self, GitError> {
-        match objects.lookup(fleet, "customers")? {
-            Some(entry) if entry.kind != EntryKind::Tree => {
-                Err(GitError::NotAFolder("fleet/customers".to_owned()))
-            }
-            _ => Self::as_far_as_there(objects, fleet),
+    /// Those below `fleet`. Where something else stands in the place of `fleet/customers`, everybody is as in the newest first parent of `commit` that
+    /// has the folder.
+    pub(in crate::load) fn of(
+        objects: &Objects,
+        fleet: Oid,
+        commit: Oid,
+    ) -> Result<Self, GitError> {
+        let there = Self::as_far_as_there(objects, fleet)?;
+        let entry = objects.lookup(fleet, "customers")?;
+        if entry.is_none_or(|entry| entry.kind == EntryKind::Tree) {
+            return Ok(there);
         }
+        for version in objects.first_parent_versions(commit, "fleet/customers", MAX_HISTORY) {
+            if let Some(customers) = tree(version?.entry) {
+                return Ok(Self {
+                    customers: Some(customers),
+                    earlier: true,
+                    ..there
+                });
+            }
+        }
+        // It never was a folder, so there is nobody.
+        Ok(Self {
+            earlier: true,
+            ..there
+        })
     }
 
     /// Those below `fleet`, where what is none counts as absent: for commits of the past.
-    pub(super) fn as_far_as_there(objects: &Objects, fleet: Oid) -> Result<Self, GitError> {
+    pub(in crate::load) fn as_far_as_there(
+        objects: &Objects,
+        fleet: Oid,
+    ) -> Result<Self, GitError> {
         let decisions = objects.lookup(fleet, "decisions")?;
         let undecided = decisions
             .as_ref()
@@ -69,8 +90,14 @@ impl Folders {
         Ok(Self {
             customers: tree(objects.lookup(fleet, "customers")?),
             decisions: tree(decisions),
+            earlier: false,
             undecided,
         })
+    }
+
+    /// Whether there is no folder of customers.
+    pub(in crate::load) fn without_customers(self) -> bool {
+        self.customers.is_none()
     }
 
     /// Everything in them.
@@ -84,6 +111,9 @@ impl Folders {
             customers: HashMap::new(),
             found: Vec::new(),
         };
+        if self.earlier {
+            listing.found.push(no_customers());
+        }
         if self.undecided {
             listing.found.push(no_decisions());
         }
@@ -124,7 +154,7 @@ impl Folders {
         before: Self,
         objects: &Objects,
     ) -> Result<Option<Changes>, GitError> {
-        if self.undecided != before.undecided {
+        if (self.undecided, self.earlier) != (before.undecided, before.earlier) {
             return Ok(None);
         }
         let mut ids = BTreeSet::new();
@@ -192,6 +222,13 @@ pub(super) fn decisions_misplaced(id: &CustomerId) -> Diagnostic {
         message,
     )
     .note("take the folder back from Git's history: what was decided is not decided anew")
+}
+
+fn no_customers() -> Diagnostic {
+    let place = Place::file("fleet/customers");
+    let message = "the customers are a folder";
+    Diagnostic::error(tenantry_planner::codes::MISPLACED, place, message)
+        .note("everybody stays as they were: take the folder back from Git's history")
 }
 
 fn no_decisions() -> Diagnostic {

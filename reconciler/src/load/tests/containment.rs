@@ -298,3 +298,57 @@ fn a_stricter_policy_takes_nothing_down() {
         assert!(after.diagnostics.iter().any(code));
     }
 }
+
+/// A commit of a person with something else in the place of `fleet/customers`.
+fn without_customers(fleet: &Fleet, base: Oid) -> Oid {
+    let repo = git2::Repository::open_bare(fleet.objects().path()).unwrap();
+    let parent = repo.find_commit(base).unwrap();
+    let root = parent.tree().unwrap();
+    let inside = root.get_name("fleet").unwrap().to_object(&repo).unwrap();
+    let mut builder = repo.treebuilder(inside.as_tree()).unwrap();
+    let file = repo.blob(b"oops").unwrap();
+    builder.insert("customers", file, 0o100_644).unwrap();
+    let inside = builder.write().unwrap();
+    let mut builder = repo.treebuilder(Some(&root)).unwrap();
+    builder.insert("fleet", inside, 0o040_000).unwrap();
+    let tree = repo.find_tree(builder.write().unwrap()).unwrap();
+    let who = git2::Signature::now("Person", "person@test.example").unwrap();
+    let branch = Some("refs/heads/main");
+    repo.commit(branch, &who, &who, "oops", &tree, &[&parent])
+        .unwrap()
+}
+
+#[test]
+fn a_file_in_the_place_of_all_customers_leaves_everybody_as_they_were() {
+    let world = World::new(Layout::Bare);
+    let (fleet, keys) = (world.fleet("data"), keys());
+    let good = settled(&fleet, &keys);
+    let mut loader = Loader::new(fleet.objects().clone());
+    let before = load(&mut loader, &fleet, good);
+    let at = without_customers(&fleet, good);
+    let later = commit(&fleet, &[put("readme", "goes on")]);
+    for at in [at, later] {
+        for loader in [&mut loader, &mut Loader::new(fleet.objects().clone())] {
+            let after = load(loader, &fleet, at);
+            let each = |loaded: &Loaded| customers(loaded.desired.as_ref().unwrap());
+            assert_eq!(each(&after), each(&before));
+            let said: Vec<_> = after
+                .diagnostics
+                .iter()
+                .map(|found| (found.code.0, found.place.file.as_str()))
+                .collect();
+            assert_eq!(said, [(codes::MISPLACED, "fleet/customers")]);
+        }
+    }
+    // Back as it was: nothing is wrong any more.
+    let text = put("fleet/customers/initech/customer.yaml", "language: de\n");
+    let gone = Change {
+        path: "fleet/customers".try_into().unwrap(),
+        content: None,
+    };
+    commit(&fleet, &[gone]);
+    let back = commit(&fleet, &[text]);
+    let after = load(&mut loader, &fleet, back);
+    assert_eq!(customers(after.desired.as_ref().unwrap()).len(), 1);
+    assert_eq!(after.diagnostics.len(), 0, "{:?}", after.diagnostics);
+}

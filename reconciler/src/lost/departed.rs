@@ -1,0 +1,141 @@
+//! Domains of customers who are gone: whose folder of documents is not there any more, and whose decisions are. Renaming the folder of a customer must not
+//! hand a domain on without a word, so nobody gets such a domain until people say whose it is.
+
+use super::{History, claimed};
+use crate::git::{EntryKind, GitError, Objects, Oid};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tenantry_planner::Plan;
+use tenantry_planner::decision::Choice;
+use tenantry_schema::id::{CustomerId, OrderId, OrderKey};
+use tenantry_schema::name::DomainName;
+
+/// Domains by the order that claimed them.
+pub(super) type Claims = Vec<(OrderKey, DomainName)>;
+
+/// The folders `fleet/customers` and `fleet/decisions`.
+type Folders = (Option<Oid>, Option<Oid>);
+
+/// What was found last.
+#[derive(Default)]
+pub(super) struct Departed {
+    known: Option<(Folders, Arc<Claims>)>,
+}
+
+impl History {
+    /// Claims of customers who are gone that are in the way of a domain that is about to be given to somebody.
+    ///
+    /// # Errors
+    /// Where decisions cannot be read.
+    pub fn departed(
+        &mut self,
+        objects: &Objects,
+        root: Oid,
+        plan: &Plan,
+    ) -> Result<Claims, GitError> {
+        let asked: BTreeSet<&str> = plan
+            .decisions()
+            .filter_map(|decision| match &decision.choice {
+                Choice::Domain(claim) => Some(claim.domain.as_str()),
+                _ => None,
+            })
+            .collect();
+        if asked.is_empty() {
+            return Ok(Claims::new());
+        }
+        let claims = self.all_departed(objects, root)?;
+        let mut found = Claims::new();
+        for claim in claims.iter() {
+            let name = claim.1.as_str();
+            let below = asked.iter().any(|asked| is_below(asked, name));
+            if below || with_parents(name).any(|name| asked.contains(name)) {
+                found.push(claim.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Leaves those claims that still stand, of customers who are still gone.
+    ///
+    /// # Errors
+    /// Where decisions cannot be read.
+    pub fn still_departed(
+        &mut self,
+        objects: &Objects,
+        root: Oid,
+        claims: &mut Claims,
+    ) -> Result<(), GitError> {
+        if !claims.is_empty() {
+            let now = self.all_departed(objects, root)?;
+            claims.retain(|claim| now.contains(claim));
+        }
+        Ok(())
+    }
+
+    fn all_departed(&mut self, objects: &Objects, root: Oid) -> Result<Arc<Claims>, GitError> {
+        let folder = |path| {
+            let entry = objects.lookup(root, path)?;
+            let tree = entry.filter(|entry| entry.kind == EntryKind::Tree);
+            Ok::<_, GitError>(tree.map(|entry| entry.oid))
+        };
+        let folders = (folder("fleet/customers")?, folder("fleet/decisions")?);
+        if let Some((known, claims)) = &self.departed.known
+            && *known == folders
+        {
+            return Ok(claims.clone());
+        }
+        let claims = Arc::new(read(objects, folders)?);
+        self.departed.known = Some((folders, claims.clone()));
+        Ok(claims)
+    }
+}
+
+fn read(objects: &Objects, (customers, decisions): Folders) -> Result<Claims, GitError> {
+    let mut claims = Claims::new();
+    // Where there is no folder of customers, nothing is known of who is gone.
+    let (Some(customers), Some(decisions)) = (customers, decisions) else {
+        return Ok(claims);
+    };
+    let there = objects.tree(customers)?.into_iter();
+    let there: BTreeSet<String> = there.map(|entry| entry.name).collect();
+    for folder in objects.tree(decisions)? {
+        let (EntryKind::Tree, false) = (folder.kind, there.contains(&folder.name)) else {
+            continue;
+        };
+        let Ok(customer) = CustomerId::try_from(folder.name.as_str()) else {
+            continue;
+        };
+        for order in objects.tree(folder.oid)? {
+            let (EntryKind::Tree, Ok(id)) = (order.kind, OrderId::try_from(order.name.as_str()))
+            else {
+                continue;
+            };
+            let file = objects.lookup(order.oid, "domain.yaml")?;
+            let Some(file) = file.filter(|file| file.kind == EntryKind::File) else {
+                continue;
+            };
+            let path = format!("fleet/decisions/{customer}/{id}/domain.yaml");
+            if let Some(domain) = claimed(objects, &path, file.oid)? {
+                let customer = customer.clone();
+                let order = OrderKey {
+                    customer,
+                    order: id,
+                };
+                claims.push((order, domain));
+            }
+        }
+    }
+    Ok(claims)
+}
+
+/// A name and every name above it.
+fn with_parents(name: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(name), |name| {
+        name.split_once('.').map(|(_, rest)| rest)
+    })
+}
+
+fn is_below(name: &str, above: &str) -> bool {
+    name.strip_suffix(above)
+        .is_some_and(|rest| rest.ends_with('.'))
+}
