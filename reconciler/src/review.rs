@@ -1,5 +1,6 @@
 //! What a change of the fleet does, told to people and programs: in a terminal, at a pull request, as a commit status. Planning is the planner's.
 
+mod hints;
 pub(crate) mod markdown;
 pub(crate) mod report;
 mod seen;
@@ -15,6 +16,8 @@ pub(crate) struct Ends {
     pub(crate) to: (End, Revision),
     /// What has to be known about the comparison.
     pub(crate) note: Option<String>,
+    /// Whether they cannot be merged as they are.
+    pub(crate) conflict: bool,
 }
 
 /// `1 order`, `2 orders`.

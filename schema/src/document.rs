@@ -29,7 +29,7 @@ pub use customer::{Brand, Customer, CustomerSecret, Notice, RegistryLogin, Stand
 pub use decision::{DomainClaim, Erased, Fulfilled, Pin, ServerAssignment, ToolDecision};
 pub use forge::{Forge, ForgeKind, SecretName};
 pub use hub::{Activation, FORMAT, Format, Hub, HubKeys, MAX_FLOOR, Plan, Trust};
-pub use kind::{Kind, Scope, classify};
+pub use kind::{Kind, Scope, classify, is_left_over};
 pub use operation::{BackupChoice, Data, Erase, Operation, OrderTool, ServerTool};
 pub use order::{Automation, EnvValue, Order, State, Tool};
 pub use policy::{Policy, fits};

@@ -10,7 +10,9 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Not `ssh-ed25519 AAAA...`.
-    #[error("`{0}` is not an SSH public key: expected `ssh-ed25519 AAAA...`")]
+    #[error(
+        "`{0}` is not an SSH public key: expected `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI` and 43 more characters"
+    )]
     Ssh(String),
     /// Not `age1...`.
     #[error("`{0}` is not an age recipient: expected `age1` and 58 more characters")]
@@ -25,9 +27,12 @@ text_type!(
 
 text_schema!(
     SshPublicKey,
-    r"^\s*ssh-ed25519\s+[A-Za-z0-9+/=]{68}(\s.*)?$",
+    r"^\s*ssh-ed25519\s+AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}(\s.*)?$",
     ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINWt2/SfQsdKmVq3GbXbP5bIREGHZWiNsJXEYF0x4Q48"]
 );
+
+/// How every key of this kind begins: the name of the algorithm and the length of the key, in base64 (RFC 4253 section 6.6, RFC 8709).
+const HEAD: &str = "AAAAC3NzaC1lZDI1NTE5AAAAI";
 
 impl TryFrom<String> for SshPublicKey {
     type Error = KeyError;
@@ -36,8 +41,9 @@ impl TryFrom<String> for SshPublicKey {
         let (Some("ssh-ed25519"), Some(data)) = (words.next(), words.next()) else {
             return Err(KeyError::Ssh(text));
         };
-        let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
-        if data.len() == 68 && data.bytes().all(base64) && text.len() < 512 {
+        let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+        let is_key = data.len() == 68 && data.starts_with(HEAD) && data.bytes().all(base64);
+        if is_key && text.len() < 512 {
             Ok(Self(format!("ssh-ed25519 {data}").into()))
         } else {
             Err(KeyError::Ssh(text))
@@ -85,14 +91,23 @@ mod tests {
 
     #[test]
     fn comments_are_dropped_and_garbage_refused() {
-        let key = format!("ssh-ed25519 {}", "A".repeat(68));
+        let key = format!("ssh-ed25519 {HEAD}{}", "A".repeat(43));
         assert_eq!(
             SshPublicKey::try_from(format!("{key} me@host"))
                 .unwrap()
                 .as_str(),
             key
         );
-        for bad in ["", "ssh-rsa AAAA", "ssh-ed25519", "ssh-ed25519 short"] {
+        let slip = key.replace("AAAAC3", "AAABC3");
+        let long = format!("{key}A");
+        for bad in [
+            "",
+            "ssh-rsa AAAA",
+            "ssh-ed25519",
+            "ssh-ed25519 short",
+            &slip,
+            &long,
+        ] {
             assert!(SshPublicKey::try_from(bad).is_err(), "{bad}");
         }
         assert!(AgeRecipient::try_from("age1qqq").is_err());

@@ -9,7 +9,7 @@ use std::fmt;
 pub enum NameError {
     /// Not a host name by RFC 1123 with at least two labels.
     #[error("`{0}` is not a domain name: {1}")]
-    Domain(String, &'static str),
+    Domain(String, String),
     /// Not a portable environment variable name (POSIX 8.1).
     #[error(
         "`{0}` is not a variable name: use capital letters, digits and `_`, not starting with a digit"
@@ -79,43 +79,68 @@ text_schema!(
 impl TryFrom<String> for DomainName {
     type Error = NameError;
     fn try_from(text: String) -> Result<Self, NameError> {
-        let fail = |why| Err(NameError::Domain(text.clone(), why));
-        if text.len() > 253 {
-            return fail("longer than 253 characters");
-        }
-        let mut labels = 0;
-        for label in text.split('.') {
-            labels += 1;
-            if label.is_empty() || label.len() > 63 {
-                return fail("each part between dots has 1 to 63 characters");
-            }
-            if label.starts_with('-') || label.ends_with('-') {
-                return fail("a part cannot begin or end with a hyphen");
-            }
-            if label.bytes().any(|b| b.is_ascii_uppercase()) {
-                return fail("write it in lower case");
-            }
-            if !label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            {
-                return fail(
-                    "only letters, digits and hyphens; international names in their xn-- form",
-                );
+        match judge(&text) {
+            Ok(()) => Ok(Self(text.into())),
+            Err(why) => {
+                let why = match nearest(&text) {
+                    Some(near) => format!("{why}; did you mean `{near}`?"),
+                    None => why.to_owned(),
+                };
+                Err(NameError::Domain(text, why))
             }
         }
-        if labels < 2 {
-            return fail("at least two parts are needed, such as acme.example");
-        }
-        if text
-            .rsplit('.')
-            .next()
-            .is_some_and(|top| top.bytes().all(|b| b.is_ascii_digit()))
-        {
-            return fail("that is an address, not a name");
-        }
-        Ok(Self(text.into()))
     }
+}
+
+/// What keeps a text from being a domain name.
+fn judge(text: &str) -> Result<(), &'static str> {
+    if text.len() > 253 {
+        return Err("longer than 253 characters");
+    }
+    let mut labels = 0;
+    for label in text.split('.') {
+        labels += 1;
+        if label.is_empty() || label.len() > 63 {
+            return Err("each part between dots has 1 to 63 characters");
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return Err("a part cannot begin or end with a hyphen");
+        }
+        if label.bytes().any(|b| b.is_ascii_uppercase()) {
+            return Err("write it in lower case");
+        }
+        if !label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        {
+            return Err("only letters, digits and hyphens; international names in their xn-- form");
+        }
+    }
+    if labels < 2 {
+        return Err("at least two parts are needed, such as acme.example");
+    }
+    if text
+        .rsplit('.')
+        .next()
+        .is_some_and(|top| top.bytes().all(|b| b.is_ascii_digit()))
+    {
+        return Err("that is an address, not a name");
+    }
+    Ok(())
+}
+
+/// The domain name in what people copy from the address line of a browser: without scheme, port and path, in lower case and in its `xn--` form
+/// (the URL Standard's "domain to ASCII").
+fn nearest(text: &str) -> Option<String> {
+    /// No address is longer.
+    const LONGEST: usize = 2_000;
+    if text.len() > LONGEST {
+        return None;
+    }
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let url = url::Url::parse(&format!("https://{rest}")).ok()?;
+    let host = url.domain()?.trim_end_matches('.');
+    judge(host).ok().map(|()| host.to_owned())
 }
 
 impl DomainName {
@@ -318,6 +343,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_copied_from_a_browser_leads_to_the_name_in_it() {
+        for (text, near) in [
+            ("https://acme.example/", "acme.example"),
+            ("http://www.acme.example/shop?a=1", "www.acme.example"),
+            ("ACME.example:8080", "acme.example"),
+            ("acme.example.", "acme.example"),
+            ("m\u{fc}nchen.example", "xn--mnchen-3ya.example"),
+            ("https://M\u{dc}NCHEN.example", "xn--mnchen-3ya.example"),
+        ] {
+            let why = DomainName::try_from(text).unwrap_err().to_string();
+            assert!(why.ends_with(&format!("did you mean `{near}`?")), "{why}");
+        }
+        for text in ["acme..example", "acme", "10.0.0.1", "a b.c", ""] {
+            let why = DomainName::try_from(text).unwrap_err().to_string();
+            assert!(!why.contains("did you mean"), "{why}");
+        }
+    }
+
+    #[test]
     fn ancestors_stop_before_the_top_level() {
         let domain = DomainName::try_from("shop.acme.co.example").unwrap();
         assert_eq!(
@@ -337,6 +381,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_proposed_is_a_domain_name(text in "(https?://)?[a-zA-Z.\u{e4}\u{fc}:/0-9-]{0,30}") {
+            if let Some(near) = nearest(&text) {
+                prop_assert!(DomainName::try_from(near).is_ok());
+            }
+        }
         #[test]
         fn nothing_from_a_header_can_end_a_directive(text in ".{0,40}") {
             if let Ok(value) = HeaderValue::try_from(text) {

@@ -189,7 +189,9 @@ fn file(path: String, number: usize, text: &str) -> SourceFile {
 }
 
 fn keys(number: usize) -> String {
-    format!("{{ sign: ssh-ed25519 {number:0>68}, age: age1{number:0>58} }}")
+    format!(
+        "{{ sign: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{number:0>43}, age: age1{number:0>58} }}"
+    )
 }
 
 fn head() -> Arc<HeadDocuments> {

@@ -2,12 +2,14 @@
 
 mod forge;
 mod format;
+mod partly;
 mod standing;
 
 use crate::codes;
 use crate::input::{CustomerFiles, Finder, HeadFiles, SourceFile, diagnose};
 use crate::object::ObjectId;
 use crate::{moved, references};
+pub use partly::Partly;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -59,6 +61,8 @@ pub struct CustomerDocuments {
     pub written_orders: BTreeMap<OrderId, OrderId>,
     /// Files that are there and have errors. What refers to one of them is not wrong because of that.
     pub unread: HashSet<Kind>,
+    /// What can be read of orders that have errors, to check that as well and for nothing else.
+    pub partly: BTreeMap<OrderId, Partly>,
 }
 
 /// What the hub decided for one order.
@@ -223,6 +227,7 @@ pub fn customer(files: &CustomerFiles) -> (Option<CustomerDocuments>, Vec<Diagno
         operations: BTreeMap::new(),
         written_orders: BTreeMap::new(),
         unread: HashSet::new(),
+        partly: BTreeMap::new(),
     };
     let mut unread = 0;
     for file in &files.files {
@@ -230,6 +235,9 @@ pub fn customer(files: &CustomerFiles) -> (Option<CustomerDocuments>, Vec<Diagno
         let kind = classify(&file.path);
         take(&mut documents, &kind, file, &mut found);
         if found.iter().skip(before).any(Diagnostic::is_error) {
+            if let (Kind::Order(_, id), Some(partly)) = (&kind, Partly::read(file)) {
+                documents.partly.insert(id.clone(), partly);
+            }
             documents.unread.insert(kind);
             unread += 1;
         }

@@ -4,13 +4,14 @@ mod checks;
 mod findings;
 mod moves;
 mod redirects;
+mod rotations;
 mod values;
 mod version;
 
 use crate::catalogue::{Catalogue, CompiledStack};
 use crate::codes;
 use crate::desired::{CustomerDesired, OrderDesired, ToolDesired};
-use crate::documents::{CustomerDocuments, HeadDocuments, OrderDecisions};
+use crate::documents::{CustomerDocuments, HeadDocuments, OrderDecisions, Partly};
 use crate::input::{Finder, TextOf};
 use crate::object::ObjectId;
 use std::cell::OnceCell;
@@ -41,7 +42,9 @@ pub struct Context<'a> {
 /// Trees that must be in the catalogue before [`customer`] can resolve these documents: pins, and revisions by hand.
 pub fn needed_trees(documents: &CustomerDocuments) -> Needed<'_> {
     let mut needed = Needed::default();
-    for (order_id, order) in &documents.orders {
+    let partly = documents.partly.iter();
+    let partly = partly.map(|(id, partly)| (id, &partly.order));
+    for (order_id, order) in documents.orders.iter().chain(partly) {
         for (tool, document) in &order.tools {
             let stack = document.written.as_ref().unwrap_or(tool);
             if let Some(revision) = document
@@ -106,6 +109,9 @@ pub fn customer(
         orders.insert(id.clone(), order);
     }
     names_are_distinct(context, documents, &mut findings);
+    for finding in rotations::check(context, documents, &orders) {
+        findings.push(finding);
+    }
     let desired = CustomerDesired {
         id: documents.id.clone(),
         customer: documents.customer.clone(),
@@ -118,7 +124,36 @@ pub fn customer(
         waiting: findings.waiting.clone(),
     };
     let good = documents.unread.is_empty() && findings.good();
+    for (id, partly) in &documents.partly {
+        check_partly(context, documents, id, partly, &mut findings);
+    }
     (good.then_some(desired), findings.list)
+}
+
+/// Checks what could be read of an order that has errors.
+fn check_partly(
+    context: Context<'_>,
+    documents: &CustomerDocuments,
+    id: &OrderId,
+    partly: &Partly,
+    findings: &mut Findings,
+) {
+    let mut found = Findings::default();
+    let mut linker = Linker {
+        context,
+        documents,
+        id,
+        document: &partly.order,
+        decisions: documents.decisions.get(id).unwrap_or(&NONE),
+        finder: OnceCell::new(),
+        findings: &mut found,
+    };
+    linker.check_order();
+    linker.order();
+    let certain = found.list.into_iter();
+    certain
+        .filter(|finding| partly.is_certain(finding))
+        .for_each(|finding| findings.push(finding));
 }
 
 static NONE: OrderDecisions = OrderDecisions {

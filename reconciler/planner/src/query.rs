@@ -179,6 +179,14 @@ fn term(word: &str) -> Result<Term, QueryError> {
             ))),
         };
     }
+    let names = FIELDS.map(|(name, _)| name);
+    if let (Some((sign @ (Sign::Equal | Sign::Other), value)), Some(near)) =
+        (sign, tenantry_yaml::suggest(name, &names))
+        && Version::parse(value).is_none()
+    {
+        let sign = if sign == Sign::Equal { "=" } else { "!=" };
+        return Err(fail(format!("did you mean `{near}{sign}{value}`?")));
+    }
     let known = || FIELDS.map(|(name, _)| name).join(", ");
     let tool = ToolName::try_from(name)
         .map_err(|_| fail(format!("neither a tool nor one of {}", known())))?;
@@ -192,6 +200,14 @@ fn term(word: &str) -> Result<Term, QueryError> {
 }
 
 impl Query {
+    /// The tools that it names.
+    pub fn tools(&self) -> impl Iterator<Item = &ToolName> {
+        self.0.iter().filter_map(|term| match term {
+            Term::Tool(tool, _) => Some(tool),
+            Term::Field(..) => None,
+        })
+    }
+
     /// The word that only a hub can answer, if there is one.
     pub fn needs_a_hub(&self) -> Option<&'static str> {
         let asks = |term: &Term| matches!(term, Term::Field(Field::Health, ..));
@@ -418,6 +434,8 @@ mod tests {
         let why = |text: &str| Query::try_from(text).unwrap_err().to_string();
         assert!(why("nextcloud<latest").contains("begins with a number"));
         assert!(why("plan").contains("plan=VALUE"));
+        assert!(why("paln=pro").contains("did you mean `plan=pro`?"));
+        assert!(why("ordr!=web").contains("did you mean `order!=web`?"));
         assert!(why("Plan=x").contains("neither a tool nor one of customer, order"));
         assert!(Query::try_from("nextcloud<34 plan=pro state!=stopped").is_ok());
     }

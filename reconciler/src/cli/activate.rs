@@ -62,9 +62,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     );
     for _ in 0..5 {
         fleet.fetch()?;
-        let base = fleet
-            .head()?
-            .with_context(|| format!("the fleet has no branch `{}`", args.fleet.branch))?;
+        let base = fleet.head()?.with_context(|| {
+            format!(
+                "the fleet has no branch `{}`: push it there, or name another one with --branch",
+                args.fleet.branch
+            )
+        })?;
         let document = Activation {
             fleet_id: fleet_id(&fleet, base)?,
             hub: identity.recipient().clone(),

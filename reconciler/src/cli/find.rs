@@ -4,8 +4,10 @@ use super::output::{count, json, say};
 use super::status::AskHub;
 use super::{Outcome, open};
 use anyhow::{Context, bail};
+use std::collections::BTreeSet;
 use tenantry_planner::explain::word;
 use tenantry_planner::query::{Found, Query, Running, find};
+use tenantry_schema::id::ToolName;
 
 /// Arguments of `where`.
 #[derive(Debug, clap::Args)]
@@ -53,14 +55,22 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         .context("the fleet's own documents were never good; `tenantry check` lists the errors")?;
     let status = args.hub.ask(&desired.head.hub.fleet_id)?;
     let found = find(&desired, &query, status.as_ref());
+    if found.is_empty() {
+        let catalogue: BTreeSet<&ToolName> = opened.loaded.catalogue.branch.keys().collect();
+        let orders = desired
+            .customers
+            .values()
+            .flat_map(|one| one.orders.values());
+        let ordered = orders.flat_map(|order| order.tools.keys());
+        hint(&query, &ordered.chain(catalogue).collect());
+    }
     if args.json {
         json(&found)?;
     } else {
         for found in &found {
             say(line(found));
         }
-        let customers: std::collections::BTreeSet<_> =
-            found.iter().map(|found| &found.customer).collect();
+        let customers: BTreeSet<_> = found.iter().map(|found| &found.customer).collect();
         say(format!(
             "{} of {}",
             count(found.len(), "tool"),
@@ -68,6 +78,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         ));
     }
     Ok(Outcome::Clean)
+}
+
+/// Says on the side that a tool of the question is nowhere: 0 tools are then a slip of the pen.
+fn hint(query: &Query, known: &BTreeSet<&ToolName>) {
+    for tool in query.tools().filter(|tool| !known.contains(tool)) {
+        let near =
+            match tenantry_yaml::suggest(tool.as_str(), known.iter().map(|tool| tool.as_str())) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => {
+                    let known: Vec<&str> = known.iter().map(|tool| tool.as_str()).collect();
+                    format!("there are: {}", known.join(", "))
+                }
+            };
+        eprintln!("note: no stack is called `{tool}`, and no order has it; {near}");
+    }
 }
 
 fn line(found: &Found) -> String {

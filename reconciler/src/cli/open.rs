@@ -3,10 +3,12 @@
 
 use super::kept::{Kept, verdict};
 use crate::config::{CacheArgs, branch_is_named};
+use crate::git::memory::writes_to_memory;
 use crate::git::{Fleet, Location, Objects, Oid, Scratch, discover, edited};
 use crate::load::{Loaded, Loader, Revision};
-use anyhow::{Context, Error, ensure};
+use anyhow::{Context, Error, anyhow, ensure};
 use git2::Repository;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use tenantry_planner::lost::{TakenAway, by_commit};
@@ -169,22 +171,29 @@ impl View {
 
     /// The files as they are now, as if they were committed on top of what is checked out.
     pub(super) fn files(&self, kept: Option<&Kept>) -> anyhow::Result<Revision> {
+        // What people have not committed is not put among the objects of their clone.
+        writes_to_memory(&self.repository)?;
         let written = edited::index_time(&self.repository);
         let mut index = self.repository.index().context("cannot read the index")?;
         let known = kept.map(Kept::folders).unwrap_or_default();
         let edited = edited::edited(&self.repository, &index, written, &known);
-        match edited.context("cannot read the files")? {
+        let (read, repositories) = match edited.context("cannot read the files")? {
             Some(edited) => {
-                edited::update(&self.repository, &mut index, &edited)
+                let read = edited::update(&self.repository, &mut index, &edited)
                     .context("cannot read the files")?;
                 if let Some(kept) = kept {
                     kept.save_folders(&known, &edited.folders);
                 }
+                (read, edited.repositories)
             }
-            None => index
-                .add_all(["*"], git2::IndexAddOption::DEFAULT, None)
-                .and_then(|()| index.update_all(["*"], None))
-                .context("cannot read the files")?,
+            None => edited::compare(&mut index).context("cannot read the files")?,
+        };
+        self.scratch.take(&self.repository, read)?;
+        for folder in repositories {
+            eprintln!(
+                "note: `{}` is a Git repository of its own: nothing in it is looked at (a line in .git/info/exclude silences this)",
+                folder.display()
+            );
         }
         self.indexed(&mut index)
     }
@@ -213,8 +222,12 @@ impl View {
             Ok(commit) => commit.id(),
             Err(_) => self.head()?,
         };
+        if index.has_conflicts() {
+            return Err(unfinished_merge(index));
+        }
+        let base = self.scratch.objects().root_tree(commit)?;
         Ok(Revision {
-            tree: self.scratch.tree_of(index)?,
+            tree: self.scratch.tree_of(index, base)?,
             commit,
             generation: 0,
         })
@@ -274,3 +287,23 @@ impl View {
 
 /// So many branches are named.
 const BRANCHES: usize = 10;
+
+/// What to do about files that a merge has left in conflict.
+fn unfinished_merge(index: &git2::Index) -> Error {
+    /// More than these nobody reads.
+    const FEW: usize = 5;
+    let conflicts = index.conflicts().into_iter().flatten().flatten();
+    let paths: BTreeSet<String> = conflicts
+        .filter_map(|conflict| conflict.our.or(conflict.their).or(conflict.ancestor))
+        .map(|entry| format!("`{}`", String::from_utf8_lossy(&entry.path)))
+        .collect();
+    let named: Vec<&str> = paths.iter().take(FEW).map(String::as_str).collect();
+    let more = match paths.len().saturating_sub(FEW) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    anyhow!(
+        "a merge is not finished: both sides changed {}{more}. Make of them what is meant, `git add` them, and try again",
+        named.join(", ")
+    )
+}

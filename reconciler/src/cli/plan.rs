@@ -4,7 +4,7 @@
 use super::Outcome;
 use super::kept::Kept;
 use super::open::View;
-use super::output::{diagnostics, json, say};
+use super::output::{count, diagnostics, json, say};
 use super::status::AskHub;
 use crate::config::{CacheArgs, FleetArgs, wants_colour};
 use crate::foresee::{Foresight, Past};
@@ -27,7 +27,7 @@ Examples:
   tenantry plan --to HEAD --markdown       the same for a comment at a pull request
   tenantry plan --hub https://hub.example.com   and how the servers that it touches really are
 
-Exit codes: 0 nothing changes and nothing is to be decided, 2 something is, 1 the fleet has errors.")]
+Exit codes: 0 nothing changes and nothing is to be decided, 2 something is, 1 the fleet has errors, or the two conflict.")]
 pub(super) struct Args {
     #[command(flatten)]
     fleet: FleetArgs,
@@ -36,7 +36,7 @@ pub(super) struct Args {
     /// What is now. Default: the branch.
     #[arg(long, value_name = "COMMIT")]
     from: Option<String>,
-    /// What is to be. Default: the files as they are now, or the branch where there are none. A commit that does not follow `--from` is merged first.
+    /// What is to be. Default: the files as they are now, or the branch where there are none. What does not follow `--from` is merged first.
     #[arg(long, value_name = "COMMIT")]
     to: Option<String>,
     #[command(flatten)]
@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         let colour = wants_colour(std::io::stdout().is_terminal());
         say(text::write(&report, args.all, colour));
     }
-    Ok(if report.has_errors() {
+    Ok(if report.has_errors() || report.conflict {
         Outcome::Errors
     } else if report.is_empty() {
         Outcome::Clean
@@ -120,16 +120,15 @@ fn ends(
     let (from, from_name) = from;
     let start = (End::commit(&from_name, from), view.at(from)?);
     let Some(name) = to else {
-        let to = if view.has_files() {
-            (End::files(), view.files(kept)?)
-        } else {
-            let head = view.head()?;
-            (End::commit("the branch", head), view.at(head)?)
-        };
+        if view.has_files() {
+            return with_files(view, start, &from_name, view.files(kept)?);
+        }
+        let head = view.head()?;
         return Ok(Ends {
             from: start,
-            to,
+            to: (End::commit("the branch", head), view.at(head)?),
             note: None,
+            conflict: false,
         });
     };
     let to = view.commit_named(name)?;
@@ -147,6 +146,7 @@ fn ends(
             from: start,
             to: (end, revision),
             note: None,
+            conflict: false,
         });
     }
     if base == to {
@@ -157,6 +157,7 @@ fn ends(
             note: Some(format!(
                 "{name} is older than {from_name}: this is what going back does"
             )),
+            conflict: false,
         });
     }
     match view.scratch.merge(from, to)? {
@@ -171,6 +172,7 @@ fn ends(
                 },
             ),
             note: Some(format!("{name}, merged into {from_name}")),
+            conflict: false,
         }),
         None => Ok(Ends {
             from: (End::commit("where they parted", base), view.at(base)?),
@@ -178,6 +180,60 @@ fn ends(
             note: Some(format!(
                 "{name} conflicts with {from_name}: this is what {name} changes since they parted. Merge {from_name} into it and plan again"
             )),
+            conflict: true,
+        }),
+    }
+}
+
+/// Files that are not committed, with what `from` has and what they were made from has not: the hub commits meanwhile.
+fn with_files(
+    view: &View,
+    from: (End, Revision),
+    from_name: &str,
+    files: Revision,
+) -> anyhow::Result<Ends> {
+    let now = from.1.commit;
+    let base = view.scratch.merge_base(now, files.commit)?;
+    let base = base.with_context(|| {
+        format!("`{from_name}` and what is checked out have no history in common")
+    })?;
+    if base == now {
+        return Ok(Ends {
+            from,
+            to: (End::files(), files),
+            note: None,
+            conflict: false,
+        });
+    }
+    let behind = view.scratch.behind(files.commit, now)?;
+    let behind = format!("{} behind {from_name}", count(behind, "commit"));
+    let parted = view.at(base)?;
+    match view
+        .scratch
+        .merge_trees(parted.tree, from.1.tree, files.tree)?
+    {
+        Some(tree) => Ok(Ends {
+            from,
+            to: (
+                End::files(),
+                Revision {
+                    tree,
+                    commit: now,
+                    generation: 0,
+                },
+            ),
+            note: Some(format!(
+                "what is checked out is {behind}: the files are planned as if they were merged into it"
+            )),
+            conflict: false,
+        }),
+        None => Ok(Ends {
+            from: (End::commit("where they parted", base), parted),
+            to: (End::files(), files),
+            note: Some(format!(
+                "what is checked out is {behind} and conflicts with it: this is what the files change since they parted. Merge {from_name} and plan again"
+            )),
+            conflict: true,
         }),
     }
 }

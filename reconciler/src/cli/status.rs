@@ -89,7 +89,7 @@ pub(super) fn fetch(hub: &HubUrl) -> anyhow::Result<FleetStatus> {
         let client = client.build()?;
         let answer = client.get(&url).send().await.with_context(|| {
             format!(
-                "no hub answers at {}; is `tenantry serve` running?",
+                "no hub answers at {}: is `tenantry serve` running there? Another address is named by --hub or TENANTRY_HUB (`url:` of fleet/hub.yaml may say it)",
                 hub.hub
             )
         })?;

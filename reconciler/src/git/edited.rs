@@ -9,7 +9,7 @@ mod folders;
 
 use super::error::GitError;
 use folders::{Folder, by_folder, changed, digest, join, nanos, path, seconds, split};
-use git2::{Index, IndexEntry, Repository};
+use git2::{Index, IndexAddOption, IndexEntry, Oid, Repository};
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, statat};
 use std::collections::HashSet;
@@ -39,6 +39,8 @@ pub struct Edited {
     pub read: Vec<PathBuf>,
     /// Files that are gone.
     pub gone: Vec<PathBuf>,
+    /// Folders that are Git repositories of their own, whose files are left alone.
+    pub repositories: Vec<PathBuf>,
     /// Folders that hold what the index says and nothing else, for the next look.
     pub folders: FolderDigests,
 }
@@ -133,10 +135,12 @@ impl Found {
         let Edited {
             read,
             gone,
+            repositories,
             folders,
         } = other.edited;
         self.edited.read.extend(read);
         self.edited.gone.extend(gone);
+        self.edited.repositories.extend(repositories);
         self.edited.folders.extend(folders);
         self.strangers.extend(other.strangers);
         self
@@ -278,6 +282,9 @@ impl Look<'_> {
             match kind {
                 FileType::RegularFile | FileType::Symlink => found.edited.read.push(path(&at)),
                 FileType::Directory => match self.names(&at) {
+                    Ok(names) if names.iter().any(|(name, _)| name == b".git") => {
+                        found.edited.repositories.push(path(&at));
+                    }
                     Ok(names) => {
                         let below = names.into_iter();
                         open.extend(below.map(|(name, kind)| (join(&at, &name), kind)));
@@ -291,23 +298,53 @@ impl Look<'_> {
     }
 }
 
-/// Brings `index` up to the files as they are now; the index on disk stays as it is.
+/// Brings `index` up to the files as they are now; the index on disk stays as it is. Returns what was read.
 ///
 /// # Errors
 /// Where files cannot be read.
-pub fn update(repository: &Repository, index: &mut Index, edited: &Edited) -> Result<(), GitError> {
+pub fn update(
+    repository: &Repository,
+    index: &mut Index,
+    edited: &Edited,
+) -> Result<Vec<Oid>, GitError> {
     let failed = GitError::library("reading the files");
     let workdir = repository.workdir().unwrap_or(Path::new("."));
     let remove = |index: &mut Index, file: &Path| index.remove_path(file).map_err(&failed);
     for file in &edited.gone {
         remove(index, file)?;
     }
+    let mut read = Vec::with_capacity(edited.read.len());
     for file in &edited.read {
         match index.add_path(file) {
-            Ok(()) => {}
+            Ok(()) => read.extend(index.get_path(file, 0).map(|entry| entry.id)),
             Err(_) if workdir.join(file).symlink_metadata().is_err() => remove(index, file)?,
             Err(error) => return Err(failed(error)),
         }
     }
-    Ok(())
+    Ok(read)
+}
+
+/// The same by comparing everything, where [`edited`] leaves it to libgit2. Returns what was read, and folders that are repositories of their own.
+///
+/// # Errors
+/// Where files cannot be read.
+pub fn compare(index: &mut Index) -> Result<(Vec<Oid>, Vec<PathBuf>), GitError> {
+    let failed = GitError::library("reading the files");
+    let before: HashSet<Oid> = index.iter().map(|entry| entry.id).collect();
+    let mut repositories = Vec::new();
+    let mut skip = |at: &Path, _: &[u8]| {
+        // libgit2 names the folder of a repository with a slash, and then refuses that name.
+        let folder = at.as_os_str().as_bytes().strip_suffix(b"/");
+        repositories.extend(folder.map(path));
+        i32::from(folder.is_some())
+    };
+    index
+        .add_all(["*"], IndexAddOption::DEFAULT, Some(&mut skip))
+        .and_then(|()| index.update_all(["*"], None))
+        .map_err(failed)?;
+    let read = index.iter().map(|entry| entry.id);
+    Ok((
+        read.filter(|id| !before.contains(id)).collect(),
+        repositories,
+    ))
 }

@@ -18,6 +18,7 @@ mod init;
 mod judging;
 mod local;
 mod location;
+pub(crate) mod memory;
 mod mirror;
 mod objects;
 mod offered;

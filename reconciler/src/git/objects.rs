@@ -1,6 +1,8 @@
-//! Reads Git objects from many threads. Nothing here writes.
+//! Reads Git objects from many threads. Nothing here writes to disk.
 
+use super::edit::Staged;
 use super::error::GitError;
+use super::memory::{Memory, writes_to_memory};
 use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository};
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
@@ -20,7 +22,16 @@ pub struct Objects {
 
 struct Shared {
     path: PathBuf,
-    idle: Mutex<Vec<Repository>>,
+    idle: Mutex<Vec<Lent>>,
+    /// What is not on disk, where there may be such.
+    memory: Option<Memory>,
+}
+
+/// A repository of the pool.
+struct Lent {
+    repo: Repository,
+    /// How much of the memory it knows.
+    known: usize,
 }
 
 /// One entry of a tree.
@@ -77,11 +88,21 @@ pub struct CommitInfo {
 impl Objects {
     /// Opens the repository whose `HEAD` and `objects/` are in `path`.
     pub fn open(path: &Path) -> Result<Self, GitError> {
+        Self::open_as(path, None)
+    }
+
+    /// The same, with room for objects that are not on disk.
+    pub(super) fn open_with_memory(path: &Path) -> Result<Self, GitError> {
+        Self::open_as(path, Some(Memory::default()))
+    }
+
+    fn open_as(path: &Path, memory: Option<Memory>) -> Result<Self, GitError> {
         tune();
         let objects = Self {
             shared: Arc::new(Shared {
                 path: path.to_owned(),
                 idle: Mutex::default(),
+                memory,
             }),
         };
         let shallow = objects.with(|repo| Ok(repo.is_shallow()))?;
@@ -205,20 +226,40 @@ impl Objects {
                 .unwrap_or_else(PoisonError::into_inner)
         };
         let pooled = idle().pop();
-        if let Some(repo) = pooled {
-            match work(&repo) {
+        if let Some(mut lent) = pooled {
+            let result = self.bring_up(&mut lent).and_then(|()| work(&lent.repo));
+            match result {
                 Err(error) if may_be_stale(&error) => idle().clear(),
                 result => {
-                    idle().push(repo);
+                    idle().push(lent);
                     return result;
                 }
             }
         }
         let path = &self.shared.path;
         let repo = Repository::open_bare(path).map_err(GitError::open(path))?;
-        let result = work(&repo);
-        idle().push(repo);
+        if self.shared.memory.is_some() {
+            writes_to_memory(&repo)?;
+        }
+        let mut lent = Lent { repo, known: 0 };
+        self.bring_up(&mut lent)?;
+        let result = work(&lent.repo);
+        idle().push(lent);
         result
+    }
+
+    /// Keeps objects in memory for everybody who reads here.
+    pub(super) fn keep(&self, objects: Vec<Staged>) {
+        if let Some(memory) = &self.shared.memory {
+            memory.keep(objects);
+        }
+    }
+
+    fn bring_up(&self, lent: &mut Lent) -> Result<(), GitError> {
+        if let Some(memory) = &self.shared.memory {
+            lent.known = memory.bring_up(&lent.repo, lent.known)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,97 +1,103 @@
-//! A repository beside another one: it reads that one's objects and keeps what is tried out to itself. Gone when dropped.
+//! A place to try things out beside a repository: it reads that one's objects and keeps what is made in memory. Gone when dropped.
 
-use super::edit::{self, Change};
+use super::edit::{self, Change, Staged};
 use super::error::GitError;
-use super::objects::Objects;
-use git2::{Oid, Repository};
-use std::path::{Path, PathBuf};
+use super::objects::{Objects, missing};
+use git2::{Index, ObjectType, OdbLookupFlags, Oid, Repository};
+use std::cell::RefCell;
+use std::path::Path;
 
 /// A scratch repository.
 pub struct Scratch {
     objects: Objects,
-    repository: Repository,
-    _folder: tempfile::TempDir,
+    /// Sees what is on disk and nothing else.
+    disk: Repository,
 }
 
 impl Scratch {
     /// Beside the repository in `git_dir` (the folder with `HEAD` and `objects/`; of a linked work tree, the common one).
     ///
     /// # Errors
-    /// Where no temporary folder can be made, and those of [`Objects::open`]: a shallow repository is refused.
+    /// Those of [`Objects::open`]: a shallow repository is refused.
     pub fn beside(git_dir: &Path) -> Result<Self, GitError> {
-        drop(Objects::open(git_dir)?);
-        let there =
-            std::path::absolute(git_dir.join("objects")).map_err(GitError::io("find", git_dir))?;
-        let folder =
-            tempfile::tempdir().map_err(GitError::io("make a temporary folder beside", git_dir))?;
-        let repository = Repository::init_bare(folder.path()).map_err(GitError::library("init"))?;
-        let alternates: PathBuf = folder.path().join("objects/info/alternates");
-        let written = std::fs::create_dir_all(folder.path().join("objects/info"))
-            .and_then(|()| std::fs::write(&alternates, format!("{}\n", there.display())));
-        written.map_err(GitError::io("write", &alternates))?;
-        // Opened once more: alternates are read when a repository is opened.
-        let repository = Repository::open_bare(repository.path())
-            .map_err(GitError::library("opening a scratch repository"))?;
         Ok(Self {
-            objects: Objects::open(folder.path())?,
-            repository,
-            _folder: folder,
+            objects: Objects::open_with_memory(git_dir)?,
+            disk: Repository::open_bare(git_dir).map_err(GitError::open(git_dir))?,
         })
     }
 
-    /// Reads everything, from either repository.
+    /// Reads everything, what is on disk and what was made here.
     pub fn objects(&self) -> &Objects {
         &self.objects
     }
 
     /// The tree that changes make of `base`.
     pub fn apply(&self, base: Oid, changes: &[Change]) -> Result<Oid, GitError> {
-        let (root, staged) = edit::apply(&self.repository, Some(base), changes)?;
-        let database = self.database()?;
-        for object in staged {
-            database
-                .write(object.kind, &object.data)
-                .map_err(GitError::library("writing"))?;
-        }
+        let made = |repo: &Repository| edit::apply(repo, Some(base), changes);
+        let (root, staged) = self.objects.with(made)?;
+        self.objects.keep(staged);
         Ok(root)
     }
 
-    /// The tree of an index, which stays as it is.
-    pub fn tree_of(&self, index: &mut git2::Index) -> Result<Oid, GitError> {
-        index
-            .write_tree_to(&self.repository)
-            .map_err(GitError::library("writing a tree"))
+    /// Takes over those `blobs` of `from` that are not on disk: of a repository that [writes to memory](super::memory::writes_to_memory).
+    pub fn take(
+        &self,
+        from: &Repository,
+        blobs: impl IntoIterator<Item = Oid>,
+    ) -> Result<(), GitError> {
+        let new = blobs.into_iter().filter(|id| !self.on_disk(*id));
+        let taken: Result<Vec<Staged>, GitError> = new.map(|id| staged(from, id)).collect();
+        self.objects.keep(taken?);
+        Ok(())
     }
 
-    /// The tree that merging `theirs` into `ours` gives. None where they conflict.
+    /// The tree of an index, which stays as it is. `base` is a tree that much of it is taken from.
+    pub fn tree_of(&self, index: &mut Index, base: Oid) -> Result<Oid, GitError> {
+        let index = RefCell::new(index);
+        self.write(base, |repo| {
+            let tree = index.borrow_mut().write_tree_to(repo);
+            tree.map(Some).map_err(GitError::library("writing a tree"))
+        })?
+        .ok_or(GitError::Missing(base))
+    }
+
+    /// The tree that merging the commit `theirs` into `ours` gives. None where they conflict.
     pub fn merge(&self, ours: Oid, theirs: Oid) -> Result<Option<Oid>, GitError> {
         let failed = GitError::library("merging");
-        let commit = |oid| self.repository.find_commit(oid).map_err(&failed);
-        let mut index = self
-            .repository
-            .merge_commits(&commit(ours)?, &commit(theirs)?, None)
-            .map_err(&failed)?;
-        if index.has_conflicts() {
-            return Ok(None);
-        }
-        self.tree_of(&mut index).map(Some)
+        self.write(self.objects.root_tree(ours)?, |repo| {
+            let commit = |oid| repo.find_commit(oid).map_err(&failed);
+            let merged = repo.merge_commits(&commit(ours)?, &commit(theirs)?, None);
+            unless_conflicting(repo, merged.map_err(&failed)?)
+        })
+    }
+
+    /// The tree that the changes from `base` to `theirs` make of `ours`, all three trees. Renamed files are looked for. None where they conflict.
+    pub fn merge_trees(&self, base: Oid, ours: Oid, theirs: Oid) -> Result<Option<Oid>, GitError> {
+        self.merge_with(&git2::MergeOptions::new(), base, ours, theirs)
     }
 
     /// The tree that the changes from `base` to `theirs` make of `ours`: trees of commits that somebody else made. Not recursive, and without
     /// looking for renamed files, so that it costs no more than the changes are large. None where they conflict.
     pub fn merge_from(&self, base: Oid, ours: Oid, theirs: Oid) -> Result<Option<Oid>, GitError> {
-        let failed = GitError::library("merging");
-        let tree = |oid| self.repository.find_tree(oid).map_err(&failed);
         let mut options = git2::MergeOptions::new();
         options.find_renames(false);
-        let mut index = self
-            .repository
-            .merge_trees(&tree(base)?, &tree(ours)?, &tree(theirs)?, Some(&options))
-            .map_err(&failed)?;
-        if index.has_conflicts() {
-            return Ok(None);
-        }
-        self.tree_of(&mut index).map(Some)
+        self.merge_with(&options, base, ours, theirs)
+    }
+
+    fn merge_with(
+        &self,
+        options: &git2::MergeOptions,
+        base: Oid,
+        ours: Oid,
+        theirs: Oid,
+    ) -> Result<Option<Oid>, GitError> {
+        let failed = GitError::library("merging");
+        self.write(ours, |repo| {
+            let tree = |oid| repo.find_tree(oid).map_err(&failed);
+            let (base, ours, theirs) = (tree(base)?, tree(ours)?, tree(theirs)?);
+            let merged = repo.merge_trees(&base, &ours, &theirs, Some(options));
+            unless_conflicting(repo, merged.map_err(&failed)?)
+        })
     }
 
     /// The newest commit that both have.
@@ -99,9 +105,92 @@ impl Scratch {
         self.objects.merge_base(one, other)
     }
 
-    fn database(&self) -> Result<git2::Odb<'_>, GitError> {
-        self.repository
-            .odb()
-            .map_err(GitError::library("opening objects"))
+    /// How many commits `of` has that `commit` does not have.
+    pub fn behind(&self, commit: Oid, of: Oid) -> Result<usize, GitError> {
+        self.objects.with(|repo| {
+            let (_, behind) = repo
+                .graph_ahead_behind(commit, of)
+                .map_err(GitError::library("comparing histories"))?;
+            Ok(behind)
+        })
     }
+
+    /// Lets a repository write a tree, and shows what it wrote to the others. What differs from the tree `base` is looked at.
+    fn write(
+        &self,
+        base: Oid,
+        work: impl Fn(&Repository) -> Result<Option<Oid>, GitError>,
+    ) -> Result<Option<Oid>, GitError> {
+        let (root, made) = self.objects.with(|repo| {
+            let mut made = Vec::new();
+            let root = work(repo)?;
+            if let Some(root) = root.filter(|root| *root != base) {
+                self.made(repo, root, Some(base), &mut made)?;
+            }
+            Ok((root, made))
+        })?;
+        self.objects.keep(made);
+        Ok(root)
+    }
+
+    /// The tree `at` and what is below it, as far as it is not on disk.
+    fn made(
+        &self,
+        repo: &Repository,
+        at: Oid,
+        base: Option<Oid>,
+        made: &mut Vec<Staged>,
+    ) -> Result<(), GitError> {
+        if self.on_disk(at) {
+            return Ok(());
+        }
+        made.push(staged(repo, at)?);
+        let find = |oid| repo.find_tree(oid).map_err(|e| missing(oid, "tree", e));
+        let tree = find(at)?;
+        let before = base.map(find).transpose()?;
+        for entry in &tree {
+            let old = before
+                .as_ref()
+                .and_then(|before| before.get_name_bytes(entry.name_bytes()));
+            if old.as_ref().is_some_and(|old| old.id() == entry.id()) {
+                continue;
+            }
+            match entry.kind() {
+                Some(ObjectType::Tree) => {
+                    let old = old.filter(|old| old.kind() == Some(ObjectType::Tree));
+                    self.made(repo, entry.id(), old.map(|old| old.id()), made)?;
+                }
+                Some(ObjectType::Blob) if !self.on_disk(entry.id()) => {
+                    made.push(staged(repo, entry.id())?);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn on_disk(&self, id: Oid) -> bool {
+        let database = self.disk.odb();
+        database.is_ok_and(|database| database.exists_ext(id, OdbLookupFlags::NO_REFRESH))
+    }
+}
+
+/// The tree of what was merged.
+fn unless_conflicting(repo: &Repository, mut merged: Index) -> Result<Option<Oid>, GitError> {
+    if merged.has_conflicts() {
+        return Ok(None);
+    }
+    let tree = merged.write_tree_to(repo);
+    tree.map(Some).map_err(GitError::library("writing a tree"))
+}
+
+/// An object as it can be kept.
+fn staged(repo: &Repository, id: Oid) -> Result<Staged, GitError> {
+    let database = repo.odb().map_err(GitError::library("opening objects"))?;
+    let object = database.read(id).map_err(|e| missing(id, "object", e))?;
+    Ok(Staged {
+        oid: id,
+        kind: object.kind(),
+        data: object.data().to_vec(),
+    })
 }

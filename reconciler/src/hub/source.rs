@@ -70,10 +70,14 @@ impl Hub {
                 return Ok(());
             }
             Ok(Fetched::Missing) => {
-                self.source.problem = Some(format!(
-                    "the repository has no branch `{}`",
+                let problem = format!(
+                    "the repository has no branch `{}`: push it there, or name another one with --branch",
                     self.fleet.branch()
-                ));
+                );
+                if self.source.problem.as_ref() != Some(&problem) {
+                    tracing::warn!("{problem}");
+                }
+                self.source.problem = Some(problem);
                 self.load_accepted()?;
                 return Ok(());
             }

@@ -25,12 +25,20 @@ pub(super) fn look_after(draft: &mut Draft<'_>) {
         if service.node.get("healthcheck").is_some() {
             continue;
         }
-        let indent = indent_of(draft, *service);
-        let text = format!(
-            "{indent}healthcheck:\n{indent}  test: {test}\n{indent}  interval: 5s\n{indent}  timeout: 5s\n{indent}  retries: 30\n"
-        );
-        let place = after_image(draft, *service);
-        draft.edits.insert(place, text);
+        if draft.tree.is_flow(service.node) {
+            let within = tenantry_yaml::Span::point(service.node.span.start + 1);
+            let text = format!(
+                "healthcheck: {{ test: {test}, interval: 5s, timeout: 5s, retries: 30 }}, "
+            );
+            draft.edits.replace(within, text);
+        } else {
+            let indent = indent_of(draft, *service);
+            let text = format!(
+                "{indent}healthcheck:\n{indent}  test: {test}\n{indent}  interval: 5s\n{indent}  timeout: 5s\n{indent}  retries: 30\n"
+            );
+            let place = after_image(draft, *service);
+            draft.edits.insert(place, text);
+        }
         let title = database.map_or("", Database::title);
         draft.changed(
             service.key,

@@ -3,7 +3,8 @@
 use super::Imported;
 use super::draft::Draft;
 use super::scalars::quoted;
-use tenantry_yaml::{Problem, ProblemKind, Span};
+use super::tree::{Service, Tree};
+use tenantry_yaml::{Limits, Problem, ProblemKind, Span};
 
 /// Takes over what the reader of Compose files refuses, but for what was put right before.
 pub(super) fn check(draft: &mut Draft<'_>) {
@@ -55,6 +56,10 @@ pub(super) fn left_over(text: &str, stack: &Imported) -> Vec<Problem> {
     if !before.is_empty() {
         return before;
     }
+    let in_braces = in_braces(text, &wrong);
+    if !in_braces.is_empty() {
+        return in_braces;
+    }
     let shown = |problem: Problem| {
         let line = problem
             .span
@@ -69,6 +74,31 @@ pub(super) fn left_over(text: &str, stack: &Imported) -> Vec<Problem> {
         Problem::new(Span::point(0), problem.kind, problem.message).with_help(help)
     };
     wrong.into_iter().map(shown).collect()
+}
+
+/// Services with something wrong in them that are written in braces, where no line can be added.
+fn in_braces(text: &str, wrong: &[Problem]) -> Vec<Problem> {
+    let Ok(root) = tenantry_yaml::parse(text, &Limits::with_merge_keys()) else {
+        return Vec::new();
+    };
+    let tree = Tree::new(text, &root);
+    let touched = |service: &Service<'_>| {
+        wrong
+            .iter()
+            .any(|problem| problem.path.split('.').nth(1) == Some(service.name))
+    };
+    let services = tree.services().into_iter().filter(touched);
+    services
+        .filter(|service| tree.is_flow(service.node))
+        .map(|service| {
+            let message = format!(
+                "`{}` is written in braces, and lines have to be added to it",
+                service.name
+            );
+            Problem::new(service.key.span, ProblemKind::Unsupported, message)
+                .with_help("write it without braces, one key on a line")
+        })
+        .collect()
 }
 
 /// `external` and `name` of networks and volumes are taken away.

@@ -76,6 +76,50 @@ fn the_corpus_is_there() {
     }
 }
 
+/// What comes of a Compose file on its own: the file it becomes, or why not.
+fn taken(text: &str) -> Result<String, Vec<tenantry_yaml::Problem>> {
+    let tool = ToolName::try_from("tool").unwrap();
+    let input = Input {
+        tool: &tool,
+        title: "Tool",
+        file: "compose.yaml",
+        text,
+        beside: &Plenty,
+        sites: &[],
+        volumes: &[],
+    };
+    match import(&input) {
+        Outcome::Stack(stack) => {
+            Ok(String::from_utf8(stack.files["compose.yaml"].clone()).unwrap())
+        }
+        Outcome::Refused(why) => Err(why),
+        _ => panic!("nothing is to be asked"),
+    }
+}
+
+#[test]
+fn a_service_in_braces_gets_its_health_check_within_them() {
+    let text = "services:\n  web:\n    image: nginx:1.27\n    ports: [\"8080:80\"]\n  redis: {image: redis:7-alpine, restart: always}\n";
+    let compose = taken(text).unwrap();
+    let root = tenantry_yaml::parse(&compose, &tenantry_yaml::Limits::default()).unwrap();
+    let redis = root.at(&["services", "redis"]).unwrap();
+    assert_eq!(redis.get("image").unwrap().as_str(), Some("redis:7-alpine"));
+    assert_eq!(
+        redis.at(&["healthcheck", "retries"]).unwrap().as_str(),
+        Some("30")
+    );
+    // Where lines have to be added, the service is named, and its line.
+    let text = "services:\n  web: {image: nginx:1.27, ports: [\"8080:80\"], environment: {ADMIN_PASSWORD: geheim}}\n";
+    if let Err(problems) = taken(text) {
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].message.contains("`web` is written in braces"),
+            "{problems:?}"
+        );
+        assert_eq!(problems[0].span.of(text), "web");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

@@ -5,6 +5,7 @@ mod fallback;
 mod folders;
 mod known;
 mod read;
+mod renamed;
 
 use super::Revision;
 use super::agents::{AgentKeys, Taken};
@@ -312,12 +313,16 @@ impl Customers {
         let linked: Vec<(CustomerId, bool)> = stale
             .into_par_iter()
             .map(|(id, known)| {
-                let linked = link_one(context, &known.read);
+                let mut linked = link_one(context, &known.read);
+                if let Some(documents) = &known.read.documents {
+                    let unknown = renamed::unknown(objects, revision, documents, &text_of)?;
+                    linked.found.extend(unknown);
+                }
                 let broken = linked.desired.is_none();
                 known.linked = Some((key.clone(), linked));
-                (id.clone(), broken)
+                Ok((id.clone(), broken))
             })
-            .collect();
+            .collect::<Result<_, GitError>>()?;
         let broken: Vec<&CustomerId> = linked
             .iter()
             .filter(|(_, broken)| *broken)

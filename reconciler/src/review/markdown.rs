@@ -25,6 +25,9 @@ pub(crate) fn write(report: &Report) -> String {
     if let Some(note) = &report.note {
         let _ = writeln!(out, "> {}\n", text(note));
     }
+    for hint in report.hints.iter().take(FEW) {
+        let _ = writeln!(out, "> {}\n", text(hint));
+    }
     errors(&mut out, &report.diagnostics);
     let _ = writeln!(out, "**{}**\n", text(&summary(report)));
     for monthly in &report.monthly {

@@ -1,6 +1,6 @@
 //! What a plan has to tell, whoever reads it.
 
-use super::{Ends, Seen};
+use super::{Ends, Seen, hints};
 use crate::foresee::Foreseen;
 use crate::git::{GitError, Objects, Oid};
 use crate::trust::{Rules, role_word};
@@ -135,6 +135,10 @@ pub(crate) struct Report {
     pub(crate) from: End,
     pub(crate) to: End,
     pub(crate) note: Option<String>,
+    /// Whether the two cannot be merged, so that what is told is not what merging would do.
+    pub(crate) conflict: bool,
+    /// What may not be what was meant.
+    pub(crate) hints: Vec<String>,
     pub(crate) totals: Totals,
     /// Currencies in which what customers pay a month differs.
     pub(crate) monthly: Vec<Monthly>,
@@ -180,6 +184,8 @@ impl Report {
             from: ends.from.0,
             to: ends.to.0,
             note: ends.note,
+            conflict: ends.conflict,
+            hints: hints_of(before, after),
             totals: totals(&changes),
             monthly: match (&before.loaded.desired, &after.loaded.desired) {
                 (Some(old), Some(new)) => monthly(old, new, &unread_sums(before)),
@@ -211,6 +217,15 @@ impl Report {
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.decisions.is_empty() && self.operations.is_empty()
     }
+}
+
+fn hints_of(before: &Foreseen, after: &Foreseen) -> Vec<String> {
+    let (before, after) = (&before.loaded, &after.loaded);
+    let mut hints = hints::stacks(&before.catalogue, &after.catalogue);
+    if let (Some(old), Some(new)) = (&before.desired, &after.desired) {
+        hints.extend(hints::renamings(old, new));
+    }
+    hints
 }
 
 /// What customers pay a month who were not read because they are the same before and after.

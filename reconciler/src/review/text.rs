@@ -19,6 +19,9 @@ pub(crate) fn write(report: &Report, all: bool, colour: bool) -> String {
     if let Some(note) = &report.note {
         let _ = writeln!(out, "{note}");
     }
+    for hint in report.hints.iter().take(FEW) {
+        let _ = writeln!(out, "\n{hint}");
+    }
     if !report.changes.is_empty() {
         out.push('\n');
         if all || report.changes.len() <= FEW {

@@ -130,6 +130,7 @@ impl<'s> Judge<'s> {
         let ends = Ends {
             from: (End::commit(&self.followed, self.base.commit), self.base),
             to: (End::commit(branch.name, branch.commit), revision),
+            conflict: false,
             note: None,
         };
         let approvals = report::approvals(self.scratch.objects(), &ends, &self.before)?;

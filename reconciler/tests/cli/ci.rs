@@ -322,6 +322,31 @@ fn the_plan_of_a_pull_request_is_made_in_a_checkout_of_a_runner() {
 }
 
 #[test]
+fn where_no_plan_can_be_made_the_job_fails() {
+    let desk = Desk::new();
+    checkout(&desk, |text| text.replace("[html]", "[html, guestbook]"));
+    let summary = desk.path("summary");
+    let environment = [
+        ("BASE", "nope"),
+        ("NUMBER", "7"),
+        ("GITHUB_STEP_SUMMARY", summary.to_str().unwrap()),
+    ];
+    for file in ["github/tenantry.yml", "gitea/tenantry.yml"] {
+        let output = run(&script(file, "Plan"), desk.path("runner"), &environment);
+        assert!(!output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("no branch `nope`"), "{said}");
+    }
+    let pipeline = read("gitlab/.gitlab-ci.yml");
+    let lines = pipeline["plan"]["script"].as_array().unwrap().iter();
+    // The branch is fetched before: that is the line which fails first there.
+    let lines: Vec<&str> = lines.skip(1).map(|line| line.as_str().unwrap()).collect();
+    let environment = [("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "nope")];
+    let output = run(&lines.join("\n"), desk.path("runner"), &environment);
+    assert!(!output.status.success(), "{output:?}");
+}
+
+#[test]
 fn a_mistake_is_in_the_plan_and_fails_the_check() {
     let desk = Desk::new();
     checkout(&desk, |text| text.replace("[html]", "[htlm]"));

@@ -6,6 +6,7 @@ mod approve;
 mod backups;
 mod ci;
 mod edges;
+mod edits;
 mod git_setup;
 mod lost;
 mod new;
@@ -367,6 +368,11 @@ fn where_finds_who_runs_what() {
     ask("guestbook>=1 state=running").says(0, &["1 tool of 1 customer"]);
     ask("image=postgres:* customer!=acme").says(0, &["globex/campaign"]);
     ask("plan=starter").says(0, &["initech/website  html 1.30  on no server yet"]);
+    ask("geustbook").says(
+        0,
+        &["no stack is called `geustbook`", "did you mean `guestbook`?"],
+    );
+    ask("paln=starter").says(1, &["did you mean `plan=starter`?"]);
     ask("guestbook<new").says(1, &["a version begins with a number"]);
     let found = desk.run(&["where", "html domain=acme.*", root, "--json"]);
     let found: serde_json::Value = serde_json::from_str(&found.text).unwrap();

@@ -135,7 +135,49 @@ fn a_branch_is_planned_as_if_it_were_merged() {
     });
     desk.commit("in the way");
     desk.run(&["plan", "fleet", "--to", "stop-shop"])
-        .says(2, &["stop-shop conflicts with main"]);
+        .says(1, &["stop-shop conflicts with main"]);
+    let json = desk.run(&["plan", "fleet", "--to", "stop-shop", "--json"]);
+    assert_eq!(json.code, 1);
+    let value: serde_json::Value = serde_json::from_str(&json.text).unwrap();
+    assert_eq!(value["conflict"], true);
+    // The files of the branch as well: they are what is checked out.
+    desk.run(&["plan", "fleet"])
+        .says(1, &["1 commit behind main and conflicts with it"]);
+}
+
+#[test]
+fn files_are_planned_on_top_of_what_the_hub_has_committed_meanwhile() {
+    let desk = Desk::new();
+    decided(&desk);
+    desk.git("fleet", &["checkout", "-qb", "feature", "HEAD~1"]);
+    let ran = desk.run(&["plan", "fleet"]);
+    ran.says(
+        0,
+        &[
+            "what is checked out is 1 commit behind main",
+            "nothing changes on any server",
+        ],
+    );
+    assert!(!ran.text.contains("the hub will decide"), "{}", ran.text);
+    assert!(!ran.text.contains("takes an owner"), "{}", ran.text);
+    // Edits, committed and not, are all that is planned.
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace("html: ,", "html: { parameters: { TITLE: Hello } },")
+    });
+    desk.commit("a title");
+    desk.edit("fleet/fleet/customers/globex/orders/website.yaml", |text| {
+        text.replace("[html]", "{ html: { state: stopped } }")
+    });
+    let ran = desk.run(&["plan", "fleet"]);
+    ran.says(
+        2,
+        &[
+            "1 commit behind main: the files are planned as if they were merged into it",
+            "web: goes on, sees new files/html/index.html",
+            "web: stopped",
+        ],
+    );
+    assert!(!ran.text.contains("the hub will decide"), "{}", ran.text);
 }
 
 #[test]
@@ -232,6 +274,40 @@ fn a_new_image_of_a_stack_is_one_line_however_many_run_it() {
         "a new image opens the data of the old one (the stack declares a backup)",
     ]);
     assert!(markdown.text.len() < 65_536);
+}
+
+#[test]
+fn a_stack_that_nobody_moves_to_is_named() {
+    let desk = Desk::new();
+    decided(&desk);
+    desk.edit("fleet/stacks/html/compose.yaml", |text| format!("# newer\n{text}"));
+    let words = [
+        "nothing changes on any server",
+        "stack html changes: tools that run it stay at the version that was decided for them",
+        "`revision: main`",
+    ];
+    desk.run(&["plan", "fleet"]).says(0, &words);
+    desk.run(&["plan", "fleet", "--markdown"])
+        .says(0, &["stack html changes"]);
+}
+
+#[test]
+fn of_two_orders_with_one_name_the_newcomer_is_shown() {
+    let desk = Desk::new();
+    decided(&desk);
+    desk.write(
+        "fleet/fleet/customers/acme/orders/shop.yaml",
+        "plan: basic\ndomain: acme.example\ntools: [html]\n",
+    );
+    let ran = desk.run(&["check", "fleet"]);
+    ran.says(
+        1,
+        &[
+            "T0121",
+            "html and html of order website would both answer at acme.example",
+            "orders/shop.yaml:3",
+        ],
+    );
 }
 
 #[test]

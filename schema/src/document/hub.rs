@@ -84,7 +84,7 @@ impl TryFrom<u32> for Format {
             Ok(Self(number))
         } else {
             Err(format!(
-                "there is no format {number}: this release reads formats up to {FORMAT}"
+                "there is no format {number}: this release reads formats from 1 to {FORMAT}. Leave the line out, and `tenantry migrate` brings the fleet to the newest"
             ))
         }
     }

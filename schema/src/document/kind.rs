@@ -106,6 +106,9 @@ impl Kind {
 /// Which document `path` (relative to the repository, with `/`) is.
 pub fn classify(path: &str) -> Kind {
     let parts: Vec<&str> = path.split('/').collect();
+    if parts.last().is_some_and(|name| is_left_over(name)) && parts.first() == Some(&"fleet") {
+        return Kind::Other;
+    }
     match parts.as_slice() {
         ["fleet", ..] if path.ends_with(".yml") => Kind::Misplaced("documents end in .yaml"),
         ["fleet", rest @ ..] => fleet(rest).unwrap_or(Kind::Misplaced(
@@ -121,6 +124,15 @@ pub fn classify(path: &str) -> Kind {
         },
         _ => Kind::Other,
     }
+}
+
+/// Whether editors, merges and file managers leave files of such a name beside those that people write: `.website.yaml.swp`, `hub.yaml~`,
+/// `website.yaml.orig`, `.DS_Store`. Never the name of a document, whatever its case.
+pub fn is_left_over(name: &str) -> bool {
+    const ENDS: [&str; 8] = ["~", ".orig", ".rej", ".bak", ".swp", ".swo", ".swx", ".tmp"];
+    let document = name.ends_with(".yaml") || name.ends_with(".yml");
+    let emacs = name.starts_with(".#") || name.starts_with('#') && name.ends_with('#');
+    emacs || !document && (name.starts_with('.') || ENDS.iter().any(|end| name.ends_with(end)))
 }
 
 fn fleet(parts: &[&str]) -> Option<Kind> {
@@ -199,6 +211,21 @@ mod tests {
             Kind::Misplaced(_)
         ));
         assert_eq!(classify("README.md"), Kind::Other);
+        for left in [
+            ".website.yaml.swp",
+            "website.yaml.orig",
+            "website.yaml~",
+            ".DS_Store",
+            ".#website.yaml",
+        ] {
+            let path = format!("fleet/customers/acme/orders/{left}");
+            assert_eq!(classify(&path), Kind::Other, "{left}");
+        }
+        // Written by a person, with a slip.
+        for slip in [".website.yaml", "website.yml", "Website.yaml", "website"] {
+            let path = format!("fleet/customers/acme/orders/{slip}");
+            assert!(matches!(classify(&path), Kind::Misplaced(_)), "{slip}");
+        }
         assert!(matches!(
             classify("stacks/html/files/a/b.html"),
             Kind::StackFile(_)

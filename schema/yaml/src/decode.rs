@@ -20,6 +20,14 @@ const MAX_ROUNDS: usize = 10 * MAX_PROBLEMS;
 /// reported, so that each mistake is reported once and what merely follows from one is not. Problems come in
 /// the order of their places, at most [`MAX_PROBLEMS`].
 pub fn decode<T: DeserializeOwned>(root: &Node) -> (Option<T>, Vec<Problem>) {
+    let (value, problems) = decode_partly(root);
+    (value.filter(|_| problems.is_empty()), problems)
+}
+
+/// The same, with a value in spite of problems where one can be made: what was reported is left out of it, and a stand-in takes the place of
+/// what is missing. For checks of the rest alone, and only of what stands in the text.
+pub fn decode_partly<T: DeserializeOwned>(root: &Node) -> (Option<T>, Vec<Problem>) {
+    let mut read = None;
     let mut view = View::default();
     let mut problems: Vec<Problem> = Vec::new();
     for _ in 0..MAX_ROUNDS {
@@ -27,8 +35,10 @@ pub fn decode<T: DeserializeOwned>(root: &Node) -> (Option<T>, Vec<Problem>) {
             node: root,
             view: &view,
         }) {
-            Ok(value) if problems.is_empty() => return (Some(value), problems),
-            Ok(_) => break,
+            Ok(value) => {
+                read = Some(value);
+                break;
+            }
             Err(error) => error.locate(|| Place {
                 span: head(root),
                 entry: id(root),
@@ -62,7 +72,7 @@ pub fn decode<T: DeserializeOwned>(root: &Node) -> (Option<T>, Vec<Problem>) {
         }
     }
     problems.sort_by_key(|problem| problem.span);
-    (None, problems)
+    (read, problems)
 }
 
 fn fill(view: &mut View, owner: NodeId, field: &'static str) -> bool {

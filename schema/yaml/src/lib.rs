@@ -22,7 +22,7 @@ mod tabs;
 mod tags;
 
 pub use build::{parse, parse_partial};
-pub use decode::{MAX_PROBLEMS, decode};
+pub use decode::{MAX_PROBLEMS, decode, decode_partly};
 pub use limits::Limits;
 pub use node::{Kind, Node, Tag};
 pub use problem::{Problem, ProblemKind};

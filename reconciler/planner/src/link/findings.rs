@@ -55,7 +55,10 @@ pub(super) fn names_are_distinct(
     findings: &mut Findings,
 ) {
     let mut owners: BTreeMap<DomainName, (OrderId, ToolName)> = BTreeMap::new();
-    for (host, id, name) in std::mem::take(&mut findings.hosts) {
+    let mut hosts = std::mem::take(&mut findings.hosts);
+    // What runs was there first: the newcomer is what is to be changed.
+    hosts.sort_by_key(|(_, id, _)| !is_decided(documents, id));
+    for (host, id, name) in hosts {
         if findings.full() {
             return;
         }
@@ -89,7 +92,9 @@ pub(super) fn names_are_distinct(
         owners.insert(host, (id, name));
     }
     let mut instances: BTreeMap<InstanceName, (&OrderId, &ToolName)> = BTreeMap::new();
-    for (id, order) in &documents.orders {
+    let mut orders: Vec<_> = documents.orders.iter().collect();
+    orders.sort_by_key(|(id, _)| !is_decided(documents, id));
+    for (id, order) in orders {
         for name in order.tools.keys() {
             let instance = InstanceName::new(id, name);
             if let Some((other_order, other_tool)) = instances.get(&instance) {
@@ -120,6 +125,12 @@ pub(super) fn names_are_distinct(
             instances.insert(instance, (id, name));
         }
     }
+}
+
+/// Whether an order has a domain of its own already.
+fn is_decided(documents: &CustomerDocuments, order: &OrderId) -> bool {
+    let decisions = documents.decisions.get(order);
+    decisions.is_some_and(|decisions| decisions.domain.is_some())
 }
 
 /// The key that a tool stands under.

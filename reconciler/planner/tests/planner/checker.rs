@@ -167,7 +167,7 @@ fn slices_of_others() {
             .trim_end_matches(" }")
             .to_owned();
         tenantry_schema::key::PublicKeys {
-            sign: format!("ssh-ed25519 {}", "z".repeat(68))
+            sign: format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{}", "z".repeat(43))
                 .try_into()
                 .unwrap(),
             age: age.try_into().unwrap(),

@@ -10,11 +10,15 @@ use crate::config::{self, CacheArgs};
 use crate::git::Oid;
 use crate::load::{MAX_FILE, Revision};
 use crate::secrets::audit::{Finding, in_clear};
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tenantry_schema::Diagnostic;
 
 pub(super) fn run(fleet: &str, branch: &str, cache: CacheArgs) -> anyhow::Result<Outcome> {
     let view = View::open(fleet, branch)?;
+    ensure!(
+        view.has_files(),
+        "`{fleet}` has no files that could be staged: `check --staged` works in a clone (`tenantry check {fleet}` looks at the branch)"
+    );
     if !view.has_commits() {
         say(
             "nothing to compare with: this is the first commit; `tenantry check` looks at all of it",

@@ -11,6 +11,7 @@ use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use rand::Rng;
 use std::fmt::Write as _;
 use tenantry_planner::desired::CustomerDesired;
+use tenantry_schema::document::Rotate;
 use tenantry_schema::id::{CustomerId, OperationId};
 use tenantry_schema::name::VariableName;
 
@@ -133,6 +134,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         to => to.clone(),
     };
     asker.done()?;
+    if args.act == Act::Rotate {
+        check_secrets(args, &secrets, desk.customer(&args.customer)?)?;
+    }
     let now = Timestamp::now();
     let id = id(args, now)?;
     let path = format!("fleet/customers/{}/operations/{id}.yaml", args.customer);
@@ -214,6 +218,40 @@ fn check_target(args: &Args, customer: Option<&CustomerDesired>) -> anyhow::Resu
             customer.id,
             tools.join(", ")
         );
+    }
+    Ok(())
+}
+
+/// A secret that the tool's stack does not declare, or says is never replaced, cannot be rotated.
+fn check_secrets(
+    args: &Args,
+    secrets: &[VariableName],
+    customer: Option<&CustomerDesired>,
+) -> anyhow::Result<()> {
+    let tool = customer.zip(args.target.split_once('/'));
+    let tool =
+        tool.and_then(|(customer, (order, tool))| customer.orders.get(order)?.tools.get(tool));
+    let Some(stack) = tool.and_then(|tool| tool.stack.as_ref()) else {
+        return Ok(());
+    };
+    let declared = &stack.document.secrets;
+    for name in secrets {
+        match declared.get(name).map(|spec| spec.rotate) {
+            Some(Rotate::Never) => bail!(
+                "`{name}` of {} is never replaced: its stack says `rotate: never`, because data is encrypted with it and would be lost",
+                args.target
+            ),
+            Some(_) => {}
+            None => bail!(
+                "{} has no secret `{name}`; its stack generates: {}",
+                args.target,
+                declared
+                    .keys()
+                    .map(VariableName::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+        }
     }
     Ok(())
 }

@@ -257,9 +257,14 @@ fn what_only_libgit2_can_tell_is_left_to_it() {
     fs::remove_file(&customer).unwrap();
     fs::rename(world.repo().join("away"), &customer).unwrap();
     assert!(!asked(&world));
-    // Somebody else's repository.
-    Repository::init(world.repo().join("theirs")).unwrap();
+    // A folder of files that became somebody else's repository; one that has no file of ours is left alone.
+    Repository::init(world.repo().join("fleet/customers")).unwrap();
     assert!(asked(&world));
+    fs::remove_dir_all(world.repo().join("fleet/customers/.git")).unwrap();
+    Repository::init(world.repo().join("theirs/deep")).unwrap();
+    let (_, edited) = looked(&world.repo(), &mut FolderDigests::new()).unwrap();
+    assert_eq!(edited.repositories, [PathBuf::from("theirs/deep")]);
+    assert!(edited.read.is_empty());
     fs::remove_dir_all(world.repo().join("theirs")).unwrap();
     // What Git was told to overlook.
     world.git(&["update-index", "--assume-unchanged", "fleet/hub.yaml"]);

@@ -7,6 +7,7 @@ mod edited;
 mod following;
 mod people;
 mod reading;
+mod scratch;
 mod watching;
 
 use super::{Author, Change, Fleet, Layout, Location, Oid, Outcome, init_repository};

@@ -5,6 +5,7 @@ use crate::load::MAX_HISTORY;
 use std::collections::{BTreeSet, HashMap};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
+use tenantry_schema::document::is_left_over;
 use tenantry_schema::id::CustomerId;
 
 /// The two trees of a customer.
@@ -123,6 +124,7 @@ impl Folders {
                     let decisions = decisions.remove(&entry.name);
                     listing.customers.insert(id, self.trees(&entry, decisions));
                 }
+                None if entry.kind != EntryKind::Tree && is_left_over(&entry.name) => {}
                 None => listing.found.push(misplaced(&entry.name)),
             }
         }

@@ -178,6 +178,7 @@ impl Desk {
         let ends = Ends {
             from,
             to,
+            conflict: false,
             note: None,
         };
         let report = Report::new(ends, &before, &after, Vec::new(), &|file| {

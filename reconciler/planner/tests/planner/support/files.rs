@@ -13,8 +13,8 @@ pub(crate) fn id(text: &str) -> ObjectId {
 
 /// Public keys of a holder called `letter`.
 pub(crate) fn keys(letter: char) -> String {
-    let (sign, age) = (letter.to_string().repeat(68), letter.to_string().repeat(58));
-    format!("{{ sign: ssh-ed25519 {sign}, age: age1{age} }}")
+    let (sign, age) = (letter.to_string().repeat(43), letter.to_string().repeat(58));
+    format!("{{ sign: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{sign}, age: age1{age} }}")
 }
 
 /// A server whose agent is enrolled, with more lines.
