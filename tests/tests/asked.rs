@@ -137,6 +137,12 @@ async fn what_really_runs_is_told_beside_what_should() {
     let (_, said) = run(&home, &["plan"]);
     assert!(!said.contains("as the hub sees it"), "{said}");
 
+    // For programs as well.
+    let (_, text) = run(&home, &["explain", "c0/o", "--json", "--hub", &url]);
+    let about: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(about["orders"][0]["customer"], "c0", "{text}");
+    assert_eq!(about["orders"].as_array().unwrap().len(), 1, "{text}");
+
     // Out of reach: an error, unless one can do without.
     home.kill();
     for command in [&["plan"][..], &["where", "guestbook"]] {

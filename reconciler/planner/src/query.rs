@@ -436,7 +436,8 @@ mod tests {
         assert!(why("plan").contains("plan=VALUE"));
         assert!(why("paln=pro").contains("did you mean `plan=pro`?"));
         assert!(why("ordr!=web").contains("did you mean `order!=web`?"));
-        assert!(why("Plan=x").contains("neither a tool nor one of customer, order"));
+        assert!(why("Plan=x").contains("did you mean `plan=x`?"));
+        assert!(why("Colour=x").contains("neither a tool nor one of customer, order"));
         assert!(Query::try_from("nextcloud<34 plan=pro state!=stopped").is_ok());
     }
 

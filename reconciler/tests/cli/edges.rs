@@ -20,6 +20,49 @@ fn a_branch_that_is_named_is_what_is_checked() {
     }
     desk.run(&["check", "fleet", "--branch", "nowhere"])
         .says(1, &["the fleet has no branch `nowhere`"]);
+    let key = ["--key", "fleet-keys/hub.agekey"];
+    desk.git(".", &["clone", "-q", "--bare", "fleet", "bare.git"]);
+    desk.git("bare.git", &["branch", "-m", "main", "trunk"]);
+    let way_out = ["no branch `main`: push it there, or name another one with --branch"];
+    desk.run(&[&["activate", "bare.git"][..], &key].concat())
+        .says(1, &way_out);
+    desk.run(&[&["apply", "bare.git", "--once", "--data", "d"][..], &key].concat())
+        .says(1, &way_out);
+}
+
+#[test]
+fn what_is_staged_is_looked_at_where_something_can_be() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.git(".", &["clone", "-q", "--bare", "fleet", "bare.git"]);
+    desk.run(&["check", "--staged", "bare.git"]).says(
+        1,
+        &["`bare.git` has no files that could be staged", "in a clone"],
+    );
+}
+
+#[test]
+fn a_hub_that_is_not_there_is_asked_for_elsewhere() {
+    let desk = Desk::new();
+    // A port of this machine that nobody listens at: it was just given back.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    for command in [&["status"][..], &["explain", "acme/website"]] {
+        desk.run(&[command, &["--hub", &url]].concat())
+            .says(1, &["no hub answers at", "--hub or TENANTRY_HUB"]);
+    }
+}
+
+#[test]
+fn a_format_that_never_was_leads_to_the_way_out() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.edit("fleet/fleet/hub.yaml", |text| {
+        text.replace("format: 1 ", "format: 0 ")
+    });
+    desk.run(&["check", "fleet"])
+        .says(1, &["T0104", "there is no format 0", "`tenantry migrate`"]);
 }
 
 #[test]

@@ -302,6 +302,9 @@ fn files_are_needed_to_write_to() {
 fn pools_and_operations() {
     let desk = Desk::new();
     two_customers(&desk);
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace("[html]", "[html, guestbook]")
+    });
     desk.make("pool standard").says(1, &["--spares"]);
     desk.make("pool standard --spares 2 --size cx22 --plans basic --warm html")
         .says(0, &["wrote fleet/pools/standard.yaml"]);
@@ -313,7 +316,7 @@ fn pools_and_operations() {
         "reinstall acme-1",
         "snapshot acme-1",
         "power-cycle acme-1",
-        "rotate website/html --secret DB_PASSWORD",
+        "rotate website/guestbook --secret DB_PASSWORD",
         "retry website",
     ];
     for words in good {

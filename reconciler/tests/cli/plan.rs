@@ -280,7 +280,9 @@ fn a_new_image_of_a_stack_is_one_line_however_many_run_it() {
 fn a_stack_that_nobody_moves_to_is_named() {
     let desk = Desk::new();
     decided(&desk);
-    desk.edit("fleet/stacks/html/compose.yaml", |text| format!("# newer\n{text}"));
+    desk.edit("fleet/stacks/html/compose.yaml", |text| {
+        format!("# newer\n{text}")
+    });
     let words = [
         "nothing changes on any server",
         "stack html changes: tools that run it stay at the version that was decided for them",

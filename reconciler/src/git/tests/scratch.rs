@@ -20,7 +20,11 @@ fn trees_that_are_tried_out_are_read_by_every_thread_and_written_nowhere() {
     let git = world.repo().join(".git");
     let scratch = Scratch::beside(&git).unwrap();
     let objects = scratch.objects();
-    let head = Repository::open(&git).unwrap().revparse_single("HEAD").unwrap().id();
+    let head = Repository::open(&git)
+        .unwrap()
+        .revparse_single("HEAD")
+        .unwrap()
+        .id();
     let mut tree = objects.root_tree(head).unwrap();
     for round in 0..8 {
         let text = format!("round {round}");
@@ -44,12 +48,19 @@ fn what_is_merged_is_read_as_if_it_was_committed() {
     let world = World::new(Layout::WorkTree);
     let git = world.repo().join(".git");
     let scratch = Scratch::beside(&git).unwrap();
-    let head = Repository::open(&git).unwrap().revparse_single("HEAD").unwrap().id();
+    let head = Repository::open(&git)
+        .unwrap()
+        .revparse_single("HEAD")
+        .unwrap()
+        .id();
     let base = scratch.objects().root_tree(head).unwrap();
     let lines = |first: &str, last: &str| format!("{first}\n2\n3\n4\n5\n6\n7\n8\n{last}\n");
     let of = |base, text: &str| scratch.apply(base, &[change("a/file", text)]).unwrap();
     let before = of(base, &lines("1", "9"));
-    let (ours, theirs) = (of(before, &lines("one", "9")), of(before, &lines("1", "nine")));
+    let (ours, theirs) = (
+        of(before, &lines("one", "9")),
+        of(before, &lines("1", "nine")),
+    );
     let merged = scratch.merge_trees(before, ours, theirs).unwrap().unwrap();
     let file = scratch.objects().lookup(merged, "a/file").unwrap().unwrap();
     let text = scratch.objects().blob(file.oid, 1_000).unwrap();

@@ -1,7 +1,7 @@
 //! `moved_from:` that names an id which was never there: a slip of the pen, with which everything is created anew.
 //!
 //! Where something is decided for the id, it was there. Else commits are walked along first parents, until the id is found. Where that takes too
-//! long nothing is said.
+//! long, or the line is as old as the history, nothing is said.
 
 use super::super::{MAX_FILE, Revision};
 use crate::git::{Entry, GitError, Objects, Oid};
@@ -21,11 +21,13 @@ struct Wanted {
     /// The folder of its documents; of a tool, the files of its order.
     folder: &'static str,
     orders: Vec<String>,
-    /// Where `moved_from:` stands: the file, none where that has to be found, and the keys.
-    file: Option<String>,
+    /// Where `moved_from:` stands: the file, and the keys.
+    file: String,
     keys: Vec<String>,
     /// Other ids that were there once.
     others: BTreeSet<String>,
+    /// Whether the oldest state that was looked at names the id: what was before it is not known then.
+    from_the_first: bool,
 }
 
 /// Warnings about ids that were never there. Costs nothing where nothing was renamed, or where decisions say that it was there.
@@ -35,7 +37,7 @@ pub(super) fn unknown(
     documents: &CustomerDocuments,
     text_of: &TextOf<'_>,
 ) -> Result<Vec<Diagnostic>, GitError> {
-    let mut wanted = wanted(documents);
+    let mut wanted = wanted(objects, revision, documents)?;
     let (mut at, mut before) = (Some(revision.commit), None);
     for _ in 0..MOST {
         let (Some(commit), false) = (at, wanted.is_empty()) else {
@@ -59,20 +61,15 @@ pub(super) fn unknown(
     if at.is_some() {
         return Ok(Vec::new());
     }
-    let file = |each: &Wanted| match &each.file {
-        Some(file) => Ok(Some(file.clone())),
-        None => file_of(objects, revision, documents, &each.id),
-    };
-    let mut found = Vec::new();
-    for each in wanted {
-        if let Some(file) = file(&each)? {
-            found.push(each.warn(documents, &file, text_of));
-        }
-    }
-    Ok(found)
+    let wanted = wanted.into_iter().filter(|each| !each.from_the_first);
+    Ok(wanted.map(|each| each.warn(documents, text_of)).collect())
 }
 
-fn wanted(documents: &CustomerDocuments) -> Vec<Wanted> {
+fn wanted(
+    objects: &Objects,
+    revision: Revision,
+    documents: &CustomerDocuments,
+) -> Result<Vec<Wanted>, GitError> {
     let mut wanted = Vec::new();
     for (id, order) in &documents.orders {
         let decisions = documents.decisions.get(id);
@@ -82,9 +79,10 @@ fn wanted(documents: &CustomerDocuments) -> Vec<Wanted> {
                 id: id.to_string(),
                 folder: "orders",
                 orders: Vec::new(),
-                file: Some(documents.order_file(id)),
+                file: documents.order_file(id),
                 keys: vec!["moved_from".to_owned()],
                 others: BTreeSet::new(),
+                from_the_first: false,
             });
         }
         for (tool, document) in &order.tools {
@@ -98,11 +96,12 @@ fn wanted(documents: &CustomerDocuments) -> Vec<Wanted> {
                 id: tool.to_string(),
                 folder: "orders",
                 orders: vec![format!("{id}.yaml"), format!("{now}.yaml")],
-                file: Some(documents.order_file(id)),
+                file: documents.order_file(id),
                 keys: ["tools", written.as_str(), "moved_from"]
                     .map(Into::into)
                     .into(),
                 others: BTreeSet::new(),
+                from_the_first: false,
             });
         }
     }
@@ -111,19 +110,23 @@ fn wanted(documents: &CustomerDocuments) -> Vec<Wanted> {
         let decided = |server: &_| server == id;
         let decided =
             decisions.any(|all| all.server.as_ref().is_some_and(|one| decided(&one.server)));
-        if server.moved_from.as_ref() == Some(id) && !decided {
+        if server.moved_from.as_ref() == Some(id)
+            && !decided
+            && let Some(file) = file_of(objects, revision, documents, id.as_str())?
+        {
             wanted.push(Wanted {
                 what: "server",
                 id: id.to_string(),
                 folder: "servers",
                 orders: Vec::new(),
-                file: None,
+                file,
                 keys: vec!["moved_from".to_owned()],
                 others: BTreeSet::new(),
+                from_the_first: false,
             });
         }
     }
-    wanted
+    Ok(wanted)
 }
 
 impl Wanted {
@@ -133,6 +136,11 @@ impl Wanted {
             return Ok(false);
         };
         let files: Vec<Entry> = objects.tree(folder.oid)?;
+        let name = self.file.rsplit('/').next().unwrap_or_default();
+        let own = files.iter().find(|file| file.name == name);
+        let text = own.and_then(|file| objects.blob(file.oid, MAX_FILE).ok());
+        self.from_the_first =
+            text.is_some_and(|text| String::from_utf8_lossy(&text).contains(&self.id));
         if self.what == "tool" {
             let files = files.iter().filter(|file| self.orders.contains(&file.name));
             for file in files {
@@ -155,10 +163,10 @@ impl Wanted {
         Ok(false)
     }
 
-    fn warn(self, documents: &CustomerDocuments, file: &str, text_of: &TextOf<'_>) -> Diagnostic {
+    fn warn(self, documents: &CustomerDocuments, text_of: &TextOf<'_>) -> Diagnostic {
         let Self { what, id, .. } = &self;
         let keys: Vec<&str> = self.keys.iter().map(String::as_str).collect();
-        let place = locate(text_of, file, &keys, false);
+        let place = locate(text_of, &self.file, &keys, false);
         let near = match tenantry_yaml::suggest(id, &self.others) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("name the id that the {what} had first, or remove the line"),
