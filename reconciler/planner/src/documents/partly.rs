@@ -73,10 +73,7 @@ impl Partly {
             } else {
                 &mut self.above
             };
-            places.push(at(key.span));
-            if leaf {
-                places.push(at(value.span));
-            }
+            places.extend([at(key.span), at(value.span)]);
             self.doubt(value, problem, at);
         }
         for item in node.as_sequence().unwrap_or_default() {

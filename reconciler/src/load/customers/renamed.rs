@@ -73,7 +73,7 @@ fn wanted(
     let mut wanted = Vec::new();
     for (id, order) in &documents.orders {
         let decisions = documents.decisions.get(id);
-        if order.moved_from.as_ref() == Some(id) && decisions.is_none() {
+        if documents.written_orders.contains_key(id) && decisions.is_none() {
             wanted.push(Wanted {
                 what: "order",
                 id: id.to_string(),
@@ -226,7 +226,7 @@ fn file_of(
         let from = root
             .as_ref()
             .and_then(|root| root.get("moved_from")?.as_str());
-        if from == Some(id) {
+        if from == Some(id) && file.name != format!("{id}.yaml") {
             return Ok(Some(format!("{folder}/{}", file.name)));
         }
     }
