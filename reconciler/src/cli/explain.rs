@@ -111,11 +111,9 @@ fn about(status: &FleetStatus, name: &str) -> anyhow::Result<Outcome> {
             })
             .collect(),
     };
-    if about.orders.is_empty() && about.servers.is_empty() {
-        let of_customer = |frozen: &&FrozenScope| frozen.customer.is_some();
-        if !about.frozen.iter().any(|frozen| of_customer(frozen)) {
-            bail!("nothing is called `{name}`; `tenantry status` lists orders and servers");
-        }
+    let frozen = about.frozen.iter().any(|frozen| frozen.customer.is_some());
+    if about.orders.is_empty() && about.servers.is_empty() && !frozen {
+        bail!("nothing is called `{name}`; `tenantry status` lists orders and servers");
     }
     json(&about)?;
     Ok(Outcome::Clean)

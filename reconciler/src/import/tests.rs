@@ -93,7 +93,7 @@ fn taken(text: &str) -> Result<String, Vec<tenantry_yaml::Problem>> {
             Ok(String::from_utf8(stack.files["compose.yaml"].clone()).unwrap())
         }
         Outcome::Refused(why) => Err(why),
-        _ => panic!("nothing is to be asked"),
+        Outcome::WhichSite(_) => panic!("nothing is to be asked"),
     }
 }
 
