@@ -4,6 +4,7 @@
 use super::kept::{Kept, verdict};
 use crate::config::{CacheArgs, branch_is_named};
 use crate::git::memory::writes_to_memory;
+use crate::git::staged::{Update, on_top, staged};
 use crate::git::{Fleet, Location, Objects, Oid, Scratch, discover, edited};
 use crate::load::{Loaded, Loader, Revision};
 use anyhow::{Context, Error, anyhow, ensure};
@@ -173,20 +174,34 @@ impl View {
     pub(super) fn files(&self, kept: Option<&Kept>) -> anyhow::Result<Revision> {
         // What people have not committed is not put among the objects of their clone.
         writes_to_memory(&self.repository)?;
+        let commit = self.checked_out()?;
         let written = edited::index_time(&self.repository);
         let mut index = self.repository.index().context("cannot read the index")?;
         let known = kept.map(Kept::folders).unwrap_or_default();
-        let edited = edited::edited(&self.repository, &index, written, &known);
-        let (read, repositories) = match edited.context("cannot read the files")? {
+        let git_dir = self.repository.path();
+        // Two programs' worth of work: one reads the index, one asks about files.
+        let (staged, edited) = std::thread::scope(|scope| {
+            let staged = scope.spawn(|| staged(git_dir, None, commit));
+            let edited = edited::edited(&self.repository, &index, written, &known);
+            (staged.join().ok().flatten(), edited)
+        });
+        let edited = edited.context("cannot read the files")?;
+        let (read, updates, repositories) = match edited {
             Some(edited) => {
-                let read = edited::update(&self.repository, &mut index, &edited)
+                let edits = edited::update(&self.repository, &mut index, &edited)
                     .context("cannot read the files")?;
                 if let Some(kept) = kept {
                     kept.save_folders(&known, &edited.folders);
                 }
-                (read, edited.repositories)
+                let read = edits.iter().filter_map(|edit| Some(edit.file?.1)).collect();
+                let updates = staged.map(|staged| on_top(staged, edits));
+                (read, updates, edited.repositories)
             }
-            None => edited::compare(&mut index).context("cannot read the files")?,
+            None => {
+                let (read, repositories) =
+                    edited::compare(&mut index).context("cannot read the files")?;
+                (read, None, repositories)
+            }
         };
         self.scratch.take(&self.repository, read)?;
         for folder in repositories {
@@ -195,7 +210,7 @@ impl View {
                 folder.display()
             );
         }
-        self.indexed(&mut index)
+        self.on_commit(commit, updates, || Ok(index))
     }
 
     /// Whether anything was ever committed on what is checked out.
@@ -205,29 +220,46 @@ impl View {
 
     /// What is staged for the next commit, in the index at `path` or in the repository's own.
     pub(super) fn staged(&self, path: Option<&Path>) -> anyhow::Result<Revision> {
-        let index = match path {
+        let commit = self.checked_out()?;
+        let path = path.map(std::path::absolute).transpose()?;
+        let updates = staged(self.repository.path(), path.as_deref(), commit);
+        let index = || match &path {
             Some(path) => git2::Index::open(path),
             None => self.repository.index(),
         };
-        let mut index = index.context("cannot read the index")?;
-        self.indexed(&mut index)
+        self.on_commit(commit, updates, || index().context("cannot read the index"))
     }
 
-    fn indexed(&self, index: &mut git2::Index) -> anyhow::Result<Revision> {
-        let commit = match self
-            .repository
-            .head()
-            .and_then(|head| head.peel_to_commit())
-        {
-            Ok(commit) => commit.id(),
-            Err(_) => self.head()?,
-        };
-        if index.has_conflicts() {
-            return Err(unfinished_merge(index));
+    /// The commit that is checked out, or the newest one of the branch where there is none.
+    fn checked_out(&self) -> anyhow::Result<Oid> {
+        let head = self.repository.head();
+        match head.and_then(|head| head.peel_to_commit()) {
+            Ok(commit) => Ok(commit.id()),
+            Err(_) => self.head(),
         }
+    }
+
+    /// What `updates` make of a commit. Where they are not known, or make a folder of a file, what the index says.
+    fn on_commit(
+        &self,
+        commit: Oid,
+        updates: Option<Vec<Update>>,
+        index: impl FnOnce() -> anyhow::Result<git2::Index>,
+    ) -> anyhow::Result<Revision> {
         let base = self.scratch.objects().root_tree(commit)?;
+        let updated = updates.map(|updates| self.scratch.update(base, &updates));
+        let tree = match updated.transpose()?.flatten() {
+            Some(tree) => tree,
+            None => {
+                let mut index = index()?;
+                if index.has_conflicts() {
+                    return Err(unfinished_merge(&index));
+                }
+                self.scratch.tree_of(&mut index, base)?
+            }
+        };
         Ok(Revision {
-            tree: self.scratch.tree_of(index, base)?,
+            tree,
             commit,
             generation: 0,
         })

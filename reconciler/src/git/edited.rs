@@ -8,8 +8,9 @@
 mod folders;
 
 use super::error::GitError;
+use super::staged::Update;
 use folders::{Folder, by_folder, changed, digest, join, nanos, path, seconds, split};
-use git2::{Index, IndexAddOption, IndexEntry, Oid, Repository};
+use git2::{FileMode, Index, IndexAddOption, IndexEntry, Oid, Repository};
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, statat};
 use std::collections::HashSet;
@@ -298,7 +299,7 @@ impl Look<'_> {
     }
 }
 
-/// Brings `index` up to the files as they are now; the index on disk stays as it is. Returns what was read.
+/// Brings `index` up to the files as they are now; the index on disk stays as it is. Returns how it differs from before.
 ///
 /// # Errors
 /// Where files cannot be read.
@@ -306,22 +307,46 @@ pub fn update(
     repository: &Repository,
     index: &mut Index,
     edited: &Edited,
-) -> Result<Vec<Oid>, GitError> {
+) -> Result<Vec<Update>, GitError> {
     let failed = GitError::library("reading the files");
     let workdir = repository.workdir().unwrap_or(Path::new("."));
-    let remove = |index: &mut Index, file: &Path| index.remove_path(file).map_err(&failed);
-    for file in &edited.gone {
-        remove(index, file)?;
+    let mut updates = Vec::with_capacity(edited.read.len() + edited.gone.len());
+    let mut remove = |index: &mut Index, path: &Path| {
+        let was_there = index.get_path(path, 0).is_some();
+        updates.extend(was_there.then(|| Update {
+            path: path.to_owned(),
+            file: None,
+        }));
+        index.remove_path(path).map_err(&failed)
+    };
+    for path in &edited.gone {
+        remove(index, path)?;
     }
-    let mut read = Vec::with_capacity(edited.read.len());
-    for file in &edited.read {
-        match index.add_path(file) {
-            Ok(()) => read.extend(index.get_path(file, 0).map(|entry| entry.id)),
-            Err(_) if workdir.join(file).symlink_metadata().is_err() => remove(index, file)?,
+    let mut there = Vec::with_capacity(edited.read.len());
+    for path in &edited.read {
+        match index.add_path(path) {
+            Ok(()) => there.push(path),
+            Err(_) if workdir.join(path).symlink_metadata().is_err() => remove(index, path)?,
             Err(error) => return Err(failed(error)),
         }
     }
-    Ok(read)
+    updates.extend(there.into_iter().filter_map(|path| {
+        let entry = index.get_path(path, 0)?;
+        Some(Update {
+            path: path.clone(),
+            file: Some((mode(entry.mode), entry.id)),
+        })
+    }));
+    Ok(updates)
+}
+
+/// Entries that [`is_plain`] lets through are files or links.
+fn mode(mode: u32) -> FileMode {
+    match mode & 0o170_000 {
+        0o120_000 => FileMode::Link,
+        _ if mode & 0o100 != 0 => FileMode::BlobExecutable,
+        _ => FileMode::Blob,
+    }
 }
 
 /// The same by comparing everything, where [`edited`] leaves it to libgit2. Returns what was read, and folders that are repositories of their own.

@@ -27,6 +27,7 @@ pub(crate) mod program;
 mod scratch;
 mod sign;
 pub(crate) mod single;
+pub mod staged;
 mod watch;
 mod write;
 

@@ -57,6 +57,8 @@ pub(crate) struct Bounds<'a> {
     pub(crate) memory: Option<&'static str>,
     /// More settings.
     pub(crate) settings: &'static [&'static str],
+    /// The index to look at, where it is not the repository's own.
+    pub(crate) index: Option<&'a Path>,
 }
 
 impl Bounds<'_> {
@@ -68,6 +70,7 @@ impl Bounds<'_> {
             growth: None,
             memory: None,
             settings: &[],
+            index: None,
         }
     }
 }
@@ -132,6 +135,9 @@ pub(crate) fn git_within(
     }
     for name in LEADING_ASTRAY {
         git.env_remove(name);
+    }
+    if let Some(index) = bounds.index {
+        git.env("GIT_INDEX_FILE", index);
     }
     // A group of its own: `ssh` and other children end with it, and none of them can read from a terminal.
     git.process_group(0)

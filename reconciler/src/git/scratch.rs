@@ -3,6 +3,8 @@
 use super::edit::{self, Change, Staged};
 use super::error::GitError;
 use super::objects::{Objects, missing};
+use super::staged::Update;
+use git2::build::TreeUpdateBuilder;
 use git2::{Index, ObjectType, OdbLookupFlags, Oid, Repository};
 use std::cell::RefCell;
 use std::path::Path;
@@ -59,6 +61,28 @@ impl Scratch {
             tree.map(Some).map_err(GitError::library("writing a tree"))
         })?
         .ok_or(GitError::Missing(base))
+    }
+
+    /// The tree that `updates` make of `base`. None where a file takes the place of a folder, or the other way round.
+    pub fn update(&self, base: Oid, updates: &[Update]) -> Result<Option<Oid>, GitError> {
+        if updates.is_empty() {
+            return Ok(Some(base));
+        }
+        self.write(base, |repo| {
+            let mut builder = TreeUpdateBuilder::new();
+            for Update { path, file } in updates {
+                match file {
+                    Some((mode, id)) => builder.upsert(path, *id, *mode),
+                    None => builder.remove(path),
+                };
+            }
+            let tree = repo.find_tree(base).map_err(|e| missing(base, "tree", e))?;
+            match builder.create_updated(repo, &tree) {
+                Ok(root) => Ok(Some(root)),
+                Err(error) if error.class() == git2::ErrorClass::Tree => Ok(None),
+                Err(error) => Err(GitError::library("writing a tree")(error)),
+            }
+        })
     }
 
     /// The tree that merging the commit `theirs` into `ours` gives. None where they conflict.

@@ -1,7 +1,8 @@
 //! What is found out about a work tree without opening files gives the tree that libgit2 gives by comparing all of it, whatever people do there.
 
 use super::super::edited::{Edited, FolderDigests, index_time, look, update};
-use super::super::{Layout, Oid};
+use super::super::staged::{Update, on_top, staged};
+use super::super::{Layout, Oid, Scratch};
 use super::World;
 use git2::{Index, IndexAddOption, Repository};
 use proptest::prelude::*;
@@ -173,9 +174,25 @@ fn looked(root: &Path, known: &mut FolderDigests) -> Option<(Oid, Edited)> {
     let written = index_time(&repository);
     let mut index = repository.index().unwrap();
     let edited = look(&repository, &index, written, known, TICK).unwrap()?;
-    update(&repository, &mut index, &edited).unwrap();
+    let edits = update(&repository, &mut index, &edited).unwrap();
     known.clone_from(&edited.folders);
-    Some((tree(&repository, &mut index).unwrap(), edited))
+    let found = tree(&repository, &mut index).unwrap();
+    let (on_top, updated) = updated(&repository, edits);
+    if on_top {
+        assert!(updated.is_none_or(|updated| updated == found), "{edited:?}");
+    }
+    Some((found, edited))
+}
+
+/// What is staged, and `edits` on top of it, as a tree made of that of the last commit. Whether `git` could tell, and the tree where it can be made so.
+fn updated(repository: &Repository, edits: Vec<Update>) -> (bool, Option<Oid>) {
+    let head = repository.revparse_single("HEAD").unwrap().id();
+    let scratch = Scratch::beside(repository.path()).unwrap();
+    let base = scratch.objects().root_tree(head).unwrap();
+    let Some(staged) = staged(repository.path(), None, head) else {
+        return (false, None);
+    };
+    (true, scratch.update(base, &on_top(staged, edits)).unwrap())
 }
 
 proptest! {
@@ -230,6 +247,59 @@ fn what_has_not_changed_is_not_read() {
     assert_eq!(Some(found), compared(&world.repo()));
     // Folders with something in them that the index does not have are listed each time.
     assert_eq!(edited.folders.len(), 4);
+}
+
+#[test]
+fn what_is_staged_and_edited_is_made_of_the_last_commit() {
+    let world = World::new(Layout::WorkTree);
+    let root = world.repo();
+    for path in [
+        "dir/one.yaml",
+        "dir/sub/deep/y",
+        "other/one.yaml",
+        "other/two.yaml",
+    ] {
+        write(&root.join(path), 1).unwrap();
+    }
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "files"]);
+    // Staged: a new name, a link, a program, and the last file of two folders is gone.
+    world.git(&["mv", "other/one.yaml", "other/new.yaml"]);
+    world.git(&["rm", "-q", "dir/sub/deep/y"]);
+    symlink("one.yaml", root.join("dir/link")).unwrap();
+    fs::set_permissions(
+        root.join("other/two.yaml"),
+        fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
+    world.git(&["add", "-A"]);
+    // Edited: one of them again, another that was staged goes, and one is new.
+    write(&root.join("other/new.yaml"), 2).unwrap();
+    fs::remove_file(root.join("dir/one.yaml")).unwrap();
+    write(&root.join("dir/three.yaml"), 2).unwrap();
+    std::thread::sleep(2 * TICK);
+    let (found, edited) = looked(&root, &mut FolderDigests::new()).unwrap();
+    assert_eq!(Some(found), compared(&root));
+    let repository = Repository::open(&root).unwrap();
+    let mut index = repository.index().unwrap();
+    let edits = update(&repository, &mut index, &edited).unwrap();
+    assert_eq!(updated(&repository, edits), (true, Some(found)));
+    // Of a conflict only libgit2 can tell.
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "all of it"]);
+    world.git(&["checkout", "-q", "-b", "side"]);
+    write(&root.join("other/two.yaml"), 2).unwrap();
+    world.git(&["commit", "-qam", "theirs"]);
+    world.git(&["checkout", "-q", "-B", "main", "HEAD~1"]);
+    write(&root.join("other/two.yaml"), 0).unwrap();
+    world.git(&["commit", "-qam", "ours"]);
+    let mut merge = std::process::Command::new("git");
+    let merged = merge
+        .args(["merge", "-q", "side"])
+        .current_dir(&root)
+        .output();
+    assert!(!merged.unwrap().status.success());
+    assert_eq!(updated(&repository, Vec::new()), (false, None));
 }
 
 #[test]
