@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Reading an index of a million files takes less.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// Above so many bytes of answers, some ten thousand files, libgit2 is as fast.
 const MOST: u64 = 2 * 1024 * 1024;
 
