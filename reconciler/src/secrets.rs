@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | [`work_tree`] | the files that people edit |
 //! | [`address`] | short names of files of secrets |
-//! | [`keyring`], [`person_keys`] | what files are opened with |
+//! | [`keyring`], [`person_keys`], [`destroyed`] | what files are opened with, and what is left of keys that are no more |
 //! | [`rules`], [`holders`] | who should be able to open a file, and who those are |
 //! | [`change`], [`editor`] | new content |
 //! | [`uses`] | what refers to a secret, and what a new value restarts |
@@ -16,6 +16,7 @@
 pub mod address;
 pub mod audit;
 pub mod change;
+pub mod destroyed;
 pub mod editor;
 pub mod erase;
 pub mod git_setup;

@@ -1,7 +1,7 @@
 //! `tenantry erase`: a person asks to be forgotten.
 
 use super::Outcome;
-use super::output::{json, say};
+use super::output::{count, json, say};
 use super::secrets::Place;
 use crate::secrets::erase::{Fate, Proof, Survey, erase, survey};
 use anyhow::{Context, bail};
@@ -22,7 +22,10 @@ refs/tenantry/person-keys, which is kept one commit deep and which ordinary clon
 file can be read any more, in whoever's clone. This cannot be undone.
 
 What accounting law keeps, and what a person has to see to, is listed. The record (fleet/decisions/CUSTOMER/erased.yaml) holds ids
-and digests only. Exit codes: 0 erased, 2 something is left to see to (or, with --dry-run, to do), 1 an error.")]
+and digests only. What a clone was lost with before it was pushed can be finished in any other: `tenantry erase CUSTOMER` again.
+
+Exit codes: 0 erased, 2 versions of person.yaml can still be read, because other keys open them (with --dry-run: something is to be
+done), 1 an error.")]
 pub(super) struct Args {
     /// The customer.
     customer: CustomerId,
@@ -53,7 +56,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let tree = args.place.open()?;
     let found = survey(&tree, &args.customer, args.data.as_deref())?;
     if !args.json {
-        tell(&found, args.dry_run);
+        tell(&found);
     }
     if args.dry_run || found.is_done() {
         if args.json {
@@ -92,6 +95,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         );
     }
     say("push the commit, so that the file is gone from the branch, too");
+    let by_hand = found
+        .places
+        .iter()
+        .filter(|place| place.fate == Fate::ByHand)
+        .count();
+    if by_hand > 0 {
+        say(format!(
+            "left for you to see to, as listed above: {}",
+            count(by_hand, "place")
+        ));
+    }
     Ok(left(&found))
 }
 
@@ -104,11 +118,11 @@ fn left(found: &Survey) -> Outcome {
     }
 }
 
-fn tell(found: &Survey, dry_run: bool) {
-    let destroyed = if dry_run {
-        "would be destroyed:"
-    } else {
+fn tell(found: &Survey) {
+    let destroyed = if found.is_done() {
         "destroyed:"
+    } else {
+        "would be destroyed:"
     };
     for (fate, title) in [
         (Fate::Destroyed, destroyed),

@@ -17,7 +17,7 @@ pub(crate) fn head(repo: &Repository, name: &str) -> Result<Option<Oid>, GitErro
     }
 }
 
-/// The files of its commit, by name.
+/// The files at the top of its commit, by name.
 pub(crate) fn files(repo: &Repository, commit: Oid) -> Result<BTreeMap<String, Oid>, GitError> {
     let tree = repo
         .find_commit(commit)
@@ -25,6 +25,7 @@ pub(crate) fn files(repo: &Repository, commit: Oid) -> Result<BTreeMap<String, O
         .map_err(|error| missing(commit, "commit", error))?;
     Ok(tree
         .iter()
+        .filter(|entry| entry.kind() == Some(git2::ObjectType::Blob))
         .filter_map(|entry| Some((entry.name().ok()?.to_owned(), entry.id())))
         .collect())
 }

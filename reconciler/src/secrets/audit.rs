@@ -4,7 +4,7 @@ use super::holders::Holders;
 use super::rules::Rules;
 use super::scan::{conflicts, must_be_sealed, scan};
 use super::uses::{Declared, Use, pin, references};
-use super::{SecretsError, Target, WorkTree, history};
+use super::{SecretsError, Target, WorkTree, destroyed, history};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,8 @@ pub enum Problem {
     Conflict,
     /// Other people can open a file than `.sops.yaml` says.
     Recipients,
+    /// Personal data whose key was destroyed is still there, or there is no record that it was.
+    Erasure,
     /// An order refers to a secret that is not there.
     Missing,
     /// Nothing refers to a secret.
@@ -169,6 +171,11 @@ fn recipients(
     file: &SopsFile,
 ) -> Option<Finding> {
     let target = Target::of_path(path);
+    if let Target::Person(customer) = &target
+        && let Some(unfinished) = unfinished(tree, customer, path, file)
+    {
+        return Some(unfinished);
+    }
     let wanted = match rules.wanted(tree, &target) {
         Ok(Some(wanted)) => wanted,
         Ok(None) if matches!(target, Target::Person(_)) => {
@@ -224,6 +231,23 @@ fn recipients(
         message,
         hint,
     ))
+}
+
+/// Personal data that is encrypted to a key that was destroyed.
+fn unfinished(
+    tree: &WorkTree,
+    customer: &CustomerId,
+    path: &str,
+    file: &SopsFile,
+) -> Option<Finding> {
+    let known = destroyed::of(tree.repository(), customer).unwrap_or_default();
+    let dead = destroyed::opener(&known, file)?;
+    let message = format!(
+        "the key was destroyed on {}: nobody can read this any more",
+        dead.at.strftime("%Y-%m-%d")
+    );
+    let hint = format!("finish with `tenantry erase {customer}`");
+    Some(finding(path, Problem::Erasure, true, message, hint))
 }
 
 /// Personal data whose key is not in this clone: fine if it is encrypted to one key that is nobody's, else it was never moved to one.

@@ -1,9 +1,10 @@
 //! New content for files of secrets: one value, a whole file, other recipients. What does not change keeps its bytes.
 
 use super::rules::{Rules, Wanted};
-use super::{Keyring, SecretsError, Target, WorkTree, erase, person_keys, sops_time};
+use super::{Keyring, SecretsError, Target, WorkTree, destroyed, erase, person_keys, sops_time};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use tenantry_schema::id::CustomerId;
 use tenantry_sops::{
     Change, EncryptOptions, Identities, Map, Path, Recipient, SecretString, SopsFile, Value,
     encrypt, encrypt_text,
@@ -69,6 +70,7 @@ impl Writer<'_> {
                 customer,
                 self.keyring.identities(),
                 &keepers,
+                &|| self.may_make_key(customer, file.as_ref()),
                 self.now,
             )?;
             if let Some(key) = key {
@@ -87,6 +89,30 @@ impl Writer<'_> {
             identities,
             wanted,
         })
+    }
+
+    /// Whether a customer who has no key gets one. A new one does not open what the old one closed, and it would stand in the record of an
+    /// erasure for the one that was destroyed.
+    fn may_make_key(
+        &self,
+        customer: &CustomerId,
+        file: Option<&SopsFile>,
+    ) -> Result<(), SecretsError> {
+        destroyed::may_make(self.tree, customer, file)?;
+        let Some(file) = file else {
+            return Ok(());
+        };
+        let path = Target::Person(customer.clone()).path();
+        match file.decrypt(self.keyring.identities()) {
+            Ok(_) => Ok(()),
+            Err(tenantry_sops::Error::NoMatchingKey { .. }) => Err(SecretsError::refused(format!(
+                "{path} cannot be opened: the key that it is encrypted to is not on {}, and none of yours is it. No new key is made over \
+                 it. If the customer was erased: `tenantry erase {customer}`; if the reference is somewhere else, fetch it; if the data is \
+                 lost, remove the file first",
+                person_keys::REFERENCE
+            ))),
+            Err(error) => Err(SecretsError::sops(&path)(error)),
+        }
     }
 
     /// Sets one value.

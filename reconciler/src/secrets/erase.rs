@@ -1,40 +1,20 @@
 //! A person asks to be forgotten: every place where they are, what is destroyed, what has to stay, and the record that it was done.
 
-use super::person_keys::{self, REFERENCE};
+mod places;
+
+pub use places::{Fate, Place};
+
+use super::destroyed::{self, Destroyed};
+use super::person_keys;
 use super::{SecretsError, Target, WorkTree, history};
 use crate::git::single;
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use tenantry_schema::document::{Customer, Erased, Kind, classify};
+use tenantry_schema::document::{Erased, Kind, classify};
 use tenantry_schema::id::CustomerId;
 use tenantry_schema::key::AgeRecipient;
-
-/// What happens to the data in a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fate {
-    /// It is destroyed, or was already.
-    Destroyed,
-    /// Accounting law keeps it.
-    KeptByLaw,
-    /// A person has to see to it.
-    ByHand,
-    /// It holds ids only, or this release has no such place.
-    Nothing,
-}
-
-/// A place where the person may be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
-    /// Which.
-    pub place: String,
-    /// What happens to it.
-    pub fate: Fate,
-    /// Why, or how.
-    pub why: String,
-}
 
 /// Everything that is known about a customer's personal data.
 #[derive(Debug, Serialize)]
@@ -45,6 +25,8 @@ pub struct Survey {
     pub key: Option<AgeRecipient>,
     /// When they were erased, if they were.
     pub erased: Option<Timestamp>,
+    /// Keys of theirs that were destroyed, the oldest first.
+    pub destroyed: Vec<Destroyed>,
     /// Versions of `person.yaml` in the history of this clone.
     pub versions: usize,
     /// Versions that other keys open, or that were never encrypted, with the first commit of each.
@@ -83,27 +65,32 @@ pub fn survey(
     let own = key.as_ref().map(|key| key.recipient.as_str().to_owned());
     let record = super::rules::document::<Erased>(tree, &record_path(customer))?;
     let files = own_files(tree, customer)?;
-    if files.is_empty() && key.is_none() && record.is_none() {
+    let mut destroyed = destroyed::of(tree.repository(), customer)?;
+    if files.is_empty() && key.is_none() && record.is_none() && destroyed.is_empty() {
         return Err(SecretsError::refused(format!(
             "there is no customer `{customer}`: no file, no key, no record"
         )));
     }
-    // After the key is gone it is known from the record.
-    let known = own.clone().or_else(|| {
-        record
-            .as_ref()?
-            .key
-            .as_ref()
-            .map(|key| key.as_str().to_owned())
-    });
+    // An older release left no mark beside the keys: what it destroyed is known from the record.
+    if let Some(record) = &record
+        && let Some(key) = &record.key
+        && !destroyed.iter().any(|one| one.key == *key)
+    {
+        destroyed.push(Destroyed {
+            key: key.clone(),
+            at: record.erased,
+        });
+    }
     let versions = history::versions(tree.repository(), &path)?;
     let readable: Vec<String> = versions
         .iter()
         .filter(|(_, recipients)| {
-            let only = recipients
+            let theirs = |one: &String| {
+                Some(one) == own.as_ref() || destroyed.iter().any(|key| key.key.as_str() == one)
+            };
+            !recipients
                 .as_ref()
-                .is_some_and(|found| found.iter().all(|one| Some(one) == known.as_ref()));
-            !only
+                .is_some_and(|found| found.iter().all(theirs))
         })
         .map(|(commit, _)| commit.to_string())
         .collect();
@@ -111,6 +98,7 @@ pub fn survey(
         customer: customer.clone(),
         key: own.and_then(|text| AgeRecipient::try_from(text).ok()),
         erased: record.map(|record| record.erased),
+        destroyed,
         versions: versions.len(),
         readable,
         places: Vec::new(),
@@ -122,7 +110,7 @@ pub fn survey(
             .cloned()
             .collect(),
     };
-    survey.places = places(tree, &survey, &files, data);
+    survey.places = places::all(tree, &survey, &files, data)?;
     Ok(survey)
 }
 
@@ -136,164 +124,6 @@ fn own_files(tree: &WorkTree, customer: &CustomerId) -> Result<Vec<String>, Secr
         folders.iter().any(|folder| path.starts_with(folder)) && *path != record_path(customer)
     });
     Ok(files)
-}
-
-fn place(place: impl Into<String>, fate: Fate, why: impl Into<String>) -> Place {
-    Place {
-        place: place.into(),
-        fate,
-        why: why.into(),
-    }
-}
-
-fn places(tree: &WorkTree, survey: &Survey, files: &[String], data: Option<&Path>) -> Vec<Place> {
-    let customer = &survey.customer;
-    let mut places = vec![match &survey.key {
-        Some(_) => place(
-            format!("{REFERENCE}: {customer}.yaml"),
-            Fate::Destroyed,
-            "the key of the personal data; without it no version can be read",
-        ),
-        None => place(
-            format!("{REFERENCE}: {customer}.yaml"),
-            Fate::Nothing,
-            "there is no key",
-        ),
-    }];
-    if survey.present {
-        places.push(place(
-            Target::Person(customer.clone()).path(),
-            Fate::Destroyed,
-            "the file is removed",
-        ));
-    }
-    let sealed = survey.versions - survey.readable.len();
-    if sealed > 0 {
-        let why = format!(
-            "{sealed} encrypted to that key alone: unreadable in this and every other clone"
-        );
-        places.push(place(
-            "Git's history: versions of person.yaml",
-            Fate::Destroyed,
-            why,
-        ));
-    }
-    for commit in &survey.readable {
-        let why = "that version was encrypted to other keys, or not at all: it can be read until history is rewritten (`git filter-repo`) in every clone";
-        places.push(place(
-            format!(
-                "Git's history: person.yaml of commit {}",
-                &commit[..commit.len().min(12)]
-            ),
-            Fate::ByHand,
-            why,
-        ));
-    }
-    for path in files {
-        places.extend(in_file(tree, path));
-    }
-    places.extend(elsewhere(customer, tree.remote().as_deref(), data));
-    places
-}
-
-fn in_file(tree: &WorkTree, path: &str) -> Option<Place> {
-    Some(match classify(path) {
-        Kind::Customer(_) => {
-            let document = super::rules::document::<Customer>(tree, path).ok()??;
-            let named: Vec<&str> = [
-                ("notes", document.notes.is_some()),
-                ("brand.name", document.brand.name.is_some()),
-                ("brand.sender", document.brand.sender.is_some()),
-            ]
-            .into_iter()
-            .filter_map(|(field, there)| there.then_some(field))
-            .collect();
-            if named.is_empty() {
-                return None;
-            }
-            place(
-                path,
-                Fate::ByHand,
-                format!(
-                    "in clear text, also in history: does {} name the person?",
-                    named.join(", ")
-                ),
-            )
-        }
-        Kind::Order(..) => place(path, Fate::KeptByLaw, "what was bought, and the domain"),
-        Kind::Fulfilled(..) => place(path, Fate::KeptByLaw, "when it was delivered"),
-        Kind::CustomerSecrets(_) => place(
-            path,
-            Fate::ByHand,
-            "credentials of the customer, encrypted to the hub: remove them when the orders have ended",
-        ),
-        Kind::Server(..) => place(
-            path,
-            Fate::ByHand,
-            "the server holds what the customer put into their tools; deleting that needs an operation that names it",
-        ),
-        Kind::ServerAssignment(..)
-        | Kind::DomainClaim(..)
-        | Kind::ToolDecision(..)
-        | Kind::ToolSecrets(..)
-        | Kind::BackupSecrets(_) => place(
-            path,
-            Fate::Nothing,
-            "a decision: ids, and the domain that the order has",
-        ),
-        _ => return None,
-    })
-}
-
-fn elsewhere(customer: &CustomerId, remote: Option<&str>, data: Option<&Path>) -> Vec<Place> {
-    let mut places = Vec::new();
-    match data {
-        Some(data) => {
-            let slices = git2::Repository::open_bare(data.join("slices.git")).ok();
-            let count = slices.map_or(0, |slices| {
-                let glob = slices.references_glob(&format!("refs/servers/{customer}/*"));
-                glob.map_or(0, Iterator::count)
-            });
-            places.push(place(
-                format!("slices in {}", data.display()),
-                Fate::Nothing,
-                format!("{count} of their servers; a slice holds no personal data in this release"),
-            ));
-        }
-        None => places.push(place(
-            "slices of the hub",
-            Fate::Nothing,
-            "a slice holds no personal data in this release",
-        )),
-    }
-    places.push(place(
-        "journal and reports of the hub",
-        Fate::Nothing,
-        "ids only",
-    ));
-    places.push(place(
-        "mails",
-        Fate::Nothing,
-        "this release sends none and keeps none",
-    ));
-    places.push(place(
-        "backups of tools",
-        Fate::Nothing,
-        "this release makes none",
-    ));
-    if let Some(remote) = remote {
-        places.push(place(
-            format!("the repository that `{remote}` stands for"),
-            Fate::ByHand,
-            "nothing points to the dropped key there any more, but who noted its object id could still fetch it (encrypted to the hub and the recovery key): `git gc --prune=now` on that machine removes it for good",
-        ));
-    }
-    places.push(place(
-        "mirrors, copies and backups of the repository",
-        Fate::ByHand,
-        format!("one that has {REFERENCE}, or is a copy of the folder itself, has the key (encrypted to the hub and the recovery key): let it follow, and prune it; so do clones in which personal data was edited, until they are used for that again; others never had it"),
-    ));
-    places
 }
 
 /// What was done.
@@ -323,18 +153,25 @@ pub fn erase(tree: &WorkTree, survey: &Survey, now: Timestamp) -> Result<Proof, 
             "{path} has changes that are not committed: commit or drop them first"
         )));
     }
+    let last = survey.destroyed.last();
     let document = Erased {
-        erased: survey.erased.unwrap_or(now),
-        key: survey.key.clone().or_else(|| {
-            let before = super::rules::document::<Erased>(tree, &record).ok()??;
-            before.key
-        }),
+        erased: survey
+            .erased
+            .or(last
+                .filter(|_| survey.key.is_none())
+                .map(|destroyed| destroyed.at))
+            .unwrap_or(now),
+        key: survey
+            .key
+            .clone()
+            .or_else(|| last.map(|destroyed| destroyed.key.clone())),
         versions: u32::try_from(survey.versions).unwrap_or(u32::MAX),
         readable: u32::try_from(survey.readable.len()).unwrap_or(u32::MAX),
         digest: text.map(|text| hex::encode(Sha256::digest(text.as_bytes()))),
         kept: survey.kept.clone(),
     };
-    // The key first: a record that says what has not happened would be worse than one that is written later.
+    // The key first: a record that says what has not happened would be worse than one that is written later. What the record needs is left
+    // beside the keys in the same step, so that it can be written later, and by whoever.
     person_keys::destroy(tree, customer, now)?;
     let forgotten = survey
         .blob

@@ -2,6 +2,7 @@
 //! customer, encrypted to the hub and the recovery key. Dropping the file makes the personal data unreadable in all of Git's history, because
 //! the branch never held the key.
 
+use super::destroyed::{self, Destroyed};
 use super::{SecretsError, WorkTree, sops_time};
 use crate::config;
 use crate::git::{Author, Change, program, single};
@@ -9,6 +10,7 @@ use git2::{Oid, Repository};
 use jiff::Timestamp;
 use std::time::Duration;
 use tenantry_schema::id::CustomerId;
+use tenantry_schema::key::AgeRecipient;
 use tenantry_schema::name::RelativePath;
 use tenantry_sops::{
     EncryptOptions, ExposeSecret, Identities, Map, Path, Recipient, Rule, SopsFile, Value, encrypt,
@@ -166,13 +168,14 @@ pub fn fetch(tree: &WorkTree) -> Result<Option<Oid>, SecretsError> {
     Ok(now)
 }
 
-/// The key of `customer`, made and stored where it is missing. Gives its public half, and the key itself where it was made or `identities`
-/// open it.
+/// The key of `customer`, made and stored where it is missing and `may_make` does not say no; that is asked when it is known what the remote
+/// has. Gives its public half, and the key itself where it was made or `identities` open it.
 pub fn ensure(
     tree: &WorkTree,
     customer: &CustomerId,
     identities: &Identities,
     keepers: &[Recipient],
+    may_make: &dyn Fn() -> Result<(), SecretsError>,
     now: Timestamp,
 ) -> Result<(Recipient, Option<Identities>), SecretsError> {
     for _ in 0..ATTEMPTS {
@@ -183,6 +186,7 @@ pub fn ensure(
                 open(tree.repository(), customer, identities)?,
             ));
         }
+        may_make()?;
         let identity = age::x25519::Identity::generate();
         let recipient: Recipient = identity
             .to_public()
@@ -202,14 +206,8 @@ pub fn ensure(
         let text = encrypt(&map, &options, &mut rand::rng())
             .map_err(SecretsError::sops(&name(customer)))?;
         let message = format!("{customer}: a key for personal data\n");
-        if change(
-            tree,
-            customer,
-            Some(text.into_bytes()),
-            remote,
-            &message,
-            now,
-        )? {
+        let files = [(name(customer), Some(text.into_bytes()))];
+        if change(tree, files, remote, &message, now)? {
             return Ok((recipient, Some(identity.into())));
         }
     }
@@ -218,7 +216,7 @@ pub fn ensure(
     )))
 }
 
-/// Drops the key of `customer`, here and at the remote. `false`: there was none.
+/// Drops the key of `customer`, here and at the remote, and leaves in the same step a mark that it was. `false`: there was none.
 pub fn destroy(
     tree: &WorkTree,
     customer: &CustomerId,
@@ -226,11 +224,19 @@ pub fn destroy(
 ) -> Result<bool, SecretsError> {
     for _ in 0..ATTEMPTS {
         let remote = fetch(tree)?;
-        if find(tree.repository(), customer)?.is_none() {
+        let Some(key) = find(tree.repository(), customer)? else {
             return Ok(false);
-        }
+        };
+        let key = AgeRecipient::try_from(key.recipient.as_str().to_owned())
+            .map_err(|error| SecretsError::refused(format!("{REFERENCE}: {error}")))?;
+        let before = destroyed::of(tree.repository(), customer)?;
+        let mark = destroyed::with(before, Destroyed { key, at: now })?;
+        let files = [
+            (name(customer), None),
+            (destroyed::path(customer), Some(mark.into_bytes())),
+        ];
         let message = format!("{customer}: key dropped\n");
-        if change(tree, customer, None, remote, &message, now)? {
+        if change(tree, files, remote, &message, now)? {
             return Ok(true);
         }
     }
@@ -240,28 +246,24 @@ pub fn destroy(
 }
 
 /// Makes one change, as a commit without a parent; `expected` is where the remote pointed. `false`: somebody was faster. The remote goes first: what it does not take is not so.
-fn change(
+fn change<const N: usize>(
     tree: &WorkTree,
-    customer: &CustomerId,
-    content: Option<Vec<u8>>,
+    files: [(String, Option<Vec<u8>>); N],
     expected: Option<Oid>,
     message: &str,
     now: Timestamp,
 ) -> Result<bool, SecretsError> {
     let repository = tree.repository();
     let old = single::head(repository, REFERENCE)?;
-    let path = RelativePath::try_from(name(customer))
-        .map_err(|error| SecretsError::refused(error.to_string()))?;
+    let mut changes = Vec::with_capacity(N);
+    for (path, content) in files {
+        let path = RelativePath::try_from(path)
+            .map_err(|error| SecretsError::refused(error.to_string()))?;
+        changes.push(Change { path, content });
+    }
     let (author, email) = config::person();
     let author = Author::new(author, email);
-    let new = single::write(
-        repository,
-        old,
-        &[Change { path, content }],
-        &author,
-        message,
-        now,
-    )?;
+    let new = single::write(repository, old, &changes, &author, message, now)?;
     if let Some(remote) = tree.remote() {
         // Nothing there: an empty lease. Keys that were made before there was a remote go along.
         let expected = expected.map(|there| there.to_string()).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "test helpers outside of test functions")]
 
+mod activate;
 mod approve;
 mod backups;
 mod ci;

@@ -1,6 +1,7 @@
 //! Personal data: encrypted to a key of its own, erased by destroying it.
 
 mod leaves;
+mod lost;
 
 use crate::secrets::{editor, run_with};
 use crate::{Desk, Ran, two_customers};
@@ -188,7 +189,9 @@ fn who_is_erased_is_unreadable_in_every_clone() {
     );
     assert!(!ran.text.contains("Ada"));
     run(&desk, &["erase", "acme"], "").says(1, &["cannot be undone", "--confirm acme"]);
-    run(&desk, &["erase", "acme", "--confirm", "globex"], "").says(1, &["nothing was changed"]);
+    let other = run(&desk, &["erase", "acme", "--confirm", "globex"], "");
+    other.says(1, &["would be destroyed:", "nothing was changed"]);
+    assert!(!other.text.contains("\ndestroyed:"), "{}", other.text);
     run(&desk, &["erase", "nobody", "--dry-run"], "").says(1, &["there is no customer `nobody`"]);
     run(&desk, &["erase", "acme", "--confirm", "acme"], "")
         .says(0, &["erased: fleet/decisions/acme/erased.yaml"]);
@@ -210,7 +213,7 @@ fn who_is_erased_is_unreadable_in_every_clone() {
         &["secrets", "get", "acme/person", "name", "--at", "HEAD~1"],
     ] {
         run_with(&desk, "before", arguments, "", &[])
-            .says(1, &["is gone if the customer was erased"]);
+            .says(1, &["was destroyed on ", "nobody can read this version"]);
     }
     assert_eq!(
         run(&desk, &["secrets", "get", "globex/person", "name"], "").text,
@@ -341,5 +344,5 @@ fn a_clone_that_had_the_key_loses_it_when_it_looks_again() {
     )
     .says(0, &[]);
     assert!(!objects(&desk, "other").contains(blob.trim()));
-    run_with(&desk, "other", &get, "", &[]).says(1, &["is gone if the customer was erased"]);
+    run_with(&desk, "other", &get, "", &[]).says(1, &["was destroyed on "]);
 }

@@ -3,7 +3,7 @@
 use super::{Key, Place};
 use crate::cli::Outcome;
 use crate::secrets::change::name;
-use crate::secrets::{Keyring, SecretsError, Target, WorkTree, person_keys};
+use crate::secrets::{Keyring, SecretsError, Target, WorkTree, destroyed, person_keys};
 use anyhow::{Context, bail};
 use std::io::{IsTerminal, Write};
 use tenantry_sops::{Decrypted, ExposeSecret, SopsFile, Value};
@@ -86,10 +86,21 @@ fn again_with_fetched_key(
     person_keys::fetch(tree)?;
     let identities = keyring.for_target(tree, target)?;
     match file.decrypt(&identities) {
-        Err(tenantry_sops::Error::NoMatchingKey { .. }) => bail!(
-            "none of your keys opens {}: only the hub's and the recovery key open the customer's own key, and that one is gone if the customer was erased",
-            target.path()
-        ),
+        Err(tenantry_sops::Error::NoMatchingKey { .. }) => {
+            if let Target::Person(customer) = target
+                && let known = destroyed::of(tree.repository(), customer)?
+                && let Some(dead) = destroyed::opener(&known, file)
+            {
+                bail!(
+                    "{}: nobody can read this version any more",
+                    destroyed::sentence(customer, dead.at)
+                );
+            }
+            bail!(
+                "none of your keys opens {}: only the hub's and the recovery key open the customer's own key, and that one is gone if the customer was erased",
+                target.path()
+            )
+        }
         opened => Ok(opened.map_err(SecretsError::sops(&target.path()))?),
     }
 }
