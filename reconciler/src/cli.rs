@@ -92,8 +92,7 @@ enum Command {
     Explain(explain::Args),
     /// Print completions for a shell.
     Completions(completions::Args),
-    /// Write manual pages.
-    #[command(hide = true)]
+    /// Write manual pages, one a command.
     Man(completions::ManArgs),
     #[command(hide = true)]
     SopsTextconv(git_setup::textconv::Args),

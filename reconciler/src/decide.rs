@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use tenantry_planner::decision::{Choice, Decision};
 use tenantry_planner::documents::HeadDocuments;
+use tenantry_planner::sealing;
 use tenantry_schema::document::{Alphabet, SecretSpec};
 use tenantry_schema::name::{RelativePath, VariableName};
 use tenantry_sops::{
@@ -22,7 +23,7 @@ pub enum DecideError {
     #[error("the fleet's objects cannot be read")]
     Git(#[from] GitError),
     /// Encryption failed.
-    #[error("{path} cannot be encrypted")]
+    #[error("{path} cannot be written")]
     Sops {
         /// Which file.
         path: String,
@@ -30,6 +31,9 @@ pub enum DecideError {
         #[source]
         source: tenantry_sops::Error,
     },
+    /// The rules of encryption are wrong.
+    #[error("new secrets cannot be encrypted: .sops.yaml is wrong")]
+    Rules(#[source] tenantry_sops::Error),
     /// A file is not what it should be.
     #[error("{0} is not a text file")]
     Text(String),
@@ -53,39 +57,34 @@ pub struct Decider<'a> {
 }
 
 impl Decider<'_> {
-    /// The changes of files that write `decisions` down.
-    pub fn changes(
+    /// The change of a file that writes `decision` down. None: nothing has to be.
+    pub fn change(
         &self,
-        decisions: &[&Decision],
+        decision: &Decision,
         rng: &mut dyn CryptoRng,
-    ) -> Result<Vec<Change>, DecideError> {
-        let rules = self
-            .text(".sops.yaml")?
-            .map(|text| CreationRules::parse(&text));
-        let rules = rules.transpose().map_err(|source| DecideError::Sops {
-            path: ".sops.yaml".into(),
-            source,
-        })?;
-        let mut changes = Vec::new();
-        for decision in decisions {
-            let path = decision.path();
-            let content = match (&decision.choice, decision.content()) {
-                (Choice::Secrets(_, names) | Choice::BackupSecrets(names), _) => {
-                    self.secrets(&path, names, rules.as_ref(), rng)?
-                }
-                (_, Some(content)) => content,
-                (_, None) => continue,
-            };
-            // Built from ids alone, so it is always a path.
-            let Ok(path) = RelativePath::try_from(path) else {
-                continue;
-            };
-            changes.push(Change {
-                path,
-                content: Some(content.into_bytes()),
-            });
-        }
-        Ok(changes)
+    ) -> Result<Option<Change>, DecideError> {
+        let path = decision.path();
+        let content = match (&decision.choice, decision.content()) {
+            (Choice::Secrets(_, names) | Choice::BackupSecrets(names), _) => {
+                self.secrets(&path, names, rng)?
+            }
+            (_, Some(content)) => content,
+            (_, None) => return Ok(None),
+        };
+        // Built from ids alone, so it is always a path.
+        let path = RelativePath::try_from(path).ok();
+        Ok(path.map(|path| Change {
+            path,
+            content: Some(content.into_bytes()),
+        }))
+    }
+
+    /// What a failed attempt at `decision` was made from: tried anew as soon as that changes.
+    pub fn key(&self, decision: &Decision) -> Result<String, DecideError> {
+        let path = decision.path();
+        let before = self.objects.lookup(self.tree, &path)?;
+        let before = before.map_or_else(String::new, |entry| format!(" {}", entry.oid));
+        Ok(format!("decide {path}{before}"))
     }
 
     /// A SOPS file with `names` generated: a new one, or the existing one with these added. What exists is never touched.
@@ -93,7 +92,6 @@ impl Decider<'_> {
         &self,
         path: &str,
         names: &BTreeMap<VariableName, SecretSpec>,
-        rules: Option<&CreationRules>,
         rng: &mut dyn CryptoRng,
     ) -> Result<String, DecideError> {
         let failed = |source| DecideError::Sops {
@@ -117,12 +115,22 @@ impl Decider<'_> {
                 .edit(self.identity.identities(), &changes, last_modified, rng)
                 .map_err(failed);
         }
+        let rules = self.rules()?;
         let mut map = Map::new();
         for (name, spec) in names {
             map.insert(name.as_str(), Value::text(generate(spec, rng)));
         }
-        let options = self.options(path, rules, last_modified).map_err(failed)?;
+        let options = self
+            .options(path, rules.as_ref(), last_modified)
+            .map_err(failed)?;
         encrypt(&map, &options, rng).map_err(failed)
+    }
+
+    /// Read only where a new file is made. The planner asks for none where they are wrong.
+    fn rules(&self) -> Result<Option<CreationRules>, DecideError> {
+        let text = self.text(sealing::FILE)?;
+        let rules = text.map(|text| CreationRules::parse(&text));
+        rules.transpose().map_err(DecideError::Rules)
     }
 
     /// As `.sops.yaml` says for the path, and always readable by the hub and the recovery key.

@@ -9,6 +9,7 @@ mod customers;
 mod files;
 mod head;
 mod limit;
+mod sealing;
 mod shared;
 mod sparse;
 #[cfg(test)]
@@ -111,6 +112,7 @@ pub struct Loader {
     /// Settings of the load before.
     settings: Option<Arc<HeadDocuments>>,
     limits: limit::Limits,
+    sealing: sealing::Sealing,
     /// Whether removals that are too large are held back.
     holds: bool,
 }
@@ -127,6 +129,7 @@ impl Loader {
             kept: Vec::new(),
             settings: None,
             limits: limit::Limits::default(),
+            sealing: sealing::Sealing::default(),
             holds: true,
         }
     }
@@ -270,7 +273,9 @@ impl Loader {
             .iter()
             .all(|changed| changed.old.is_some() && changed.new.is_some());
         let all_read = self.customers.sparse.is_none();
-        let comparable = same_domains && same_settings && same_set && all_read;
+        let (rules, same_rules) = self.sealing.read(&self.objects, tree)?;
+        diagnostics.extend_from_slice(&rules.diagnostics);
+        let comparable = same_domains && same_settings && same_rules && same_set && all_read;
         let changed = comparable.then(|| {
             outcome
                 .changed
@@ -287,6 +292,7 @@ impl Loader {
             broken: outcome.broken,
             held: outcome.held,
             lost: LostDecisions::default(),
+            rules: rules.rules,
         };
         tracing::debug!(%commit, customers = desired.customers.len(), took_ms = begun.elapsed().as_millis() as u64, "loaded");
         Ok(Loaded {

@@ -7,7 +7,7 @@
 //! | [`address`] | short names of files of secrets |
 //! | [`keyring`], [`person_keys`], [`destroyed`] | what files are opened with, and what is left of keys that are no more |
 //! | [`rules`], [`holders`] | who should be able to open a file, and who those are |
-//! | [`change`], [`editor`] | new content |
+//! | [`change`], [`editor`], [`gone`] | new content, and what it takes away |
 //! | [`uses`] | what refers to a secret, and what a new value restarts |
 //! | [`scan`], [`history`], [`audit`] | secrets in clear text, wrong recipients, unused and missing secrets |
 //! | [`merge`], [`textconv`], [`git_setup`] | Git's drivers and hook |
@@ -20,6 +20,7 @@ pub mod destroyed;
 pub mod editor;
 pub mod erase;
 pub mod git_setup;
+pub mod gone;
 pub mod history;
 pub mod holders;
 pub mod keyring;
@@ -62,6 +63,17 @@ pub enum SecretsError {
         #[source]
         source: tenantry_sops::Error,
     },
+    /// No key that is at hand opens a file.
+    #[error(
+        "{path} cannot be opened with the keys at hand: name an age identity file with --key FILE or TENANTRY_KEY_FILE, or once for this clone with `tenantry git-setup --key FILE`"
+    )]
+    NoKey {
+        /// Which file.
+        path: String,
+        /// Who could open it.
+        #[source]
+        source: tenantry_sops::Error,
+    },
     /// libgit2 failed.
     #[error("Git: {doing}")]
     Git2 {
@@ -94,9 +106,15 @@ impl SecretsError {
 
     pub(crate) fn sops(path: &str) -> impl Fn(tenantry_sops::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Sops {
-            path: path.clone(),
-            source,
+        move |source| match source {
+            tenantry_sops::Error::NoMatchingKey { .. } => Self::NoKey {
+                path: path.clone(),
+                source,
+            },
+            source => Self::Sops {
+                path: path.clone(),
+                source,
+            },
         }
     }
 

@@ -69,6 +69,7 @@ fn main() {
         broken: BTreeSet::new(),
         held: BTreeSet::new(),
         lost: tenantry_planner::lost::LostDecisions::default(),
+        rules: tenantry_planner::sealing::SealingRules::default(),
     };
 
     let mut inventory = Inventory::default();

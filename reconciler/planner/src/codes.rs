@@ -92,6 +92,10 @@ codes! {
     EXPIRED = 137,
     /// Decisions that people took away.
     DECISIONS_LOST = 138,
+    /// `.sops.yaml` is wrong.
+    SEALING_RULES = 140,
+    /// A merge of secrets that nobody has settled.
+    UNSETTLED_SECRET = 141,
 /// A Compose file that is wrong.
     COMPOSE = 201,
     /// A variable of a Compose file that has no source.

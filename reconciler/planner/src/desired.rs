@@ -5,6 +5,7 @@ use crate::documents::{HeadDocuments, SecretsFile};
 use crate::domains::DomainIndex;
 use crate::lost::LostDecisions;
 use crate::object::ObjectId;
+use crate::sealing::SealingRules;
 use crate::waiting::WaitingOn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Desired {
     pub held: BTreeSet<CustomerId>,
     /// Decisions that were taken away by hand, as far as that was looked up: they are not made anew.
     pub lost: LostDecisions,
+    /// Who can open files of secrets that are made anew.
+    pub rules: SealingRules,
 }
 
 /// One customer as it should be.

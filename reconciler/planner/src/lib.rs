@@ -31,6 +31,7 @@ pub mod query;
 pub mod references;
 pub mod removal;
 pub mod render;
+pub mod sealing;
 pub mod slice_input;
 pub mod status;
 pub mod waiting;

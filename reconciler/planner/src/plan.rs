@@ -20,6 +20,7 @@ use crate::domains::{DomainIndex, Verdict};
 use crate::inventory::{Attempt, Observed, Published};
 use crate::lost::{Lost, Missing};
 use crate::operations::OperationStatus;
+use crate::sealing::SealingRules;
 use crate::slice_input::SliceInput;
 use crate::status::{OrderStatus, ServerStatus, Totals};
 use jiff::Timestamp;
@@ -156,6 +157,7 @@ struct MadeFrom {
     verdicts: Vec<Verdict>,
     observations: Vec<Seen>,
     lost: Option<Arc<BTreeMap<OrderId, Vec<Lost>>>>,
+    rules: SealingRules,
     generation: u64,
     attempts_revision: u64,
     /// By the plan's `attempt_keys`.
@@ -252,6 +254,7 @@ impl Entry {
             verdicts: verdicts(desired, customer).collect(),
             lost: desired.lost.of(&customer.id).cloned(),
             observations: observations(customer, observed),
+            rules: desired.rules.clone(),
             generation: desired.generation,
             attempts_revision: observed.attempts_revision,
             attempts: plan
@@ -274,6 +277,7 @@ impl Entry {
         let same = Arc::ptr_eq(&from.customer, customer)
             && (from.generation == desired.generation || !self.plan.claims_domain())
             && Arc::ptr_eq(&from.head, &desired.head)
+            && from.rules == desired.rules
             && from.lost.as_ref() == desired.lost.of(&customer.id)
             && self
                 .plan

@@ -177,6 +177,11 @@ pub enum WaitingOn {
         /// What is to be decided.
         what: String,
     },
+    /// New secrets cannot be encrypted: `.sops.yaml` is wrong.
+    SealingRules {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The newest good backup of an instance is too old.
     BackupOverdue {
         /// The instance.
@@ -394,6 +399,10 @@ impl fmt::Display for WaitingOn {
             ),
             Self::DecisionsLost(taken) => write!(f, "{taken}"),
             Self::Decision { what } => write!(f, "the hub has to decide first: {what}"),
+            Self::SealingRules { problem } => write!(
+                f,
+                "new secrets cannot be encrypted until .sops.yaml is mended: {problem}"
+            ),
             Self::BackupOverdue {
                 instance,
                 since,

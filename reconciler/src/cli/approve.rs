@@ -48,6 +48,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (customer, id) = named(&args.operation)?;
+    one_alone(&args.fleet.fleet)?;
     let opened = look(&args.fleet.fleet, &args.fleet.branch)?;
     if !opened.work_tree {
         bail!(
@@ -120,6 +121,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
             key.display()
         ),
     }
+}
+
+/// What stands in the place of the fleet must not be a second operation: each is read and signed by itself.
+fn one_alone(fleet: &str) -> anyhow::Result<()> {
+    let path = Path::new(fleet);
+    if !path.is_dir() && named(fleet).is_ok() {
+        bail!(
+            "one operation at a time: each is read and signed by itself. Approve `{fleet}` with a command of its own"
+        );
+    }
+    Ok(())
 }
 
 /// `acme/2026-11-20-wipe-umami`, or the path of a file.

@@ -2,12 +2,13 @@
 
 use super::Outcome;
 use super::open::look;
-use super::output::{count, say};
+use super::output::{count, json, say};
 use crate::backups::{Repository, RepositoryError, address, retain};
 use crate::keys::HubIdentity;
 use anyhow::{Context, bail};
 use base64::Engine as _;
 use jiff::Timestamp;
+use serde::Serialize;
 use sha1::{Digest as _, Sha1};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,6 +34,9 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+--json: of prune {dry_run, servers: [{server, forgotten, error}]}, where `forgotten` is a number of snapshots, null where there is no
+repository yet or none that could be reached; of htpasswd [{user, hash}].")]
 struct Common {
     /// The fleet: a folder, or an address as Git takes it.
     #[arg(default_value = ".")]
@@ -43,6 +47,17 @@ struct Common {
     /// The hub's key.
     #[arg(long)]
     key: PathBuf,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What became of a server's repository, for `--json`.
+#[derive(Serialize)]
+struct Pruned {
+    server: String,
+    forgotten: Option<usize>,
+    error: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -127,26 +142,44 @@ fn with_fleet<T>(
 fn prune(args: &PruneArgs) -> anyhow::Result<Outcome> {
     with_fleet(&args.common, |opened| {
         let (mut forgotten, mut failed) = (0, 0);
+        let json_asked = args.common.json;
+        let tell = |text: String| {
+            if !json_asked {
+                say(text);
+            }
+        };
+        let mut servers = Vec::new();
         for customer in &opened.customers {
             for server in customer.desired.servers.keys() {
                 let name = format!("{}/{server}", customer.desired.id);
+                let mut pruned = Pruned {
+                    server: name.clone(),
+                    forgotten: None,
+                    error: None,
+                };
                 match prune_one(args, opened, customer, server.as_str()) {
                     Ok(count) => {
                         forgotten += count;
-                        say(format!("{name}: {}", told(count, args.dry_run)));
+                        pruned.forgotten = Some(count);
+                        tell(format!("{name}: {}", told(count, args.dry_run)));
                     }
                     Err(error)
                         if matches!(error.downcast_ref(), Some(RepositoryError::Missing)) =>
                     {
-                        say(format!("{name}: no backups yet"));
+                        tell(format!("{name}: no backups yet"));
                     }
                     // One repository that cannot be reached keeps nobody else's from being looked after.
                     Err(error) => {
                         failed += 1;
-                        say(format!("{name}: {error:#}"));
+                        tell(format!("{name}: {error:#}"));
+                        pruned.error = Some(format!("{error:#}"));
                     }
                 }
+                servers.push(pruned);
             }
+        }
+        if json_asked {
+            json(&serde_json::json!({ "dry_run": args.dry_run, "servers": servers }))?;
         }
         Ok(match (failed, forgotten) {
             (0, 0) => Outcome::Clean,
@@ -198,10 +231,19 @@ fn prune_one(
 /// One line a customer, `user:{SHA}...`, which both servers take. The passwords are 40 random characters, so a fast digest gives nothing away.
 fn htpasswd(args: &Common) -> anyhow::Result<Outcome> {
     with_fleet(args, |opened| {
+        let mut lines = Vec::new();
         for customer in &opened.customers {
             let password = customer.secrets.get(APPEND_PASSWORD);
             let password = password.context("the log-in of its agents is missing")?;
-            say(format!("{}:{}", customer.user, sha_digest(password)));
+            lines.push((&customer.user, sha_digest(password)));
+        }
+        if args.json {
+            let one = |(user, hash): &(&String, String)| serde_json::json!({ "user": user, "hash": hash });
+            json(&lines.iter().map(one).collect::<Vec<_>>())?;
+        } else {
+            for (user, hash) in lines {
+                say(format!("{user}:{hash}"));
+            }
         }
         Ok(Outcome::Clean)
     })

@@ -30,6 +30,8 @@ enum Known {
 
 /// Arguments of `man`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+  tenantry man --output ~/.local/share/man/man1     then: man tenantry-plan")]
 pub(super) struct ManArgs {
     /// The folder to write pages into, one a command.
     #[arg(long, value_name = "DIR")]

@@ -5,7 +5,7 @@ mod forge;
 mod keys;
 
 use super::Outcome;
-use super::output::say;
+use super::output::{json, say};
 use crate::config::person;
 use crate::git::{Author, Layout, init_repository};
 use anyhow::bail;
@@ -26,7 +26,9 @@ the catalogue, a README for those who operate it, and CI files for the forge. Tw
 
 Examples:
   tenantry init my-fleet --url https://hub.example --forge github
-  tenantry init /srv/fleet.git --bare")]
+  tenantry init /srv/fleet.git --bare
+
+--json: {fleet_id, dir, branch, hub_key, recovery_key, next}. The keys are paths of files; `next` are the commands to go on with.")]
 pub(super) struct Args {
     /// The folder to make the fleet in; absent or empty.
     dir: PathBuf,
@@ -48,6 +50,9 @@ pub(super) struct Args {
     /// The branch.
     #[arg(long, default_value = "main")]
     branch: String,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -59,8 +64,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     if !git2::Branch::name_is_valid(&args.branch)? {
         bail!("`{}` cannot be the name of a branch", args.branch);
     }
-    if real(&keys_dir)?.starts_with(real(&args.dir)?) {
+    let real_keys = real(&keys_dir)?;
+    if real_keys.starts_with(real(&args.dir)?) {
         bail!("keys do not belong inside the fleet; choose another folder with --keys");
+    }
+    if let Some(other) = keys::exposed_in(&real_keys) {
+        bail!(
+            "the private keys would be in {}, which is among the files of the Git repository {}: one `git add` would publish them. Choose another folder with --keys, or let Git ignore that one",
+            keys_dir.display(),
+            other.display()
+        );
     }
     if args.dir.exists() && !args.dir.is_dir() {
         bail!("`{}` is there already and is no folder", args.dir.display());
@@ -98,7 +111,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     };
     let (name, email) = person();
     let message = format!("init: fleet {fleet_id}\n");
-    init_repository(
+    let was_there = args.dir.exists();
+    let made = init_repository(
         &args.dir,
         &args.branch,
         layout,
@@ -106,10 +120,29 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         &Author::new(name, email),
         &message,
         Timestamp::now(),
-    )?;
+    );
+    if let Err(error) = made {
+        // Half a fleet, and keys of none, would only be in the way of the next attempt.
+        take_back(&args.dir, was_there);
+        for file in [&hub_file, &recovery_file] {
+            drop(std::fs::remove_file(file));
+        }
+        return Err(anyhow::Error::new(error).context("what was made is taken back"));
+    }
     let hint = args.forge.hint();
     let hint = hint.map_or_else(String::new, |hint| format!("\n  {hint}"));
     let next = next(&args.dir, args.bare, args.forge, &args.branch, &hub_file);
+    if args.json {
+        json(&serde_json::json!({
+            "fleet_id": fleet_id,
+            "dir": args.dir,
+            "branch": args.branch,
+            "hub_key": hub_file,
+            "recovery_key": recovery_file,
+            "next": next.lines().map(str::trim).collect::<Vec<_>>(),
+        }))?;
+        return Ok(Outcome::Clean);
+    }
     let (dir, hub_file, recovery_file) = (
         args.dir.display(),
         hub_file.display(),
@@ -125,6 +158,22 @@ Next:
 {next}{hint}"
     ));
     Ok(Outcome::Clean)
+}
+
+/// Empties the folder, which was empty or not there before.
+fn take_back(dir: &Path, was_there: bool) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let _ = if is_folder {
+            std::fs::remove_dir_all(path)
+        } else {
+            std::fs::remove_file(path)
+        };
+    }
+    if !was_there {
+        drop(std::fs::remove_dir(dir));
+    }
 }
 
 /// How to go on. The hub serves a repository that people push to, never the folder that they work in.

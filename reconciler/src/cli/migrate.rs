@@ -1,14 +1,18 @@
 //! `tenantry migrate`: brings the documents of a fleet to the newest format. Comments, order and style stay; only what the format asks for changes.
 
 use super::Outcome;
-use super::output::{count, say};
+use super::output::{count, json, say};
 use anyhow::{Context, bail};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tenantry_schema::document::{FORMAT, Hub};
 use tenantry_yaml::{Limits, Node};
 
 /// Arguments of `migrate`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+--json: {from, to, written, steps: [{to, what}], files}. `from` is 0 for a fleet that says no format; `files` differ, and are as
+they should be if `written`.")]
 pub(super) struct Args {
     /// The folder of the fleet.
     #[arg(default_value = ".")]
@@ -16,15 +20,30 @@ pub(super) struct Args {
     /// Change nothing; exit with 2 where there is something to change.
     #[arg(long)]
     check: bool,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    from: u32,
+    to: u32,
+    written: bool,
+    steps: Vec<&'a Migration>,
+    files: Vec<&'a str>,
 }
 
 /// From one format to the next.
+#[derive(Serialize)]
 struct Migration {
     /// The format that it leads to.
     to: u32,
     /// What changes, for people.
     what: &'static str,
     /// The new text of a document. None: it stays.
+    #[serde(skip)]
     change: fn(&str, &str) -> anyhow::Result<Option<String>>,
 }
 
@@ -58,7 +77,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         .iter()
         .filter(|migration| migration.to > from)
         .collect();
-    if due.is_empty() {
+    if due.is_empty() && !args.json {
         say(format!("the fleet is in format {FORMAT}, the newest"));
         return Ok(Outcome::Clean);
     }
@@ -66,13 +85,28 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     gather(&args.dir, Path::new("fleet"), &mut documents)?;
     gather(&args.dir, Path::new("stacks"), &mut documents)?;
     let changed = migrate(documents, &due)?;
+    for (path, text) in changed.iter().filter(|_| !args.check) {
+        write(&args.dir.join(path), text)?;
+    }
+    if args.json {
+        let outcome = if due.is_empty() {
+            Outcome::Clean
+        } else {
+            Outcome::Changes
+        };
+        json(&Report {
+            from,
+            to: FORMAT,
+            written: !args.check,
+            steps: due,
+            files: changed.iter().map(|(path, _)| path.as_str()).collect(),
+        })?;
+        return Ok(outcome);
+    }
     for migration in &due {
         say(format!("format {}: {}", migration.to, migration.what));
     }
-    for (path, text) in &changed {
-        if !args.check {
-            write(&args.dir.join(path), text)?;
-        }
+    for (path, _) in &changed {
         say(format!("  {path}"));
     }
     if args.check {
@@ -280,6 +314,7 @@ mod tests {
         let mut args = Args {
             dir: folder.path().to_owned(),
             check: true,
+            json: false,
         };
         assert_eq!(run(&args).unwrap(), Outcome::Changes);
         assert_eq!(std::fs::read_to_string(&hub).unwrap(), REST);

@@ -70,6 +70,24 @@ struct Common {
     json: bool,
 }
 
+impl Common {
+    /// The fleet as an option of the next command, if it is not the one that is worked in.
+    fn as_option(&self) -> String {
+        match self.fleet.as_str() {
+            "." => String::new(),
+            fleet => format!(" --fleet {}", write::quoted(fleet)),
+        }
+    }
+
+    /// The same, for commands that take it without an option.
+    fn as_place(&self) -> String {
+        match self.fleet.as_str() {
+            "." => String::new(),
+            fleet => format!(" {}", write::quoted(fleet)),
+        }
+    }
+}
+
 /// Runs `new`.
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.kind {

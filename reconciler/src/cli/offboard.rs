@@ -48,19 +48,29 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.json {
         json(&report)?;
     } else {
-        tell(&report, args.dry_run);
+        tell(&report, args.dry_run, keyring.is_empty());
     }
     Ok(Outcome::Changes)
 }
 
-fn tell(report: &Report, dry_run: bool) {
+fn tell(report: &Report, dry_run: bool, without_key: bool) {
     let person = &report.person;
     let files = count(report.files.len(), "file");
     match (&report.recipient, dry_run) {
         (None, _) => say(format!(
             "{person} has no age key in fleet/staff.yaml, so no file of secrets was ever theirs to open"
         )),
-        (Some(_), true) => say(format!("{files} would be encrypted without {person}'s key")),
+        (Some(_), true) => say(format!(
+            "{files} would be encrypted without {person}'s key{}",
+            if without_key {
+                " (that needs a key that opens them, and none is at hand)"
+            } else {
+                ""
+            }
+        )),
+        (Some(_), false) if report.files.is_empty() => say(format!(
+            "{person}'s key opens no file of secrets any more: nothing was changed"
+        )),
         (Some(_), false) => say(format!(
             "{files} no longer open to {person}'s key: commit and push them"
         )),

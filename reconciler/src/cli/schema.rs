@@ -4,14 +4,17 @@ mod install;
 mod jsonc;
 
 use super::Outcome;
-use super::output::{count, say};
+use super::output::{count, json, say};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use tenantry_planner::codes;
-use tenantry_schema::json::{KINDS, kind, reference};
+use tenantry_schema::json::{KINDS, Kind, kind, reference};
 
 /// Arguments of `schema`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+--json: without options [{name, places}], every kind with the places of its documents; with --output, --reference or --install the
+folders: {output, reference, schemas, settings, documents}, null where none was asked for. The schema of one kind is JSON as it is.")]
 pub(super) struct Args {
     /// Print the schema of this kind of document. Without it and without options: list the kinds.
     #[arg(conflicts_with_all = ["output", "install", "reference"])]
@@ -28,6 +31,9 @@ pub(super) struct Args {
     /// Write the reference of documents and diagnostics into this folder.
     #[arg(long, value_name = "DIR")]
     reference: Option<PathBuf>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -53,8 +59,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         write(&folder.join("documents.md"), &reference())?;
         write(&folder.join("diagnostics.md"), &codes::reference())?;
     }
-    if let Some(fleet) = &args.install {
-        let done = install::install(fleet, args.modelines)?;
+    let installed = match &args.install {
+        Some(fleet) => Some(install::install(fleet, args.modelines)?),
+        None => None,
+    };
+    if let Some(done) = installed.as_ref().filter(|_| !args.json) {
         let documents = if args.modelines {
             format!(", and {}", count(done.documents, "document"))
         } else {
@@ -68,7 +77,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         ));
     }
     let options = args.output.is_some() || args.reference.is_some() || args.install.is_some();
-    if args.kind.is_none() && !options {
+    if args.json && options {
+        let done = installed.as_ref();
+        json(&serde_json::json!({
+            "output": args.output,
+            "reference": args.reference,
+            "schemas": done.map(|done| &done.schemas),
+            "settings": done.map(|done| &done.settings),
+            "documents": done.map(|done| done.documents),
+        }))?;
+    } else if args.json && args.kind.is_none() {
+        let kind = |kind: &Kind| serde_json::json!({ "name": kind.name, "places": kind.places });
+        json(&KINDS.iter().map(kind).collect::<Vec<_>>())?;
+    } else if args.kind.is_none() && !options {
         for kind in &KINDS {
             say(format!("{:<18} {}", kind.name, kind.places.join("  ")));
         }

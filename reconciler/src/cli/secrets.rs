@@ -20,6 +20,7 @@ use crate::secrets::{Keyring, Target, WorkTree};
 use anyhow::bail;
 use clap::Subcommand;
 use jiff::Timestamp;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -127,6 +128,53 @@ impl Key {
     }
 }
 
+/// What `--json` of the commands that change values prints.
+#[derive(Debug, Serialize)]
+struct Changed {
+    /// The file.
+    path: String,
+    /// Whether it has changed.
+    saved: bool,
+    /// Names of the values that are new or different.
+    changed: Vec<String>,
+    /// Names that are gone.
+    removed: Vec<String>,
+    /// What is made anew with them once they are committed.
+    restarts: Vec<String>,
+}
+
+impl Changed {
+    fn new(
+        desk: &Desk,
+        target: &Target,
+        changed: Vec<String>,
+        removed: Vec<String>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            path: target.path(),
+            saved: true,
+            restarts: desk.all_restarts(target, &changed)?,
+            changed,
+            removed,
+        })
+    }
+
+    fn nothing(target: &Target) -> Self {
+        Self {
+            path: target.path(),
+            saved: false,
+            changed: Vec::new(),
+            removed: Vec::new(),
+            restarts: Vec::new(),
+        }
+    }
+
+    fn print(&self) -> anyhow::Result<Outcome> {
+        super::output::json(self)?;
+        Ok(Outcome::Clean)
+    }
+}
+
 /// A work tree, its rules and keys: what a command that changes files starts with.
 struct Desk {
     tree: WorkTree,
@@ -193,12 +241,18 @@ impl Desk {
         Ok(lines)
     }
 
-    /// Says what becomes of new values.
-    fn tell_restarts(&self, target: &Target, names: &[String]) -> anyhow::Result<()> {
+    /// What new values restart, each once.
+    fn all_restarts(&self, target: &Target, names: &[String]) -> anyhow::Result<Vec<String>> {
         let mut lines = BTreeSet::new();
         for name in names {
             lines.extend(self.restarts(target, name)?);
         }
+        Ok(lines.into_iter().collect())
+    }
+
+    /// Says what becomes of new values.
+    fn tell_restarts(&self, target: &Target, names: &[String]) -> anyhow::Result<()> {
+        let lines = self.all_restarts(target, names)?;
         if !lines.is_empty() {
             super::output::say("when it is committed, these are made anew with the new value:");
             for line in lines {

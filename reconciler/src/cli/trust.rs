@@ -2,13 +2,14 @@
 
 use super::Outcome;
 use super::open::View;
-use super::output::{count, say};
+use super::output::{count, json, say};
 use super::serve::commit_id;
 use crate::config::FleetArgs;
 use crate::keys::{HubIdentity, TRUST_ROOT};
 use crate::trust::Judge;
 use anyhow::{Context, bail};
 use clap::Subcommand;
+use serde::Serialize;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,9 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+--json: {good, from, to, stays_at, commits, refused}. `stays_at` is the newest commit that a hub follows, `commits` how many are good,
+`refused` null or {commit, author, summary, reason}.")]
 struct Verify {
     #[command(flatten)]
     fleet: FleetArgs,
@@ -41,15 +45,44 @@ struct Verify {
     /// The hub's age identity file.
     #[arg(long, value_name = "FILE", env = "TENANTRY_KEY_FILE")]
     key: Option<PathBuf>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "--json: {key, commit}.")]
 struct Pin {
     /// The hub's age identity file.
     #[arg(long, value_name = "FILE", env = "TENANTRY_KEY_FILE")]
     key: PathBuf,
     /// The whole id of a commit that you have looked at.
     commit: String,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` of `verify` prints.
+#[derive(Serialize)]
+struct Verdict {
+    good: bool,
+    from: String,
+    to: String,
+    /// The newest commit that a hub follows.
+    stays_at: String,
+    /// How many commits were judged good.
+    commits: usize,
+    refused: Option<Refused>,
+}
+
+/// The first commit that is not good.
+#[derive(Serialize)]
+struct Refused {
+    commit: String,
+    author: String,
+    summary: String,
+    reason: String,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -79,6 +112,34 @@ fn verify(args: &Verify) -> anyhow::Result<Outcome> {
     let objects = view.scratch.objects();
     let judged = Judge::strict(objects).judge(from, to)?;
     let short = |id: git2::Oid| id.to_string().chars().take(12).collect::<String>();
+    if args.json {
+        let refused = match &judged.refused {
+            None => None,
+            Some((commit, refusal)) => {
+                let info = objects.commit_info(*commit)?;
+                Some(Refused {
+                    commit: commit.to_string(),
+                    author: info.author,
+                    summary: info.summary,
+                    reason: refusal.to_string(),
+                })
+            }
+        };
+        let good = refused.is_none();
+        json(&Verdict {
+            good,
+            from: from.to_string(),
+            to: to.to_string(),
+            stays_at: judged.good.to_string(),
+            commits: objects.only_in(&[judged.good], from)?.len(),
+            refused,
+        })?;
+        return Ok(if good {
+            Outcome::Clean
+        } else {
+            Outcome::Errors
+        });
+    }
     let Some((commit, refusal)) = judged.refused else {
         let commits = objects.only_in(&[to], from)?.len();
         say(format!(
@@ -110,6 +171,10 @@ fn pin(args: &Pin) -> anyhow::Result<Outcome> {
     lines.push(&pinned);
     replace(&args.key, &(lines.join("\n") + "\n"))
         .with_context(|| format!("cannot write {}", args.key.display()))?;
+    if args.json {
+        json(&serde_json::json!({ "key": args.key, "commit": commit.to_string() }))?;
+        return Ok(Outcome::Clean);
+    }
     say(format!(
         "{} names {commit} as known to be good",
         args.key.display()

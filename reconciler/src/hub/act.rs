@@ -143,28 +143,23 @@ impl Hub {
             now,
         };
         let (mut changes, mut kept) = (Vec::new(), Vec::new());
-        for group in decisions.chunk_by(|a, b| a.order.customer == b.order.customer) {
-            let group: Vec<&Decision> = group.iter().collect();
-            let Some(first) = group.first() else { continue };
-            let key = format!("decide {}", first.path());
-            if self
-                .attempts
-                .get(&key)
-                .is_some_and(|attempt| attempt.next.is_none_or(|next| next > now))
-            {
+        for decision in decisions {
+            let key = decider.key(decision)?;
+            let failed = self.attempts.get(&key);
+            if failed.is_some_and(|failed| failed.next.is_none_or(|next| next > now)) {
                 continue;
             }
-            match decider.changes(&group, &mut rand::rng()) {
+            match decider.change(decision, &mut rand::rng()) {
                 Ok(written) => {
                     changes.extend(written);
-                    kept.extend(group);
+                    kept.push(decision);
                 }
                 Err(error) => {
                     let error = super::chain(&error);
-                    tracing::error!(customer = %first.order.customer, "decisions cannot be written: {error}");
+                    let (path, order) = (decision.path(), &decision.order);
+                    tracing::error!(%order, "the decision {path} cannot be written: {error}");
                     self.source.problem = Some(format!(
-                        "decisions for customer {} cannot be written: {error}",
-                        first.order.customer
+                        "the decision {path} of order {order} cannot be written: {error}"
                     ));
                     self.count_failure(key, error, now)?;
                 }

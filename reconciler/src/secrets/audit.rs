@@ -2,7 +2,7 @@
 
 use super::holders::Holders;
 use super::rules::Rules;
-use super::scan::{conflicts, must_be_sealed, scan};
+use super::scan::{conflicts, is_damaged, must_be_sealed, scan};
 use super::uses::{Declared, Use, pin, references};
 use super::{SecretsError, Target, WorkTree, destroyed, history};
 use rayon::prelude::*;
@@ -78,6 +78,9 @@ pub fn audit(
         }
         match SopsFile::parse(text) {
             Ok(file) => {
+                if let Some(why) = tenantry_sops::sealed_keys(text).err().filter(is_damaged) {
+                    found.push(damaged(path, &why));
+                }
                 names.insert(
                     path.clone(),
                     file.top_level_keys().map(str::to_owned).collect(),
@@ -86,13 +89,7 @@ pub fn audit(
             }
             // Clear text was found above.
             Err(tenantry_sops::Error::NotSops) => {}
-            Err(why) => found.push(finding(
-                path,
-                Problem::Damaged,
-                true,
-                format!("cannot be read: {why}"),
-                "take it back from Git's history",
-            )),
+            Err(why) => found.push(damaged(path, &why)),
         }
     }
     let uses = references(tree, &files)?;
@@ -104,6 +101,16 @@ pub fn audit(
     found.sort();
     found.dedup();
     Ok(found)
+}
+
+fn damaged(path: &str, why: &tenantry_sops::Error) -> Finding {
+    finding(
+        path,
+        Problem::Damaged,
+        true,
+        format!("cannot be read: {why}"),
+        format!("take it back from Git's history: `git log -p -- {path}`"),
+    )
 }
 
 fn is_yaml(path: &str) -> bool {
@@ -139,7 +146,7 @@ fn finding(
 pub fn in_clear(path: &str, text: &str) -> Vec<Finding> {
     let exposed = scan(path, text).into_iter().map(|exposed| {
         let hint = if exposed.line == 0 {
-            format!("encrypt it (`sops -e -i {path}`); if it was pushed, its secrets are known: replace them")
+            format!("encrypt it (`tenantry secrets updatekeys {}`); if it was pushed, its secrets are known: replace them", Target::of_path(path))
         } else if exposed.certain {
             "move it into a file of secrets (`tenantry secrets set`); if it was pushed, it is known: replace it".to_owned()
         } else {

@@ -1,9 +1,11 @@
 //! New content for files of secrets: one value, a whole file, other recipients. What does not change keeps its bytes.
 
 use super::rules::{Rules, Wanted};
+use super::scan::must_be_sealed;
 use super::{Keyring, SecretsError, Target, WorkTree, destroyed, erase, person_keys, sops_time};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use tenantry_schema::document::{Kind, classify};
 use tenantry_schema::id::CustomerId;
 use tenantry_sops::{
     Change, EncryptOptions, Identities, Map, Path, Recipient, SecretString, SopsFile, Value,
@@ -50,45 +52,93 @@ impl Writer<'_> {
             self.tree.expect_customer(customer)?;
         }
         let text = self.tree.read(&path)?;
-        let file = text.map(|text| SopsFile::parse(&text)).transpose().map_err(|error| match error {
-            tenantry_sops::Error::NotSops => SecretsError::refused(format!(
-                "{path} is in clear text: its secrets may be known already; `sops -e -i {path}` encrypts it"
-            )),
-            error => SecretsError::sops(&path)(error),
-        })?;
+        let file = text
+            .map(|text| SopsFile::parse(&text))
+            .transpose()
+            .map_err(|error| match error {
+                tenantry_sops::Error::NotSops => self.not_encrypted(target),
+                error => SecretsError::sops(&path)(error),
+            })?;
         let mut identities = self.keyring.for_target(self.tree, target)?;
-        let wanted = if let Target::Person(customer) = target {
-            if self.tree.read(&erase::record_path(customer))?.is_some() {
-                return Err(SecretsError::refused(format!(
-                    "personal data of {customer} was erased: {} says when; remove that record first if they are a customer anew",
-                    erase::record_path(customer)
-                )));
-            }
-            let keepers = self.rules.keepers()?;
-            let (recipient, key) = person_keys::ensure(
-                self.tree,
-                customer,
-                self.keyring.identities(),
-                &keepers,
-                &|| self.may_make_key(customer, file.as_ref()),
-                self.now,
-            )?;
-            if let Some(key) = key {
-                identities.extend(&key);
-            }
-            Wanted::for_person(recipient)
-        } else {
-            self.rules.wanted(self.tree, target)?.ok_or_else(|| {
-                SecretsError::refused(format!(
-                    "no rule of .sops.yaml speaks of {path}: add one that says who can open it"
-                ))
-            })?
-        };
+        let (wanted, key) = self.wanted(target, file.as_ref())?;
+        if let Some(key) = key {
+            identities.extend(&key);
+        }
         Ok(Draft {
             file,
             identities,
             wanted,
         })
+    }
+
+    /// Who should be able to open `target`, which is `file` now; for personal data with the customer's key, if it was made or can be opened.
+    fn wanted(
+        &self,
+        target: &Target,
+        file: Option<&SopsFile>,
+    ) -> Result<(Wanted, Option<Identities>), SecretsError> {
+        let Target::Person(customer) = target else {
+            let wanted = self.rules.wanted(self.tree, target)?.ok_or_else(|| {
+                SecretsError::refused(format!(
+                    "no rule of .sops.yaml speaks of {}: add one that says who can open it",
+                    target.path()
+                ))
+            })?;
+            return Ok((wanted, None));
+        };
+        let record = erase::record_path(customer);
+        if self.tree.read(&record)?.is_some() {
+            return Err(SecretsError::refused(format!(
+                "personal data of {customer} was erased: {record} says when; remove that record first if they are a customer anew"
+            )));
+        }
+        let (recipient, key) = person_keys::ensure(
+            self.tree,
+            customer,
+            self.keyring.identities(),
+            &self.rules.keepers()?,
+            &|| self.may_make_key(customer, file),
+            self.now,
+        )?;
+        Ok((Wanted::for_person(recipient), key))
+    }
+
+    /// What to say of a file in clear text: that it has to be encrypted, or that it is something else.
+    fn not_encrypted(&self, target: &Target) -> SecretsError {
+        let path = target.path();
+        let spoken_of = || matches!(self.rules.wanted(self.tree, target), Ok(Some(_)));
+        if must_be_sealed(&path) || spoken_of() {
+            return SecretsError::refused(format!(
+                "{path} is in clear text: if it was committed, its secrets are known; `tenantry secrets updatekeys {target}` encrypts it"
+            ));
+        }
+        let what = match classify(&path) {
+            Kind::Order(..) => "an order",
+            Kind::Customer(_) => "the settings of a customer",
+            Kind::Server(..) => "a server",
+            Kind::Hub => "the settings of the fleet",
+            Kind::Staff => "the list of the staff",
+            _ => "something else",
+        };
+        SecretsError::refused(format!(
+            "{path} is no file of secrets: it is {what}, and stays in clear text; `tenantry secrets list` names the files of secrets"
+        ))
+    }
+
+    /// Encrypts a file of secrets that is in clear text. Comments and order stay.
+    fn seal(&self, target: &Target, text: &str) -> Result<Saved, SecretsError> {
+        let path = target.path();
+        let (wanted, _) = self.wanted(target, None)?;
+        let sealed = encrypt_text(text, &self.options(&wanted)?, &mut rand::rng())
+            .map_err(SecretsError::sops(&path))?;
+        if !target.is_person() {
+            check_flat(
+                &path,
+                &SopsFile::parse(&sealed).map_err(SecretsError::sops(&path))?,
+            )?;
+        }
+        self.tree.write(&path, &sealed)?;
+        Ok(Saved::Created)
     }
 
     /// Whether a customer who has no key gets one. A new one does not open what the old one closed, and it would stand in the record of an
@@ -190,8 +240,16 @@ impl Writer<'_> {
         self.save(target, draft, text.map_err(failed)?)
     }
 
-    /// Brings a file to the recipients that the rules name. Who is dropped does not know the new data key.
+    /// Brings a file to the recipients that the rules name. Who is dropped does not know the new data key. One in clear text is encrypted, if
+    /// it is one that has to be.
     pub fn update_recipients(&self, target: &Target) -> Result<Saved, SecretsError> {
+        let path = target.path();
+        if must_be_sealed(&path)
+            && let Some(text) = self.tree.read(&path)?
+            && matches!(SopsFile::parse(&text), Err(tenantry_sops::Error::NotSops))
+        {
+            return self.seal(target, &text);
+        }
         let draft = self.draft(target)?;
         let Some(file) = &draft.file else {
             return Err(SecretsError::refused(format!(

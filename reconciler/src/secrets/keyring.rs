@@ -65,6 +65,11 @@ impl Keyring {
         self.identities.extend(&other.identities);
     }
 
+    /// Whether no key is at hand.
+    pub fn is_empty(&self) -> bool {
+        self.identities.recipients().next().is_none()
+    }
+
     /// The keys.
     pub fn identities(&self) -> &Identities {
         &self.identities

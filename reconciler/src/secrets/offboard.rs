@@ -136,8 +136,11 @@ fn drop_from_files(
         let target = Target::of_path(&path);
         // Before anything is written: can all of it be done?
         let (file, identities) = keyring.open(tree, &target)?;
-        file.decrypt(&identities)
-            .map_err(SecretsError::sops(&path))?;
+        let is_asked_only = dry_run && keyring.is_empty();
+        if !is_asked_only {
+            file.decrypt(&identities)
+                .map_err(SecretsError::sops(&path))?;
+        }
         todo.push((target, left));
     }
     if without.contains(recipient) {

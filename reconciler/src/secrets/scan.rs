@@ -51,7 +51,7 @@ static SETTING: LazyLock<Regex> = LazyLock::new(|| {
 /// Marks a line that people looked at and found harmless.
 const HARMLESS: &str = "not-a-secret";
 /// What a merge leaves where two branches changed one secret.
-pub const CONFLICT: &str = "# CONFLICT ";
+pub use tenantry_planner::documents::CONFLICT;
 
 /// Whether a file of this path must be encrypted.
 pub fn must_be_sealed(path: &str) -> bool {
@@ -66,12 +66,19 @@ pub fn must_be_sealed(path: &str) -> bool {
     )
 }
 
+/// Whether this says that something encrypted is damaged, which is not clear text.
+pub fn is_damaged(why: &tenantry_sops::Error) -> bool {
+    matches!(why, tenantry_sops::Error::BadValue { .. })
+        || matches!(why, tenantry_sops::Error::BadMetadata { field, .. } if field == "mac")
+}
+
 /// Everything in a file that looks like a secret in clear text.
 pub fn scan(path: &str, text: &str) -> Vec<Exposed> {
     let sops = tenantry_sops::is_sops(text);
     let mut found = Vec::new();
     if must_be_sealed(path)
         && let Err(why) = tenantry_sops::sealed_keys(text)
+        && !is_damaged(&why)
     {
         found.push(Exposed {
             line: 0,

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use tenantry_schema::Diagnostic;
 
 /// The process is up and answers.
 pub(super) async fn alive() -> &'static str {
@@ -24,6 +25,8 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
         "mode": status.mode,
         "commit": status.commit.as_ref().map(|commit| &commit.id),
         "source_problem": status.source_problem,
+        "errors": status.diagnostics.iter().filter(|found| found.is_error()).count(),
+        "fleet_errors": of_the_fleet(&status.diagnostics),
     });
     let code = if ready {
         StatusCode::OK
@@ -31,6 +34,29 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
         StatusCode::SERVICE_UNAVAILABLE
     };
     (code, Json(body)).into_response()
+}
+
+/// Most errors that are listed.
+const MOST: usize = 10;
+
+/// Errors that are not a customer's, each as one line.
+fn of_the_fleet(all: &[Diagnostic]) -> Vec<String> {
+    let customers = ["fleet/customers/", "fleet/decisions/"];
+    all.iter()
+        .filter(|found| found.is_error())
+        .filter(|found| {
+            let file = &found.place.file;
+            !customers.iter().any(|folder| file.starts_with(folder))
+        })
+        .take(MOST)
+        .map(|found| {
+            let place = &found.place;
+            format!(
+                "{} {}:{}: {}",
+                found.code, place.file, place.line, found.message
+            )
+        })
+        .collect()
 }
 
 /// Prometheus' text format, version 0.0.4.

@@ -15,6 +15,7 @@ mod person;
 mod plan;
 mod policy;
 mod reference;
+mod rules;
 mod secrets;
 mod takeover;
 mod terminal;

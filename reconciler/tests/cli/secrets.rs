@@ -2,6 +2,7 @@
 
 mod audit;
 mod edit;
+mod mistakes;
 
 use crate::{Desk, Ran, two_customers};
 use std::io::Write;

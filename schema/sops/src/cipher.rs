@@ -173,6 +173,24 @@ impl<'a> Sealed<'a> {
         text.starts_with(PREFIX)
     }
 
+    /// Whether the text has all its parts, and each is what it should look like: as much as can be said without the key.
+    pub(crate) fn is_whole(text: &str) -> bool {
+        Sealed::parse(text).is_ok_and(|sealed| {
+            [sealed.data, sealed.iv, sealed.tag]
+                .iter()
+                .all(|part| STANDARD.decode(part).is_ok())
+        })
+    }
+
+    /// The 1-based line of the first encrypted value of a file that is not whole. A value that goes on on another line is not looked at.
+    pub(crate) fn first_damaged(text: &str) -> Option<usize> {
+        text.match_indices(PREFIX).find_map(|(at, _)| {
+            let line = text[at..].lines().next()?;
+            let sealed = &line[..=line.find(']')?];
+            (!Sealed::is_whole(sealed)).then(|| text[..at].matches('\n').count() + 1)
+        })
+    }
+
     pub(crate) fn parse(text: &'a str) -> Result<Self, Flaw> {
         let rest = text.strip_prefix(PREFIX).ok_or(Flaw::NotEncrypted)?;
         let rest = rest.strip_suffix(']').ok_or(Flaw::Malformed)?;

@@ -28,7 +28,18 @@ pub struct CreationRule {
 
 /// The creation rules of a `.sops.yaml`, in order.
 #[derive(Debug, Clone)]
-pub struct CreationRules(Vec<(Option<Regex>, Result<CreationRule, Error>)>);
+pub struct CreationRules(Vec<Item>);
+
+/// One of them.
+#[derive(Debug, Clone)]
+struct Item {
+    /// 1-based line on which it begins.
+    line: usize,
+    /// Absent: it matches every path.
+    pattern: Option<Regex>,
+    /// What it says, or why it cannot be used.
+    rule: Result<CreationRule, Error>,
+}
 
 impl CreationRules {
     /// Reads the file. Patterns must compile; what else is wrong with a rule is told when a path meets it.
@@ -45,25 +56,32 @@ impl CreationRules {
             Some(Data::Scalar(scalar)) if scalar.text.is_empty() => return Ok(Self(Vec::new())),
             Some(_) => return Err(Error::metadata("creation_rules", "is not a list")),
         };
-        rules.iter().map(one).collect::<Result<_, _>>().map(Self)
+        let items = rules.iter().map(|node| one(source, node));
+        items.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Rules that cannot be used, each with the 1-based line on which it begins.
+    pub fn broken(&self) -> impl Iterator<Item = (usize, &Error)> {
+        self.0
+            .iter()
+            .filter_map(|item| Some((item.line, item.rule.as_ref().err()?)))
     }
 
     /// The first rule that matches `path`, which is relative to the folder of `.sops.yaml`, with `/` between parts.
     /// `None` if no rule matches; an error if the matching rule needs what this crate refuses.
     pub fn for_path(&self, path: &str) -> Result<Option<&CreationRule>, Error> {
-        self.0
-            .iter()
-            .find(|(pattern, _)| {
-                pattern
-                    .as_ref()
-                    .is_none_or(|pattern| pattern.is_match(path))
-            })
-            .map(|(_, rule)| rule.as_ref().map_err(Clone::clone))
+        let matches = |item: &&Item| {
+            let pattern = item.pattern.as_ref();
+            pattern.is_none_or(|pattern| pattern.is_match(path))
+        };
+        let found = self.0.iter().find(matches);
+        found
+            .map(|item| item.rule.as_ref().map_err(Clone::clone))
             .transpose()
     }
 }
 
-fn one(node: &Node) -> Result<(Option<Regex>, Result<CreationRule, Error>), Error> {
+fn one(source: &str, node: &Node) -> Result<Item, Error> {
     if node.as_map().is_none() {
         return Err(Error::metadata(
             "creation_rules",
@@ -74,8 +92,12 @@ fn one(node: &Node) -> Result<(Option<Regex>, Result<CreationRule, Error>), Erro
         .get("path_regex")
         .and_then(Node::as_text)
         .filter(|text| !text.is_empty());
-    let pattern = pattern.map(go_regex::compile).transpose()?;
-    Ok((pattern, read(node)))
+    let before = source.get(..node.span.start).unwrap_or_default();
+    Ok(Item {
+        line: before.matches('\n').count() + 1,
+        pattern: pattern.map(go_regex::compile).transpose()?,
+        rule: read(node),
+    })
 }
 
 fn read(node: &Node) -> Result<CreationRule, Error> {

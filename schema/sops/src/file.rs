@@ -139,6 +139,26 @@ impl SopsFile {
             .map(|leaf| leaf.path)
     }
 
+    /// Refuses a file in which an encrypted value, or the MAC, is damaged so that no key opens it.
+    pub(crate) fn check_whole(&self) -> Result<(), Error> {
+        let damaged = |path: &Path| match self.node(path).map(|node| &node.data) {
+            Some(Data::Scalar(scalar)) => {
+                self.selector.encrypts(path)
+                    && Sealed::looks_like(&scalar.text)
+                    && !Sealed::is_whole(&scalar.text)
+            }
+            _ => false,
+        };
+        if let Some(leaf) = self.leaves().iter().find(|leaf| damaged(&leaf.path)) {
+            return Err(Error::value(&leaf.path, Flaw::Malformed.to_string()));
+        }
+        if Sealed::is_whole(&self.metadata.mac) {
+            Ok(())
+        } else {
+            Err(Error::metadata("mac", Flaw::Malformed.to_string()))
+        }
+    }
+
     /// The value of a clear leaf; `None` if it is encrypted, not a scalar, or not there.
     pub fn clear_value(&self, path: &Path) -> Option<Value> {
         match &self.node(path)?.data {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::cipher::Sealed;
 use crate::{Error, SopsFile};
 
 /// Whether the text looks like a SOPS file: a top-level `sops:` and, below it, a `mac`.
@@ -33,10 +34,14 @@ pub fn top_level_keys(text: &str) -> Result<Vec<Cow<'_, str>>, Error> {
 /// # Errors
 /// Those of [`SopsFile::parse`], [`Error::NoRecipients`], [`Error::BadRecipient`], and [`Error::ClearText`] for the first leaf that everybody can read.
 pub fn sealed_keys(text: &str) -> Result<Vec<Cow<'_, str>>, Error> {
-    if let Some(scan) = scan(text).filter(|scan| scan.metadata && scan.sealed) {
+    let damaged = Sealed::first_damaged(text).is_some();
+    if !damaged && let Some(scan) = scan(text).filter(|scan| scan.metadata && scan.sealed) {
         return Ok(scan.keys);
     }
     let file = SopsFile::parse(text)?;
+    if damaged {
+        file.check_whole()?;
+    }
     let mut recipients = file.recipients().peekable();
     if recipients.peek().is_none() {
         return Err(Error::NoRecipients);

@@ -55,6 +55,12 @@ pub(super) fn decide(customer: &Customer<'_>) -> (Option<Decision>, Option<Waiti
         order: customer.order_key(&order),
         choice: Choice::BackupSecrets(missing),
     };
+    let rules = &customer.fleet.rules;
+    if have.is_none()
+        && let Some(problem) = rules.problem(&decision.path())
+    {
+        return (None, Some(WaitingOn::SealingRules { problem }));
+    }
     (Some(decision), None)
 }
 

@@ -100,6 +100,7 @@ pub(super) fn plan_order(
         } else {
             choose(customer, &server, &instance, name, tool, &mut draft.waiting)
         };
+        let chosen = sealable(customer, id, tool, chosen, &mut draft.waiting);
         let undecided = !chosen.is_empty();
         chosen.into_iter().for_each(&mut decide);
         incomplete |= undecided;
@@ -121,6 +122,31 @@ pub(super) fn plan_order(
         draft.waiting.push(WaitingOn::Decision { what });
     }
     draft
+}
+
+/// The choices that can be written down: a new file of secrets only where the rules say for whom. Into one that is there more is put by who can
+/// open it already.
+fn sealable(
+    customer: &Customer<'_>,
+    order: &OrderId,
+    tool: &ToolDesired,
+    mut chosen: Vec<Choice>,
+    waiting: &mut Vec<WaitingOn>,
+) -> Vec<Choice> {
+    let order = customer.order_key(order);
+    chosen.retain(|choice| {
+        if !matches!(choice, Choice::Secrets(..)) || tool.secrets.is_some() {
+            return true;
+        }
+        let problem = customer.fleet.rules.problem(&choice.what().path(&order));
+        let Some(problem) = problem else { return true };
+        let wait = WaitingOn::SealingRules { problem };
+        if !waiting.contains(&wait) {
+            waiting.push(wait);
+        }
+        false
+    });
+    chosen
 }
 
 /// Why an instance that may run cannot be rendered.

@@ -18,6 +18,7 @@ mod policy;
 mod properties;
 mod rendering;
 mod scenarios;
+mod sealing;
 mod standing;
 mod support;
 mod versions;

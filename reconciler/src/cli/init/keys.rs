@@ -1,11 +1,11 @@
 //! The two pairs of keys of a new fleet: made, and written where only their owner reads them.
 
 use age::secrecy::ExposeSecret;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tenantry_schema::id::FleetId;
 use tenantry_schema::key::{AgeRecipient, PublicKeys};
 use tenantry_wire::SigningKey;
@@ -63,19 +63,39 @@ pub(super) fn write_keys(
         age_lines(recovery)?,
         pem.expose()
     );
-    write_private(recovery_file, &text)
+    // The one without the other is worth nothing.
+    write_private(recovery_file, &text).inspect_err(|_| drop(std::fs::remove_file(hub_file)))
+}
+
+/// The files of a Git repository that `dir` would be among, unless Git ignores it there. `dir` need not be there yet.
+pub(super) fn exposed_in(dir: &Path) -> Option<PathBuf> {
+    let there = dir.ancestors().find(|folder| folder.is_dir())?;
+    let repository = git2::Repository::discover(there).ok()?;
+    let files = repository.workdir()?.canonicalize().ok()?;
+    let inside = dir.strip_prefix(&files).ok()?;
+    // Something inside, since patterns such as `keys/` speak of folders, and this is none yet.
+    let ignored = repository.is_path_ignored(inside.join("hub.agekey"));
+    (!ignored.unwrap_or(false)).then_some(files)
 }
 
 /// Never overwrites, readable by the owner alone.
 fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let failed = || format!("cannot write {}", path.display());
-    let mut file = OpenOptions::new()
+    let opened = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)
-        .with_context(failed)?;
+        .open(path);
+    let mut file = match opened {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
+            "{} is there already, and keys are never overwritten: it may be the only key of another fleet. Choose another folder with --keys, or move it away",
+            path.display()
+        ),
+        opened => opened.with_context(failed)?,
+    };
+    // An empty key would only be in the way of the next attempt.
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
+        .inspect_err(|_| drop(std::fs::remove_file(path)))
         .with_context(failed)
 }

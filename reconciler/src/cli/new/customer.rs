@@ -64,7 +64,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         message: format!("customer {id}"),
         add: vec![folder.clone()],
         next: vec![format!(
-            "tenantry new server {id}/{id}-1 --address ADDRESS     a machine for the orders"
+            "tenantry new server {id}/{id}-1 --address ADDRESS{}     a machine for the orders",
+            args.common.as_option()
         )],
         ..Proposal::default()
     };
@@ -85,7 +86,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         proposal.message = format!("customer {id} with order {}", args.order);
     } else {
         proposal.next.push(format!(
-            "tenantry new order {id}/website                       what they buy"
+            "tenantry new order {id}/website{}                       what they buy",
+            args.common.as_option()
         ));
     }
     finish(desk, &args.common, &proposal)

@@ -154,7 +154,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     };
     if args.act.loses_data() {
         proposal.next.push(format!(
-            "name in {path} what is lost, then let an owner approve it: tenantry approve {path}"
+            "name in {path} what is lost, then let an owner approve it: tenantry approve {path}{}",
+            args.common.as_place()
         ));
     }
     proposal.files.insert(path, text.into_bytes());

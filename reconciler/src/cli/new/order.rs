@@ -73,7 +73,7 @@ pub(super) struct Wanted {
     #[arg(long, value_parser = domain)]
     domain: Option<DomainName>,
     /// Tools of the catalogue, with commas between them.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = tool)]
     tools: Option<Vec<ToolName>>,
     /// A server of the customer. Default: the hub chooses, and commits a decision.
     #[arg(long)]
@@ -85,6 +85,11 @@ pub(super) struct Wanted {
 
 fn domain(text: &str) -> Result<DomainName, NameError> {
     DomainName::try_from(text)
+}
+
+/// One of a list, as people write lists: with a space after the comma.
+fn tool(text: &str) -> Result<ToolName, String> {
+    ToolName::try_from(text.trim()).map_err(|error| error.to_string())
 }
 
 impl Wanted {
@@ -121,11 +126,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut proposal = Proposal {
         add: vec![path.clone()],
         message: format!("order {customer}/{id}"),
-        next: vec!["tenantry plan     what the hub will do with it".to_owned()],
+        next: vec![format!(
+            "tenantry plan{}     what the hub will do with it",
+            args.common.as_place()
+        )],
         ..Proposal::default()
     };
     if known.is_some_and(|customer| customer.servers.is_empty()) {
-        proposal.notes.push(format!("{customer} has no server yet: the order waits until `tenantry new server {customer}/{customer}-1` and its agent are there"));
+        proposal.notes.push(format!("{customer} has no server yet: the order waits until `tenantry new server {customer}/{customer}-1{}` and its agent are there", args.common.as_option()));
     }
     proposal
         .files

@@ -5,8 +5,8 @@ use super::ask::Asker;
 use super::write::{Proposal, finish};
 use super::{Common, Desk, takeover};
 use crate::import::SiteWish;
-use anyhow::bail;
-use std::path::PathBuf;
+use anyhow::{Context, bail};
+use std::path::{Path, PathBuf};
 use tenantry_schema::id::ToolName;
 
 /// Arguments of `new stack`.
@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// Its name for people. Default: from the id.
     #[arg(long)]
     title: Option<String>,
-    /// A Compose file to take over, in a folder with what it mounts and its `.env`.
+    /// A Compose file to take over, in a folder with what it mounts and its `.env`; or that folder.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "port"])]
     from: Option<PathBuf>,
     /// What visitors reach: a service and its port in the container. Several have names: `--site web:80 --site admin=web:8080`.
@@ -62,13 +62,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         next: vec![
             format!("read {folder}/stack.yaml and {folder}/compose.yaml"),
             format!(
-                "tenantry new order CUSTOMER/ID --tools {name}     or add it to an order's `tools:`"
+                "tenantry new order CUSTOMER/ID --tools {name}{}     or add it to an order's `tools:`",
+                args.common.as_option()
             ),
         ],
         ..Proposal::default()
     };
     let files = match &args.from {
         Some(file) => {
+            let file = &compose_file(file)?;
             let taken = takeover::take(name, &title, file, &args.sites, &args.volumes, &mut asker)?;
             proposal.notes = taken.notes;
             taken.files
@@ -84,6 +86,30 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         .map(|(path, content)| (format!("{folder}/{path}"), content))
         .collect();
     finish(desk, &args.common, &proposal)
+}
+
+/// The Compose file that is meant: itself, or the one in a folder, by the names that `docker compose` looks for, in its order.
+fn compose_file(path: &Path) -> anyhow::Result<PathBuf> {
+    const NAMES: [&str; 4] = [
+        "compose.yaml",
+        "compose.yml",
+        "docker-compose.yaml",
+        "docker-compose.yml",
+    ];
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let found = NAMES
+        .iter()
+        .map(|name| path.join(name))
+        .find(|file| file.is_file());
+    found.with_context(|| {
+        format!(
+            "`{}` is a folder without a Compose file ({}): name the file",
+            path.display(),
+            NAMES.join(", ")
+        )
+    })
 }
 
 /// `my-tool` is `My tool`.

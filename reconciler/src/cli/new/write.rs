@@ -227,7 +227,7 @@ fn commit(desk: &Desk, proposal: &Proposal) -> String {
 }
 
 /// For a shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let fine = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     if !text.is_empty() && text.chars().all(fine) {
         text.to_owned()

@@ -1,12 +1,13 @@
 //! `tenantry secrets edit`: a file as plain text in the person's editor, in memory, checked before it is saved.
 
-use super::{Desk, Key, Place};
+use super::{Changed, Desk, Key, Place};
 use crate::cli::Outcome;
 use crate::cli::output::say;
 use crate::config;
 use crate::secrets::Target;
 use crate::secrets::change::Saved;
 use crate::secrets::editor::{MemoryFile, split_words};
+use crate::secrets::gone::Gone;
 use anyhow::bail;
 use inquire::Confirm;
 use std::io::{BufRead, IsTerminal, Write};
@@ -19,7 +20,12 @@ Opens VISUAL, else EDITOR, else vi, on a file that is in memory only (XDG_RUNTIM
 is gone when the editor ends, also when you are interrupted. Nothing is saved before it is valid: on a mistake you are asked
 whether to go back into the editor. Values that you leave alone keep their ciphertext, so that `git diff` shows what changed.
 
-Personal data (`acme/person`) is encrypted to a key of that customer, which is made where it is missing.")]
+Values that go are listed. Where every value would go, or one that was never committed, you are asked first.
+
+Personal data (`acme/person`) is encrypted to a key of that customer, which is made where it is missing.
+
+--json: {path, saved, changed, removed, restarts}. `saved` is whether the file has changed; `changed` and `removed` are names, `restarts`
+what is made anew with the new values, a line a tool.")]
 pub(super) struct Args {
     /// The file: `acme`, `acme/person`, `acme/website/umami`, `hub`, or a path.
     file: String,
@@ -27,6 +33,9 @@ pub(super) struct Args {
     place: Place,
     #[command(flatten)]
     key: Key,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 const NEW_SECRETS: &str =
@@ -53,14 +62,27 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     loop {
         let text = file.edit(&editor)?;
         if text.expose_secret() == start.expose_secret() {
-            say("nothing was changed");
-            return Ok(Outcome::Clean);
+            return unchanged(args, &target);
+        }
+        let gone = match &draft.file {
+            Some(file) => Gone::of(&desk.tree, &target.path(), file, text.expose_secret())?,
+            None => Gone::default(),
+        };
+        if gone.asks() && !agreed(&target, &gone)? {
+            bail!("nothing was saved: the file has all its values");
         }
         match writer.replace(&target, &draft, &text) {
-            Ok(Saved::Unchanged) => say("nothing was changed"),
+            Ok(Saved::Unchanged) => return unchanged(args, &target),
             Ok(_) => {
-                say(format!("{}: saved", target.path()));
                 let names = changed_names(before.as_ref(), &text);
+                if args.json {
+                    let changed = Changed::new(&desk, &target, names, gone.names)?;
+                    return changed.print();
+                }
+                say(format!("{}: saved", target.path()));
+                if !gone.names.is_empty() {
+                    say(format!("removed: {}", gone.names.join(", ")));
+                }
                 desk.tell_restarts(&target, &names)?;
             }
             Err(error) => {
@@ -75,21 +97,60 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Whether to go back into the editor. No answer means no, and so does an interrupt.
+fn unchanged(args: &Args, target: &Target) -> anyhow::Result<Outcome> {
+    if args.json {
+        return Changed::nothing(target).print();
+    }
+    say("nothing was changed");
+    Ok(Outcome::Clean)
+}
+
+/// Whether values may go that most likely should not.
+fn agreed(target: &Target, gone: &Gone) -> anyhow::Result<bool> {
+    let path = target.path();
+    eprintln!(
+        "these values would go from {path}: {}",
+        gone.names.join(", ")
+    );
+    if !gone.for_good.is_empty() {
+        eprintln!(
+            "not in the newest commit, so gone for good: {}",
+            gone.for_good.join(", ")
+        );
+    }
+    let question = if gone.all {
+        "remove every value of the file?"
+    } else {
+        "remove them?"
+    };
+    ask(question, false)
+}
+
+/// Whether to go back into the editor.
 fn again() -> anyhow::Result<bool> {
-    const QUESTION: &str = "back into the editor?";
+    ask("back into the editor?", true)
+}
+
+/// Asks. An empty line means `default`; no answer means no, and so does an interrupt.
+fn ask(question: &str, default: bool) -> anyhow::Result<bool> {
     if std::io::stdin().is_terminal() {
-        let asked = Confirm::new(QUESTION).with_default(true).prompt();
+        let asked = Confirm::new(question).with_default(default).prompt();
         return Ok(asked.unwrap_or(false));
     }
-    eprint!("{QUESTION} [Y/n] ");
+    eprint!("{question} {} ", if default { "[Y/n]" } else { "[y/N]" });
     let _ = std::io::stderr().flush();
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line)?;
-    let no = ["n", "no"]
-        .iter()
-        .any(|no| line.trim().eq_ignore_ascii_case(no));
-    Ok(read > 0 && !no)
+    let is = |words: [&str; 2]| {
+        words
+            .iter()
+            .any(|word| line.trim().eq_ignore_ascii_case(word))
+    };
+    Ok(if default {
+        read > 0 && !is(["n", "no"])
+    } else {
+        is(["y", "yes"])
+    })
 }
 
 /// Names whose lines differ, as far as lines tell.

@@ -1,6 +1,6 @@
 //! `tenantry secrets generate`: values that are not there yet, by the rule of a stack or by options. What is there is never touched.
 
-use super::{Desk, Key, Place};
+use super::{Changed, Desk, Key, Place};
 use crate::cli::Outcome;
 use crate::cli::output::say;
 use crate::decide::generate;
@@ -23,7 +23,9 @@ For any other file, names that you give:
   tenantry secrets generate acme webhook_secret --length 48 --alphabet hex
   tenantry secrets generate acme db_password --like umami/DB_PASSWORD
 
-A value that is there is never replaced; `tenantry secrets rotate` and `set` do that.")]
+A value that is there is never replaced; `tenantry secrets rotate` and `set` do that.
+
+--json: {path, saved, changed, removed, restarts}, as of `secrets edit`; `changed` are the names that were generated.")]
 pub(super) struct Args {
     /// The file: `acme/website/umami`, `acme`, `hub`, or a path.
     file: String,
@@ -42,6 +44,9 @@ pub(super) struct Args {
     place: Place,
     #[command(flatten)]
     key: Key,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -68,11 +73,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (old, new): (Vec<_>, Vec<_>) = specs
         .into_iter()
         .partition(|(name, _)| there.contains(name));
-    for (name, _) in &old {
+    for (name, _) in old.iter().filter(|_| !args.json) {
         say(format!("`{name}` is there: left as it is"));
     }
     if new.is_empty() {
-        return Ok(Outcome::Clean);
+        return if args.json {
+            Changed::nothing(&target).print()
+        } else {
+            Ok(Outcome::Clean)
+        };
     }
     let mut rng = rand::rng();
     let changes: Vec<Change> = new
@@ -84,6 +93,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         .collect();
     writer.apply(&target, &draft, &changes)?;
     let names: Vec<String> = new.into_iter().map(|(name, _)| name).collect();
+    if args.json {
+        return Changed::new(&desk, &target, names, Vec::new())?.print();
+    }
     say(format!("{}: generated {}", target.path(), names.join(", ")));
     Ok(Outcome::Clean)
 }

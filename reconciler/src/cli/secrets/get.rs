@@ -2,6 +2,7 @@
 
 use super::{Key, Place};
 use crate::cli::Outcome;
+use crate::cli::output::json;
 use crate::secrets::change::name;
 use crate::secrets::{Keyring, SecretsError, Target, WorkTree, destroyed, person_keys};
 use anyhow::{Context, bail};
@@ -14,6 +15,8 @@ use tenantry_sops::{Decrypted, ExposeSecret, SopsFile, Value};
 The value goes to standard output as it is, without a line end of its own:
   tenantry secrets get acme smtp_password | swaks --auth-password-stdin ...
 On a terminal it is shown only with --show.
+
+With --json: {path, name, value}, on a terminal only with --show as well.
 
 In a merge with a conflict:
   tenantry secrets get acme smtp_password --at theirs --show")]
@@ -32,6 +35,9 @@ pub(super) struct Args {
     place: Place,
     #[command(flatten)]
     key: Key,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -67,6 +73,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
             args.name
         );
     };
+    if args.json {
+        json(&serde_json::json!({
+            "path": path,
+            "name": at.to_string(),
+            "value": text.expose_secret(),
+        }))?;
+        return Ok(Outcome::Clean);
+    }
     let mut out = std::io::stdout().lock();
     out.write_all(text.expose_secret().as_bytes())?;
     if args.show && std::io::stdout().is_terminal() {

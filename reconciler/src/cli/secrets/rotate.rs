@@ -1,6 +1,6 @@
 //! `tenantry secrets rotate`: new values for what was generated. Knows what must never change, and says what restarts.
 
-use super::{Desk, Key, Place};
+use super::{Changed, Desk, Key, Place};
 use crate::cli::Outcome;
 use crate::cli::output::say;
 use crate::decide::generate;
@@ -20,7 +20,9 @@ A secret whose stack says `rotate: never` is refused: data is encrypted with it,
 in their database as well; there it has to be changed by the tool's own means before the services start with the new value.
 
 Values that people gave (`acme`, `hub`) cannot be generated: replace them where they were issued, then use `secrets set`.
-To encrypt files anew for other people, use `secrets updatekeys`.")]
+To encrypt files anew for other people, use `secrets updatekeys`.
+
+--json: {path, saved, changed, removed, restarts}, as of `secrets edit`. With --dry-run `saved` is false, and the rest what would be.")]
 pub(super) struct Args {
     /// The file of a tool: `acme/website/umami`.
     file: String,
@@ -37,6 +39,9 @@ pub(super) struct Args {
     place: Place,
     #[command(flatten)]
     key: Key,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -57,6 +62,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
             (true, Rotate::Never) if asked => bail!(
                 "`{name}` of {tool} is never replaced: stacks/{tool}/stack.yaml says `rotate: never`, because data is encrypted with it and would be lost"
             ),
+            (true, Rotate::Never) if args.json => {}
             (true, Rotate::Never) => say(format!(
                 "`{name}`: left as it is, its stack says `rotate: never`"
             )),
@@ -77,10 +83,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let names: Vec<String> = chosen.iter().map(|(name, _)| name.clone()).collect();
     if names.is_empty() {
+        if args.json {
+            return Changed::nothing(&target).print();
+        }
         say("nothing may be replaced");
         return Ok(Outcome::Clean);
     }
     if args.dry_run {
+        if args.json {
+            let would = Changed::new(&desk, &target, names, Vec::new())?;
+            let would = Changed {
+                saved: false,
+                ..would
+            };
+            return would.print().map(|_| Outcome::Changes);
+        }
         say(format!(
             "{}: {} would be replaced",
             target.path(),
@@ -103,6 +120,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         })
         .collect();
     writer.apply(&target, &draft, &changes)?;
+    if args.json {
+        return Changed::new(&desk, &target, names, Vec::new())?.print();
+    }
     say(format!("{}: {} replaced", target.path(), names.join(", ")));
     desk.tell_restarts(&target, &names)?;
     Ok(Outcome::Clean)

@@ -1,7 +1,7 @@
 //! `tenantry secrets set`: one value, from standard input or a prompt, never from the command line, where other people of the machine and the
 //! shell's history would see it.
 
-use super::{Desk, Key, Place};
+use super::{Changed, Desk, Key, Place};
 use crate::cli::Outcome;
 use crate::cli::output::say;
 use crate::secrets::Target;
@@ -26,7 +26,9 @@ The value is read from standard input, or asked for without showing it:
 One line end at its end is dropped, unless it has several lines.
 
 A file that is not there yet is made by the rules of .sops.yaml. Comments, order and all other values stay as they are.
-Personal data (`acme/person`) is encrypted to a key of that customer, which is made where it is missing.")]
+Personal data (`acme/person`) is encrypted to a key of that customer, which is made where it is missing.
+
+--json: {path, saved, changed, removed, restarts}, as of `secrets edit`.")]
 pub(super) struct Args {
     /// The file: `acme`, `acme/person`, `acme/website/umami`, `hub`, or a path.
     file: String,
@@ -36,6 +38,9 @@ pub(super) struct Args {
     place: Place,
     #[command(flatten)]
     key: Key,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -52,6 +57,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let at = name(file.as_ref(), &args.name)?;
     let value = read_value(&args.name)?;
     let saved = desk.writer().set(&target, &at, value)?;
+    if args.json {
+        let changed = match saved {
+            Saved::Unchanged => Changed::nothing(&target),
+            _ => Changed::new(&desk, &target, vec![at.to_string()], Vec::new())?,
+        };
+        return changed.print();
+    }
     match saved {
         Saved::Created => say(format!("{path}: made, with `{at}`")),
         Saved::Changed => say(format!("{path}: `{at}` set")),

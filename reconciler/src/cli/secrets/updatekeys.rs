@@ -2,10 +2,13 @@
 
 use super::{Desk, Key, Place};
 use crate::cli::Outcome;
-use crate::cli::output::{complain, count, say};
+use crate::cli::output::{complain, count, json, say};
 use crate::secrets::Target;
 use crate::secrets::change::Saved;
 use crate::secrets::holders::Holders;
+use crate::secrets::scan::must_be_sealed;
+use anyhow::Context;
+use serde::Serialize;
 use tenantry_sops::{Recipient, SopsFile};
 
 /// Arguments of `secrets updatekeys`.
@@ -16,7 +19,13 @@ After a change of .sops.yaml:
   tenantry secrets updatekeys
 
 Who is added gets the data key of a file. Who is dropped loses it: such a file is encrypted anew under a new data key. What they
-could read they know; `tenantry offboard` lists it. Personal data is brought to the key of its customer.")]
+could read they know; `tenantry offboard` lists it. Personal data is brought to the key of its customer.
+
+A file of secrets in clear text is encrypted, if it is named:
+  tenantry secrets updatekeys acme
+
+--json: {looked_at, dry_run, files: [{file, path, outcome, error}]}. `outcome` is changed, encrypted, failed or, with --dry-run, due;
+files that are as they should be are not listed.")]
 pub(super) struct Args {
     /// Only these files. Default: all.
     files: Vec<String>,
@@ -27,6 +36,37 @@ pub(super) struct Args {
     place: Place,
     #[command(flatten)]
     key: Key,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    looked_at: usize,
+    dry_run: bool,
+    files: Vec<Updated>,
+}
+
+/// A file that was not as it should be.
+#[derive(Serialize)]
+struct Updated {
+    file: String,
+    path: String,
+    outcome: What,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum What {
+    Changed,
+    Encrypted,
+    Failed,
+    Due,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -39,41 +79,90 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let all = named.is_empty();
     let targets = if all { every_file(&desk)? } else { named };
     let holders = Holders::of(&desk.rules);
-    let (mut changed, mut failed) = (0, 0);
+    let mut report = Report {
+        looked_at: targets.len(),
+        dry_run: args.dry_run,
+        files: Vec::new(),
+    };
     for target in &targets {
-        if args.dry_run {
-            changed += usize::from(tell(&desk, &holders, target)?);
-            continue;
-        }
-        match desk.writer().update_recipients(target) {
-            Ok(Saved::Unchanged) => {}
-            Ok(_) => {
-                changed += 1;
-                say(format!("{target}: brought to its recipients"));
-            }
-            Err(error) => {
-                failed += 1;
-                complain(&anyhow::Error::from(error).context(format!("{target} stays as it is")));
-            }
+        if let Some((outcome, error)) = bring(args, &desk, &holders, target)? {
+            report.files.push(Updated {
+                file: target.to_string(),
+                path: target.path(),
+                outcome,
+                error,
+            });
         }
     }
-    let looked = count(targets.len(), "file");
-    if failed > 0 {
-        say(format!(
-            "{failed} of {looked} could not be changed; `git status` shows which were"
-        ));
-        return Ok(Outcome::Errors);
-    }
-    match (changed, args.dry_run) {
-        (0, _) => say(format!("nothing to do: {looked} as .sops.yaml says")),
-        (changed, true) => say(format!("{changed} of {looked} would change")),
-        (changed, false) => say(format!("{changed} of {looked} changed")),
-    }
-    Ok(if args.dry_run && changed > 0 {
-        Outcome::Changes
+    let failed = report
+        .files
+        .iter()
+        .filter(|file| file.outcome == What::Failed)
+        .count();
+    if args.json {
+        json(&report)?;
     } else {
-        Outcome::Clean
+        sum_up(&report, failed);
+    }
+    Ok(match (failed, report.files.len(), args.dry_run) {
+        (0, 0, _) | (0, _, false) => Outcome::Clean,
+        (0, _, true) => Outcome::Changes,
+        _ => Outcome::Errors,
     })
+}
+
+/// One file. None where it is as it should be.
+fn bring(
+    args: &Args,
+    desk: &Desk,
+    holders: &Holders,
+    target: &Target,
+) -> anyhow::Result<Option<(What, Option<String>)>> {
+    let tell = |text: String| {
+        if !args.json {
+            say(text);
+        }
+    };
+    if args.dry_run {
+        let due = due(desk, holders, target)?;
+        return Ok(due.map(|how| {
+            tell(format!("{target}: {how}"));
+            (What::Due, None)
+        }));
+    }
+    Ok(match desk.writer().update_recipients(target) {
+        Ok(Saved::Unchanged) => None,
+        Ok(Saved::Created) => {
+            tell(format!(
+                "{target}: encrypted; if it was committed in clear text, its secrets are known: replace them"
+            ));
+            Some((What::Encrypted, None))
+        }
+        Ok(Saved::Changed) => {
+            tell(format!("{target}: brought to its recipients"));
+            Some((What::Changed, None))
+        }
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            let said = format!("{error:#}");
+            if !args.json {
+                complain(&error.context(format!("{target} stays as it is")));
+            }
+            Some((What::Failed, Some(said)))
+        }
+    })
+}
+
+fn sum_up(report: &Report, failed: usize) {
+    let looked = count(report.looked_at, "file");
+    say(match (failed, report.files.len(), report.dry_run) {
+        (0, 0, _) => format!("nothing to do: {looked} as .sops.yaml says"),
+        (0, due, true) => format!("{due} of {looked} would change"),
+        (0, changed, false) => format!("{changed} of {looked} changed"),
+        (failed, ..) => {
+            format!("{failed} of {looked} could not be changed; `git status` shows which were")
+        }
+    });
 }
 
 fn every_file(desk: &Desk) -> anyhow::Result<Vec<Target>> {
@@ -94,15 +183,19 @@ fn every_file(desk: &Desk) -> anyhow::Result<Vec<Target>> {
     Ok(targets)
 }
 
-/// Says how a file differs. Needs no key.
-fn tell(desk: &Desk, holders: &Holders, target: &Target) -> anyhow::Result<bool> {
-    let file = SopsFile::parse(&desk.tree.text(&target.path())?)?;
+/// How a file differs from what it should be. Needs no key.
+fn due(desk: &Desk, holders: &Holders, target: &Target) -> anyhow::Result<Option<String>> {
+    let file = match SopsFile::parse(&desk.tree.text(&target.path())?) {
+        Err(tenantry_sops::Error::NotSops) if must_be_sealed(&target.path()) => {
+            return Ok(Some("is in clear text, to be encrypted".to_owned()));
+        }
+        file => file.with_context(|| target.path())?,
+    };
     let Some(wanted) = desk.rules.wanted(&desk.tree, target)? else {
-        say(format!("{target}: to a new key of its customer"));
-        return Ok(true);
+        return Ok(Some("to a new key of its customer".to_owned()));
     };
     if wanted.same_recipients(file.recipients()) {
-        return Ok(false);
+        return Ok(None);
     }
     let should: Vec<&str> = wanted.recipients.iter().map(Recipient::as_str).collect();
     let mut parts: Vec<String> = should
@@ -115,6 +208,5 @@ fn tell(desk: &Desk, holders: &Holders, target: &Target) -> anyhow::Result<bool>
             .filter(|one| !should.contains(one))
             .map(|one| format!("- {}", holders.name(one))),
     );
-    say(format!("{target}: {}", parts.join(", ")));
-    Ok(true)
+    Ok(Some(parts.join(", ")))
 }

@@ -74,6 +74,9 @@ impl Compiler {
             .iter()
             .filter_map(|id| Some((id.clone(), self.customers[id].desired.clone()?)))
             .collect();
+        let rules = files.get(".sops.yaml").map_or("", String::as_str);
+        let (rules, wrong) = tenantry_planner::sealing::SealingRules::read(rules);
+        found.extend(wrong);
         let desired = Desired {
             commit: id("commit"),
             generation: 7,
@@ -85,6 +88,7 @@ impl Compiler {
                 .collect(),
             held: BTreeSet::new(),
             lost: tenantry_planner::lost::LostDecisions::default(),
+            rules,
             customers,
         };
         (Some(desired), found)
