@@ -5,7 +5,7 @@ mod key;
 
 use super::Outcome;
 use super::open::{Opened, look};
-use super::output::say;
+use super::output::{json, say};
 use crate::config::FleetArgs;
 use crate::secrets::WorkTree;
 use anyhow::{Context, bail};
@@ -29,7 +29,10 @@ signs, so keys in an agent are asked for as always. Without --key the key is the
 
 Examples:
   tenantry approve fleet/customers/acme/operations/2026-11-20-wipe-umami-x7k2.yaml
-  tenantry approve acme/2026-11-20-wipe-umami-x7k2 --key ~/.ssh/id_ed25519.pub")]
+  tenantry approve acme/2026-11-20-wipe-umami-x7k2 --key ~/.ssh/id_ed25519.pub
+
+--json, which nobody reads, needs --yes: {operation, path, state, by, destroys}. `state` is approved, approved_already or loses_nothing,
+`by` the owner or null.")]
 pub(super) struct Args {
     /// The operation: its file, or CUSTOMER/NAME.
     operation: String,
@@ -40,8 +43,11 @@ pub(super) struct Args {
     #[arg(long)]
     yes: bool,
     /// Print the text that would be signed, and nothing else.
-    #[arg(long, conflicts_with_all = ["key", "yes"])]
+    #[arg(long, conflicts_with_all = ["key", "yes", "json"])]
     print: bool,
+    /// For programs.
+    #[arg(long, requires = "yes")]
+    json: bool,
     #[command(flatten)]
     fleet: FleetArgs,
 }
@@ -82,9 +88,28 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Clean);
     }
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-    tell(&customer, &operation, desired);
     let whose = (&customer, machines);
+    if !args.json {
+        tell(&customer, &operation, desired);
+    }
+    let report = |state: &str, by: Option<String>| {
+        json(&serde_json::json!({
+            "operation": format!("{customer}/{id}"),
+            "path": path,
+            "state": state,
+            "by": by,
+            "destroys": destroys(&operation),
+        }))
+    };
     match judge(head, whose, &id, &read, today) {
+        Standing::Ready if args.json => {
+            report("loses_nothing", None)?;
+            return Ok(Outcome::Clean);
+        }
+        Standing::Approved { by } if args.json => {
+            report("approved_already", Some(by.to_string()))?;
+            return Ok(Outcome::Clean);
+        }
         Standing::Ready => {
             say("\nit loses nothing: nobody has to approve it");
             return Ok(Outcome::Clean);
@@ -113,7 +138,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     match judge(head, whose, &id, &approved, today) {
         Standing::Approved { by } => {
             tree.write(&path, &file::with_approval(&text, &operation, &signature)?)?;
-            say(format!("\napproved by {by}, in {path}; commit it"));
+            if args.json {
+                report("approved", Some(by.to_string()))?;
+            } else {
+                say(format!("\napproved by {by}, in {path}; commit it"));
+            }
             Ok(Outcome::Clean)
         }
         other => bail!(

@@ -94,7 +94,7 @@ fn rules(head: &HeadDocuments) -> Vec<Line<'_>> {
         out.push(Line {
             pattern: pattern.to_owned(),
             least,
-            people: may.map(|person| person.email.as_ref()).collect(),
+            people: may.map(|person| person.email.as_str()).collect(),
         });
     };
     line("*", Role::Admin);

@@ -8,7 +8,7 @@ use super::output::{count, json, say};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use tenantry_planner::codes;
-use tenantry_schema::json::{KINDS, Kind, kind, reference};
+use tenantry_schema::json::{KINDS, kind, reference};
 
 /// Arguments of `schema`.
 #[derive(Debug, clap::Args)]
@@ -87,8 +87,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
             "documents": done.map(|done| done.documents),
         }))?;
     } else if args.json && args.kind.is_none() {
-        let kind = |kind: &Kind| serde_json::json!({ "name": kind.name, "places": kind.places });
-        json(&KINDS.iter().map(kind).collect::<Vec<_>>())?;
+        let kinds = KINDS
+            .iter()
+            .map(|kind| serde_json::json!({ "name": kind.name, "places": kind.places }));
+        json(&kinds.collect::<Vec<_>>())?;
     } else if args.kind.is_none() && !options {
         for kind in &KINDS {
             say(format!("{:<18} {}", kind.name, kind.places.join("  ")));

@@ -1,5 +1,7 @@
 //! `tenantry new`: what is written is good, nothing is overwritten, and what is missing is named or asked for.
 
+mod next;
+
 use crate::{Desk, two_customers};
 use std::process::Command;
 
