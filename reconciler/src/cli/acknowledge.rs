@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::open::look;
-use super::output::{count, say};
+use super::output::{count, json, say};
 use crate::config::{CacheArgs, FleetArgs};
 use crate::secrets::WorkTree;
 use anyhow::bail;
@@ -27,6 +27,9 @@ Examples:
   tenantry acknowledge             what is held back, in the files as they are now
   tenantry acknowledge --name acme-leaves --reason 'gave notice, ticket 812'
 
+--json: {held, taken_away, written}. `held` [{mark, words, losses, servers}] are removals beyond the limit, `taken_away` [{words, anew,
+commit, paths}] orders without their decisions, `written` whether an entry says now that it is meant.
+
 Exit codes: 0 nothing is held back, or it was written down; 2 something is held back; 1 an error.")]
 pub(super) struct Args {
     /// A name for the entry. Without one it is only shown.
@@ -39,6 +42,9 @@ pub(super) struct Args {
     fleet: FleetArgs,
     #[command(flatten)]
     cache: CacheArgs,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -49,21 +55,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         .filter(|removal| removal.is_held())
         .collect();
     let lost = opened.lost(args.cache)?;
+    let done = |text: &str, written: bool, outcome: Outcome| {
+        if args.json {
+            json(&report(&held, &lost, written))?;
+        } else {
+            say(text);
+        }
+        Ok(outcome)
+    };
     if held.is_empty() && lost.is_empty() {
-        say("nothing is held back");
-        return Ok(Outcome::Clean);
+        return done("nothing is held back", false, Outcome::Clean);
     }
-    for removal in &held {
-        say(format!("{}:", removal.words()));
-        for loss in &removal.losses {
-            say(format!("  {loss}"));
-        }
-    }
-    for taken in &lost {
-        say(format!("{taken}:"));
-        for path in &taken.paths {
-            say(format!("  {path}"));
-        }
+    if !args.json {
+        tell(&held, &lost);
     }
     let entries: Vec<String> = held
         .iter()
@@ -71,14 +75,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         .chain(anew_entries(&lost))
         .collect();
     if entries.is_empty() {
-        say(
+        return done(
             "\nif they are to be made anew, commit their deletion first: an entry names that commit",
+            false,
+            Outcome::Changes,
         );
-        return Ok(Outcome::Changes);
     }
     let (Some(name), Some(reason)) = (&args.name, &args.reason) else {
-        say("\nif all of this is meant: tenantry acknowledge --name NAME --reason WHY");
-        return Ok(Outcome::Changes);
+        return done(
+            "\nif all of this is meant: tenantry acknowledge --name NAME --reason WHY",
+            false,
+            Outcome::Changes,
+        );
     };
     if !opened.work_tree {
         bail!(
@@ -90,11 +98,53 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let before = tree.read(FILE)?.unwrap_or_default();
     let text = with_entries(&before, name, reason, &entries)?;
     tree.write(FILE, &text)?;
-    say(format!(
+    let said = format!(
         "\n{FILE} says now that this is meant ({}); commit it together with the change",
         count(entries.len(), "entry").replace("entrys", "entries")
-    ));
-    Ok(Outcome::Clean)
+    );
+    done(&said, true, Outcome::Clean)
+}
+
+/// What is held back, for people.
+fn tell(held: &[&Removal], lost: &[TakenAway]) {
+    for removal in held {
+        say(format!("{}:", removal.words()));
+        for loss in &removal.losses {
+            say(format!("  {loss}"));
+        }
+    }
+    for taken in lost {
+        say(format!("{taken}:"));
+        for path in &taken.paths {
+            say(format!("  {path}"));
+        }
+    }
+}
+
+/// The same for programs.
+fn report(held: &[&Removal], lost: &[TakenAway], written: bool) -> serde_json::Value {
+    let removal = |removal: &&Removal| {
+        let losses: Vec<String> = removal.losses.iter().map(ToString::to_string).collect();
+        serde_json::json!({
+            "mark": removal.mark,
+            "words": removal.words(),
+            "losses": losses,
+            "servers": removal.servers,
+        })
+    };
+    let taken = |taken: &TakenAway| {
+        serde_json::json!({
+            "words": taken.to_string(),
+            "anew": taken.anew.to_string(),
+            "commit": taken.commit,
+            "paths": taken.paths,
+        })
+    };
+    serde_json::json!({
+        "held": held.iter().map(removal).collect::<Vec<_>>(),
+        "taken_away": lost.iter().map(taken).collect::<Vec<_>>(),
+        "written": written,
+    })
 }
 
 const HEAD: &str = "\

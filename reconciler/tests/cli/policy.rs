@@ -65,6 +65,12 @@ fn a_removal_that_is_too_large_is_shown_held_back_and_agreed_to() {
         2,
         &["server c-1/one goes", "order c-2/web goes", "--name NAME"],
     );
+    let ran = desk.run(&["acknowledge", "fleet", "--json"]);
+    assert_eq!(ran.code, 2, "{}", ran.text);
+    let said: serde_json::Value = serde_json::from_str(&ran.text).unwrap();
+    assert_eq!(said["written"], false);
+    assert_eq!(said["held"].as_array().unwrap().len(), 1, "{said}");
+    assert_eq!(said["taken_away"], serde_json::json!([]));
     desk.write("fleet/fleet/acknowledged.yaml", "# ours\n");
     let reason = ["--name", "they-leave", "--reason", "gave notice: 812"];
     desk.run(&[&["acknowledge", "fleet"][..], &reason].concat())

@@ -18,6 +18,8 @@ fn what_to_do_next_can_be_typed_as_it_stands() {
         "beta/website",
         "--fleet",
         "fleet",
+        "--plan",
+        "pro",
         "--domain",
         "beta.example",
         "--tools",
