@@ -130,7 +130,7 @@ impl Key {
 
 /// What `--json` of the commands that change values prints.
 #[derive(Debug, Serialize)]
-struct Changed {
+struct Effect {
     /// The file.
     path: String,
     /// Whether it has changed.
@@ -143,7 +143,7 @@ struct Changed {
     restarts: Vec<String>,
 }
 
-impl Changed {
+impl Effect {
     fn new(
         desk: &Desk,
         target: &Target,

@@ -1,6 +1,6 @@
 //! `tenantry secrets edit`: a file as plain text in the person's editor, in memory, checked before it is saved.
 
-use super::{Changed, Desk, Key, Place};
+use super::{Desk, Effect, Key, Place};
 use crate::cli::Outcome;
 use crate::cli::output::say;
 use crate::config;
@@ -76,7 +76,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
             Ok(_) => {
                 let names = changed_names(before.as_ref(), &text);
                 if args.json {
-                    let changed = Changed::new(&desk, &target, names, gone.names)?;
+                    let changed = Effect::new(&desk, &target, names, gone.names)?;
                     return changed.print();
                 }
                 say(format!("{}: saved", target.path()));
@@ -99,7 +99,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 fn unchanged(args: &Args, target: &Target) -> anyhow::Result<Outcome> {
     if args.json {
-        return Changed::nothing(target).print();
+        return Effect::nothing(target).print();
     }
     say("nothing was changed");
     Ok(Outcome::Clean)

@@ -1,6 +1,6 @@
 //! `tenantry secrets generate`: values that are not there yet, by the rule of a stack or by options. What is there is never touched.
 
-use super::{Changed, Desk, Key, Place};
+use super::{Desk, Effect, Key, Place};
 use crate::cli::Outcome;
 use crate::cli::output::say;
 use crate::decide::generate;
@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     if new.is_empty() {
         return if args.json {
-            Changed::nothing(&target).print()
+            Effect::nothing(&target).print()
         } else {
             Ok(Outcome::Clean)
         };
@@ -94,7 +94,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     writer.apply(&target, &draft, &changes)?;
     let names: Vec<String> = new.into_iter().map(|(name, _)| name).collect();
     if args.json {
-        return Changed::new(&desk, &target, names, Vec::new())?.print();
+        return Effect::new(&desk, &target, names, Vec::new())?.print();
     }
     say(format!("{}: generated {}", target.path(), names.join(", ")));
     Ok(Outcome::Clean)

@@ -1,6 +1,6 @@
 //! `tenantry secrets rotate`: new values for what was generated. Knows what must never change, and says what restarts.
 
-use super::{Changed, Desk, Key, Place};
+use super::{Desk, Effect, Key, Place};
 use crate::cli::Outcome;
 use crate::cli::output::say;
 use crate::decide::generate;
@@ -84,15 +84,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let names: Vec<String> = chosen.iter().map(|(name, _)| name.clone()).collect();
     if names.is_empty() {
         if args.json {
-            return Changed::nothing(&target).print();
+            return Effect::nothing(&target).print();
         }
         say("nothing may be replaced");
         return Ok(Outcome::Clean);
     }
     if args.dry_run {
         if args.json {
-            let would = Changed::new(&desk, &target, names, Vec::new())?;
-            let would = Changed {
+            let would = Effect::new(&desk, &target, names, Vec::new())?;
+            let would = Effect {
                 saved: false,
                 ..would
             };
@@ -121,7 +121,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         .collect();
     writer.apply(&target, &draft, &changes)?;
     if args.json {
-        return Changed::new(&desk, &target, names, Vec::new())?.print();
+        return Effect::new(&desk, &target, names, Vec::new())?.print();
     }
     say(format!("{}: {} replaced", target.path(), names.join(", ")));
     desk.tell_restarts(&target, &names)?;

@@ -1,7 +1,7 @@
 //! `tenantry secrets set`: one value, from standard input or a prompt, never from the command line, where other people of the machine and the
 //! shell's history would see it.
 
-use super::{Changed, Desk, Key, Place};
+use super::{Desk, Effect, Key, Place};
 use crate::cli::Outcome;
 use crate::cli::output::say;
 use crate::secrets::Target;
@@ -59,8 +59,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let saved = desk.writer().set(&target, &at, value)?;
     if args.json {
         let changed = match saved {
-            Saved::Unchanged => Changed::nothing(&target),
-            _ => Changed::new(&desk, &target, vec![at.to_string()], Vec::new())?,
+            Saved::Unchanged => Effect::nothing(&target),
+            _ => Effect::new(&desk, &target, vec![at.to_string()], Vec::new())?,
         };
         return changed.print();
     }
