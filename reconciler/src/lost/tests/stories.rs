@@ -225,7 +225,7 @@ fn a_rotated_secret_and_a_moved_pin_are_no_loss() {
     let mut told = Told::new();
     told.put(SECRETS, &sealed(&["A", "B"], "AA=="));
     told.hub("secrets");
-    told.put(SECRETS, &sealed(&["A", "B"], "BB=="));
+    told.put(SECRETS, &sealed(&["A", "B"], "BA=="));
     told.put(TOOL, &tool("{ web: 20000 }").replace('1', "2"));
     told.person("rotate");
     assert_eq!(told.lost(secrets(), &["C"]), [], "never there");
@@ -236,7 +236,7 @@ fn a_rotated_secret_and_a_moved_pin_are_no_loss() {
     };
     let suspects = told.history.suspects(told.fleet.objects(), at).unwrap();
     assert_eq!(suspects, BTreeSet::new());
-    told.put(SECRETS, &sealed(&["A"], "BB=="));
+    told.put(SECRETS, &sealed(&["A"], "BA=="));
     let removed = told.person("one less");
     let lost = told.lost(secrets(), &["B"]);
     assert_eq!(lost[0].commit, Some(removed.to_string()));
