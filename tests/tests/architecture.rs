@@ -243,7 +243,10 @@ fn secrets_are_exposed_at_the_edge_alone() {
 #[test]
 fn no_shell_is_started() {
     for folder in ["reconciler/src", "agent/src"] {
-        for (path, text) in sources(folder) {
+        // A test may do what it tells people to type.
+        let sources = sources(folder).into_iter();
+        let ours = sources.filter(|(path, _)| !path.to_string_lossy().contains("/tests/"));
+        for (path, text) in ours {
             for shell in ["\"sh\"", "\"/bin/sh\"", "\"bash\"", "\"/bin/bash\""] {
                 let starts = text.contains(&format!("Command::new({shell})"));
                 assert!(!starts, "{} starts a shell", path.display());
