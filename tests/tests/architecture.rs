@@ -195,7 +195,7 @@ const EDGES: [&str; 21] = [
     "reconciler/src/publish.rs",
     "reconciler/src/forge/",
     "reconciler/src/secrets/",
-    "reconciler/src/cli/init/keys.rs",
+    "reconciler/src/cli/init/",
     "reconciler/src/cli/secrets/",
     "reconciler/src/backups/repository.rs",
     "reconciler/src/cli/backups.rs",
