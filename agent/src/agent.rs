@@ -316,7 +316,12 @@ impl<W: WebServer> Agent<W> {
         self.history.busy.remove(&result.lane);
         let instance = match &result.lane {
             Lane::Instance(name) | Lane::Files(name) => Some(name.clone()),
-            Lane::Leftovers | Lane::Images | Lane::Web | Lane::Certificate(_) | Lane::Logs => None,
+            Lane::Leftovers
+            | Lane::Images
+            | Lane::Web
+            | Lane::Certificate(_)
+            | Lane::Logs
+            | Lane::Host(_) => None,
         };
         for (step, changed) in &result.taken {
             self.count_start(step, now);

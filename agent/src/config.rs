@@ -37,6 +37,15 @@ pub struct Config {
     /// The program that makes backups.
     #[serde(default = "default_restic")]
     pub restic: PathBuf,
+    /// Where the agent's own program is installed. Another release takes its place there.
+    #[serde(
+        default = "default_program",
+        skip_serializing_if = "is_default_program"
+    )]
+    pub program: PathBuf,
+    /// The folder whose files are the machine's. Other than `/` in tests only.
+    #[serde(default = "default_root", skip_serializing_if = "is_default_root")]
+    pub root: PathBuf,
 }
 
 /// Where the web server is and how it is told things.
@@ -87,6 +96,22 @@ pub(crate) fn default_state() -> PathBuf {
 
 pub(crate) fn default_secrets() -> PathBuf {
     "/run/tenantry/secrets".into()
+}
+
+pub(crate) fn default_program() -> PathBuf {
+    "/usr/local/bin/tenantry-agent".into()
+}
+
+pub(crate) fn default_root() -> PathBuf {
+    "/".into()
+}
+
+fn is_default_program(path: &Path) -> bool {
+    *path == default_program()
+}
+
+fn is_default_root(path: &Path) -> bool {
+    *path == default_root()
 }
 
 pub(crate) fn default_restic() -> PathBuf {
@@ -156,6 +181,8 @@ impl Config {
             ("nginx.configuration", &config.nginx.configuration),
             ("nginx.program", &config.nginx.program),
             ("restic", &config.restic),
+            ("program", &config.program),
+            ("root", &config.root),
         ] {
             if !path.is_absolute() {
                 return wrong(format!(

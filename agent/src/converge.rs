@@ -10,6 +10,7 @@ mod images;
 mod instance;
 mod leftovers;
 mod logs;
+mod machine;
 mod rollout;
 mod web;
 
@@ -22,10 +23,12 @@ use crate::rollout::Versions;
 use crate::step::{Lane, Step};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_schema::document::Manage;
+use tenantry_schema::document::{HostArea, Manage};
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::DomainName;
-use tenantry_schema::wire::{AgentWait, CertificateReport, InstancePhase, RolloutReport};
+use tenantry_schema::wire::{
+    AgentWait, AreaReport, CertificateReport, InstancePhase, RolloutReport,
+};
 
 /// Everything that a plan depends on.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +68,8 @@ pub struct Plan {
     pub sites: BTreeMap<DomainName, SiteVerdict>,
     /// How it stands with the certificates of an authority, by site.
     pub certificates: BTreeMap<DomainName, CertificateReport>,
+    /// How the areas of the machine stand that are asked for.
+    pub areas: BTreeMap<HostArea, AreaReport>,
     /// Instances of which everything is there and healthy.
     pub settled: BTreeSet<InstanceName>,
     /// Digest of what each lane's steps are for: a failure says nothing about steps for something else.
@@ -189,12 +194,15 @@ pub fn converge(input: &Input<'_>) -> Plan {
     plan.add(Lane::Web, &web.of, web.steps);
     certificates::plan(input, &mut plan);
     logs::plan(input, &mut plan);
+    machine::plan(input, &mut plan);
     plan.add(Lane::Images, "", images::plan(input, &plan));
     if input.desired.host.manage == Manage::Observe {
         hands_off::observe_only(&mut plan);
+        machine::hold(&mut plan, &AgentWait::ObserveOnly);
     }
     if let Some(until) = input.state.paused {
         hands_off::pause(&mut plan, until);
+        machine::hold(&mut plan, &AgentWait::Paused { until });
     }
     let well = |verdict: &Verdict| {
         matches!(

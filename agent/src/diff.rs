@@ -42,9 +42,13 @@ pub fn diff(look: &Look) -> Diff {
         .sites
         .iter()
         .filter_map(|(host, verdict)| Some((host.to_string(), verdict.message.clone()?)));
+    let areas =
+        look.plan.areas.iter().filter_map(|(area, report)| {
+            Some((format!("machine: {area}"), report.message.clone()?))
+        });
     Diff {
         steps: steps.collect(),
-        waiting: instances.chain(sites).collect(),
+        waiting: instances.chain(sites).chain(areas).collect(),
     }
 }
 

@@ -161,6 +161,8 @@ impl HubFacts {
             secrets: config::default_secrets(),
             docker: config::default_docker(),
             restic: config::default_restic(),
+            program: config::default_program(),
+            root: config::default_root(),
             nginx: Nginx {
                 configuration: places.nginx_configuration.unwrap_or(defaults.configuration),
                 control,

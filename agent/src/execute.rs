@@ -12,6 +12,7 @@ use crate::certificates::memory::MemoryFile;
 use crate::certificates::{self, CertificateError};
 use crate::containers::{self, Engine, EngineError, Ensured};
 use crate::files::{FilesError, Root, digest};
+use crate::host::execute::{self as machine, Ground, HostError};
 use crate::ledger::{Ledger, LedgerFile, SmokeRecord};
 use crate::secrets::SecretFiles;
 use crate::smoke;
@@ -40,6 +41,8 @@ pub struct Hands<W> {
     pub authority: AcmeAuthority,
     /// What must not be forgotten about certificates. Never borrowed across an await.
     pub certificates: RefCell<MemoryFile>,
+    /// The machine beneath.
+    pub host: Ground,
     /// Asks services whether they work.
     pub http: reqwest::Client,
 }
@@ -62,6 +65,9 @@ pub enum StepError {
     /// A certificate of an authority.
     #[error(transparent)]
     Issue(#[from] IssueError),
+    /// The machine beneath.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// The service does not work.
     #[error("the smoke check failed: {0}")]
     Smoke(String),
@@ -145,6 +151,10 @@ pub async fn execute<W: WebServer>(
             hands.web.reload_or_start().await?;
             Ok(Done::Changed)
         }
+        Step::Host(step) => Ok(match machine::take(&hands.host, step, now).await? {
+            machine::Done::Changed => Done::Changed,
+            machine::Done::Unchanged => Done::Unchanged,
+        }),
     }
 }
 

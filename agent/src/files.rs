@@ -95,6 +95,28 @@ impl Root {
         fs::fsync(&folder).map_err(|error| self.fail(path, error))
     }
 
+    /// Makes sure that there is a folder `path` with this access.
+    pub fn own_folder(&self, path: &RelativePath, access: &Access) -> Result<(), FilesError> {
+        let (above, name) = self
+            .parent(path, true)?
+            .ok_or_else(|| self.fail(path, Errno::NOENT))?;
+        let folder = match step(above.as_fd(), name) {
+            Err(Errno::NOENT) => self.make_step(&above, name),
+            result => result,
+        };
+        let folder = folder.map_err(|error| match error {
+            Errno::LOOP | Errno::NOTDIR => FilesError::NotAFolder(self.at(path)),
+            error => self.fail(path, error),
+        })?;
+        let (uid, gid) = (
+            access.uid.map(fs::Uid::from_raw),
+            access.gid.map(fs::Gid::from_raw),
+        );
+        fs::fchown(&folder, uid, gid)
+            .and_then(|()| fs::fchmod(&folder, Mode::from_raw_mode(access.mode)))
+            .map_err(|error| self.fail(path, error))
+    }
+
     /// The access that [`Root::write`] gives to such content.
     pub fn usual_access(&self, data: &[u8]) -> Access {
         let public = self.file_mode.contains(Mode::ROTH);

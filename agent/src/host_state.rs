@@ -5,6 +5,8 @@ use crate::containers::{EngineState, Lookout, Progress};
 use crate::desired::Desired;
 use crate::execute::Hands;
 use crate::files::DigestCache;
+use crate::host::found::Found;
+use crate::host::look::HostEyes;
 use crate::ledger::Ledger;
 use crate::rollout::Backups;
 use crate::secrets::{Seen, Wanted};
@@ -35,6 +37,8 @@ pub struct HostState {
     pub backups: Backups,
     /// Until when nothing may be changed.
     pub paused: Option<Timestamp>,
+    /// The machine beneath, where something is asked of it.
+    pub host: Option<Found>,
     /// What was tried and issued.
     pub certificates: Arc<Memory>,
 }
@@ -45,6 +49,7 @@ pub struct Eyes {
     /// The container engine.
     pub engine: Lookout,
     files: DigestCache,
+    host: HostEyes,
 }
 
 impl Eyes {
@@ -53,6 +58,7 @@ impl Eyes {
         Self {
             engine,
             files: DigestCache::default(),
+            host: HostEyes::default(),
         }
     }
 
@@ -90,6 +96,10 @@ impl Eyes {
             fetching: hands.engine.fetching(),
             backups: Backups::new(),
             paused: None,
+            host: desired.and_then(|desired| {
+                let host = desired.host.host.as_deref()?;
+                Some(self.host.observe(&hands.host, host, &desired.host.users))
+            }),
             web: hands.web.observe().map_err(|error| error.to_string()),
             certificates: hands.certificates.borrow().get().clone(),
         }

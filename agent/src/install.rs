@@ -1,6 +1,6 @@
 //! `install`: the systemd units and the line that lets nginx see our sites. Writes files and nothing else; says what it did.
 
-mod systemd;
+pub(crate) mod systemd;
 
 use crate::config::Config;
 use crate::files::{FilesError, Root};

@@ -260,7 +260,7 @@ impl<W: WebServer + 'static> Loop<W> {
                 let desired = self.agent.desired();
                 desired.is_some_and(|desired| desired.sites.contains_key(host))
             }
-            Lane::Leftovers | Lane::Images | Lane::Web | Lane::Logs => true,
+            Lane::Leftovers | Lane::Images | Lane::Web | Lane::Logs | Lane::Host(_) => true,
         };
         let outdated: Vec<_> = self
             .lanes
@@ -386,6 +386,10 @@ impl<W: WebServer + 'static> Loop<W> {
         );
         watched.files.insert(self.agent.pause.path());
         watched.folders.extend(hands.web.folders());
+        let host = desired.host.host.as_ref();
+        watched
+            .files
+            .extend(host.into_iter().flat_map(|host| hands.host.watched(host)));
         for instance in desired.instances.keys() {
             watched.folders.insert(hands.secrets.folder(instance));
         }

@@ -4,15 +4,18 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use jiff::Timestamp;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tenantry_agent::agent::{Agent, AgentError};
 use tenantry_agent::config::{self, Config};
 use tenantry_agent::execute::sentence;
 use tenantry_agent::pause::PauseFile;
-use tenantry_agent::{backups, diff, enrol, faults, greet, install, looping, once, report, status};
-use tenantry_schema::id::InstanceName;
+use tenantry_agent::web_server::NginxServer;
+use tenantry_agent::{
+    backups, diff, enrol, faults, greet, install, looping, once, report, status, timers,
+};
+use tenantry_schema::id::{InstanceName, TimerName};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Keeps one server as its slice says, with or without the hub.
@@ -109,6 +112,12 @@ enum Command {
     },
     /// Write secret files into memory; runs before the container engine starts
     RestoreSecrets,
+    /// Run the job of a timer; called by its systemd unit
+    #[command(hide = true)]
+    RunTimer {
+        /// The timer
+        name: String,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -215,14 +224,14 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             if let Some(changes) = config::fault_after() {
                 faults::arm(changes);
             }
-            let agent = Agent::open(Config::load(path)?, true)?;
+            let agent = open(path, true)?;
             looping::run(agent, stop()?).await?;
             Ok(ExitCode::SUCCESS)
         }),
         Command::Converge {
             offline, patience, ..
         } => on_runtime(async {
-            let mut agent = Agent::open(Config::load(path)?, true)?;
+            let mut agent = open(path, true)?;
             let outcome =
                 once::converge(&mut agent, offline, Duration::from_secs(patience)).await?;
             say(&outcome.to_string())?;
@@ -237,7 +246,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             })
         }),
         Command::Status { json } => on_runtime(async {
-            let mut agent = Agent::open(Config::load(path)?, false)?;
+            let mut agent = open(path, false)?;
             let look = agent.look(Timestamp::now()).await;
             let report = agent.report(&look);
             let running = matches!(
@@ -266,7 +275,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             })
         }),
         Command::Diff { json } => on_runtime(async {
-            let mut agent = Agent::open(Config::load(path)?, false)?;
+            let mut agent = open(path, false)?;
             agent.have().context(NO_SLICE)?;
             let look = agent.look(Timestamp::now()).await;
             let diff = diff::diff(&look);
@@ -340,6 +349,11 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             clap_mangen::generate_to(Arguments::command(), &output).with_context(failed)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::RunTimer { name } => on_runtime(async {
+            let agent = open(path, false)?;
+            timers::run(&agent, &TimerName::try_from(name)?).await?;
+            Ok(ExitCode::SUCCESS)
+        }),
         Command::RestoreSecrets => {
             let agent = Agent::open(Config::load(path)?, false)?;
             let desired = agent.desired().context(NO_SLICE)?;
@@ -352,6 +366,14 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// The agent, whose units know where it is.
+fn open(path: &Path, alone: bool) -> anyhow::Result<Agent<NginxServer>> {
+    let agent = Agent::open(Config::load(path)?, alone)?;
+    let program = agent.config().program.clone();
+    agent.hands().host.called(&program, path);
+    Ok(agent)
 }
 
 fn minutes(text: &str) -> Result<u32, String> {

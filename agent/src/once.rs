@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use std::cell::RefCell;
 use std::fmt;
 use std::time::Duration;
+use tenantry_schema::wire::AreaState;
 
 /// Between two looks while nothing can be done but wait.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -51,7 +52,9 @@ fn said(troubles: &Now) -> String {
 impl Outcome {
     /// Whether the server is as it should be, or would be left alone.
     pub fn is_good(&self) -> bool {
-        self.look.plan.converged || self.would()
+        let areas = &mut self.look.plan.areas.values();
+        let ails = areas.any(|it| matches!(it.state, AreaState::Failed | AreaState::Refused));
+        (self.look.plan.converged && !ails) || self.would()
     }
 
     /// Whether something would be done if it were allowed.

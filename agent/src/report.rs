@@ -62,6 +62,8 @@ pub fn report(desired: Option<&Desired>, look: &Look, ledger: &Ledger) -> Report
         events: Vec::new(),
         host: host_facts(state),
         backups: None,
+        areas: plan.areas.clone(),
+        agent_update: None,
     };
     let Some(desired) = desired else {
         return report;
@@ -176,6 +178,7 @@ pub(crate) fn test_report(sequence: u64, news: bool) -> Report {
         backups: crate::rollout::Backups::new(),
         paused: None,
         certificates: std::sync::Arc::default(),
+        host: None,
     };
     let mut report = report(
         None,

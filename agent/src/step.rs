@@ -2,6 +2,7 @@
 
 use crate::certificates::authority::{Order, Question};
 use crate::containers;
+use crate::host::step::HostStep;
 use crate::rollout::Outcome;
 use crate::secrets::SecretFile;
 use crate::web_server::Target;
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use tenantry_schema::Secret;
+use tenantry_schema::document::HostArea;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::{DomainName, RelativePath, Smoke};
 use tenantry_schema::wire::{Evidence, FALLBACK_SITE};
@@ -33,12 +35,18 @@ pub enum Lane {
     Certificate(DomainName),
     /// Logs of the web server.
     Logs,
+    /// One area of the machine beneath.
+    Host(HostArea),
 }
 
 impl Lane {
-    /// Whether the server is not as it should be while its steps are being taken. An authority's pace, and logs, say nothing about that.
+    /// Whether the tools are not as they should be while its steps are being taken. An authority's pace, logs, and the machine beneath say
+    /// nothing about that.
     pub fn decides(&self) -> bool {
-        !matches!(self, Self::Certificate(_) | Self::Logs | Self::Images)
+        !matches!(
+            self,
+            Self::Certificate(_) | Self::Logs | Self::Images | Self::Host(_)
+        )
     }
 }
 
@@ -51,6 +59,7 @@ impl fmt::Display for Lane {
             Self::Web => f.write_str("web"),
             Self::Certificate(host) => write!(f, "certificate of {host}"),
             Self::Logs => f.write_str("logs"),
+            Self::Host(area) => write!(f, "machine: {area}"),
         }
     }
 }
@@ -122,6 +131,8 @@ pub enum Step {
     },
     /// The web server runs, and uses the certificates that are there.
     ReloadWebServer,
+    /// Something about the machine beneath.
+    Host(Box<HostStep>),
 }
 
 /// One smoke check.
@@ -193,12 +204,16 @@ impl Step {
         match self {
             Self::WriteFile { repair, .. } | Self::Publish { repair, .. } => *repair,
             Self::Container(step) => step.why.is_repair(),
+            Self::Host(step) => step.repair,
             _ => false,
         }
     }
 
     /// Whether people want to hear of it.
     pub fn is_news(&self) -> bool {
+        if let Self::Host(step) = self {
+            return step.is_news();
+        }
         !matches!(
             self,
             Self::OwnFiles { .. }
@@ -258,6 +273,7 @@ impl fmt::Display for Step {
                 }
             }
             Self::ReloadWebServer => f.write_str("start or reload the web server"),
+            Self::Host(step) => step.fmt(f),
         }
     }
 }

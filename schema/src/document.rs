@@ -1,12 +1,14 @@
 //! Documents: the YAML files of the fleet as they are written, one type a kind. What they mean together is worked out by the planner crate.
 
 mod acknowledged;
+mod agent_release;
 mod backup;
 mod backups;
 mod certificates;
 mod customer;
 mod decision;
 mod forge;
+mod host;
 mod hub;
 mod kind;
 mod operation;
@@ -22,12 +24,18 @@ mod staff;
 pub use acknowledged::{
     Acknowledged, Acknowledgement, Anew, AnewError, CommitId, CommitIdError, LossMark, MarkError,
 };
+pub use agent_release::{AgentRelease, Architecture, Release, ReleaseError, Sha256};
 pub use backup::{Backup, Database, During, KeptVolume, SqliteFile};
 pub use backups::{BackupPlace, Backups, Keep, PlaceError, RepositoryCheck};
 pub use certificates::{Certificates, CertificatesError, DirectoryUrl, Pem, WeeklyBudget};
 pub use customer::{Brand, Customer, CustomerSecret, Notice, RegistryLogin, Standing};
 pub use decision::{DomainClaim, Erased, Fulfilled, Pin, ServerAssignment, ToolDecision};
 pub use forge::{Forge, ForgeKind, SecretName};
+pub use host::{
+    ContainerCommand, Destination, Docker, Fail2ban, Firewall, Host, HostAction, HostArea,
+    HostError, HostNameError, Job, Moment, PackageName, Packages, Protocol, Schedule, Ssh,
+    SysctlName, SysctlValue, TimeZone, Timer, Users,
+};
 pub use hub::{Activation, FORMAT, Format, Hub, HubKeys, MAX_FLOOR, Plan, Trust};
 pub use kind::{Kind, Scope, classify, is_left_over};
 pub use operation::{BackupChoice, Data, Erase, Operation, OrderTool, ServerTool};
@@ -41,4 +49,4 @@ pub use stack::{
     Alphabet, Licence, Light, Parameter, Rotate, SecretSpec, Site, Stack, Step, Upgrade,
     UpgradeBackup, UpgradeRollback,
 };
-pub use staff::{Login, Person, Role, Staff};
+pub use staff::{Login, Person, Role, ServerLogin, Staff};

@@ -121,6 +121,8 @@ slug_ids! {
     PoolId,
     /// A roll-out: the file name under `fleet/rollouts/`.
     RolloutId,
+    /// Something that runs at set times on servers: the key in `timers:`.
+    TimerName,
     /// An operation, unique within its customer: the file name under `operations/`.
     OperationId,
     /// The immutable id of a fleet, part of every mark left outside (law 13).

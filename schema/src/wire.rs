@@ -4,6 +4,7 @@ mod backups;
 mod certificate;
 pub mod env_file;
 mod host;
+mod machine;
 mod report;
 mod rollout;
 mod slice;
@@ -15,7 +16,10 @@ pub use backups::{
     RestoreSpec, SnapshotRef,
 };
 pub use certificate::{CertificateReport, CertificateWait};
-pub use host::{FALLBACK_SITE, HostSpec, InstanceSpec, REGISTRY_SECRETS, RegistrySpec, SiteSpec};
+pub use host::{
+    FALLBACK_SITE, HostSpec, InstanceSpec, REGISTRY_SECRETS, RegistrySpec, SiteSpec, UserSpec,
+};
+pub use machine::{AgentUpdate, AreaReport, AreaState};
 pub use report::{
     AgentWait, ContainerHealth, ContainerReport, ContainerState, Event, EventKind, HostFacts,
     InstancePhase, InstanceReport, Receipt, Refusal, RefusalKind, Report, ReportBatch, SiteReport,

@@ -14,6 +14,7 @@ use crate::desired::Surroundings;
 use crate::execute::Hands;
 use crate::files::{FilesError, Root};
 use crate::history::History;
+use crate::host::execute::Ground;
 use crate::host_state::Eyes;
 use crate::keys::{self, KeysError};
 use crate::ledger::LedgerFile;
@@ -98,6 +99,7 @@ impl Agent<NginxServer> {
             web: NginxServer::new(config.nginx.clone()),
             authority: AcmeAuthority::open(&config.state.join("acme"))?,
             certificates: RefCell::new(certificates),
+            host: Ground::open(&config)?,
             http: smoke::client()?,
         };
         let mut agent = Self {

@@ -22,6 +22,8 @@ pub struct Program {
     pub arguments: Vec<String>,
     /// Variables of its own.
     pub variables: Vec<(String, Secret)>,
+    /// Who it runs as. Absent: as the container's own program.
+    pub user: Option<String>,
 }
 
 impl Program {
@@ -31,6 +33,7 @@ impl Program {
             container: container.to_owned(),
             arguments: arguments.into_iter().map(Into::into).collect(),
             variables: Vec::new(),
+            user: None,
         }
     }
 
@@ -102,6 +105,7 @@ pub async fn start(
         attach_stderr: Some(true),
         env: Some(variables.collect()),
         cmd: Some(program.arguments.clone()),
+        user: program.user.clone(),
         ..CreateExecOptions::default()
     };
     let judged = |error| engine.judge(&what, error, None);

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
+use tenantry_schema::document::Protocol;
 use tenantry_schema::wire::ContainerHealth;
 
 /// What is done here, for messages.
@@ -102,6 +103,7 @@ impl Observer {
         let mut state = EngineState {
             version,
             free: self.free(&docker).await,
+            published: containers.iter().flat_map(published).collect(),
             containers: containers.into_iter().filter_map(container).collect(),
             networks: networks.into_iter().filter_map(network).collect(),
             volumes: volumes
@@ -238,6 +240,29 @@ pub(super) fn time(text: &impl ToString) -> Option<Timestamp> {
 }
 
 /// An entry without id or name cannot be addressed, and is no container for us.
+/// Ports of a container that others than this machine can reach.
+fn published(summary: &ContainerSummary) -> Vec<((u16, Protocol), String)> {
+    use bollard::models::PortSummaryTypeEnum as Listed;
+    let name = summary.names.iter().flatten().next();
+    let name = name.map_or("", |name| name.trim_start_matches('/'));
+    let ports = summary.ports.iter().flatten();
+    ports
+        .filter_map(|port| {
+            let own = |ip: &String| {
+                let ip = ip.parse::<std::net::IpAddr>();
+                ip.is_ok_and(|ip| ip.is_loopback())
+            };
+            let protocol = match port.typ {
+                Some(Listed::UDP) => Protocol::Udp,
+                Some(Listed::SCTP) => return None,
+                _ => Protocol::Tcp,
+            };
+            let public = port.public_port?;
+            (!port.ip.as_ref().is_some_and(own)).then(|| ((public, protocol), name.to_owned()))
+        })
+        .collect()
+}
+
 fn container(summary: ContainerSummary) -> Option<Container> {
     let status = summary.status.unwrap_or_default();
     let mut marks = summary.labels.unwrap_or_default();

@@ -5,6 +5,7 @@ use super::mounts::Replaced;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use tenantry_schema::document::Protocol;
 use tenantry_schema::wire::{ContainerHealth, ContainerReport, ContainerState};
 
 /// Everything on the engine that matters, at one moment.
@@ -22,6 +23,8 @@ pub struct EngineState {
     pub free: Option<u64>,
     /// Ids of images by name, in the form of [`super::names::image`].
     pub images: BTreeMap<String, String>,
+    /// Ports that containers publish to more than this machine itself, with the name of one that does.
+    pub published: BTreeMap<(u16, Protocol), String>,
 }
 
 /// One container.

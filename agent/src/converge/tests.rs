@@ -110,6 +110,9 @@ fn desired(wishes: &[(&str, Wish)]) -> Desired {
             registries: BTreeMap::new(),
             web: WebPorts::default(),
             certificates: None,
+            host: None,
+            users: BTreeMap::new(),
+            agent: None,
             instances: BTreeMap::new(),
         },
         instances: BTreeMap::new(),
@@ -288,6 +291,7 @@ impl Server {
             backups: self.backups.clone(),
             paused: self.paused,
             certificates: self.memory.clone(),
+            host: None,
         }
     }
 
@@ -394,7 +398,7 @@ impl Server {
                 (self.web.running, self.web.stale) = (true, false);
             }
             Step::ReloadWebServer => (self.web.running, self.web.stale) = (true, false),
-            Step::Issue(_) | Step::Advice(_) | Step::RotateLogs(_) => {
+            Step::Issue(_) | Step::Advice(_) | Step::RotateLogs(_) | Step::Host(_) => {
                 panic!("{step} is not for this model")
             }
         }

@@ -32,6 +32,15 @@ impl Access {
             gid: None,
         }
     }
+
+    /// For these permission bits and this owner.
+    pub const fn owned(mode: u32, uid: u32, gid: u32) -> Self {
+        Self {
+            mode,
+            uid: Some(uid),
+            gid: Some(gid),
+        }
+    }
 }
 
 impl Stamp {
@@ -45,6 +54,16 @@ impl Stamp {
             owner,
             changed,
         }
+    }
+
+    /// Permission bits.
+    pub fn mode(&self) -> u32 {
+        self.mode & 0o7777
+    }
+
+    /// Its owner.
+    pub fn uid(&self) -> u32 {
+        self.owner.0
     }
 
     /// Bytes.

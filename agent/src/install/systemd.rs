@@ -5,12 +5,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 /// An argument. `%` begins a specifier and `$` a variable of the environment, so both stand twice.
-pub(super) fn argument(path: &Path) -> String {
+pub(crate) fn argument(path: &Path) -> String {
     word(path, true)
 }
 
 /// The program. No variable is replaced in its path.
-pub(super) fn program(path: &Path) -> String {
+pub(crate) fn program(path: &Path) -> String {
     word(path, false)
 }
 

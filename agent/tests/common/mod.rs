@@ -71,6 +71,8 @@ impl World {
                 program: "/usr/sbin/nginx".into(),
             },
             restic: "/usr/bin/restic".into(),
+            program: folder.path().join("bin/tenantry-agent"),
+            root: folder.path().join("machine"),
         };
         change(&mut config);
         let agent = keys::ensure(&config.keys_folder()).unwrap().public;

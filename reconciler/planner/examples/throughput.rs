@@ -344,6 +344,8 @@ fn observation(task: &tenantry_planner::plan::SliceTask, now: Timestamp) -> Serv
         unmanaged: Vec::new(),
         refusals: Vec::new(),
         backups: None,
+        areas: BTreeMap::new(),
+        agent_update: None,
         events: Vec::new(),
         host: HostFacts {
             memory: 8 << 30,

@@ -8,6 +8,7 @@ mod backups;
 mod choose;
 mod customer;
 mod health;
+mod machine;
 mod missing;
 mod order;
 mod server;

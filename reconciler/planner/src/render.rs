@@ -103,6 +103,9 @@ pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, Ren
         registries: registries(input, plaintext, &mut rendered)?,
         web: input.web,
         certificates: input.certificates.clone(),
+        host: input.host.clone(),
+        users: input.users.clone(),
+        agent: input.agent_release.clone(),
         instances: BTreeMap::new(),
     };
     for (name, instance) in &input.instances {

@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tenantry_schema::SharedMap;
 use tenantry_schema::document::{
-    Certificates, Drift, Manage, RegistryLogin, State, Tool, WebPorts,
+    AgentRelease, Certificates, Drift, Host, Manage, RegistryLogin, State, Tool, WebPorts,
 };
-use tenantry_schema::id::{FleetId, InstanceName, OrderId, ServerKey, SiteName, ToolName};
+use tenantry_schema::id::{FleetId, InstanceName, OrderId, ServerKey, SiteName, StaffId, ToolName};
 use tenantry_schema::key::PublicKeys;
 use tenantry_schema::name::DomainName;
 use tenantry_schema::window::Window;
-use tenantry_schema::wire::BackupsSpec;
+use tenantry_schema::wire::{BackupsSpec, UserSpec};
 
 /// Bumped when rendering changes so that equal inputs no longer give equal files.
 pub const RENDERER: u32 = 3;
@@ -40,6 +40,15 @@ pub struct SliceInput {
     pub web: WebPorts,
     /// Who issues certificates.
     pub certificates: Option<Arc<Certificates>>,
+    /// What the machine should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<Arc<Host>>,
+    /// Who may log in, where that is looked after.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<StaffId, UserSpec>,
+    /// The agent's own program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_release: Option<Arc<AgentRelease>>,
     /// How private registries are logged in to.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub registries: BTreeMap<String, RegistryLogin>,

@@ -4,6 +4,7 @@ use crate::lost::TakenAway;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use tenantry_schema::document::HostArea;
 use tenantry_schema::id::{InstanceName, OrderKey, ServerId, ToolName};
 use tenantry_schema::name::DomainName;
 use tenantry_schema::wire::RefusalKind;
@@ -226,6 +227,22 @@ pub enum WaitingOn {
         /// Until when.
         until: Timestamp,
     },
+    /// An area of the machine is not as it should be.
+    HostArea {
+        /// The server.
+        server: ServerId,
+        /// Which.
+        area: HostArea,
+        /// What the agent says.
+        message: String,
+    },
+    /// The agent does not run the program that it should.
+    AgentProgram {
+        /// The server.
+        server: ServerId,
+        /// What the agent says.
+        message: String,
+    },
     /// This hub may not act: another one is activated, or none.
     Activation {
         /// Why.
@@ -255,6 +272,8 @@ impl WaitingOn {
                 | Self::DrillFailed { .. }
                 | Self::Certificate { .. }
                 | Self::CertificateBudget { .. }
+                | Self::HostArea { .. }
+                | Self::AgentProgram { .. }
         )
     }
 }
@@ -426,6 +445,14 @@ impl fmt::Display for WaitingOn {
                 f,
                 "{host} waits for its certificate: the authority issues no more for {of} before {until:.0}"
             ),
+            Self::HostArea {
+                server,
+                area,
+                message,
+            } => write!(f, "`{area}` of the machine {server}: {message}"),
+            Self::AgentProgram { server, message } => {
+                write!(f, "the agent on {server}: {message}")
+            }
             Self::Activation { reason } => write!(f, "this hub may not act: {reason}"),
         }
     }

@@ -34,6 +34,8 @@ pub(crate) fn report(sequence: u64) -> Report {
         events: vec![event(sequence)],
         host: HostFacts::default(),
         backups: None,
+        areas: BTreeMap::new(),
+        agent_update: None,
     }
 }
 

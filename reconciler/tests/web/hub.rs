@@ -325,6 +325,8 @@ pub(crate) fn batch(ledger: &str, sequences: &[u64]) -> Vec<u8> {
         events: vec![],
         host: HostFacts::default(),
         backups: None,
+        areas: std::collections::BTreeMap::new(),
+        agent_update: None,
     };
     serde_json::to_vec(&ReportBatch {
         ledger: ledger.into(),

@@ -1,6 +1,6 @@
 //! `hub.yaml` and `activation.yaml`: the settings of the whole fleet, and which hub may act.
 
-use super::{Backups, Certificates, Forge, Policy};
+use super::{AgentRelease, Backups, Certificates, Forge, Host, Policy};
 use crate::amount::Price;
 use crate::id::{FleetId, ToolName};
 use crate::key::{AgeRecipient, PublicKeys};
@@ -51,6 +51,12 @@ pub struct Hub {
     /// Where commits are reviewed: the hub says there what it thinks of them. Absent: it says so on its page alone.
     #[serde(default)]
     pub forge: Option<Forge>,
+    /// What the machines of all servers should be, beneath their tools. Absent: only what tools need is looked after.
+    #[serde(default, deserialize_with = "super::host::consistent")]
+    pub host: Option<Arc<Host>>,
+    /// The program that agents run; they fetch it from the hub and go back where it does not work. Absent: they keep the one they have.
+    #[serde(default)]
+    pub agent: Option<Arc<AgentRelease>>,
 }
 
 /// The newest version of the documents' format that this release reads.

@@ -1,5 +1,6 @@
 //! `customers/<id>/servers/<id>.yaml`: one machine that runs an agent.
 
+use super::Host;
 use crate::id::ServerId;
 use crate::json::address;
 use crate::key::PublicKeys;
@@ -8,6 +9,7 @@ use crate::window::Window;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +43,9 @@ pub struct Server {
     /// Where the web server listens.
     #[serde(default)]
     pub web: WebPorts,
+    /// Areas of the machine that are other than `host:` of `hub.yaml` says. Absent: none.
+    #[serde(default, deserialize_with = "super::host::consistent")]
+    pub host: Option<Arc<Host>>,
 }
 
 /// Who runs a machine.

@@ -29,6 +29,19 @@ pub struct Person {
     /// How they log in to the status page. Absent: they do not.
     #[serde(default)]
     pub login: Option<Login>,
+    /// How they log in to servers whose `host:` has `users:`. Absent: they do not.
+    #[serde(default)]
+    pub server_login: Option<ServerLogin>,
+}
+
+/// How a person logs in to servers: by SSH, as the user named like their id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerLogin {
+    /// Keys that open the door. Absent: those of `signing_keys`.
+    pub keys: Option<Vec<SshPublicKey>>,
+    /// Whether they may become root. Absent: owners and admins may.
+    pub sudo: Option<bool>,
 }
 
 /// How a person logs in.

@@ -1,8 +1,11 @@
 //! `host.yaml`: what a server should be, apart from the files that stand beside it in the slice.
 
 use super::rollout::UpgradeRule;
-use crate::document::{Certificates, Drift, Manage, Protection, Reload, State, WebPorts};
-use crate::id::{InstanceName, OrderId, ServerKey, SiteName, ToolName};
+use crate::document::{
+    AgentRelease, Certificates, Drift, Host, Manage, Protection, Reload, State, WebPorts,
+};
+use crate::id::{InstanceName, OrderId, ServerKey, SiteName, StaffId, ToolName};
+use crate::key::SshPublicKey;
 use crate::name::{DomainName, Smoke, VariableName};
 use crate::size::ByteSize;
 use crate::window::Window;
@@ -32,8 +35,28 @@ pub struct HostSpec {
     /// How registries are logged in to, by their name such as `ghcr.io`. Passwords are in [`REGISTRY_SECRETS`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub registries: BTreeMap<String, RegistrySpec>,
+    /// What the machine should be, by area. Absent: it is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Arc<Host>>,
+    /// Who may log in, where that area is looked after.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<StaffId, UserSpec>,
+    /// The agent's own program. Absent: it stays the one that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Arc<AgentRelease>>,
     /// Everything that runs, by Compose project.
     pub instances: BTreeMap<InstanceName, InstanceSpec>,
+}
+
+/// Somebody who may log in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserSpec {
+    /// Keys that open the door.
+    pub keys: Vec<SshPublicKey>,
+    /// Whether they may become root.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sudo: bool,
 }
 
 /// The encrypted file of passwords of registries, in the slice.

@@ -2,7 +2,9 @@
 
 use super::BackupsReport;
 use super::certificate::CertificateReport;
+use super::machine::{AgentUpdate, AreaReport};
 use super::rollout::RolloutReport;
+use crate::document::HostArea;
 use crate::id::{InstanceName, ToolName};
 use crate::name::DomainName;
 use jiff::Timestamp;
@@ -62,6 +64,12 @@ pub struct Report {
     /// How backups stand. Absent: the slice asks for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backups: Option<BackupsReport>,
+    /// How the areas of the machine stand that the slice asks for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub areas: BTreeMap<HostArea, AreaReport>,
+    /// How it stands with another program for the agent. Absent: none is asked for, or it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_update: Option<AgentUpdate>,
 }
 
 /// Names a slice.

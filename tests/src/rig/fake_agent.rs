@@ -276,6 +276,8 @@ impl FakeAgent {
             unmanaged: Vec::new(),
             refusals: Vec::new(),
             backups: None,
+            areas: BTreeMap::new(),
+            agent_update: None,
             events: Vec::new(),
             host: tenantry_schema::wire::HostFacts::default(),
         }

@@ -1,6 +1,7 @@
 //! The plan of one customer: orders first, which yields decisions and what is ready to run, then servers.
 
 use super::backups;
+use super::machine;
 use super::missing::{missing, missing_records};
 use super::order::plan_order;
 use super::server::plan_server;
@@ -298,6 +299,7 @@ impl<'a> Customer<'a> {
             .secrets
             .as_ref()
             .filter(|_| !registries.is_empty() || placed.instances.values().any(refers));
+        let host = machine::host(&self.fleet.head.hub, server);
         let backups = backups::input(self, &self.server_key(id), &placed.instances);
         let trusted = &self.fleet.head.hub.policy.trusted_stacks;
         let mut instances = placed.instances;
@@ -315,6 +317,9 @@ impl<'a> Customer<'a> {
             drift: server.drift,
             web: server.web,
             certificates: self.fleet.head.hub.certificates.clone(),
+            users: machine::users(&self.fleet.head, host.as_deref()),
+            host,
+            agent_release: self.fleet.head.hub.agent.clone(),
             registries,
             customer_secrets: secrets.map(|file| file.blob),
             backups,

@@ -3,6 +3,7 @@
 use super::SliceTask;
 use super::customer::{Customer, Slice};
 use super::health::health_of;
+use super::machine;
 use crate::inventory::{Attempt, slice_key};
 use crate::slice_input::SliceInput;
 use crate::status::{Health, InstanceStatus, ServerStatus};
@@ -75,6 +76,9 @@ pub(super) fn plan_server(
     if let Some(until) = paused_until.filter(|_| silent.is_none()) {
         waiting.push(WaitingOn::AgentPaused { until });
     }
+    if let Some(report) = report.filter(|_| silent.is_none()) {
+        machine::waiting(id, report, &mut waiting);
+    }
     let accepted = report.and_then(|report| report.slice.as_ref());
     let in_sync = current
         && published.is_some_and(|published| {
@@ -139,7 +143,9 @@ fn overall(report: &Report) -> Health {
         _ => Health::Healthy,
     };
     let sites = report.sites.values().any(|site| !site.live);
-    let start = if sites {
+    let start = if machine::ails(report) {
+        Health::Degraded
+    } else if sites {
         Health::Progressing
     } else {
         Health::Healthy

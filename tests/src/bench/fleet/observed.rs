@@ -74,6 +74,8 @@ pub(super) fn report(
         unmanaged: Vec::new(),
         refusals: Vec::new(),
         backups: None,
+        areas: std::collections::BTreeMap::new(),
+        agent_update: None,
         events: Vec::new(),
         host: HostFacts {
             memory: 8 << 30,

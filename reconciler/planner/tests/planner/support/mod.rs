@@ -353,6 +353,8 @@ impl Fleet {
             unmanaged: Vec::new(),
             refusals: Vec::new(),
             backups: None,
+            areas: BTreeMap::new(),
+            agent_update: None,
             events: Vec::new(),
             host: HostFacts {
                 memory: 4 << 30,

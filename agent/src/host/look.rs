@@ -1,0 +1,292 @@
+//! Looks at the machine. Files are read again only when their stamps changed; no program is started.
+
+use super::execute::Ground;
+use super::found::{Content, FileFound, Found, installed, swaps};
+use super::plan::needed;
+use super::{
+    DAEMON, JAIL, RULES, RULES_UNIT, SSHD, SSHD_MAIN, SUDOERS, SWAP, SWAP_UNIT, SYSCTLS, TIMER,
+    UNITS, UPGRADES,
+};
+use crate::files::{FilesError, Root, Stamp};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use tenantry_schema::document::{Host, HostArea};
+use tenantry_schema::id::StaffId;
+use tenantry_schema::name::RelativePath;
+use tenantry_schema::wire::UserSpec;
+
+/// Longest file that is read here.
+const LIMIT: u64 = 4 << 20;
+/// dpkg's own list is longer.
+const STATUS_LIMIT: u64 = 64 << 20;
+const STATUS: &str = "var/lib/dpkg/status";
+/// People whose keys are looked at, at most.
+const MOST_PEOPLE: usize = 64;
+/// Files that others keep: a link in their place is no reason to write there.
+const FOREIGN: [&str; 5] = ["etc/passwd", "etc/shadow", "etc/group", DAEMON, SSHD_MAIN];
+
+/// Looks, and remembers what need not be read twice.
+#[derive(Debug, Default)]
+pub struct HostEyes {
+    files: BTreeMap<RelativePath, (Stamp, FileFound)>,
+    packages: Option<(Stamp, BTreeSet<String>, BTreeSet<String>)>,
+}
+
+impl HostEyes {
+    /// What is on the machine, as far as these areas need it.
+    pub fn observe(
+        &mut self,
+        ground: &Ground,
+        host: &Host,
+        users: &BTreeMap<StaffId, UserSpec>,
+    ) -> Found {
+        let root = &ground.root;
+        let below = |path: &str| root.path().join(path);
+        let areas = host.areas();
+        let asks = |area| areas.contains(&area);
+        let mut found = Found {
+            memory: ground.memory.borrow().get().clone(),
+            rules_seen: ground.rules_seen.get(),
+            systemd: below("run/systemd/system").is_dir(),
+            boot: line(&below("proc/sys/kernel/random/boot_id")).unwrap_or_default(),
+            swaps: Ok(BTreeMap::new()),
+            agent: ground.agent.get().cloned().unwrap_or_default(),
+            euid: rustix::process::geteuid().as_raw(),
+            ..Found::default()
+        };
+        let needed = needed(host, users);
+        if !needed.is_empty() {
+            found.installed = Some(self.installed(root, &needed));
+            found.lists = lists(&below("var/lib/apt/lists"));
+        }
+        let mut paths: BTreeSet<RelativePath> = plain_files(&areas)
+            .iter()
+            .map(|path| super::path(path))
+            .collect();
+        if asks(HostArea::Ssh) || asks(HostArea::Firewall) || asks(HostArea::Fail2ban) {
+            paths.extend(names_in(
+                &below("etc/ssh/sshd_config.d"),
+                "etc/ssh/sshd_config.d",
+                ".conf",
+            ));
+        }
+        if asks(HostArea::Timers) {
+            let units = names_in(&below(UNITS), UNITS, "");
+            let ours = units
+                .into_iter()
+                .filter(|path| path.as_str().contains(TIMER));
+            paths.extend(ours);
+        }
+        let kept: BTreeSet<_> = paths.iter().cloned().collect();
+        for path in paths {
+            let file = self.file(root, &path);
+            found.files.insert(path, file);
+        }
+        let mut all = kept;
+        if asks(HostArea::Users) || asks(HostArea::Ssh) {
+            for path in key_files(&found) {
+                let file = self.file(root, &path);
+                all.insert(path.clone());
+                found.files.insert(path, file);
+            }
+        }
+        self.files.retain(|path, _| all.contains(path));
+        found.timer_units = found
+            .files
+            .keys()
+            .filter_map(|path| timer_name(path.as_str()))
+            .collect();
+        if let Some(settings) = &host.sysctls {
+            let values = settings.keys().map(|name| {
+                let path = format!("proc/sys/{}", name.as_str().replace('.', "/"));
+                (name.clone(), kernel(&below(&path)))
+            });
+            found.kernel = values.collect();
+        }
+        if let Some(zone) = &host.time_zone {
+            let target = std::fs::read_link(below("etc/localtime")).ok();
+            found.zone = target.and_then(|target| Some(target.to_str()?.to_owned()));
+            found.zone_known = below(&format!("usr/share/zoneinfo/{zone}")).is_file();
+        }
+        if asks(HostArea::Swap) {
+            let text = std::fs::read_to_string(below("proc/swaps"));
+            found.swaps = text
+                .map(|text| swaps(&text))
+                .map_err(|error| format!("/proc/swaps: {error}"));
+            found.swap_file = std::fs::symlink_metadata(below(SWAP))
+                .ok()
+                .map(|it| it.len());
+            let space = rustix::fs::statvfs(root.path()).ok();
+            found.room = space.map_or(0, |space| space.f_bavail.saturating_mul(space.f_frsize));
+        }
+        if asks(HostArea::Docker) {
+            let (written, started) = (changed(&below(DAEMON)), changed(&below("run/docker.pid")));
+            found.engine = written.zip(started);
+        }
+        found
+    }
+
+    fn installed(
+        &mut self,
+        root: &Root,
+        needed: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, String> {
+        let path = super::path(STATUS);
+        let stamp = root.stamp(&path).map_err(|error| error.to_string())?;
+        let stamp = stamp.ok_or("/var/lib/dpkg/status is missing: this is no Debian")?;
+        if let Some((known, wanted, found)) = &self.packages
+            && *known == stamp
+            && wanted == needed
+        {
+            return Ok(found.clone());
+        }
+        let data = root
+            .read(&path, STATUS_LIMIT)
+            .map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(data.as_deref().unwrap_or_default()).into_owned();
+        let found = installed(&text, needed);
+        self.packages = Some((stamp, needed.clone(), found.clone()));
+        Ok(found)
+    }
+
+    fn file(&mut self, root: &Root, path: &RelativePath) -> FileFound {
+        let Some(stamp) = root.stamp(path).map_err(|error| error.to_string())? else {
+            self.files.remove(path);
+            // A link on the way looks like nothing there; writing says what is wrong.
+            return Ok(None);
+        };
+        if let Some((known, file)) = self.files.get(path)
+            && *known == stamp
+        {
+            return file.clone();
+        }
+        let odd = || {
+            Ok(Some(Content {
+                data: [].into(),
+                mode: 0,
+                uid: u32::MAX,
+            }))
+        };
+        let file = match root.read(path, LIMIT) {
+            Ok(data) => Ok(data.map(|data| Content {
+                data: data.into(),
+                mode: stamp.mode(),
+                uid: stamp.uid(),
+            })),
+            // Not what was written there: it is written again.
+            Err(FilesError::NotAFile(_) | FilesError::TooLarge { .. })
+                if !FOREIGN.contains(&path.as_str()) =>
+            {
+                odd()
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        self.files.insert(path.clone(), (stamp, file.clone()));
+        file
+    }
+}
+
+/// Files that areas look at, besides those whose names depend on what is there.
+fn plain_files(areas: &[HostArea]) -> Vec<&'static str> {
+    let mut all = Vec::new();
+    for area in areas {
+        let files: &[&str] = match area {
+            HostArea::Packages => &[UPGRADES],
+            HostArea::Users => &["etc/passwd", "etc/shadow", "etc/group", SUDOERS],
+            HostArea::Ssh => &[
+                "etc/passwd",
+                "etc/shadow",
+                "etc/group",
+                SSHD,
+                SSHD_MAIN,
+                "etc/systemd/system/sockets.target.wants/ssh.socket",
+            ],
+            HostArea::Firewall => &[
+                SSHD_MAIN,
+                RULES,
+                "etc/systemd/system/tenantry-firewall.service",
+            ],
+            HostArea::Fail2ban => &[SSHD_MAIN, JAIL],
+            HostArea::TimeZone => &["etc/timezone"],
+            HostArea::Swap => &["etc/systemd/system/swapfile.tenantry.swap"],
+            HostArea::Sysctls => &[SYSCTLS],
+            HostArea::Docker => &[DAEMON],
+            HostArea::Timers => &[],
+        };
+        all.extend(files);
+    }
+    all
+}
+
+/// Where keys of people are.
+fn key_files(found: &Found) -> Vec<RelativePath> {
+    let accounts = found.accounts().unwrap_or_default();
+    let people = accounts
+        .values()
+        .filter(|account| account.uid >= 1000 && account.uid < 60_000 || account.ours);
+    let keys = people.take(MOST_PEOPLE).map(super::found::Account::keys);
+    keys.chain(["root/.ssh/authorized_keys".to_owned()])
+        .filter_map(|path| RelativePath::try_from(path).ok())
+        .collect()
+}
+
+fn timer_name(path: &str) -> Option<String> {
+    let name = path
+        .strip_prefix(UNITS)?
+        .strip_prefix('/')?
+        .strip_prefix(TIMER)?;
+    name.strip_suffix(".timer").map(str::to_owned)
+}
+
+fn names_in(folder: &Path, prefix: &str, ending: &str) -> Vec<RelativePath> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.ends_with(ending))
+        .filter_map(|name| RelativePath::try_from(format!("{prefix}/{name}")).ok())
+        .collect()
+}
+
+fn line(path: &Path) -> Option<String> {
+    Some(std::fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+/// Words with single spaces between them, as documents have them.
+fn kernel(path: &Path) -> Result<Option<String>, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(
+            text.split_ascii_whitespace().collect::<Vec<_>>().join(" "),
+        )),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+fn changed(path: &Path) -> Option<Timestamp> {
+    Timestamp::try_from(std::fs::metadata(path).ok()?.modified().ok()?).ok()
+}
+
+/// When apt fetched its lists; none where there are none.
+fn lists(folder: &Path) -> Option<Timestamp> {
+    let mut entries = std::fs::read_dir(folder).ok()?.flatten();
+    let any = entries.any(|entry| entry.file_name().to_string_lossy().contains("_Packages"));
+    if any { changed(folder) } else { None }
+}
+
+/// Files whose change wakes the agent, so that they are put right at once.
+pub fn watched(host: &Host) -> Vec<String> {
+    let ours = [SUDOERS, SSHD, RULES, JAIL, UPGRADES, SYSCTLS, DAEMON];
+    let areas = host.areas();
+    let files = plain_files(&areas).into_iter();
+    let files = files.filter(|path| ours.contains(path));
+    files.map(str::to_owned).collect()
+}
+
+/// Names that are written in more than one place are the same.
+const _: () = {
+    assert!(
+        RULES_UNIT.len() + UNITS.len() + 1 == "etc/systemd/system/tenantry-firewall.service".len()
+    );
+    assert!(SWAP_UNIT.len() + UNITS.len() + 1 == "etc/systemd/system/swapfile.tenantry.swap".len());
+};

@@ -1,0 +1,180 @@
+//! The SSH server. A change that would leave nobody who can get in is refused; one that nobody can log in to is put back.
+
+use super::files::{is_right, wanted};
+use super::{Go, HostInput, Stop};
+use crate::host::found::Found;
+use crate::host::memory::digest_of;
+use crate::host::step::{Action, SshChange};
+use crate::host::{SSHD, SSHD_MAIN, texts};
+use std::collections::BTreeSet;
+use tenantry_schema::document::{HostArea, Protocol, Ssh};
+
+/// Where the port is not in the SSH server's hands.
+const SOCKET: &str = "etc/systemd/system/sockets.target.wants/ssh.socket";
+
+pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
+    let Some(ssh) = &input.host.ssh else {
+        return Ok(Go::default());
+    };
+    let found = input.found;
+    let text = texts::sshd(ssh);
+    let file = wanted(SSHD, &text, 0o644);
+    let go = Go::new(digest_of([text.as_str()]));
+    if is_right(found, &file)? && found.memory.has(HostArea::Ssh, &go.of, None) {
+        return Ok(go);
+    }
+    possible(input, ssh)?;
+    let user = who_gets_in(input, ssh)?;
+    let mut go = go;
+    let repair = found.memory.has(HostArea::Ssh, &go.of, None);
+    let change = SshChange {
+        text: text.into(),
+        port: ssh.port,
+        user,
+        systemd: found.systemd,
+    };
+    let of = go.of.clone();
+    go.all([(Action::Ssh(change), repair), (Action::Note { of }, false)]);
+    Ok(go)
+}
+
+/// Whether the settings could work at all.
+fn possible(input: &HostInput<'_>, ssh: &Ssh) -> Result<(), Stop> {
+    let refuse = |why: String| Err(Stop::Refused(why));
+    let port = ssh.port;
+    let web = input.web;
+    if [web.http, web.https].contains(&port) {
+        return refuse(format!(
+            "port {port} is the web server's; choose another for `ssh.port`"
+        ));
+    }
+    let published = input
+        .published
+        .and_then(|all| all.get(&(port, Protocol::Tcp)));
+    if let Some(container) = published {
+        return refuse(format!(
+            "port {port} is published by container {container}; choose another for `ssh.port`"
+        ));
+    }
+    if input.sites.contains(&port) {
+        return refuse(format!(
+            "port {port} is that of a site; choose another for `ssh.port`"
+        ));
+    }
+    let found = input.found;
+    if matches!(found.files.get(SOCKET), Some(Ok(Some(_)) | Err(_))) {
+        return refuse("systemd listens for the SSH server (ssh.socket): `systemctl disable --now ssh.socket && systemctl enable --now ssh.service`, or leave `ssh` unmanaged".into());
+    }
+    let main = found.text(SSHD_MAIN).map_err(Stop::Unseen)?;
+    let Some(main) = main else {
+        return refuse(format!("/{SSHD_MAIN} is missing: reinstall openssh-server"));
+    };
+    let mut lines = main
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let includes = lines.next().is_some_and(|line| {
+        let mut words = line.split_ascii_whitespace();
+        words
+            .next()
+            .is_some_and(|word| word.eq_ignore_ascii_case("include"))
+            && words.any(|word| word == "/etc/ssh/sshd_config.d/*.conf")
+    });
+    if !includes {
+        return refuse(format!(
+            "/{SSHD_MAIN} does not begin with `Include /etc/ssh/sshd_config.d/*.conf`, so that other settings would win; put that line first"
+        ));
+    }
+    let other: Vec<_> = ports(found, |path| path != SSHD)
+        .map_err(Stop::Unseen)?
+        .into_iter()
+        .filter(|other| *other != port)
+        .collect();
+    match other.first() {
+        Some(other) => refuse(format!(
+            "other files in /etc/ssh say `Port {other}`, so that the server would listen there as well; remove that line"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Somebody who can log in under the new settings: whoever can become root is asked first.
+fn who_gets_in(input: &HostInput<'_>, ssh: &Ssh) -> Result<String, Stop> {
+    let found = input.found;
+    let accounts = found.accounts().map_err(Stop::Unseen)?;
+    let has_keys = |path: &str| match found.files.get(path) {
+        Some(Err(why)) => Err(Stop::Unseen(why.clone())),
+        Some(Ok(Some(file))) => Ok(has_key(&file.data)),
+        Some(Ok(None)) | None => Ok(false),
+    };
+    if input.host.users.is_some() {
+        let admins = input.users.iter().filter(|(_, user)| user.sudo);
+        for (id, _) in admins {
+            let account = accounts
+                .get(id.as_str())
+                .filter(|account| !account.shut && account.uid >= 1000);
+            if let Some(account) = account
+                && has_keys(&account.keys())?
+            {
+                return Ok(account.name.to_owned());
+            }
+        }
+    } else {
+        for account in accounts
+            .values()
+            .filter(|account| account.uid >= 1000 && !account.shut)
+        {
+            if has_keys(&account.keys())? {
+                return Ok(account.name.to_owned());
+            }
+        }
+    }
+    if ssh.root && has_keys("root/.ssh/authorized_keys")? {
+        return Ok("root".to_owned());
+    }
+    Err(Stop::Refused(if input.host.users.is_some() {
+        "nobody who may become root has a key here, so everybody would be locked out: give somebody of staff.yaml `server_login`, or allow `root: true` with a key of root's".into()
+    } else {
+        "nobody has a key here, so everybody would be locked out: have `users:` looked after, or put a key into somebody's authorized_keys".into()
+    }))
+}
+
+fn has_key(authorized: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(authorized);
+    text.lines()
+        .map(str::trim)
+        .any(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// Where the SSH server listens, as its files say.
+pub fn configured_ports(found: &Found) -> Result<BTreeSet<u16>, String> {
+    let mut all = ports(found, |_| true)?;
+    if all.is_empty() {
+        all.insert(22);
+    }
+    Ok(all)
+}
+
+fn ports(found: &Found, of: impl Fn(&str) -> bool) -> Result<BTreeSet<u16>, String> {
+    let ours = |path: &str| {
+        path == SSHD_MAIN || (path.starts_with("etc/ssh/sshd_config.d/") && path.ends_with(".conf"))
+    };
+    let mut all = BTreeSet::new();
+    for path in found.files.keys().map(|path| path.as_str()) {
+        if ours(path) && of(path) {
+            let text = found.text(path)?.unwrap_or_default();
+            all.extend(text.lines().filter_map(port));
+        }
+    }
+    Ok(all)
+}
+
+/// `Port 22`, `port=22`.
+fn port(line: &str) -> Option<u16> {
+    let line = line.trim();
+    let (word, rest) = line.split_once(|c: char| c.is_ascii_whitespace() || c == '=')?;
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '=');
+    let number = rest.split_ascii_whitespace().next()?.trim_matches('"');
+    word.eq_ignore_ascii_case("port")
+        .then(|| number.parse().ok())?
+}

@@ -1,0 +1,261 @@
+//! Decisions about a machine, tested on a model of one: what each step does to it, by example and by law.
+
+mod access;
+mod areas;
+mod laws;
+
+use super::*;
+use crate::host::found::Content;
+use crate::host::memory::Applied;
+use crate::host::programs::Program;
+use crate::host::step::FileWanted;
+use crate::host::{SSHD, SSHD_MAIN, SWAP, path};
+use tenantry_schema::document::SysctlName;
+
+const MAIN: &str = "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n";
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINWt2/SfQsdKmVq3GbXbP5bIREGHZWiNsJXEYF0x4Q48";
+
+/// A machine, and what is asked of it.
+#[derive(Debug, Clone)]
+struct Machine {
+    found: Found,
+    host: Host,
+    users: BTreeMap<StaffId, UserSpec>,
+    published: BTreeMap<(u16, Protocol), String>,
+    window: Option<Window>,
+    tools: BTreeSet<ToolName>,
+    now: Timestamp,
+    /// Programs that were called.
+    calls: Vec<String>,
+}
+
+fn host(text: &str) -> Host {
+    serde_json::from_str(text).unwrap()
+}
+
+impl Machine {
+    /// A fresh Debian with systemd, packages included.
+    fn new(asked: &str) -> Self {
+        let mut machine = Self {
+            found: Found {
+                systemd: true,
+                boot: "1".into(),
+                zone_known: true,
+                room: 100 << 30,
+                ..Found::default()
+            },
+            host: host(asked),
+            users: BTreeMap::new(),
+            published: BTreeMap::new(),
+            window: None,
+            tools: BTreeSet::new(),
+            now: "2026-11-21T10:00:00Z".parse().unwrap(),
+            calls: Vec::new(),
+        };
+        machine.put(
+            "etc/passwd",
+            "root:x:0:0::/root:/bin/bash\nwww-data:x:33:33::/var/www:/bin/sh\n",
+        );
+        machine.put("etc/shadow", "root:*:19000:0:99999:7:::\n");
+        machine.put("etc/group", "root:x:0:\n");
+        machine.put(SSHD_MAIN, MAIN);
+        let all = needed(&machine.host, &machine.users);
+        machine.found.installed = Some(Ok(all));
+        machine
+    }
+
+    fn with(mut self, name: &str, sudo: bool) -> Self {
+        let keys = vec![KEY.try_into().unwrap()];
+        self.users
+            .insert(name.try_into().unwrap(), UserSpec { keys, sudo });
+        self.found.installed = Some(Ok(needed(&self.host, &self.users)));
+        self
+    }
+
+    fn put(&mut self, at: &str, text: &str) {
+        let content = Content {
+            data: text.as_bytes().into(),
+            mode: 0o644,
+            uid: 0,
+        };
+        self.found.files.insert(path(at), Ok(Some(content)));
+    }
+
+    fn text(&self, at: &str) -> String {
+        self.found.text(at).unwrap().unwrap_or_default().to_owned()
+    }
+
+    fn plan(&self) -> BTreeMap<HostArea, AreaPlan> {
+        plan(&HostInput {
+            host: &self.host,
+            users: &self.users,
+            web: WebPorts::default(),
+            tools: &self.tools,
+            sites: &BTreeSet::new(),
+            published: Some(&self.published),
+            window: self.window,
+            found: &self.found,
+            observe: false,
+            now: self.now,
+        })
+    }
+
+    fn area(&self, area: HostArea) -> AreaPlan {
+        self.plan().remove(&area).unwrap()
+    }
+
+    fn write(&mut self, file: &FileWanted, uid: u32) {
+        let content = Content {
+            data: file.data.clone(),
+            mode: file.mode,
+            uid,
+        };
+        self.found
+            .files
+            .insert(file.path.clone(), Ok(Some(content)));
+    }
+
+    fn apply(&mut self, step: &HostStep) {
+        match &step.action {
+            Action::Write(file) | Action::WriteChecked(file, _) | Action::Try(file, _) => {
+                self.write(file, 0);
+            }
+            Action::Remove(path) => {
+                self.found.files.insert(path.clone(), Ok(None));
+                let name = path.as_str().rsplit('/').next().unwrap();
+                let timer = name
+                    .strip_prefix(crate::host::TIMER)
+                    .and_then(|it| it.strip_suffix(".timer"));
+                timer.map(|timer| self.found.timer_units.remove(timer));
+            }
+            Action::Run(call) => self.run(call.program, &call.arguments),
+            Action::Kernel { name, value } => {
+                let value = Ok(Some(value.to_string()));
+                self.found.kernel.insert(name.clone(), value);
+            }
+            Action::Zone(zone) => self.found.zone = Some(format!("/usr/share/zoneinfo/{zone}")),
+            Action::Keys(keys) => {
+                let file = FileWanted {
+                    path: path(&format!("{}/.ssh/authorized_keys", keys.home)),
+                    data: keys.text.as_bytes().into(),
+                    mode: 0o600,
+                };
+                if keys.text.is_empty() {
+                    self.found.files.insert(file.path, Ok(None));
+                } else {
+                    self.write(&file, keys.uid);
+                }
+            }
+            Action::EndSessions { .. } => {}
+            Action::Ssh(change) => {
+                let file = files::wanted(SSHD, &change.text, 0o644);
+                self.write(&file, 0);
+            }
+            Action::Rules(text) => {
+                self.write(&files::wanted(crate::host::RULES, text, 0o600), 0);
+                self.found.rules_seen = Some(self.now);
+            }
+            Action::EnsureRules(_) => self.found.rules_seen = Some(self.now),
+            Action::SwapFile { bytes } => self.found.swap_file = Some(*bytes),
+            Action::Note { of } => {
+                let applied = Applied {
+                    of: of.clone(),
+                    boot: self.found.boot.clone(),
+                };
+                self.found.memory.applied.insert(step.area, applied);
+            }
+        }
+    }
+
+    fn run(&mut self, program: Program, arguments: &[String]) {
+        self.calls
+            .push(format!("{program} {}", arguments.join(" ")));
+        let last = arguments.last().cloned().unwrap_or_default();
+        let all = Some(Ok(needed(&self.host, &self.users)));
+        match program {
+            Program::AptGet if arguments.contains(&"update".into()) => {
+                self.found.lists = Some(self.now)
+            }
+            Program::AptGet => self.found.installed = all,
+            Program::Useradd => {
+                let next = 1000 + u32::try_from(self.text("etc/passwd").lines().count()).unwrap();
+                let line = format!("{last}:x:{next}:{next}::/home/{last}:/bin/bash\n");
+                self.put("etc/passwd", &(self.text("etc/passwd") + &line));
+                self.join(&last);
+            }
+            Program::Usermod if arguments.contains(&"--append".into()) => self.join(&last),
+            Program::Usermod => {
+                let day = arguments[1].clone();
+                let shadow = self.text("etc/shadow");
+                let kept: String = shadow
+                    .lines()
+                    .filter(|line| !line.starts_with(&format!("{last}:")))
+                    .map(|line| format!("{line}\n"))
+                    .collect();
+                self.put(
+                    "etc/shadow",
+                    &format!("{kept}{last}:*:19000:0:99999:7::{day}:\n"),
+                );
+            }
+            Program::Swapon => {
+                let size = self.found.swap_file.unwrap();
+                self.found.swaps.as_mut().unwrap().insert(last, size);
+            }
+            Program::Swapoff => drop(self.found.swaps.as_mut().unwrap().remove(&last)),
+            Program::Systemctl if arguments == ["restart", "docker.service"] => {
+                if let Some((_, started)) = &mut self.found.engine {
+                    *started = self.now;
+                }
+            }
+            Program::Systemctl
+                if arguments[0] == "enable" && last.starts_with(crate::host::TIMER) =>
+            {
+                let name = last
+                    .strip_prefix(crate::host::TIMER)
+                    .unwrap()
+                    .strip_suffix(".timer")
+                    .unwrap();
+                self.found.timer_units.insert(name.to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    fn join(&mut self, name: &str) {
+        let group = self.text("etc/group");
+        let members: Vec<_> = group
+            .lines()
+            .filter_map(|line| line.strip_prefix("tenantry-staff:x:999:"))
+            .flat_map(|members| members.split(','))
+            .chain([name])
+            .collect();
+        let line = format!("root:x:0:\ntenantry-staff:x:999:{}\n", members.join(","));
+        self.put("etc/group", &line);
+    }
+
+    /// Takes all steps until there are none left.
+    fn settle(&mut self) -> &mut Self {
+        for _ in 0..12 {
+            let steps: Vec<_> = self
+                .plan()
+                .into_values()
+                .flat_map(|area| area.steps)
+                .collect();
+            if steps.is_empty() {
+                return self;
+            }
+            for step in steps {
+                self.apply(&step);
+            }
+        }
+        panic!("it never ends: {:#?}", self.plan());
+    }
+
+    fn message(&self, area: HostArea, state: AreaState) -> String {
+        let plan = self.area(area);
+        assert_eq!(plan.report.state, state, "{plan:#?}");
+        assert!(state != AreaState::Refused || plan.steps.is_empty());
+        plan.report.message.unwrap_or_default()
+    }
+}

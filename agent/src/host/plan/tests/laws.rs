@@ -1,0 +1,98 @@
+//! What holds whatever is asked for and whatever is there.
+
+use super::*;
+use proptest::prelude::*;
+
+fn areas() -> impl Strategy<Value = String> {
+    let area = prop_oneof![
+        Just(r#""packages": {"install": ["htop"]}"#),
+        Just(r#""users": {}"#),
+        Just(r#""ssh": {"root": true}"#),
+        Just(r#""ssh": {"port": 2222}"#),
+        Just(r#""firewall": {"open": ["25", "51820/udp"]}"#),
+        Just(r#""fail2ban": {}"#),
+        Just(r#""time_zone": "Europe/Berlin""#),
+        Just(r#""swap": "1G""#),
+        Just(r#""docker": {}"#),
+        Just(r#""timers": {"trim": {"every": "1d", "action": "trim"}}"#),
+    ];
+    let key = |area: &&str| area.split(':').next().unwrap().to_owned();
+    proptest::collection::vec(area, 0..8).prop_map(move |mut areas| {
+        areas.sort_unstable();
+        areas.dedup_by_key(|area| key(&&**area));
+        format!("{{{}}}", areas.join(","))
+    })
+}
+
+fn machines() -> impl Strategy<Value = Machine> {
+    (areas(), any::<[bool; 4]>(), 0..3_usize).prop_map(|(areas, [jo, al, root, systemd], drift)| {
+        let mut machine = Machine::new(&areas);
+        machine.found.systemd = systemd;
+        if jo {
+            machine = machine.with("jo", true);
+        }
+        if al {
+            machine = machine.with("al", false);
+        }
+        if root {
+            machine.put("root/.ssh/authorized_keys", KEY);
+        }
+        for at in [SSHD, crate::host::RULES].iter().take(drift) {
+            machine.put(at, "# mine\n");
+        }
+        machine
+    })
+}
+
+/// Whoever can log in.
+fn can_log_in(machine: &Machine) -> bool {
+    let text = machine.text(SSHD);
+    let has_key = |at: &str| machine.text(at).contains("ssh-");
+    let root = has_key("root/.ssh/authorized_keys") && !text.contains("PermitRootLogin no");
+    let accounts = machine.found.accounts().unwrap();
+    root || accounts
+        .values()
+        .any(|it| it.uid >= 1000 && !it.shut && has_key(&it.keys()))
+}
+
+proptest! {
+    /// It ends, does nothing twice, and whoever could get in before, somebody can get in at every moment.
+    #[test]
+    fn it_settles_and_locks_nobody_out(mut machine in machines()) {
+        let mut before = can_log_in(&machine);
+        let mut rounds = 0;
+        loop {
+            let plans = machine.plan();
+            prop_assert_eq!(&plans, &machine.plan(), "planning is pure");
+            let steps: Vec<_> = plans.values().flat_map(|area| area.steps.clone()).collect();
+            if steps.is_empty() {
+                break;
+            }
+            for step in steps {
+                machine.apply(&step);
+                let now = can_log_in(&machine);
+                prop_assert!(now || !before, "locked out by {step}");
+                before = now;
+            }
+            rounds += 1;
+            prop_assert!(rounds < 12, "it never ends: {:#?}", machine.plan());
+        }
+        for (area, plan) in machine.plan() {
+            prop_assert!(plan.report.state != AreaState::Changing, "{area}: {plan:?}");
+            prop_assert!(plan.report.state == AreaState::Good || plan.report.message.is_some(), "{area} says why");
+        }
+    }
+
+    /// Nobody asks: nothing is done. What is unmanaged stays as it was found.
+    #[test]
+    fn areas_that_nobody_asks_for_are_left_alone(mut machine in machines()) {
+        let asked = machine.host.areas();
+        for area in machine.plan().keys() {
+            prop_assert!(asked.contains(area));
+        }
+        let fleet = machine.host.clone();
+        let own = Host { unmanaged: asked.into_iter().collect(), ..Host::default() };
+        machine.host = fleet.on(&own);
+        prop_assert!(machine.plan().is_empty());
+    }
+}

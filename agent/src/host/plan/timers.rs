@@ -1,0 +1,102 @@
+//! Timers: a pair of systemd units each, which have this very agent run the job.
+
+use super::files::{is_repair, wanted, write};
+use super::{Go, HostInput, Stop};
+use crate::host::memory::digest_of;
+use crate::host::programs::{Call, Program};
+use crate::host::step::Action;
+use crate::host::{TIMER, UNITS, path, texts};
+use std::collections::BTreeSet;
+use tenantry_schema::document::{HostArea, Job};
+
+/// How units call this agent: words of a command line, as systemd reads them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AgentCommand(pub String);
+
+pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
+    let Some(timers) = &input.host.timers else {
+        return Ok(Go::default());
+    };
+    let found = input.found;
+    if !found.systemd {
+        return Err(Stop::Refused(
+            "timers are systemd's, which does not look after this machine".into(),
+        ));
+    }
+    let here = timers.iter().filter(|(_, timer)| match timer.job() {
+        Some(Job::Container(run)) => input.tools.contains(&run.tool),
+        Some(Job::Host(_)) => true,
+        None => false,
+    });
+    let mut texts = Vec::new();
+    let mut names = BTreeSet::new();
+    for (name, timer) in here {
+        let (service, when) = texts::timer_units(name.as_str(), timer, &found.agent.0);
+        texts.push((name.as_str(), service, when));
+        names.insert(name.as_str());
+    }
+    let parts = texts
+        .iter()
+        .flat_map(|(name, service, when)| [*name, service, when]);
+    let mut go = Go::new(digest_of(parts));
+    let repair = is_repair(found, HostArea::Timers, &go.of);
+    let (mut changed, mut begin) = (false, Vec::new());
+    for (name, service, when) in &texts {
+        let file = |ending: &str, text: &str| {
+            wanted(&format!("{UNITS}/{TIMER}{name}.{ending}"), text, 0o644)
+        };
+        let service = write(found, file("service", service), repair)?;
+        let when = write(found, file("timer", when), repair)?;
+        if service.is_some() || when.is_some() {
+            changed = true;
+            begin.push(format!("{TIMER}{name}.timer"));
+        }
+        go.all(service);
+        go.all(when);
+    }
+    let gone: Vec<_> = found
+        .timer_units
+        .iter()
+        .filter(|name| !names.contains(name.as_str()))
+        .collect();
+    for name in &gone {
+        let stop = [
+            "disable".to_owned(),
+            "--now".to_owned(),
+            format!("{TIMER}{name}.timer"),
+        ];
+        go.add(Action::Run(Call::new(Program::Systemctl, stop)));
+        for ending in ["timer", "service"] {
+            go.add(Action::Remove(path(&format!(
+                "{UNITS}/{TIMER}{name}.{ending}"
+            ))));
+        }
+    }
+    if changed || !gone.is_empty() {
+        go.add(Action::Run(Call::new(
+            Program::Systemctl,
+            ["daemon-reload"],
+        )));
+    }
+    let known = found.memory.has(HostArea::Timers, &go.of, None);
+    if !known {
+        // Cut off in the middle, or never begun: once more does no harm.
+        begin = names
+            .iter()
+            .map(|name| format!("{TIMER}{name}.timer"))
+            .collect();
+    }
+    for unit in begin {
+        let enable = Call::new(Program::Systemctl, ["enable", unit.as_str()]);
+        let restart = Call::new(Program::Systemctl, ["restart", unit.as_str()]);
+        go.all([
+            (Action::Run(enable), repair),
+            (Action::Run(restart), repair),
+        ]);
+    }
+    if !known {
+        let of = go.of.clone();
+        go.add(Action::Note { of });
+    }
+    Ok(go)
+}

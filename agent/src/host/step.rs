@@ -1,0 +1,138 @@
+//! What there is to do to the machine, with everything resolved.
+
+use super::programs::Call;
+use std::fmt;
+use std::sync::Arc;
+use tenantry_schema::document::{HostArea, SysctlName, SysctlValue, TimeZone};
+use tenantry_schema::name::RelativePath;
+
+/// One thing to do. It says what must be true afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostStep {
+    /// The area that it belongs to.
+    pub area: HostArea,
+    /// What.
+    pub action: Action,
+    /// Whether it puts back what had been right before.
+    pub repair: bool,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// The file holds this.
+    Write(FileWanted),
+    /// The file holds this, once a program has taken it from its standard input without complaint.
+    WriteChecked(FileWanted, Call),
+    /// The file holds this, and the program, which reads it in its place, does not complain; else what was there is put back.
+    Try(FileWanted, Call),
+    /// There is no such file.
+    Remove(RelativePath),
+    /// The program was run.
+    Run(Call),
+    /// The setting of the kernel has this value.
+    Kernel {
+        /// Which.
+        name: SysctlName,
+        /// The value.
+        value: SysctlValue,
+    },
+    /// `/etc/localtime` leads to this zone.
+    Zone(TimeZone),
+    /// The user's keys, and nothing else, open the door.
+    Keys(UserKeys),
+    /// Whoever works as this user does so no longer.
+    EndSessions {
+        /// The user.
+        name: String,
+        /// Their number.
+        uid: u32,
+    },
+    /// The SSH server runs with these settings, after somebody has logged in to a second one that has them.
+    Ssh(SshChange),
+    /// The firewall has these rules, in its file and loaded.
+    Rules(Arc<str>),
+    /// The rules that are loaded are those that were loaded last.
+    EnsureRules(Arc<str>),
+    /// There is a file of this size to swap to.
+    SwapFile {
+        /// Its size.
+        bytes: u64,
+    },
+    /// It is remembered that this was applied.
+    Note {
+        /// Digest of what was applied.
+        of: String,
+    },
+}
+
+/// A file as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileWanted {
+    /// Where, relative to `/`.
+    pub path: RelativePath,
+    /// Its content.
+    pub data: Arc<[u8]>,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// Whose keys, and where they are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserKeys {
+    /// The user.
+    pub name: String,
+    /// Their number.
+    pub uid: u32,
+    /// Of their group.
+    pub gid: u32,
+    /// Their folder, relative to `/`.
+    pub home: RelativePath,
+    /// `authorized_keys`.
+    pub text: String,
+}
+
+/// Other settings for the SSH server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshChange {
+    /// The settings.
+    pub text: Arc<str>,
+    /// Where it will listen.
+    pub port: u16,
+    /// Who tries to log in.
+    pub user: String,
+    /// Whether systemd looks after it.
+    pub systemd: bool,
+}
+
+impl HostStep {
+    /// Whether people want to hear of it.
+    pub fn is_news(&self) -> bool {
+        !matches!(self.action, Action::Note { .. } | Action::EnsureRules(_))
+    }
+}
+
+impl fmt::Display for HostStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let write = if self.repair { "put back" } else { "write" };
+        match &self.action {
+            Action::Write(file) | Action::WriteChecked(file, _) | Action::Try(file, _) => {
+                write!(f, "{write} /{}", file.path)
+            }
+            Action::Remove(path) => write!(f, "remove /{path}"),
+            Action::Run(call) => call.fmt(f),
+            Action::Kernel { name, value } => write!(f, "set {name} to {value}"),
+            Action::Zone(zone) => write!(f, "set the time zone to {zone}"),
+            Action::Keys(keys) if keys.text.is_empty() => {
+                write!(f, "take the keys of {} away", keys.name)
+            }
+            Action::Keys(keys) => write!(f, "set the keys of {}", keys.name),
+            Action::EndSessions { name, .. } => write!(f, "end what {name} runs"),
+            Action::Ssh(change) => write!(f, "move the SSH server to port {}", change.port),
+            Action::Rules(_) => f.write_str("load the rules of the firewall"),
+            Action::EnsureRules(_) => f.write_str("look at the rules of the firewall"),
+            Action::SwapFile { bytes } => write!(f, "make a swap file of {} MiB", bytes >> 20),
+            Action::Note { .. } => f.write_str("note what was applied"),
+        }
+    }
+}
