@@ -136,6 +136,11 @@ impl<W: WebServer> Agent<W> {
         self.in_force.replaced().or(self.desired.as_ref())
     }
 
+    /// What the newest slice asks for.
+    pub fn wanted(&self) -> Option<&Desired> {
+        self.desired.as_ref()
+    }
+
     /// The slice that is accepted and on disk.
     pub fn have(&self) -> Option<SliceRef> {
         self.desired

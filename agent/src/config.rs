@@ -43,6 +43,9 @@ pub struct Config {
         skip_serializing_if = "is_default_program"
     )]
     pub program: PathBuf,
+    /// Seconds that another release of the agent may take to become healthy.
+    #[serde(default = "default_trial", skip_serializing_if = "is_default_trial")]
+    pub trial_seconds: u64,
     /// The folder whose files are the machine's. Other than `/` in tests only.
     #[serde(default = "default_root", skip_serializing_if = "is_default_root")]
     pub root: PathBuf,
@@ -100,6 +103,15 @@ pub(crate) fn default_secrets() -> PathBuf {
 
 pub(crate) fn default_program() -> PathBuf {
     "/usr/local/bin/tenantry-agent".into()
+}
+
+pub(crate) fn default_trial() -> u64 {
+    crate::update::trial::PATIENCE.as_secs()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_default_trial(seconds: &u64) -> bool {
+    *seconds == default_trial()
 }
 
 pub(crate) fn default_root() -> PathBuf {
@@ -203,6 +215,11 @@ impl Config {
             .into_iter()
             .map(VerifyingKey::try_from)
             .collect()
+    }
+
+    /// How long another release of the agent may take to become healthy.
+    pub fn trial(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.trial_seconds)
     }
 
     /// Private keys of this server.

@@ -163,6 +163,7 @@ impl HubFacts {
             restic: config::default_restic(),
             program: config::default_program(),
             root: config::default_root(),
+            trial_seconds: config::default_trial(),
             nginx: Nginx {
                 configuration: places.nginx_configuration.unwrap_or(defaults.configuration),
                 control,

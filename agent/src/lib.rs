@@ -46,5 +46,6 @@ pub mod smoke;
 pub mod status;
 pub mod step;
 pub mod timers;
+pub mod update;
 pub mod wake;
 pub mod web_server;

@@ -13,8 +13,9 @@ use crate::keys::Keys;
 use reqwest::{Client, Method, StatusCode, Url, redirect::Policy};
 use std::sync::Arc;
 use std::time::Duration;
+use tenantry_schema::document::Sha256;
 use tenantry_schema::id::ServerKey;
-use tenantry_schema::wire::{Receipt, RefusalKind, ReportBatch, SliceRef};
+use tenantry_schema::wire::{PROGRAM_PIECE, Receipt, RefusalKind, ReportBatch, SliceRef};
 use tenantry_wire::VerifyingKey;
 use tenantry_wire::bundle::Limits;
 use tenantry_wire::http::{ExpectAnswer, HttpError, Nonce, Request, sign_request, verify_answer};
@@ -150,6 +151,16 @@ impl Link {
             (StatusCode::NO_CONTENT, _) => Ok(Next::Unchanged),
             (_, bytes) => Ok(Next::Bundle(bytes)),
         }
+    }
+
+    /// A piece of the agent's program with this digest, from `offset` bytes on. A short piece is the last.
+    pub async fn program(&self, sha256: &Sha256, offset: u64) -> Result<Vec<u8>, LinkError> {
+        let mut url = self.url("agent/v1/program")?;
+        url.set_query(Some(&format!("sha256={sha256}&offset={offset}")));
+        let piece = self
+            .ask(Method::GET, url, None, Duration::ZERO, PROGRAM_PIECE)
+            .await?;
+        Ok(piece.1)
     }
 
     /// Delivers reports.

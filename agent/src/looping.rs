@@ -1,6 +1,10 @@
 //! The loop: something wakes it, it looks, decides, and has the steps taken beside it. Nothing in here waits for a step, for the hub,
 //! or for a container to become healthy.
 
+mod own;
+
+pub use own::Trial;
+
 use crate::agent::{Agent, AgentError, Look, PATIENCE};
 use crate::containers::{self, Wake};
 use crate::execute::sentence;
@@ -10,6 +14,7 @@ use crate::link::poll::{FromHub, poll};
 use crate::link::troubles::{About, Troubles};
 use crate::outbox::Outbox;
 use crate::step::Lane;
+use crate::update::Candidate;
 use crate::wake::{FileWatch, Watched};
 use crate::web_server::WebServer;
 use futures_util::FutureExt as _;
@@ -39,22 +44,43 @@ const REPORT_PAUSE: Duration = Duration::from_millis(200);
 /// Without a believed answer for so long, the slice counts as stale.
 const STALE: Duration = Duration::from_hours(24);
 
-/// Runs until `stop` completes. Must be called inside a `LocalSet`.
+/// Why the loop ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Stopped,
+    /// Another program for the agent is to be tried.
+    Update(Candidate),
+}
+
+/// Runs until `stop` completes, or another program is to be tried. Must be called inside a `LocalSet`.
 pub async fn run<W: WebServer + 'static>(
     agent: Agent<W>,
     stop: impl Future<Output = ()>,
-) -> Result<(), AgentError> {
-    let mut looping = Loop::start(agent)?;
+) -> Result<Ended, AgentError> {
+    run_as(agent, None, stop).await
+}
+
+/// The same for a program that is on trial, if it is.
+pub async fn run_as<W: WebServer + 'static>(
+    agent: Agent<W>,
+    trial: Option<Trial>,
+    stop: impl Future<Output = ()>,
+) -> Result<Ended, AgentError> {
+    let mut looping = Loop::start(agent, trial)?;
     tokio::pin!(stop);
-    loop {
+    let ended = loop {
         tokio::select! {
             biased;
-            () = &mut stop => break,
+            () = &mut stop => break Ended::Stopped,
             () = looping.turn() => {}
         }
-    }
+        if let Some(candidate) = looping.own.candidate.take() {
+            break Ended::Update(candidate);
+        }
+    };
     looping.finish_up();
-    Ok(())
+    Ok(ended)
 }
 
 struct Loop<W> {
@@ -73,6 +99,8 @@ struct Loop<W> {
     reported: Option<(Report, Instant)>,
     /// The job of backups that is at work.
     backup: Option<JoinHandle<Vec<Event>>>,
+    /// The agent's own program.
+    own: own::Own,
     /// Whether the hub did not answer when it was last asked.
     away: bool,
     /// When to look again although nothing happens.
@@ -80,8 +108,9 @@ struct Loop<W> {
 }
 
 impl<W: WebServer + 'static> Loop<W> {
-    fn start(agent: Agent<W>) -> Result<Self, AgentError> {
+    fn start(agent: Agent<W>, trial: Option<Trial>) -> Result<Self, AgentError> {
         let link = agent.link()?;
+        let own = own::Own::open(agent.config(), link.clone(), trial)?;
         let outbox = Rc::new(RefCell::new(agent.outbox()?));
         let posted = Rc::new(Notify::new());
         let (to_hub, hub) = mpsc::channel(8);
@@ -116,6 +145,7 @@ impl<W: WebServer + 'static> Loop<W> {
             inspected: now,
             reported: None,
             backup: None,
+            own,
             away: false,
             next: now,
         })
@@ -149,8 +179,10 @@ impl<W: WebServer + 'static> Loop<W> {
         }
         self.watch_files();
         let backups = self.attend_backups(&look);
+        let own = self.attend_own(&look).await;
         let due = self.report(&look);
-        self.next = next_look(&look).min(due).min(backups);
+        self.next = next_look(&look).min(due).min(backups).min(own);
+        self.own.prove();
     }
 
     async fn wait(&mut self) {
@@ -161,11 +193,12 @@ impl<W: WebServer + 'static> Loop<W> {
                 None => std::future::pending().await,
             }
         };
-        let desk = self.agent.desk.clone();
+        let (desk, bell) = (self.agent.desk.clone(), self.own.bell.clone());
         tokio::select! {
             Some(message) = self.hub.recv() => self.hear(message),
             Some(result) = self.done.1.recv() => self.finish(result),
             () = desk.rung() => {}
+            () = bell.notified() => {}
             // It was waited for, and is heard of now.
             () = self.agent.observer().arrived() => {}
             Some(wake) = self.engine.recv() => {
@@ -218,6 +251,7 @@ impl<W: WebServer + 'static> Loop<W> {
             FromHub::Heard => {
                 self.heard = (Instant::now(), now);
                 self.away = false;
+                self.own.answered = true;
                 self.troubles.borrow_mut().served(About::Slices);
             }
             FromHub::Bundle { bytes, accepted } => {
@@ -399,6 +433,7 @@ impl<W: WebServer + 'static> Loop<W> {
     /// Reports what changed, or that nothing did. Returns when the next report is due.
     fn report(&mut self, look: &Look) -> Instant {
         let mut report = self.agent.report(look);
+        report.agent_update.clone_from(&self.own.state);
         if self.heard.0.elapsed() > STALE {
             report.stale_since = Some(self.heard.1);
         }

@@ -4,13 +4,16 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use jiff::Timestamp;
 use std::io::{IsTerminal as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tenantry_agent::agent::{Agent, AgentError};
 use tenantry_agent::config::{self, Config};
 use tenantry_agent::execute::sentence;
+use tenantry_agent::looping::Ended;
 use tenantry_agent::pause::PauseFile;
+use tenantry_agent::update::trial::{self, Verdict};
 use tenantry_agent::web_server::NginxServer;
 use tenantry_agent::{
     backups, diff, enrol, faults, greet, install, looping, once, report, status, timers,
@@ -112,6 +115,16 @@ enum Command {
     },
     /// Write secret files into memory; runs before the container engine starts
     RestoreSecrets,
+    /// Run as `run` does, and say when all is well; called by an agent of another release
+    #[command(hide = true)]
+    Trial {
+        /// The file that says that all is well
+        #[arg(long)]
+        mark: PathBuf,
+        /// All is well only once the hub answered
+        #[arg(long)]
+        hub: bool,
+    },
     /// Run the job of a timer; called by its systemd unit
     #[command(hide = true)]
     RunTimer {
@@ -224,8 +237,13 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             if let Some(changes) = config::fault_after() {
                 faults::arm(changes);
             }
-            let agent = open(path, true)?;
-            looping::run(agent, stop()?).await?;
+            serve(path).await
+        }),
+        Command::Trial { mark, hub } => on_runtime(async {
+            // Whoever tries this program has to watch it.
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+            let trial = looping::Trial { mark, hub };
+            looping::run_as(open(path, true)?, Some(trial), stop()?).await?;
             Ok(ExitCode::SUCCESS)
         }),
         Command::Converge {
@@ -374,6 +392,33 @@ fn open(path: &Path, alone: bool) -> anyhow::Result<Agent<NginxServer>> {
     let program = agent.config().program.clone();
     agent.hands().host.called(&program, path);
     Ok(agent)
+}
+
+/// Runs, and tries other programs when the slice asks for them. A good one takes over this very process.
+async fn serve(path: &Path) -> anyhow::Result<ExitCode> {
+    loop {
+        let agent = open(path, true)?;
+        let Ended::Update(candidate) = looping::run(agent, stop()?).await? else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        let config = Config::load(path)?;
+        let (release, sha256) = (candidate.release, &candidate.sha256);
+        tracing::info!(%release, %sha256, "another program is tried");
+        match trial::run(&config, path, &candidate, stop()?).await {
+            Ok(Verdict::Good) => {
+                tracing::info!(%release, %sha256, "it is healthy and takes over");
+                let mut command = std::process::Command::new(&config.program);
+                let error = command.arg("--config").arg(path).arg("run").exec();
+                return Err(error).context("the new program is installed and cannot be started");
+            }
+            Ok(Verdict::Rejected(reason)) => tracing::error!(%release, reason, "it is given up"),
+            Ok(Verdict::Stopped) => return Ok(ExitCode::SUCCESS),
+            Err(error) => {
+                // Without a note of it, it would be tried again and again.
+                return Err(error).context("another program cannot be tried");
+            }
+        }
+    }
 }
 
 fn minutes(text: &str) -> Result<u32, String> {

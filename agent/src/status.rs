@@ -5,7 +5,7 @@ use crate::outbox::aside::Summary;
 use serde::Serialize;
 use std::fmt::Write as _;
 use tenantry_schema::wire::{
-    AgentWait, ContainerHealth, ContainerReport, ContainerState, InstancePhase, Report,
+    AgentWait, AreaState, ContainerHealth, ContainerReport, ContainerState, InstancePhase, Report,
 };
 
 /// Everything that is known about how the server stands. As JSON: the report, and what is not in it.
@@ -46,6 +46,7 @@ impl Standing {
                 "paused until {until:.0}: nothing is changed here; `tenantry-agent resume` ends it"
             ));
         }
+        lines.extend(self.areas());
         lines.extend(self.hub());
         lines.extend(self.instances());
         lines.extend(self.sites());
@@ -83,6 +84,24 @@ impl Standing {
             "does not run"
         };
         format!("container engine: {engine}; web server: {web}")
+    }
+
+    fn areas(&self) -> Vec<String> {
+        let areas = self.report.areas.iter();
+        areas
+            .map(|(area, report)| {
+                let state = match report.state {
+                    AreaState::Good => "as it should be",
+                    AreaState::Changing => "has to be changed",
+                    AreaState::Waiting => "waits",
+                    AreaState::Refused => "refused",
+                    AreaState::Failed => "failed",
+                };
+                let because = report.message.as_ref();
+                let because = because.map_or(String::new(), |message| format!(": {message}"));
+                format!("machine, {area}: {state}{because}")
+            })
+            .collect()
     }
 
     fn hub(&self) -> Vec<String> {

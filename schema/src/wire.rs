@@ -19,7 +19,7 @@ pub use certificate::{CertificateReport, CertificateWait};
 pub use host::{
     FALLBACK_SITE, HostSpec, InstanceSpec, REGISTRY_SECRETS, RegistrySpec, SiteSpec, UserSpec,
 };
-pub use machine::{AgentUpdate, AreaReport, AreaState};
+pub use machine::{AgentUpdate, AreaReport, AreaState, PROGRAM_PIECE};
 pub use report::{
     AgentWait, ContainerHealth, ContainerReport, ContainerState, Event, EventKind, HostFacts,
     InstancePhase, InstanceReport, Receipt, Refusal, RefusalKind, Report, ReportBatch, SiteReport,

@@ -7,6 +7,7 @@ use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tenantry_schema::id::ServerKey;
@@ -44,6 +45,12 @@ pub struct Said {
     pub impostor: Option<SigningKey>,
     /// Echoes this nonce instead.
     pub replay: Option<Nonce>,
+    /// Programs by digest.
+    pub programs: BTreeMap<String, Vec<u8>>,
+    /// Pieces of programs that were asked for: digest and offset.
+    pub pieces: Vec<(String, u64)>,
+    /// Answers 503 to the piece with this number, once.
+    pub cut: Option<usize>,
     /// Reports in the order in which they were first received.
     pub reports: Vec<Report>,
     /// Every report that arrived, again and again included.
@@ -65,6 +72,7 @@ impl Hub {
         world.config.hub = format!("http://{}/prefix", listener.local_addr().unwrap());
         let routes = Router::new()
             .route("/prefix/agent/v1/next", get(next))
+            .route("/prefix/agent/v1/program", get(program))
             .route(
                 "/prefix/agent/v1/reports",
                 post(reports).layer(axum::extract::DefaultBodyLimit::disable()),
@@ -180,6 +188,40 @@ async fn next(
         let _ = tokio::time::timeout(Duration::from_secs(1), news).await;
     }
     hub.answer(StatusCode::NO_CONTENT, Vec::new(), &nonce)
+}
+
+async fn program(
+    State(hub): State<Arc<Hub>>,
+    method: Method,
+    uri: OriginalUri,
+    headers: HeaderMap,
+) -> Response {
+    let nonce = hub.nonce(&method, &uri, &headers, None);
+    let query = uri.query().unwrap();
+    let (sha256, offset) = query
+        .strip_prefix("sha256=")
+        .unwrap()
+        .split_once("&offset=")
+        .unwrap();
+    let offset: usize = offset.parse().unwrap();
+    let piece = {
+        let mut said = hub.said.lock().unwrap();
+        if said.cut == Some(said.pieces.len()) {
+            said.cut = None;
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+        said.pieces.push((sha256.to_owned(), offset as u64));
+        said.programs.get(sha256).map(|whole| {
+            let end = whole
+                .len()
+                .min(offset + tenantry_schema::wire::PROGRAM_PIECE);
+            whole[offset.min(end)..end].to_vec()
+        })
+    };
+    match piece {
+        Some(piece) => hub.answer(StatusCode::OK, piece, &nonce),
+        None => hub.answer(StatusCode::NOT_FOUND, b"{}".to_vec(), &nonce),
+    }
 }
 
 async fn reports(

@@ -72,6 +72,7 @@ impl World {
             },
             restic: "/usr/bin/restic".into(),
             program: folder.path().join("bin/tenantry-agent"),
+            trial_seconds: 60,
             root: folder.path().join("machine"),
         };
         change(&mut config);

@@ -8,6 +8,7 @@ use crate::hub::{HubError, Options, serve};
 use anyhow::{Context, bail};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long what is under way may take after the word to stop.
@@ -39,6 +40,7 @@ impl HubOptions {
             observe,
             poll: Duration::from_secs(self.poll.max(1)),
             trust_root: self.trust_root.as_deref().map(commit_id).transpose()?,
+            programs: None,
         })
     }
 }
@@ -62,6 +64,9 @@ pub(super) struct Args {
     /// Do everything but act.
     #[arg(long)]
     observe: bool,
+    /// Folder of programs for agents, each named by its SHA-256, as `agent:` of hub.yaml names them.
+    #[arg(long, value_name = "DIR", env = "TENANTRY_PROGRAMS")]
+    programs: Option<PathBuf>,
 }
 
 /// Logs go to standard error: lines for people on a terminal, JSON otherwise.
@@ -82,7 +87,10 @@ pub(super) fn log_to_stderr() {
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     log_to_stderr();
-    let options = args.hub.options(args.observe)?;
+    let options = Options {
+        programs: args.programs,
+        ..args.hub.options(args.observe)?
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -54,6 +54,8 @@ pub struct Options {
     pub poll: Duration,
     /// A commit that is known to be good, for fleets with `trust: signed`. None: the key file may name one.
     pub trust_root: Option<Oid>,
+    /// The folder of programs for agents, each named by its SHA-256.
+    pub programs: Option<PathBuf>,
 }
 
 /// What is found out about so many new commits is worth writing down.
@@ -236,6 +238,7 @@ pub async fn serve(
         clock: Timestamp::now,
         metrics: web::metrics::install(),
         limits: web::Limits::default(),
+        programs: options.programs.clone(),
     };
     let mut watcher = hub
         .fleet

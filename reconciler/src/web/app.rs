@@ -7,6 +7,7 @@ use super::snapshot::Snapshots;
 use super::webhooks::{ForgeDoors, Turn};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tenantry_planner::status::FleetStatus;
 use tenantry_wire::SigningKey;
@@ -33,6 +34,8 @@ pub struct WebState {
     pub forge: ForgeDoors,
     /// How much one agent may ask for.
     pub limits: Limits,
+    /// The folder of programs for agents, each named by its SHA-256.
+    pub programs: Option<PathBuf>,
 }
 
 /// [`WebState`] and the caches that belong to it.

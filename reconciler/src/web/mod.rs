@@ -33,6 +33,7 @@ pub fn router(state: WebState) -> Router {
 
     let machines = Router::new()
         .route("/agent/v1/next", get(agent::next))
+        .route("/agent/v1/program", get(agent::program))
         .route("/agent/v1/reports", post(agent::reports))
         .route("/api/v1/events", get(events::events))
         .route("/webhooks/git/{kind}", post(webhooks::git));

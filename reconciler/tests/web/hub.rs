@@ -122,6 +122,7 @@ pub(crate) struct Hub {
     pub(crate) slices: Arc<Slices>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) agent: Agent,
+    pub(crate) programs: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -165,7 +166,9 @@ impl Hub {
         assert!(errors.is_empty());
         let (agents, agents_of) = watch::channel(Arc::new(directory));
         let (slices, reports) = (Arc::new(Slices::default()), Arc::new(Reports::default()));
+        let programs = tempfile::tempdir().unwrap();
         let app = router(WebState {
+            programs: Some(programs.path().to_owned()),
             status: status_of,
             agents: agents_of,
             slices: Arc::clone(&slices) as Arc<dyn SliceSource>,
@@ -196,6 +199,7 @@ impl Hub {
             slices,
             reports,
             agent,
+            programs,
             stop: Some(stop),
             task,
         }

@@ -9,6 +9,7 @@ mod agents;
 mod fixture;
 mod hub;
 mod pages;
+mod programs;
 mod readers;
 mod reports;
 mod throughput;

@@ -5,6 +5,9 @@ use crate::document::{Release, Sha256};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// Bytes of one piece of the agent's program, as `/agent/v1/program` serves it; the last piece is shorter.
+pub const PROGRAM_PIECE: usize = 1 << 20;
+
 /// How one area of the machine stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AreaReport {

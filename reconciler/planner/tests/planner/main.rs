@@ -13,6 +13,7 @@ mod customers;
 mod diagnostics;
 mod domains;
 mod lost;
+mod machine;
 mod moved;
 mod policy;
 mod properties;

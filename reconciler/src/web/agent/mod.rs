@@ -6,6 +6,7 @@ mod directory;
 mod gate;
 mod next;
 mod ports;
+mod program;
 mod refusal;
 mod reports;
 mod verify;
@@ -16,4 +17,5 @@ pub use gate::Limits;
 pub use ports::{CurrentSlice, ReportError, ReportSink, SliceSource, SourceError};
 
 pub(super) use next::next;
+pub(super) use program::program;
 pub(super) use reports::reports;

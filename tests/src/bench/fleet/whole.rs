@@ -34,6 +34,7 @@ pub(in crate::bench) fn hub(arguments: &[String]) -> Result<String, BenchError> 
         observe: true,
         poll: Duration::from_secs(30),
         trust_root: None,
+        programs: None,
     };
     let runtime = tokio::runtime::Runtime::new().doing("starting")?;
     let begun = Instant::now();

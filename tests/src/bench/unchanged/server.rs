@@ -105,6 +105,7 @@ fn state(agents: usize) -> Result<(WebState, Senders), BenchError> {
         metrics: metrics::install(),
         forge: tenantry::web::ForgeDoors::none(),
         limits: Limits::default(),
+        programs: None,
     };
     Ok((state, (status, directory)))
 }
