@@ -126,7 +126,7 @@ pub struct Gates {
 /// Rules of the firewall (`nft(8)`).
 ///
 /// They stand before the engine changes addresses, so that a port which a container publishes is treated like any other port of this
-/// machine. What the machine and its containers begin themselves is not looked at; containers reach each other as the engine lets them.
+/// machine. Ping and its like are numbers: not every machine has `/etc/protocols`. What the machine and its containers begin themselves is not looked at; containers reach each other as the engine lets them.
 pub fn rules(gates: &Gates) -> String {
     let mut open = String::new();
     let list = |ports: &BTreeSet<u16>| {
@@ -151,7 +151,7 @@ table inet tenantry {{
 \t\tiif \"lo\" accept
 \t\tct state established,related accept
 \t\tfib daddr type != local accept
-\t\tmeta l4proto {{ icmp, ipv6-icmp }} accept
+\t\tmeta l4proto {{ 1, 58 }} accept
 \t\tudp dport {{ 68, 546 }} accept
 {open}\t\tcounter drop
 \t}}

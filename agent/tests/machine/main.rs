@@ -1,5 +1,7 @@
 //! A whole Debian with systemd in a container, and the real agent in it: real apt, useradd, sshd, nft and fail2ban, and real connections.
 
+#![allow(unreachable_pub, reason = "clearer in helpers")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod lab;

@@ -5,13 +5,14 @@
 //! answer at its port afterwards, the old ones are put back, and the new ones are not tried again.
 
 use super::{Ground, HostError};
-use crate::files::Root;
+use crate::files::FilesError;
 use crate::host::memory::{Rejected, digest_of};
 use crate::host::programs::{Call, Program, command};
 use crate::host::step::SshChange;
 use crate::host::{SSHD, SSHD_MAIN, path};
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -126,10 +127,13 @@ impl Drop for Stage {
 
 impl Stage {
     fn make(ground: &Ground) -> Result<Self, HostError> {
-        let folder = ground.root.path().join("run/tenantry/ssh-test");
+        let folder = ground.root.path().join("run/tenantry-ssh-test");
         // Of somebody who was killed in the middle.
         let _ = std::fs::remove_dir_all(&folder);
-        Root::private(&folder)?;
+        let failed = |error| FilesError::io(&folder, &error);
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+        // The server reads keys with the rights of the user; the private one is for root alone.
+        open_to_all(&folder, 0o755).map_err(failed)?;
         Ok(Self(folder))
     }
 
@@ -159,6 +163,7 @@ impl Stage {
             .programs
             .run(&Call::new(Program::SshKeygen, make), None)
             .await?;
+        open_to_all(&self.0.join("key.pub"), 0o644).map_err(unusable)?;
         let config = self.at("sshd_config");
         let main = root.join(SSHD_MAIN);
         let text = format!("{}Include {}\n", change.text, main.display());
@@ -209,6 +214,11 @@ impl Stage {
             HostError::Ssh(format!("{why}; it says: {}", last.join("; ")))
         })
     }
+}
+
+/// Whatever the umask says.
+fn open_to_all(path: &Path, mode: u32) -> std::io::Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
 fn free_port() -> std::io::Result<u16> {

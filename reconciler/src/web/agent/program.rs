@@ -66,8 +66,8 @@ async fn find(app: &App, caller: &Caller, parts: &Parts) -> Result<Reply, Refusa
     })
 }
 
-fn unreadable(folder: &Path, error: &dyn std::error::Error) -> Refusal {
-    tracing::error!(folder = %folder.display(), error, "a program for agents cannot be read");
+fn unreadable(folder: &Path, error: &dyn std::fmt::Display) -> Refusal {
+    tracing::error!(folder = %folder.display(), %error, "a program for agents cannot be read");
     Refusal::unavailable("the hub cannot read this program now")
 }
 
