@@ -95,7 +95,11 @@ fn a_bare_machine_becomes_what_is_asked_for_and_comes_back_after_a_restart() {
 
     // What people change is put back: rules that were flushed, a key that was added, a setting.
     machine.run(&["nft", "flush", "ruleset"]);
-    machine.run(&["cp", "/home/al/.ssh/authorized_keys", "/home/jo/.ssh/"]);
+    machine.run(&[
+        "sh",
+        "-c",
+        "echo 'ssh-ed25519 stranger' >> /home/al/.ssh/authorized_keys",
+    ]);
     machine.run(&["sh", "-c", "echo 5 > /proc/sys/net/core/somaxconn"]);
     assert!(machine.reaches(22022));
     machine.serve_http(9998);
@@ -103,6 +107,11 @@ fn a_bare_machine_becomes_what_is_asked_for_and_comes_back_after_a_restart() {
     let (code, said) = machine.converge();
     assert_eq!(code, 2, "{said}");
     assert!(!machine.reaches(9998));
+    assert!(
+        !machine
+            .run(&["cat", "/home/al/.ssh/authorized_keys"])
+            .contains("stranger")
+    );
     assert_eq!(
         machine.run(&["cat", "/proc/sys/net/core/somaxconn"]),
         "1234\n"
