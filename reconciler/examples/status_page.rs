@@ -66,6 +66,7 @@ async fn main() -> std::io::Result<()> {
     let nothing = Arc::new(Nothing(SliceBoard::new()));
     let (_agents, agents) = watch::channel(Arc::new(AgentDirectory::default()));
     let app = router(WebState {
+        programs: None,
         status,
         agents,
         slices: nothing.clone(),
