@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::containers::{Action, Lookout};
 use crate::converge::{self, Input, Plan};
 use crate::desired::{Desired, Instance, Surroundings};
+use crate::diagnose::Answerer;
 use crate::execute::{Hands, sentence};
 use crate::files::{FilesError, Root};
 use crate::history::History;
@@ -29,6 +30,7 @@ use crate::outbox::Outbox;
 use crate::outbox::aside::Aside;
 use crate::pause::PauseFile;
 use crate::report::{self, News};
+use crate::scan::Scan;
 use crate::slices::Slices;
 use crate::step::{Lane, Mark, Step};
 use crate::web_server::WebServer;
@@ -411,6 +413,24 @@ impl<W: WebServer> Agent<W> {
         Outbox::open(root("outbox")?, Aside::open(root("refused-reports")?))
     }
 
+    /// What is looked for in logs, and how far they were read.
+    pub fn scan(&self) -> Result<Scan, FilesError> {
+        let root = Root::private(&self.config.state.join("logs"))?;
+        Scan::open(self.hands.engine.clone(), root)
+    }
+
+    /// Answers what operators ask.
+    pub fn answerer(&self) -> Result<Answerer, AgentError> {
+        let Hands { engine, http, .. } = &*self.hands;
+        let logs = self.config.nginx.logs();
+        Ok(Answerer::new(
+            self.link()?,
+            engine.clone(),
+            http.clone(),
+            logs,
+        ))
+    }
+
     /// What stands between this server and its hub.
     pub fn troubles(&self) -> Result<Troubles, FilesError> {
         Troubles::open(Root::private(&self.config.state.join("link"))?)
@@ -433,6 +453,8 @@ impl<W: WebServer> Agent<W> {
         ledger.update(|ledger| ledger.sequence = report.sequence)?;
         report.refusals.clone_from(&self.news.refusals);
         report.events.clone_from(&self.news.events);
+        report.matches.clone_from(&self.news.matches);
+        report.usage.clone_from(&self.news.usage);
         outbox.push(&report)?;
         self.news = News::default();
         Ok(())

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenantry_schema::document::Sha256;
 use tenantry_schema::id::ServerKey;
-use tenantry_schema::wire::{PROGRAM_PIECE, Receipt, RefusalKind, ReportBatch, SliceRef};
+use tenantry_schema::wire::{
+    Answer, PROGRAM_PIECE, Questions, Receipt, RefusalKind, ReportBatch, SliceRef,
+};
 use tenantry_wire::VerifyingKey;
 use tenantry_wire::bundle::Limits;
 use tenantry_wire::http::{ExpectAnswer, HttpError, Nonce, Request, sign_request, verify_answer};
@@ -97,6 +99,8 @@ pub enum Next {
     Unchanged,
     /// A slice, not yet looked into.
     Bundle(Vec<u8>),
+    /// An operator asks something.
+    Questions(Questions),
 }
 
 /// A hub that is trusted by its key, not by its address.
@@ -140,8 +144,10 @@ impl Link {
         let mut url = self.url("agent/v1/next")?;
         let (generation, content) =
             have.map_or((0, "none"), |have| (have.generation, have.content.as_str()));
+        // Whoever does not wait does not stay to answer.
+        let questions = wait > 0;
         url.set_query(Some(&format!(
-            "generation={generation}&content={content}&wait={wait}"
+            "generation={generation}&content={content}&wait={wait}&questions={questions}"
         )));
         let limit = Limits::default().compressed;
         match self
@@ -149,6 +155,10 @@ impl Link {
             .await?
         {
             (StatusCode::NO_CONTENT, _) => Ok(Next::Unchanged),
+            // No bundle begins so.
+            (_, bytes) if bytes.first() == Some(&b'{') => serde_json::from_slice(&bytes)
+                .map(Next::Questions)
+                .map_err(|_| LinkError::Malformed),
             (_, bytes) => Ok(Next::Bundle(bytes)),
         }
     }
@@ -161,6 +171,21 @@ impl Link {
             .ask(Method::GET, url, None, Duration::ZERO, PROGRAM_PIECE)
             .await?;
         Ok(piece.1)
+    }
+
+    /// Sends the answer to a question.
+    pub async fn answer(&self, answer: &Answer) -> Result<(), LinkError> {
+        let body = serde_json::to_vec(answer).map_err(|_| LinkError::Malformed)?;
+        let url = self.url("agent/v1/answers")?;
+        self.ask(
+            Method::POST,
+            url,
+            Some(body),
+            Duration::ZERO,
+            LARGEST_RECEIPT,
+        )
+        .await
+        .map(drop)
     }
 
     /// Delivers reports.

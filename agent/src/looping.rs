@@ -4,17 +4,21 @@
 mod own;
 
 pub use own::Trial;
+mod meters;
 
 use crate::agent::{Agent, AgentError, Look, PATIENCE};
 use crate::containers::{self, Wake};
+use crate::diagnose::Answerer;
 use crate::execute::sentence;
 use crate::lanes::{self, LaneResult};
 use crate::link::deliver::deliver;
 use crate::link::poll::{FromHub, poll};
 use crate::link::troubles::{About, Troubles};
 use crate::outbox::Outbox;
+use crate::scan::Scan;
 use crate::step::Lane;
 use crate::update::Candidate;
+use crate::usage::Meter;
 use crate::wake::{FileWatch, Watched};
 use crate::web_server::WebServer;
 use futures_util::FutureExt as _;
@@ -24,7 +28,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 use tenantry_schema::id::InstanceName;
-use tenantry_schema::wire::{Event, EventKind, Refusal, Report, SliceRef};
+use tenantry_schema::wire::{Event, Refusal, Report, SliceRef};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::Instant;
@@ -103,6 +107,12 @@ struct Loop<W> {
     own: own::Own,
     /// Whether the hub did not answer when it was last asked.
     away: bool,
+    /// What is used.
+    meter: Rc<Meter>,
+    /// What is looked for in logs.
+    scan: Scan,
+    watched: meters::Watched,
+    answerer: Rc<Answerer>,
     /// When to look again although nothing happens.
     next: Instant,
 }
@@ -129,8 +139,16 @@ impl<W: WebServer + 'static> Loop<W> {
         spawn_local(containers::watch(agent.hands().engine.clone(), to_engine));
         let files = FileWatch::new()
             .inspect_err(|error| tracing::warn!(%error, "managed files are not watched, only looked at every {PATROL:?}"));
+        let meter = Rc::new(Meter::default());
+        spawn_local(meter.clone().run(agent.hands().engine.clone()));
+        let scan = agent.scan()?;
+        let answerer = Rc::new(agent.answerer()?);
         let now = Instant::now();
         Ok(Self {
+            meter,
+            scan,
+            watched: meters::Watched::default(),
+            answerer,
             agent,
             lanes: BTreeMap::new(),
             done: mpsc::channel(64),
@@ -153,13 +171,17 @@ impl<W: WebServer + 'static> Loop<W> {
 
     /// What happened since the last report is kept for the next run to deliver.
     fn finish_up(&mut self) {
+        self.gather();
         let last = self.reported.take().map(|(report, _)| report);
         if let Some(report) = last.filter(|_| !self.agent.news.is_empty()) {
             let posted = self
                 .agent
                 .post(report, &mut self.outbox.borrow_mut(), Timestamp::now());
-            if let Err(error) = posted {
-                tracing::error!(error = sentence(&error), "the last report cannot be kept");
+            match posted {
+                Ok(()) => self.gathered(),
+                Err(error) => {
+                    tracing::error!(error = sentence(&error), "the last report cannot be kept");
+                }
             }
         }
     }
@@ -178,6 +200,7 @@ impl<W: WebServer + 'static> Loop<W> {
             tracing::warn!(error = sentence(&error), "the ledger cannot be written");
         }
         self.watch_files();
+        self.aim(&look);
         let backups = self.attend_backups(&look);
         let own = self.attend_own(&look).await;
         let due = self.report(&look);
@@ -194,11 +217,13 @@ impl<W: WebServer + 'static> Loop<W> {
             }
         };
         let (desk, bell) = (self.agent.desk.clone(), self.own.bell.clone());
+        let found = self.scan.news();
         tokio::select! {
             Some(message) = self.hub.recv() => self.hear(message),
             Some(result) = self.done.1.recv() => self.finish(result),
             () = desk.rung() => {}
             () = bell.notified() => {}
+            () = found => {}
             // It was waited for, and is heard of now.
             () = self.agent.observer().arrived() => {}
             Some(wake) = self.engine.recv() => {
@@ -261,6 +286,7 @@ impl<W: WebServer + 'static> Loop<W> {
                 // The asker is gone only when everything ends.
                 let _ = accepted.send(good);
             }
+            FromHub::Questions(questions) => self.answer(questions),
             FromHub::Trouble(error) => {
                 self.troubles
                     .borrow_mut()
@@ -327,17 +353,11 @@ impl<W: WebServer + 'static> Loop<W> {
                         .is_some_and(|desired| desired.instances.contains_key(name));
                     known && !self.lanes.contains_key(&Lane::Instance(name.clone()))
                 };
-                if let Some(name) = instance.filter(|name| event.is_death() && ours(name)) {
-                    let code = event
-                        .exit_code
-                        .map_or(String::new(), |code| format!(" with exit code {code}"));
-                    let message = format!("container {} ended{code}", event.name);
-                    self.agent.event(
-                        EventKind::ContainerDied,
-                        Some(name),
-                        message,
-                        Timestamp::now(),
-                    );
+                if let Some(name) = instance.filter(ours)
+                    && let Some((kind, message)) = meters::told(&event)
+                {
+                    self.agent
+                        .event(kind, Some(name), message, Timestamp::now());
                 }
             }
         }
@@ -434,6 +454,8 @@ impl<W: WebServer + 'static> Loop<W> {
     fn report(&mut self, look: &Look) -> Instant {
         let mut report = self.agent.report(look);
         report.agent_update.clone_from(&self.own.state);
+        self.add_health(&mut report, look);
+        self.gather();
         if self.heard.0.elapsed() > STALE {
             report.stale_since = Some(self.heard.1);
         }
@@ -457,7 +479,10 @@ impl<W: WebServer + 'static> Loop<W> {
             Timestamp::now(),
         );
         match posted {
-            Ok(()) => self.posted.notify_one(),
+            Ok(()) => {
+                self.gathered();
+                self.posted.notify_one();
+            }
             Err(error) => tracing::error!(error = sentence(&error), "a report cannot be kept"),
         }
         self.reported = Some((report, now));

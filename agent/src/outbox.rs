@@ -1,15 +1,19 @@
-//! Reports that wait for the hub: on disk, in order, bounded. Sending them is done elsewhere.
+//! Reports that wait for the hub: on disk, in order, bounded. Sending them is done elsewhere; what happens when there is no room any more is
+//! in [`room`].
 
 pub mod aside;
+mod room;
 
 use crate::files::{FilesError, Root, is_temporary};
 use aside::{Aside, Why};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use tenantry_schema::name::RelativePath;
 use tenantry_schema::wire::Report;
 
-/// Reports that are kept. When there are more, the oldest without news go first.
+/// Reports that are kept. When there are more, neighbours are put together, which loses nothing that happened.
 pub const CAPACITY: usize = 1000;
+/// Bytes of all reports. When there are more, what was used goes first, the oldest before all others.
+pub const CAPACITY_BYTES: usize = 64 << 20;
 /// Reports that are sent at once.
 pub const BATCH: usize = 50;
 /// Bytes of reports that are sent at once, unless one alone is larger. Less than the hub takes, and than web servers in front of it
@@ -18,15 +22,37 @@ pub const BATCH_BYTES: usize = 1_000_000;
 /// Far more than any report needs.
 const LIMIT: u64 = 64 << 20;
 
-/// The folder of waiting reports, one file each, named by sequence number.
+/// The folder of waiting reports, one file each: `<sequence>.json`, or `<since>-<sequence>.json` for one that carries the news of others.
 #[derive(Debug)]
 pub struct Outbox {
     root: Root,
     aside: Aside,
-    waiting: BTreeSet<u64>,
-    capacity: usize,
+    waiting: BTreeMap<u64, Waiting>,
+    /// Bytes of all of them.
+    bytes: usize,
+    capacity: Capacity,
     /// Reports of the next batch, at most: fewer after a batch was refused.
     most: usize,
+}
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+struct Capacity {
+    reports: usize,
+    bytes: usize,
+    /// So many of the oldest may be on their way to the hub: their news is not moved to another report, or it could arrive twice.
+    front: usize,
+}
+
+/// A report that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Waiting {
+    /// The first report whose news it carries.
+    since: u64,
+    /// Bytes of its file.
+    bytes: usize,
+    /// Whether there is something in it that can be given up. Not known of reports of an earlier run.
+    usage: bool,
 }
 
 /// Reports to be sent at once.
@@ -41,25 +67,62 @@ pub struct Batch {
 impl Outbox {
     /// The reports that wait in `root`; those that the hub will not take go to `aside`.
     pub fn open(root: Root, aside: Aside) -> Result<Self, FilesError> {
-        Self::with_capacity(root, aside, CAPACITY)
+        let capacity = Capacity {
+            reports: CAPACITY,
+            bytes: CAPACITY_BYTES,
+            front: BATCH,
+        };
+        Self::with_capacity(root, aside, capacity)
     }
 
-    fn with_capacity(root: Root, aside: Aside, capacity: usize) -> Result<Self, FilesError> {
-        let mut waiting = BTreeSet::new();
-        for path in root.list()?.keys() {
+    fn with_capacity(root: Root, aside: Aside, capacity: Capacity) -> Result<Self, FilesError> {
+        let mut waiting: BTreeMap<u64, Waiting> = BTreeMap::new();
+        for (path, stamp) in &root.list()? {
             if is_temporary(path) {
                 root.remove(path)?;
-            } else if let Some(sequence) = sequence_of(path) {
-                waiting.insert(sequence);
+            } else if let Some((since, sequence)) = numbers_of(path) {
+                let one = Waiting {
+                    since,
+                    bytes: usize::try_from(stamp.size()).unwrap_or(usize::MAX),
+                    usage: true,
+                };
+                let widest = waiting.get(&sequence).filter(|other| other.since < since);
+                if let Some(beside) = widest.copied().or_else(|| waiting.insert(sequence, one)) {
+                    // Of two with one number the one that carries more replaced the other, which was not removed any more.
+                    let narrow = if beside.since < since {
+                        since
+                    } else {
+                        beside.since
+                    };
+                    root.remove(&file_name(narrow, sequence))?;
+                }
             }
         }
-        Ok(Self {
+        let mut outbox = Self {
             root,
             aside,
+            bytes: waiting.values().map(|one| one.bytes).sum(),
             waiting,
             capacity,
             most: BATCH,
-        })
+        };
+        outbox.drop_carried()?;
+        Ok(outbox)
+    }
+
+    /// Removes reports whose news another one carries: the agent ended before it could.
+    fn drop_carried(&mut self) -> Result<(), FilesError> {
+        let mut carried = Vec::new();
+        let mut from = u64::MAX;
+        for (sequence, one) in self.waiting.iter().rev() {
+            if *sequence >= from {
+                carried.push(*sequence);
+            }
+            from = from.min(one.since);
+        }
+        carried
+            .into_iter()
+            .try_for_each(|sequence| self.drop_one(sequence))
     }
 
     /// Where reports are that the hub will not take.
@@ -79,46 +142,47 @@ impl Outbox {
 
     /// Number of the newest that waits.
     pub fn newest(&self) -> Option<u64> {
-        self.waiting.last().copied()
+        self.waiting.last_key_value().map(|(sequence, _)| *sequence)
     }
 
     /// Adds a report. Its number must be higher than all before.
     pub fn push(&mut self, report: &Report) -> Result<(), FilesError> {
-        while self.waiting.len() >= self.capacity {
-            let victim = self.least_missed();
-            self.drop_one(victim)?;
-        }
-        let bytes = serde_json::to_vec(report).expect("a report is text and numbers");
-        self.root.write(&file_name(report.sequence), &bytes)?;
-        self.waiting.insert(report.sequence);
-        Ok(())
+        self.write(report)?;
+        self.make_room()
     }
 
-    /// The oldest without events and refusals among the older half, else the oldest.
-    fn least_missed(&self) -> u64 {
-        let news = |sequence: &&u64| {
-            self.read(**sequence).is_ok_and(|report| {
-                report
-                    .is_some_and(|report| !report.events.is_empty() || !report.refusals.is_empty())
-            })
+    /// Writes a report to its file.
+    fn write(&mut self, report: &Report) -> Result<(), FilesError> {
+        let bytes = serde_json::to_vec(report).expect("a report is text and numbers");
+        let since = report.since.unwrap_or(report.sequence);
+        self.root
+            .write(&file_name(since, report.sequence), &bytes)?;
+        let one = Waiting {
+            since,
+            bytes: bytes.len(),
+            usage: !report.usage.is_empty(),
         };
-        let older = || self.waiting.iter().take(self.waiting.len() / 2 + 1);
-        older()
-            .find(|sequence| !news(sequence))
-            .or_else(|| older().next())
-            .copied()
-            .unwrap_or_default()
+        let before = self.waiting.insert(report.sequence, one);
+        self.bytes += bytes.len();
+        if let Some(before) = before {
+            self.bytes -= before.bytes;
+            if before.since != since {
+                self.root
+                    .remove(&file_name(before.since, report.sequence))?;
+            }
+        }
+        Ok(())
     }
 
     /// The oldest reports, at most [`BATCH`] and [`BATCH_BYTES`]. Files that cannot be understood are dropped.
     pub fn batch(&mut self) -> Result<Batch, FilesError> {
         let mut batch = Batch::default();
-        for sequence in self.waiting.iter().copied().collect::<Vec<_>>() {
+        for sequence in self.waiting.keys().copied().collect::<Vec<_>>() {
             if batch.reports.len() >= self.most {
                 break;
             }
             match self.load(sequence)? {
-                Some((report, bytes)) if report.sequence == sequence => {
+                Some((report, bytes)) => {
                     // One for the comma.
                     let bytes = batch.bytes + bytes + 1;
                     if bytes > BATCH_BYTES && !batch.reports.is_empty() {
@@ -127,7 +191,7 @@ impl Outbox {
                     batch.reports.push(report);
                     batch.bytes = bytes;
                 }
-                _ => self.drop_one(sequence)?,
+                None => self.drop_one(sequence)?,
             }
         }
         Ok(batch)
@@ -151,38 +215,58 @@ impl Outbox {
 
     /// Forgets everything up to and including `sequence`: the hub has it.
     pub fn acknowledge(&mut self, sequence: u64) -> Result<(), FilesError> {
-        for delivered in self.waiting.range(..=sequence).copied().collect::<Vec<_>>() {
-            self.drop_one(delivered)?;
-        }
-        Ok(())
+        let delivered: Vec<_> = self
+            .waiting
+            .range(..=sequence)
+            .map(|(number, _)| *number)
+            .collect();
+        delivered
+            .into_iter()
+            .try_for_each(|number| self.drop_one(number))
     }
 
-    fn read(&self, sequence: u64) -> Result<Option<Report>, FilesError> {
-        Ok(self.load(sequence)?.map(|(report, _)| report))
-    }
-
-    /// A report and its bytes.
+    /// A report and its bytes. None where its file makes no sense.
     fn load(&self, sequence: u64) -> Result<Option<(Report, usize)>, FilesError> {
-        let bytes = match self.root.read(&file_name(sequence), LIMIT) {
+        let Some(one) = self.waiting.get(&sequence) else {
+            return Ok(None);
+        };
+        let bytes = match self.root.read(&file_name(one.since, sequence), LIMIT) {
             Err(FilesError::NotAFile(_) | FilesError::TooLarge { .. }) => None,
             result => result?,
         };
-        Ok(bytes.and_then(|bytes| Some((serde_json::from_slice(&bytes).ok()?, bytes.len()))))
+        let report = bytes.and_then(|bytes| {
+            let report: Report = serde_json::from_slice(&bytes).ok()?;
+            Some((report, bytes.len()))
+        });
+        Ok(report.filter(|(report, _)| report.sequence == sequence))
     }
 
     fn drop_one(&mut self, sequence: u64) -> Result<(), FilesError> {
-        self.root.remove(&file_name(sequence))?;
+        let Some(one) = self.waiting.get(&sequence).copied() else {
+            return Ok(());
+        };
+        self.root.remove(&file_name(one.since, sequence))?;
         self.waiting.remove(&sequence);
+        self.bytes -= one.bytes;
         Ok(())
     }
 }
 
-fn file_name(sequence: u64) -> RelativePath {
-    RelativePath::try_from(format!("{sequence}.json")).expect("a plain name")
+fn file_name(since: u64, sequence: u64) -> RelativePath {
+    let name = if since == sequence {
+        format!("{sequence}.json")
+    } else {
+        format!("{since}-{sequence}.json")
+    };
+    RelativePath::try_from(name).expect("a plain name")
 }
 
-fn sequence_of(path: &RelativePath) -> Option<u64> {
-    path.as_str().strip_suffix(".json")?.parse().ok()
+fn numbers_of(path: &RelativePath) -> Option<(u64, u64)> {
+    let name = path.as_str().strip_suffix(".json")?;
+    let (since, sequence) = name.split_once('-').unwrap_or((name, name));
+    let numbers = (since.parse().ok()?, sequence.parse().ok()?);
+    // What is written differently is not ours.
+    (numbers.0 <= numbers.1 && file_name(numbers.0, numbers.1) == *path).then_some(numbers)
 }
 
 #[cfg(test)]
@@ -191,8 +275,13 @@ mod tests {
     use crate::report::test_report;
     use proptest::prelude::*;
 
-    fn open(folder: &tempfile::TempDir, capacity: usize) -> Outbox {
+    fn open(folder: &tempfile::TempDir, reports: usize) -> Outbox {
         let root = |name: &str| Root::private(&folder.path().join(name)).unwrap();
+        let capacity = Capacity {
+            reports,
+            bytes: CAPACITY_BYTES,
+            front: BATCH,
+        };
         Outbox::with_capacity(root("outbox"), Aside::open(root("aside")), capacity).unwrap()
     }
 
@@ -225,24 +314,6 @@ mod tests {
                 .count(),
             0
         );
-    }
-
-    #[test]
-    fn full_it_forgets_what_is_missed_least() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut outbox = open(&folder, 4);
-        for (sequence, news) in [
-            (1, true),
-            (2, false),
-            (3, true),
-            (4, true),
-            (5, true),
-            (6, true),
-        ] {
-            outbox.push(&test_report(sequence, news)).unwrap();
-        }
-        assert_eq!(numbers(&mut outbox), [3, 4, 5, 6]);
-        assert_eq!(outbox.newest(), Some(6));
     }
 
     #[test]

@@ -1,12 +1,52 @@
 //! Cuts secrets out of texts that leave the server: what containers print, what the engine says.
 
+use regex::Regex;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 use tenantry_schema::Secret;
 
 /// Shorter values (`yes`, `5432`) are no secrets, and cutting them out would make a text unreadable.
 const SHORTEST: usize = 6;
 /// What stands in the place of a secret.
 const CUT: &str = "[redacted]";
+
+/// What is secret wherever it stands, and what is kept of it: encrypted values and private keys, passwords in addresses and headers, hashes
+/// of passwords, what a text itself calls a password.
+static MARKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let marks = [
+        (r"ENC\[[A-Za-z0-9_]+,[^\]]*\]?", ""),
+        (r"AGE-SECRET-KEY-[A-Z0-9-]+", ""),
+        // A line of a key whose first line is somewhere else.
+        (r"(?m)^[A-Za-z0-9+/]{48,}={0,2}\r?$", ""),
+        (
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?-----END [A-Z ]*PRIVATE KEY-----|.*)",
+            "",
+        ),
+        (
+            r"\$(?:2[abxy]|argon2(?:id|i|d)|6|5|y)\$[A-Za-z0-9./$=,+-]{8,}",
+            "",
+        ),
+        (
+            r"\b[A-Za-z0-9_-]{12,}\.[A-Za-z0-9_-]{12,}\.[A-Za-z0-9_-]{12,}\b",
+            "",
+        ),
+        (
+            r"(?P<kept>[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?P<rest>@)",
+            "@",
+        ),
+        (
+            r"(?i)(?P<kept>\bauthorization\W{1,4}(?:basic|bearer|token)\s+)[^\s,;]+",
+            "",
+        ),
+        (
+            r#"(?i)(?P<kept>(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|private[_-]?key|credentials?)\w*["']?\s*(?:=|:|=>)\s*["']?)[^\s"',;&]+"#,
+            "",
+        ),
+    ];
+    let compiled =
+        marks.map(|(pattern, rest)| (Regex::new(pattern).expect("a tested expression"), rest));
+    compiled.into()
+});
 
 /// Knows values that must not be seen.
 #[derive(Debug, Default)]
@@ -37,8 +77,22 @@ impl Redactor {
         Self(all.into_iter().map(Secret::new).collect())
     }
 
-    /// The text without them.
+    /// The text without them, and without what is secret by its form.
     pub fn clean(&self, text: &str) -> String {
+        let mut clean = self.values(text);
+        for (pattern, rest) in MARKS.iter() {
+            if pattern.is_match(&clean) {
+                let put = |found: &regex::Captures<'_>| {
+                    let kept = found.name("kept").map_or("", |kept| kept.as_str());
+                    format!("{kept}{CUT}{rest}")
+                };
+                clean = pattern.replace_all(&clean, put).into_owned();
+            }
+        }
+        clean
+    }
+
+    fn values(&self, text: &str) -> String {
         let mut clean = text.to_owned();
         for value in &self.0 {
             if clean.contains(value.expose().as_str()) {
@@ -110,6 +164,54 @@ mod tests {
             assert!(!clean.contains("phrase"), "{clean}");
         }
         assert_eq!(redactor.clean("a short text"), "a short text");
+    }
+
+    #[test]
+    fn what_looks_secret_is_cut_out_whosever_it_is() {
+        let nothing = Redactor::default();
+        for (text, clean) in [
+            (
+                "key: ENC[AES256_GCM,data:x,type:str] end",
+                "key: [redacted] end",
+            ),
+            ("AGE-SECRET-KEY-1QQQQ", "[redacted]"),
+            (
+                "a -----BEGIN OPENSSH PRIVATE KEY-----\nxyz\n-----END OPENSSH PRIVATE KEY----- b",
+                "a [redacted] b",
+            ),
+            ("-----BEGIN PRIVATE KEY-----", "[redacted]"),
+            (
+                "dsn=postgres://app:hunter2@db/app",
+                "dsn=postgres://app:[redacted]@db/app",
+            ),
+            (
+                "Authorization: Bearer abc.def",
+                "Authorization: Bearer [redacted]",
+            ),
+            (
+                r#"{"db_password":"hunter2","a":1}"#,
+                r#"{"db_password":"[redacted]","a":1}"#,
+            ),
+            (
+                "--api-key=hunter2 --port=80",
+                "--api-key=[redacted] --port=80",
+            ),
+            ("hash $2b$12$abcdefghijklmnop", "hash [redacted]"),
+            (
+                "jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.SflKxwRJSMeKKF2QT4",
+                "jwt [redacted]",
+            ),
+        ] {
+            assert_eq!(nothing.clean(text), clean);
+        }
+        for harmless in [
+            "password authentication failed for user app",
+            "GET /tokens 200 in 3 ms",
+            "see https://example.com:8080/a for more",
+            "2026-01-02T03:04:05Z started",
+        ] {
+            assert_eq!(nothing.clean(harmless), harmless);
+        }
     }
 
     proptest! {

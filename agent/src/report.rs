@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::document::State;
 use tenantry_schema::wire::{
-    Event, HostFacts, InstancePhase, InstanceReport, Refusal, Report, SiteReport, SmokeResult,
+    Event, HostFacts, InstancePhase, InstanceReport, LogMatch, Refusal, Report, SiteReport,
+    SmokeResult, UsageWindow,
 };
 
 /// Events and refusals that one report carries at most; more are counted, not kept.
@@ -21,18 +22,29 @@ pub struct News {
     pub refusals: Vec<Refusal>,
     /// Everything else.
     pub events: Vec<Event>,
+    /// What rules found in logs.
+    pub matches: Vec<LogMatch>,
+    /// What was used. No news: it waits for a report that is made anyway.
+    pub usage: Vec<UsageWindow>,
 }
 
 impl News {
     /// Whether nothing happened.
     pub fn is_empty(&self) -> bool {
-        self.refusals.is_empty() && self.events.is_empty()
+        self.refusals.is_empty() && self.events.is_empty() && self.matches.is_empty()
     }
 
     /// Adds an event, unless there are too many already.
     pub fn event(&mut self, event: Event) {
         if self.events.len() < MOST_NEWS {
             self.events.push(event);
+        }
+    }
+
+    /// Adds a line that was found, unless there are too many already.
+    pub fn log_match(&mut self, found: LogMatch) {
+        if self.matches.len() < MOST_NEWS {
+            self.matches.push(found);
         }
     }
 
@@ -64,6 +76,9 @@ pub fn report(desired: Option<&Desired>, look: &Look, ledger: &Ledger) -> Report
         backups: None,
         areas: plan.areas.clone(),
         agent_update: None,
+        since: None,
+        matches: Vec::new(),
+        usage: Vec::new(),
     };
     let Some(desired) = desired else {
         return report;

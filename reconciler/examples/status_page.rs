@@ -75,6 +75,7 @@ async fn main() -> std::io::Result<()> {
         clock: Timestamp::now,
         metrics: metrics::install(),
         forge: tenantry::web::ForgeDoors::none(),
+        servers: tenantry::web::ServerDoors::none(),
         limits: Limits::default(),
     });
     tokio::spawn(async move {

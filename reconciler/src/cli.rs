@@ -8,6 +8,7 @@ mod backups;
 mod check;
 mod codeowners;
 mod completions;
+mod diagnose;
 mod erase;
 mod explain;
 mod find;
@@ -67,6 +68,8 @@ enum Command {
     Serve(serve::Args),
     /// Show the state of the fleet, as a running hub sees it.
     Status(status::Args),
+    /// Ask a server something through a running hub: logs, how a container is, open ports.
+    Diagnose(diagnose::Args),
     /// Bring the documents of a fleet to the newest format.
     Migrate(migrate::Args),
     /// Print, write or install the JSON Schemas of documents.
@@ -124,6 +127,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Apply(args) => apply::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Status(args) => status::run(&args),
+        Command::Diagnose(args) => diagnose::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Secrets(args) => secrets::run(&args),

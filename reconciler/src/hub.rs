@@ -6,6 +6,7 @@
 mod act;
 mod approvals;
 mod data;
+mod diary;
 mod forge;
 mod inventory;
 mod lost;
@@ -21,7 +22,7 @@ use crate::load::{LoadError, Loaded, Loader};
 use crate::lost::History;
 use crate::slices::SliceStore;
 use crate::store::{StateStore, StoreError};
-use crate::web::{AgentDirectory, SliceBoard};
+use crate::web::{AgentDirectory, SliceBoard, StaffDirectory};
 use jiff::{SignedDuration, Timestamp};
 use source::Source;
 use std::path::PathBuf;
@@ -127,6 +128,7 @@ pub struct Hub {
     replan_all: bool,
     full_pass_due: Timestamp,
     agents: watch::Sender<Arc<AgentDirectory>>,
+    staff: watch::Sender<Arc<StaffDirectory>>,
     status: watch::Sender<Arc<FleetStatus>>,
     /// Tells the task that posts verdicts.
     followed: watch::Sender<crate::verdicts::Followed>,

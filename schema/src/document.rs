@@ -7,7 +7,9 @@ mod backups;
 mod certificates;
 mod customer;
 mod decision;
+mod error_rule;
 mod forge;
+mod history;
 mod host;
 mod hub;
 mod kind;
@@ -30,7 +32,9 @@ pub use backups::{BackupPlace, Backups, Keep, PlaceError, RepositoryCheck};
 pub use certificates::{Certificates, CertificatesError, DirectoryUrl, Pem, WeeklyBudget};
 pub use customer::{Brand, Customer, CustomerSecret, Notice, RegistryLogin, Standing};
 pub use decision::{DomainClaim, Erased, Fulfilled, Pin, ServerAssignment, ToolDecision};
+pub use error_rule::{ErrorRule, ErrorRules, MOST_CONTEXT};
 pub use forge::{Forge, ForgeKind, SecretName};
+pub use history::History;
 pub use host::{
     ContainerCommand, Destination, Docker, Fail2ban, Firewall, Host, HostAction, HostArea,
     HostError, HostNameError, Job, Moment, PackageName, Packages, Protocol, Schedule, Ssh,

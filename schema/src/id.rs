@@ -125,6 +125,8 @@ slug_ids! {
     TimerName,
     /// An operation, unique within its customer: the file name under `operations/`.
     OperationId,
+    /// A rule for the logs of containers: the key under `error_rules`.
+    RuleName,
     /// The immutable id of a fleet, part of every mark left outside (law 13).
     FleetId,
 }

@@ -10,6 +10,7 @@ pub mod json;
 pub mod key;
 pub mod map;
 pub mod name;
+pub mod pattern;
 pub mod secret;
 pub mod size;
 pub mod text;

@@ -3,12 +3,15 @@
 mod backups;
 mod certificate;
 pub mod env_file;
+mod error_rule;
 mod host;
 mod machine;
+mod question;
 mod report;
 mod rollout;
 mod slice;
 mod snapshots;
+mod usage;
 
 pub use backups::{
     APPEND_PASSWORD, BackupFailure, BackupItem, BackupsReport, BackupsSpec, CheckResult,
@@ -16,10 +19,15 @@ pub use backups::{
     RestoreSpec, SnapshotRef,
 };
 pub use certificate::{CertificateReport, CertificateWait};
+pub use error_rule::{ErrorRules, LogMatch};
 pub use host::{
     FALLBACK_SITE, HostSpec, InstanceSpec, REGISTRY_SECRETS, RegistrySpec, SiteSpec, UserSpec,
 };
 pub use machine::{AgentUpdate, AreaReport, AreaState, PROGRAM_PIECE};
+pub use question::{
+    ASK_NAMESPACE, Answer, AnswerOutcome, Ask, Inquiry, LARGEST_ANSWER, MOST_LINES, Question,
+    Questions, SignedAsk,
+};
 pub use report::{
     AgentWait, ContainerHealth, ContainerReport, ContainerState, Event, EventKind, HostFacts,
     InstancePhase, InstanceReport, Receipt, Refusal, RefusalKind, Report, ReportBatch, SiteReport,
@@ -30,3 +38,4 @@ pub use slice::{MANIFEST_FILE, Manifest, SIGNATURE_FILE, SIGNATURE_NAMESPACE, SL
 pub use snapshots::{
     DATA, GoodSnapshot, RECEIPT, Snapshot, data_tags, good_snapshots, parse_snapshots, receipt_tags,
 };
+pub use usage::{ContainerUsage, HostUsage, Spread, UsageWindow};

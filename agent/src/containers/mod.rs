@@ -39,6 +39,7 @@
 //! - The engine's client logs whole answers at level `debug` under the target `bollard`; keep that target above `debug`.
 //! - Changed options of a volume are not applied: that would need a new volume.
 
+mod ask;
 mod body;
 mod converge;
 pub mod desired;
@@ -50,6 +51,7 @@ mod execute;
 mod images;
 pub mod inputs;
 mod labels;
+mod log;
 mod lookout;
 mod mounts;
 mod names;
@@ -58,10 +60,12 @@ mod pace;
 pub mod scratch;
 pub mod spec;
 pub mod state;
+mod stats;
 mod step;
 mod verify;
 mod witness;
 
+pub use ask::{Place, container_of_service, inspected, volumes_of};
 pub use converge::{Facts, Version, converge, in_force, remove_others};
 pub use desired::InstanceInput;
 pub use engine::Engine;
@@ -70,14 +74,16 @@ pub use events::{ContainerEvent, Wake, watch};
 pub use execute::{Ensured, execute, remove_image};
 pub use images::{ImageFacts, Login, Logins, Pinned, Pins, Progress, pin, registry_of};
 pub use inputs::InputsKey;
+pub use log::{Piece, end_of_log, follow_log};
 pub use lookout::Lookout;
 pub use mounts::Replaced;
 pub use names::image as image_name;
 pub use observe::Observer;
 pub use pace::Pace;
 pub use state::{AllTold, EngineState, Told};
+pub use stats::{Told as ToldUsage, usage_of};
 pub use step::{Action, Pass, Step, Target, Waiting, WaitingOn, Why};
-pub use witness::{LastWords, last_words};
+pub use witness::{LastWords, health_text, last_words};
 
 #[cfg(test)]
 pub(crate) mod tests;

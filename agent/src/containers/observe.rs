@@ -6,7 +6,7 @@
 
 use super::engine::Engine;
 use super::error::EngineError;
-use super::state::{Attachment, Container, EngineState, Network, Owner, State};
+use super::state::{Attachment, Container, Details, EngineState, Network, Owner, State};
 use super::{labels, mounts, names};
 use bollard::models::{
     self, ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum as Listed,
@@ -25,6 +25,9 @@ use tenantry_schema::wire::ContainerHealth;
 pub(super) const WHAT: &str = "list what is on the container engine";
 /// An engine that has not listed everything by then counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a health check printed is no longer, in bytes: engines keep 4096.
+const LONGEST_OUTPUT: usize = 8192;
 
 /// Reads the engine, and remembers what it need not ask twice.
 #[derive(Debug)]
@@ -45,6 +48,7 @@ struct Known {
     /// Its process, if it runs and mounts something of the server.
     mounting: Option<i64>,
     made: Option<Timestamp>,
+    details: Details,
 }
 
 /// The parts of a list entry that change when something happened to the container.
@@ -104,6 +108,7 @@ impl Observer {
             version,
             free: self.free(&docker).await,
             published: containers.iter().flat_map(published).collect(),
+            folder: self.folder.clone(),
             containers: containers.into_iter().filter_map(container).collect(),
             networks: networks.into_iter().filter_map(network).collect(),
             volumes: volumes
@@ -162,6 +167,7 @@ impl Observer {
             if let Some(known) = self.known.get(&container.id) {
                 container.restarts = known.restarts;
                 container.made = known.made;
+                container.details = known.details.clone();
                 container.started = known.started.filter(|_| container.state.is_up());
                 if let Some(pid) = known.mounting.filter(|_| container.state.is_up()) {
                     container.replaced = mounts::replaced(pid, &container.id);
@@ -221,6 +227,7 @@ impl Known {
             .and_then(|state| state.started_at.as_ref());
         Self {
             entry,
+            details: details_of(details),
             made: details.created.as_ref().and_then(time),
             started: started.and_then(time),
             mounting: pid.filter(|pid| *pid > 0 && binds),
@@ -230,6 +237,27 @@ impl Known {
                 .unwrap_or(0),
             aliases: aliases.collect(),
         }
+    }
+}
+
+fn details_of(details: &ContainerInspectResponse) -> Details {
+    let Some(state) = &details.state else {
+        return Details::default();
+    };
+    let bad = state
+        .health
+        .as_ref()
+        .filter(|health| health.status == Some(models::HealthStatusEnum::UNHEALTHY));
+    let output = bad.and_then(|health| health.log.as_ref()?.last()?.output.as_deref());
+    Details {
+        pid: state
+            .pid
+            .and_then(|pid| u32::try_from(pid).ok())
+            .filter(|pid| *pid > 0),
+        out_of_memory: state.oom_killed.unwrap_or_default(),
+        health_output: output
+            .filter(|text| text.len() <= LONGEST_OUTPUT)
+            .map(Into::into),
     }
 }
 
@@ -307,6 +335,7 @@ fn container(summary: ContainerSummary) -> Option<Container> {
         replaced: Vec::new(),
         made: None,
         started: None,
+        details: Details::default(),
     })
 }
 

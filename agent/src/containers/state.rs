@@ -5,6 +5,8 @@ use super::mounts::Replaced;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
 use tenantry_schema::document::Protocol;
 use tenantry_schema::wire::{ContainerHealth, ContainerReport, ContainerState};
 
@@ -21,6 +23,8 @@ pub struct EngineState {
     pub volumes: BTreeSet<String>,
     /// Bytes that are free where the engine keeps images. Absent: not known.
     pub free: Option<u64>,
+    /// Where the engine keeps images and volumes. Absent: not known.
+    pub folder: Option<PathBuf>,
     /// Ids of images by name, in the form of [`super::names::image`].
     pub images: BTreeMap<String, String>,
     /// Ports that containers publish to more than this machine itself, with the name of one that does.
@@ -58,6 +62,19 @@ pub struct Container {
     pub made: Option<Timestamp>,
     /// Digest of the files that it took in last, where it is told of changes by a signal.
     pub files: Option<String>,
+    /// What people and meters want to know, and nothing is decided by.
+    pub details: Details,
+}
+
+/// What only an inspection tells. Known of containers of Compose projects only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Details {
+    /// Its first process, while it runs.
+    pub pid: Option<u32>,
+    /// Whether the kernel ended it for lack of memory.
+    pub out_of_memory: bool,
+    /// What its health check printed when it was last found bad, as it is: secrets may be in it.
+    pub health_output: Option<Arc<str>>,
 }
 
 /// Labels that say whose a container is.
@@ -222,6 +239,8 @@ impl EngineState {
             health: found.map_or(ContainerHealth::None, |container| container.health),
             restarts: found.map_or(0, |container| container.restarts),
             exit_code: found.and_then(|container| container.exit_code),
+            out_of_memory: found.is_some_and(|container| container.details.out_of_memory),
+            health_output: None,
         }
     }
 

@@ -43,7 +43,7 @@ pub async fn last_words(
     let health = checks
         .and_then(|mut checks| checks.pop())
         .and_then(|check| check.output)
-        .map(|text| end_of(clean(&text).trim(), HEALTH).to_owned())
+        .map(|text| health_text(&text, &clean))
         .filter(|text| !text.is_empty());
     let options = LogsOptions {
         stdout: true,
@@ -65,6 +65,11 @@ pub async fn last_words(
         health,
         log: lines(&text, clean),
     })
+}
+
+/// What a health check printed: its end, in a length that people can read. `clean` sees all of it.
+pub fn health_text(text: &str, clean: impl Fn(&str) -> String) -> String {
+    end_of(clean(text).trim(), HEALTH).to_owned()
 }
 
 /// The last lines of a text, without control characters, each of a length that people can read.

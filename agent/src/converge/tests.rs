@@ -114,6 +114,7 @@ fn desired(wishes: &[(&str, Wish)]) -> Desired {
             users: BTreeMap::new(),
             agent: None,
             instances: BTreeMap::new(),
+            error_rules: BTreeMap::new(),
         },
         instances: BTreeMap::new(),
         sites: BTreeMap::new(),

@@ -4,7 +4,7 @@
 use super::backoff::Backoff;
 use super::{Link, LinkError, Next, WAIT};
 use std::time::Duration;
-use tenantry_schema::wire::SliceRef;
+use tenantry_schema::wire::{Questions, SliceRef};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What comes from the hub.
@@ -19,6 +19,8 @@ pub enum FromHub {
         /// Whether it was accepted.
         accepted: oneshot::Sender<bool>,
     },
+    /// An operator asks something.
+    Questions(Questions),
     /// No believed answer.
     Trouble(LinkError),
 }
@@ -71,6 +73,10 @@ async fn take(next: Next, to: &mpsc::Sender<FromHub>) -> Option<bool> {
     to.send(FromHub::Heard).await.ok()?;
     match next {
         Next::Unchanged => Some(false),
+        Next::Questions(questions) => {
+            to.send(FromHub::Questions(questions)).await.ok()?;
+            Some(true)
+        }
         Next::Bundle(bytes) => {
             let (accepted, answer) = oneshot::channel();
             to.send(FromHub::Bundle { bytes, accepted }).await.ok()?;

@@ -20,6 +20,8 @@ fn container(
         health,
         restarts: 0,
         exit_code,
+        out_of_memory: false,
+        health_output: None,
     }
 }
 

@@ -346,6 +346,9 @@ fn observation(task: &tenantry_planner::plan::SliceTask, now: Timestamp) -> Serv
         backups: None,
         areas: BTreeMap::new(),
         agent_update: None,
+        since: None,
+        matches: Vec::new(),
+        usage: Vec::new(),
         events: Vec::new(),
         host: HostFacts {
             memory: 8 << 30,
@@ -361,5 +364,6 @@ fn observation(task: &tenantry_planner::plan::SliceTask, now: Timestamp) -> Serv
         received_at: now,
         refusals: Vec::new(),
         events: Vec::new(),
+        matches: Vec::new(),
     }
 }

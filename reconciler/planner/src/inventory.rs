@@ -1,5 +1,6 @@
 //! What was observed, with the time of each observation (law 7). Filled by the hub, read by [`crate::plan`].
 
+use crate::status::MatchNote;
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub struct ServerObservation {
     pub refusals: Vec<Refusal>,
     /// Events lately, oldest first.
     pub events: Vec<Event>,
+    /// Where rules found lines in logs lately, oldest first. The lines themselves are for those who ask for them by name.
+    pub matches: Vec<MatchNote>,
 }
 
 /// A slice as it was published.

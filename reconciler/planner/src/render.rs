@@ -14,8 +14,8 @@ use tenantry_schema::document::{Drift, Protection, Site, State, WebPorts};
 use tenantry_schema::id::{InstanceName, SiteName};
 use tenantry_schema::name::{DomainName, NameError, RelativePath, VariableName};
 use tenantry_schema::wire::{
-    APPEND_PASSWORD, HostSpec, InstanceSpec, REPOSITORY_KEY, RegistrySpec, SiteSpec, UpgradeRule,
-    env_file,
+    APPEND_PASSWORD, ErrorRules, HostSpec, InstanceSpec, REPOSITORY_KEY, RegistrySpec, SiteSpec,
+    UpgradeRule, env_file,
 };
 
 pub use fallback::text as fallback_site;
@@ -107,6 +107,7 @@ pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, Ren
         users: input.users.clone(),
         agent: input.agent_release.clone(),
         instances: BTreeMap::new(),
+        error_rules: error_rules(input),
     };
     for (name, instance) in &input.instances {
         let instance = Instance {
@@ -128,6 +129,16 @@ pub fn render(input: &SliceInput, plaintext: &Plaintext) -> Result<Rendered, Ren
         self::backups(backups, plaintext, &mut rendered)?;
     }
     Ok(rendered)
+}
+
+/// The rules of every tool that has some: those of the stack, and of all tools where the stack has none of that name.
+fn error_rules(input: &SliceInput) -> ErrorRules {
+    let all = input.instances.iter().map(|(name, instance)| {
+        let mut rules = input.error_rules.as_ref().clone();
+        rules.extend(instance.stack.document.error_rules.clone());
+        (name.clone(), rules)
+    });
+    all.filter(|(_, rules)| !rules.is_empty()).collect()
 }
 
 /// Log-ins of registries; their passwords are numbered in the order of the registries' names.

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tenantry_schema::SharedMap;
 use tenantry_schema::document::{
-    AgentRelease, Certificates, Drift, Host, Manage, RegistryLogin, State, Tool, WebPorts,
+    AgentRelease, Certificates, Drift, ErrorRules, Host, Manage, RegistryLogin, State, Tool,
+    WebPorts,
 };
 use tenantry_schema::id::{FleetId, InstanceName, OrderId, ServerKey, SiteName, StaffId, ToolName};
 use tenantry_schema::key::PublicKeys;
@@ -57,8 +58,15 @@ pub struct SliceInput {
     /// What is backed up, where backups are made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backups: Option<BackupsInput>,
+    /// What in the logs of all tools means trouble.
+    #[serde(skip_serializing_if = "no_rules")]
+    pub error_rules: Arc<ErrorRules>,
     /// What runs.
     pub instances: BTreeMap<InstanceName, InstanceInput>,
+}
+
+fn no_rules(rules: &Arc<ErrorRules>) -> bool {
+    rules.is_empty()
 }
 
 /// Backups of a server.

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tenantry_schema::document::{Manage, State};
-use tenantry_schema::id::{CustomerId, InstanceName, OrderId, ServerId, ToolName};
+use tenantry_schema::id::{CustomerId, InstanceName, OrderId, RuleName, ServerId, ToolName};
 use tenantry_schema::name::DomainName;
 use tenantry_schema::wire::{
-    AgentWait, BackupsReport, ContainerReport, Event, InstancePhase, Refusal, RolloutReport,
-    SiteReport, SmokeResult,
+    AgentWait, BackupsReport, ContainerReport, Event, InstancePhase, LogMatch, Refusal,
+    RolloutReport, SiteReport, SmokeResult,
 };
 use tenantry_schema::{Diagnostic, SharedMap};
 
@@ -208,6 +208,9 @@ pub struct ServerStatus {
     pub refusals: Vec<Refusal>,
     /// What happened lately, newest last.
     pub events: Vec<Event>,
+    /// Where rules found lines in logs lately, newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<MatchNote>,
     /// Containers there that are not ours.
     pub unmanaged: Vec<String>,
     /// Until when the agent is paused by hand.
@@ -215,6 +218,33 @@ pub struct ServerStatus {
     /// How its backups stand. None: it makes none.
     #[serde(default)]
     pub backups: Option<BackupsReport>,
+}
+
+/// A rule found a line in a log. The line is not told here: pages are public, logs are not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatchNote {
+    /// When the container wrote it.
+    pub at: Timestamp,
+    /// The rule.
+    pub rule: RuleName,
+    /// Whose container.
+    pub instance: InstanceName,
+    /// Its service.
+    pub service: String,
+    /// Other lines since the one before, that were not told.
+    pub untold: u64,
+}
+
+impl From<&LogMatch> for MatchNote {
+    fn from(found: &LogMatch) -> Self {
+        Self {
+            at: found.at,
+            rule: found.rule.clone(),
+            instance: found.instance.clone(),
+            service: found.service.clone(),
+            untold: found.untold,
+        }
+    }
 }
 
 /// One Compose project on a server.

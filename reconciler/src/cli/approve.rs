@@ -1,7 +1,7 @@
 //! `tenantry approve`: an owner reads what an operation destroys and signs it, inside its file.
 
 mod file;
-mod key;
+pub(super) mod key;
 
 use super::Outcome;
 use super::open::{Opened, look};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use tenantry_planner::desired::CustomerDesired;
 use tenantry_planner::documents::HeadDocuments;
 use tenantry_planner::operations::{
-    Machines, Standing, act, destroys, judge, machine_of, path, to_sign,
+    Machines, NAMESPACE, Standing, act, destroys, judge, machine_of, path, to_sign,
 };
 use tenantry_schema::document::{Kind, Operation, classify};
 use tenantry_schema::id::{CustomerId, OperationId};
@@ -130,7 +130,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     if !args.yes && !agreed(&id)? {
         bail!("not approved: nothing was changed");
     }
-    let signature = key::sign(&key, &message)?;
+    let signature = key::sign(&key, NAMESPACE, &message)?;
     let approved = Operation {
         approval: Some(signature.clone()),
         ..operation.clone()

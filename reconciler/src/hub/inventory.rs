@@ -99,6 +99,7 @@ impl Hub {
                 received_at,
                 refusals: Vec::new(),
                 events: Vec::new(),
+                matches: Vec::new(),
             };
             let history = history.remove(&server).unwrap_or_default();
             remember(&server, &mut seen, history);
@@ -130,6 +131,7 @@ impl Hub {
                     received_at,
                     refusals: Vec::new(),
                     events: Vec::new(),
+                    matches: Vec::new(),
                 };
                 remember(&server, &mut seen, news.history);
                 self.inventory.servers.insert(server, seen);
@@ -144,6 +146,7 @@ fn remember(server: &ServerKey, seen: &mut ServerObservation, history: Vec<Histo
         match entry.what {
             Happening::Event(event) => seen.events.push(event),
             Happening::Refusal(refusal) => seen.refusals.push(refusal),
+            Happening::Match(found) => seen.matches.push((&*found).into()),
             Happening::Gap { from, to } => {
                 tracing::warn!("reports {from} to {to} of {server} never arrived");
             }
@@ -151,6 +154,7 @@ fn remember(server: &ServerKey, seen: &mut ServerObservation, history: Vec<Histo
     }
     keep_last(&mut seen.events);
     keep_last(&mut seen.refusals);
+    keep_last(&mut seen.matches);
 }
 
 fn keep_last<T>(items: &mut Vec<T>) {

@@ -2,7 +2,7 @@
 
 use super::Hub;
 use crate::RELEASE;
-use crate::web::AgentDirectory;
+use crate::web::{AgentDirectory, StaffDirectory};
 use std::sync::Arc;
 use tenantry_planner::documents::HeadDocuments;
 use tenantry_planner::status::Mode;
@@ -90,6 +90,18 @@ impl Hub {
             Ok(key) => drop(self.signer.send_replace(Some(Arc::new(key)))),
             Err(error) => tracing::error!("{}", super::chain(&error)),
         }
+    }
+
+    /// Tells others what the settings say to them: how long usage is remembered, and who works here.
+    pub(super) fn refresh_settings(&mut self) {
+        let desired = self
+            .loaded
+            .as_ref()
+            .and_then(|loaded| loaded.desired.as_ref());
+        let Some(desired) = desired else { return };
+        self.store.keep_usage(desired.head.hub.history);
+        let staff = StaffDirectory::new(&desired.head.hub.fleet_id, &desired.head.staff);
+        self.staff.send_replace(Arc::new(staff));
     }
 
     /// Tells the web server which keys belong to which servers.

@@ -119,6 +119,7 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         replan_all: true,
         full_pass_due: Timestamp::MIN,
         agents: watch::Sender::new(Arc::new(AgentDirectory::default())),
+        staff: watch::Sender::default(),
         status: watch::Sender::new(Arc::new(nothing_known())),
         followed: watch::Sender::default(),
         forge_problem: watch::Sender::default(),
@@ -234,6 +235,10 @@ pub async fn serve(
             store: hub.slices.clone(),
         }),
         reports: Arc::new(ReportDoor::new(hub.store.clone(), wake.clone())),
+        servers: web::ServerDoors {
+            diary: Arc::new(super::diary::Door(hub.store.clone())),
+            staff: hub.staff.subscribe(),
+        },
         signer: hub.signer.subscribe(),
         clock: Timestamp::now,
         metrics: web::metrics::install(),

@@ -177,6 +177,7 @@ impl Hub {
         tracing::info!(commit = %commit, generation, summary = info.summary, "loaded");
         let before = self.loaded.replace(loaded);
         self.keep_losses()?;
+        self.refresh_settings();
         // Attempts are counted by what they were made from, so a commit that changes nothing for a dead action does not revive it.
         self.refresh_keys();
         match self.changed_since(before.as_ref()) {

@@ -5,6 +5,7 @@ mod error;
 mod reply;
 mod sqlite;
 mod types;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -14,9 +15,11 @@ pub use error::StoreError;
 pub use reply::Reply;
 pub use sqlite::SqliteStore;
 pub use types::{Attempt, AuditEntry, Happening, HistoryEntry, News, Recorded, StoredReport};
+pub use usage::{ContainerPoint, HostPoint, UsageHistory, UsageSpan};
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use tenantry_schema::document::History;
 use tenantry_schema::id::ServerKey;
 use tenantry_schema::wire::ReportBatch;
 
@@ -47,6 +50,13 @@ pub trait StateStore: Send + Sync {
     fn history(&self, server: ServerKey, limit: usize) -> Reply<Vec<HistoryEntry>>;
     /// As [`StateStore::history`], for every server that has reported.
     fn recent_history(&self, per_server: usize) -> Reply<BTreeMap<ServerKey, Vec<HistoryEntry>>>;
+
+    /// How long it is remembered what was used. Holds for reports from now on.
+    fn keep_usage(&self, rule: History);
+    /// What a server and its containers used, up to `now`.
+    fn usage(&self, server: ServerKey, span: UsageSpan, now: Timestamp) -> Reply<UsageHistory>;
+    /// Forgets what servers used that have been silent for longer than it is remembered. Once a day is enough.
+    fn forget_usage(&self, now: Timestamp) -> Reply<()>;
 
     /// Counts a failed attempt at the action `key`. `jitter` is random, from −1 to 1. Answers with what stands in the journal now.
     fn attempt_failed(

@@ -2,6 +2,7 @@
 
 mod contract;
 mod files;
+mod usage;
 
 use super::*;
 use std::collections::BTreeMap;
@@ -36,6 +37,9 @@ pub(crate) fn report(sequence: u64) -> Report {
         backups: None,
         areas: BTreeMap::new(),
         agent_update: None,
+        since: None,
+        matches: Vec::new(),
+        usage: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tenantry_schema::wire::{Event, Receipt, Refusal, Report};
+use tenantry_schema::wire::{Event, LogMatch, Receipt, Refusal, Report};
 
 /// The newest report of a server.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,8 @@ pub enum Happening {
     Event(Event),
     /// The agent refused a slice.
     Refusal(Refusal),
+    /// A rule found a line in a log.
+    Match(Box<LogMatch>),
     /// Reports with these numbers, first and last included, never arrived.
     Gap {
         /// The first.

@@ -1,7 +1,8 @@
-//! `/api/v1/status`: the state of the whole fleet for programs. Read-only.
+//! `/api/v1/status`: the state of the whole fleet for programs, and of single servers. Read-only.
 
 use super::app::App;
-use axum::extract::State;
+use axum::Json;
+use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -34,6 +35,18 @@ pub(super) async fn status(State(app): State<App>, headers: HeaderMap) -> Respon
         json.body.clone(),
     )
         .into_response()
+}
+
+/// The state of one server, `/api/v1/servers/{customer}/{server}`.
+pub(super) async fn server(
+    State(app): State<App>,
+    Path((customer, server)): Path<(String, String)>,
+) -> Response {
+    let status = app.state.status.borrow().clone();
+    match super::usage::find(&status, &customer, &server) {
+        Some(found) => Json(found).into_response(),
+        None => (StatusCode::NOT_FOUND, "there is no such server\n").into_response(),
+    }
 }
 
 /// Whether `If-None-Match` names `etag` (RFC 9110, 13.1.2: compared weakly).

@@ -2,6 +2,7 @@
 
 use super::agent::{AgentDirectory, Limits, ReportSink, SliceSource};
 use super::events::Audience;
+use super::operator::{QuestionDesk, Seen, ServerDoors};
 use super::pages::Templates;
 use super::snapshot::Snapshots;
 use super::webhooks::{ForgeDoors, Turn};
@@ -32,6 +33,8 @@ pub struct WebState {
     pub metrics: PrometheusHandle,
     /// Webhooks of the forge, and verdicts that were posted there.
     pub forge: ForgeDoors,
+    /// What pages and operators are told of single servers.
+    pub servers: ServerDoors,
     /// How much one agent may ask for.
     pub limits: Limits,
     /// The folder of programs for agents, each named by its SHA-256.
@@ -48,6 +51,8 @@ pub(super) struct Inner {
     pub(super) templates: Templates,
     pub(super) audience: Audience,
     pub(super) turn: Turn,
+    pub(super) questions: QuestionDesk,
+    pub(super) seen: Seen,
 }
 
 impl App {
@@ -57,6 +62,8 @@ impl App {
             templates: Templates::new(),
             audience: Audience::default(),
             turn: Turn::default(),
+            questions: QuestionDesk::default(),
+            seen: Seen::default(),
             state,
         }))
     }

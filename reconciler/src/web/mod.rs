@@ -9,9 +9,11 @@ mod events;
 mod headers;
 mod health;
 pub mod metrics;
+mod operator;
 mod pages;
 mod serve;
 mod snapshot;
+mod usage;
 mod verdicts;
 mod webhooks;
 
@@ -20,6 +22,7 @@ pub use agent::{
     SliceBoard, SliceSource, SourceError,
 };
 pub use app::WebState;
+pub use operator::{Diary, MOST_ANSWER, ServerDoors, StaffDirectory};
 pub use serve::{Closing, serve};
 pub use webhooks::{ForgeDoors, Pushed};
 
@@ -27,7 +30,7 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tower_http::compression::CompressionLayer;
 
-/// Everything the hub answers to. All of it is GET but for agents' reports and webhooks.
+/// Everything the hub answers to. All of it is GET but for what agents report and answer, what operators ask, and webhooks.
 pub fn router(state: WebState) -> Router {
     let app = app::App::new(state);
 
@@ -35,11 +38,18 @@ pub fn router(state: WebState) -> Router {
         .route("/agent/v1/next", get(agent::next))
         .route("/agent/v1/program", get(agent::program))
         .route("/agent/v1/reports", post(agent::reports))
+        .route("/agent/v1/answers", post(agent::answers))
+        .route("/operator/v1/diagnose", post(operator::diagnose))
         .route("/api/v1/events", get(events::events))
         .route("/webhooks/git/{kind}", post(webhooks::git));
 
     let readers = Router::new()
         .route("/api/v1/status", get(api::status))
+        .route("/api/v1/servers/{customer}/{server}", get(api::server))
+        .route(
+            "/api/v1/servers/{customer}/{server}/usage",
+            get(usage::usage),
+        )
         .route("/verdicts/{commit}", get(verdicts::verdict))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

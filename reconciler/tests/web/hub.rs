@@ -177,6 +177,7 @@ impl Hub {
             clock: now,
             metrics: metrics::install(),
             forge: tenantry::web::ForgeDoors::none(),
+            servers: tenantry::web::ServerDoors::none(),
             limits,
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -331,6 +332,9 @@ pub(crate) fn batch(ledger: &str, sequences: &[u64]) -> Vec<u8> {
         backups: None,
         areas: std::collections::BTreeMap::new(),
         agent_update: None,
+        since: None,
+        matches: Vec::new(),
+        usage: Vec::new(),
     };
     serde_json::to_vec(&ReportBatch {
         ledger: ledger.into(),

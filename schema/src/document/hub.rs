@@ -1,6 +1,6 @@
 //! `hub.yaml` and `activation.yaml`: the settings of the whole fleet, and which hub may act.
 
-use super::{AgentRelease, Backups, Certificates, Forge, Host, Policy};
+use super::{AgentRelease, Backups, Certificates, ErrorRules, Forge, History, Host, Policy};
 use crate::amount::Price;
 use crate::id::{FleetId, ToolName};
 use crate::key::{AgeRecipient, PublicKeys};
@@ -57,6 +57,13 @@ pub struct Hub {
     /// The program that agents run; they fetch it from the hub and go back where it does not work. Absent: they keep the one they have.
     #[serde(default)]
     pub agent: Option<Arc<AgentRelease>>,
+    /// What in the logs of all tools means trouble.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{ "out-of-memory": { "match": "(?i)out of memory" } }]))]
+    pub error_rules: Arc<ErrorRules>,
+    /// How long it is remembered what servers and containers used.
+    #[serde(default)]
+    pub history: History,
 }
 
 /// The newest version of the documents' format that this release reads.

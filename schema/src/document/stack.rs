@@ -1,7 +1,7 @@
 //! `stacks/<tool>/stack.yaml`: what Tenantry must know about a tool beside its Compose file.
 
-use super::Backup;
 use super::protection::{Relax, Reload};
+use super::{Backup, ErrorRules};
 use crate::amount::Duration;
 use crate::id::SiteName;
 use crate::map::SharedMap;
@@ -50,6 +50,10 @@ pub struct Stack {
     #[serde(default)]
     #[schemars(extend("examples" = [{ "web": { "no_new_privileges": "sudo is part of the tool" } }]))]
     pub relax: BTreeMap<String, Relax>,
+    /// What in its logs means trouble, besides what `hub.yaml` says for all tools.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{ "database-gone": { "match": "could not connect to (server|database)", "services": ["web"] } }]))]
+    pub error_rules: ErrorRules,
     /// What its licence lets a hosting company do. Absent: not known.
     #[serde(default)]
     pub licence: Option<Licence>,

@@ -1,5 +1,6 @@
 //! `host.yaml`: what a server should be, apart from the files that stand beside it in the slice.
 
+use super::error_rule::ErrorRules;
 use super::rollout::UpgradeRule;
 use crate::document::{
     AgentRelease, Certificates, Drift, Host, Manage, Protection, Reload, State, WebPorts,
@@ -46,6 +47,9 @@ pub struct HostSpec {
     pub agent: Option<Arc<AgentRelease>>,
     /// Everything that runs, by Compose project.
     pub instances: BTreeMap<InstanceName, InstanceSpec>,
+    /// What in their logs means trouble. Not part of the instances: containers do not depend on it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub error_rules: ErrorRules,
 }
 
 /// Somebody who may log in.

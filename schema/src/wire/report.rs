@@ -2,8 +2,10 @@
 
 use super::BackupsReport;
 use super::certificate::CertificateReport;
+use super::error_rule::LogMatch;
 use super::machine::{AgentUpdate, AreaReport};
 use super::rollout::RolloutReport;
+use super::usage::UsageWindow;
 use crate::document::HostArea;
 use crate::id::{InstanceName, ToolName};
 use crate::name::DomainName;
@@ -32,6 +34,10 @@ pub struct Receipt {
 pub struct Report {
     /// Counts up by one within a ledger.
     pub sequence: u64,
+    /// The first report whose news this one carries, where it carries those of others: they waited so long that they were put together, and
+    /// will not come by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
     /// When, by the server's clock.
     pub taken_at: Timestamp,
     /// Release of the agent.
@@ -70,6 +76,19 @@ pub struct Report {
     /// How it stands with another program for the agent. Absent: none is asked for, or it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_update: Option<AgentUpdate>,
+    /// What rules found in logs since the last report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<LogMatch>,
+    /// What was used since the last report, oldest first. The first to be given up where there is no room.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub usage: Vec<UsageWindow>,
+}
+
+impl Report {
+    /// Whether it tells something that happened, which no later report tells.
+    pub fn has_news(&self) -> bool {
+        !(self.events.is_empty() && self.refusals.is_empty() && self.matches.is_empty())
+    }
 }
 
 /// Names a slice.
@@ -221,6 +240,12 @@ pub struct ContainerReport {
     /// Exit code, where it ended.
     #[serde(default)]
     pub exit_code: Option<i64>,
+    /// Whether the kernel ended it for lack of memory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_memory: bool,
+    /// What its health check printed last, where it is not good. Secrets are cut out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_output: Option<Box<str>>,
 }
 
 /// Whether a container runs.
@@ -345,6 +370,12 @@ pub enum EventKind {
     Repaired,
     /// A container ended by itself or was killed.
     ContainerDied,
+    /// The kernel ended a process of a container for lack of memory.
+    OutOfMemory,
+    /// A container was stopped by somebody.
+    ContainerStopped,
+    /// The engine, or somebody, started a container again.
+    ContainerRestarted,
     /// A step failed.
     Failed,
     /// The agent started.

@@ -1,16 +1,19 @@
 //! The agent on a real engine: what looking costs when nothing is to be done, how soon a commit runs, how soon a killed container is back, and
 //! what the agent uses while nothing happens.
 
+mod large;
 mod noop;
 mod path;
+mod peers;
 mod setting;
 
 use super::child::ms;
 use super::{Aim, BenchError, Figure, Options, Unit};
+use setting::Size;
 
 /// Measures passes that find nothing to do.
 pub(super) fn noop(options: &Options) -> Result<Vec<Figure>, BenchError> {
-    let found = block_on(noop::measure(options.quick))??;
+    let found = block_on(noop::measure(options.quick, Size::USUAL))??;
     let compose = "ten `docker compose up -d` that change nothing";
     Ok(vec![
         with_peer(
@@ -50,6 +53,86 @@ pub(super) fn noop(options: &Options) -> Result<Vec<Figure>, BenchError> {
         )
         .aim(Aim::AtMost(0.0)),
     ])
+}
+
+/// Measures a server with sixty containers.
+pub(super) fn large(options: &Options) -> Result<Vec<Figure>, BenchError> {
+    let size = if options.quick {
+        Size {
+            stacks: 3,
+            services: 3,
+        }
+    } else {
+        Size {
+            stacks: 20,
+            services: 3,
+        }
+    };
+    let noop = block_on(noop::measure(options.quick, size))??;
+    let found = block_on(large::measure(options.quick, size))??;
+    let title = format!("{} stacks × {} containers", size.stacks, size.services);
+    let pass = |what: &str| {
+        Figure::new(
+            format!("{title}: {what}"),
+            Unit::Milliseconds,
+            noop.pass_ms.clone(),
+        )
+    };
+    let mut figures = vec![
+        pass("a pass").aim(Aim::AtMost(60.0)),
+        with_peer(
+            pass("a pass, beside Compose").aim(Aim::RatioAtMost(0.1)),
+            "`docker compose up -d` of each",
+            &noop.compose_ms,
+        ),
+        with_peer(
+            pass("a pass, beside Ansible").aim(Aim::RatioAtMost(0.02)),
+            "`ansible-playbook` that looks at the same",
+            &found.ansible_ms,
+        ),
+        with_peer(
+            pass("a pass, beside pyinfra").aim(Aim::RatioAtMost(0.1)),
+            "`pyinfra` that looks at the same",
+            &found.pyinfra_ms,
+        ),
+        Figure::new(
+            "agent at rest: memory",
+            Unit::Megabytes,
+            vec![found.idle_mb],
+        )
+        .aim(Aim::AtMost(25.0)),
+        Figure::new(
+            "agent at rest: processor",
+            Unit::PercentOfACore,
+            vec![found.idle_percent],
+        )
+        .aim(Aim::AtMost(0.2)),
+    ];
+    let count = found.drift_ms.len();
+    let mut sorted = found.drift_ms.clone();
+    sorted.sort_by(f64::total_cmp);
+    let worst = sorted
+        .get(count.saturating_sub(1) * 95 / 100)
+        .copied()
+        .unwrap_or(f64::NAN);
+    figures.push(Figure::new(
+        format!("{count} random drifts: each put right"),
+        Unit::Milliseconds,
+        found.drift_ms,
+    ));
+    figures.push(
+        Figure::new("the same, 95th percentile", Unit::Milliseconds, vec![worst])
+            .aim(Aim::AtMost(1_000.0)),
+    );
+    figures.push(
+        Figure::new(
+            "memory gained by that",
+            Unit::Megabytes,
+            vec![found.gained_mb],
+        )
+        .aim(Aim::AtMost(3.0)),
+    );
+    Ok(figures)
 }
 
 /// Measures the way from a commit to a container, and back from a kill.

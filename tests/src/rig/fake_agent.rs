@@ -278,6 +278,9 @@ impl FakeAgent {
             backups: None,
             areas: BTreeMap::new(),
             agent_update: None,
+            since: None,
+            matches: Vec::new(),
+            usage: Vec::new(),
             events: Vec::new(),
             host: tenantry_schema::wire::HostFacts::default(),
         }

@@ -3,7 +3,9 @@
 
 use crate::containers::labels;
 use crate::containers::names;
-use crate::containers::state::{Attachment, Container, EngineState, Network, Owner, State};
+use crate::containers::state::{
+    Attachment, Container, Details, EngineState, Network, Owner, State,
+};
 use crate::containers::step::{Action, NewContainer, NewNetwork, Step};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -230,6 +232,7 @@ impl Model {
             made: Some(made),
             started: None,
             files: new.spec.watched.clone(),
+            details: Details::default(),
         });
         Ok(id)
     }

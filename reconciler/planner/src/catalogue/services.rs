@@ -78,7 +78,22 @@ pub(super) fn unused(document: &Stack, variables: &BTreeSet<String>) -> Vec<Find
         .collect()
 }
 
-/// Everything that is wrong with `reload` and `relax`.
+/// `part` names a service that is not there.
+fn unknown(part: &str, service: &str, names: &[&str], keys: Vec<String>) -> Finding {
+    Finding {
+        code: codes::UNKNOWN_SERVICE,
+        keys,
+        message: format!(
+            "`{part}` names the service `{service}`, which compose.yaml does not have"
+        ),
+        note: suggest(service, names).map_or_else(
+            || format!("its services: {}", names.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        ),
+    }
+}
+
+/// Everything that is wrong with the services that `reload`, `relax` and `error_rules` name.
 pub(super) fn check(document: &Stack, project: &Project) -> Vec<Finding> {
     let mut found = Vec::new();
     let names: Vec<&str> = project.services.keys().map(ServiceName::as_str).collect();
@@ -88,18 +103,18 @@ pub(super) fn check(document: &Stack, project: &Project) -> Vec<Finding> {
         if names.contains(&service.as_str()) {
             continue;
         }
-        let near = suggest(service, &names);
-        found.push(Finding {
-            code: codes::UNKNOWN_SERVICE,
-            keys: vec![part.to_owned(), service.clone()],
-            message: format!(
-                "`{part}` names the service `{service}`, which compose.yaml does not have"
-            ),
-            note: near.map_or_else(
-                || format!("its services: {}", names.join(", ")),
-                |near| format!("did you mean `{near}`?"),
-            ),
-        });
+        let keys = vec![part.to_owned(), service.clone()];
+        found.push(unknown(part, service, &names, keys));
+    }
+    for (rule, service) in document
+        .error_rules
+        .iter()
+        .flat_map(|(rule, written)| written.services.iter().map(move |service| (rule, service)))
+    {
+        if !names.contains(&service.as_str()) {
+            let keys = vec!["error_rules".into(), rule.to_string(), "services".into()];
+            found.push(unknown("error_rules", service, &names, keys));
+        }
     }
     for (service, relax) in &document.relax {
         for (protection, reason) in relax.reasons() {

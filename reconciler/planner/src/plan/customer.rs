@@ -323,6 +323,7 @@ impl<'a> Customer<'a> {
             registries,
             customer_secrets: secrets.map(|file| file.blob),
             backups,
+            error_rules: self.fleet.head.hub.error_rules.clone(),
             instances,
         })
     }

@@ -106,6 +106,7 @@ pub(super) fn plan_server(
         waiting,
         refusals: seen.map(|seen| seen.refusals.clone()).unwrap_or_default(),
         events: seen.map(|seen| seen.events.clone()).unwrap_or_default(),
+        matches: seen.map(|seen| seen.matches.clone()).unwrap_or_default(),
         backups: report.and_then(|report| report.backups.clone()),
         unmanaged: report
             .map(|report| report.unmanaged.clone())

@@ -72,6 +72,7 @@ fn slice(instances: impl IntoIterator<Item = (InstanceName, InstanceInput)>) -> 
         agent_release: None,
         customer_secrets: Some(id("secrets")),
         backups: None,
+        error_rules: std::sync::Arc::default(),
         instances: instances.into_iter().collect(),
     }
 }

@@ -1,13 +1,12 @@
-//! The key of whoever approves, and `ssh-keygen` that signs with it: keys in files, in agents and on hardware alike.
+//! The key of whoever approves or asks, and `ssh-keygen` that signs with it: keys in files, in agents and on hardware alike.
 
 use anyhow::{Context, bail};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use tenantry_planner::operations::NAMESPACE;
 
 /// The key that was named, else the one that Git signs with.
-pub(super) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+pub(in crate::cli) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     let key = named
         .map(Path::to_owned)
         .or_else(crate::config::signing_key);
@@ -20,10 +19,10 @@ pub(super) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     Ok(key)
 }
 
-/// Signs `message`; what `ssh-keygen` asks for (a passphrase, a touch) it asks the person itself.
-pub(super) fn sign(key: &Path, message: &str) -> anyhow::Result<String> {
+/// Signs `message` for `namespace`; what `ssh-keygen` asks for (a passphrase, a touch) it asks the person itself.
+pub(in crate::cli) fn sign(key: &Path, namespace: &str, message: &str) -> anyhow::Result<String> {
     let mut child = Command::new("ssh-keygen")
-        .args(["-Y", "sign", "-n", NAMESPACE, "-f"])
+        .args(["-Y", "sign", "-n", namespace, "-f"])
         .arg(key)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

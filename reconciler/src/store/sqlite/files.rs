@@ -29,6 +29,14 @@ CREATE TABLE audit (
 ) STRICT;
 ";
 
+/// What was used: a row a series and step. Rows of one server lie together, for they are read together.
+const USAGE: &str = "
+CREATE TABLE usage_servers (id INTEGER PRIMARY KEY, server TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE usage (
+    server INTEGER NOT NULL, series INTEGER NOT NULL, at INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (server, series, at)
+) STRICT, WITHOUT ROWID;
+";
+
 /// An open database that knows its file.
 pub(super) struct Database {
     file: PathBuf,
@@ -102,7 +110,7 @@ impl Database {
 }
 
 fn migrate(connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
-    Migrations::new(vec![M::up(TABLES)])
+    Migrations::new(vec![M::up(TABLES), M::up(USAGE)])
         .to_latest(connection)
         .map_err(|error| match error {
             rusqlite_migration::Error::MigrationDefinition(

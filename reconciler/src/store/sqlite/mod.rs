@@ -3,17 +3,21 @@
 mod files;
 mod journal;
 mod reports;
+mod usage;
 mod worker;
 
 use super::error::StoreError;
 use super::reply::Reply;
 use super::types::{Attempt, AuditEntry, HistoryEntry, Recorded, StoredReport};
+use super::usage::{UsageHistory, UsageSpan};
 use super::{StateStore, attempts};
 use files::Database;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use tenantry_schema::document::History;
 use tenantry_schema::id::ServerKey;
 use tenantry_schema::wire::ReportBatch;
 use worker::Worker;
@@ -25,6 +29,7 @@ use worker::Worker;
 pub struct SqliteStore {
     writer: Worker,
     reader: Worker,
+    keep: Mutex<History>,
 }
 
 impl SqliteStore {
@@ -32,7 +37,12 @@ impl SqliteStore {
     pub fn open(file: &Path) -> Result<Self, StoreError> {
         let writer = Worker::start("store-write", Database::open(file)?, worker::Kind::Writer)?;
         let reader = Worker::start("store-read", Database::open(file)?, worker::Kind::Reader)?;
-        Ok(Self { writer, reader })
+        let keep = Mutex::default();
+        Ok(Self {
+            writer,
+            reader,
+            keep,
+        })
     }
 
     fn write<T: Send + 'static>(
@@ -57,7 +67,21 @@ impl StateStore for SqliteStore {
         batch: ReportBatch,
         received_at: Timestamp,
     ) -> Reply<Recorded> {
-        self.write(move |db| reports::record(db, &server, batch, received_at))
+        let keep = *self.keep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(move |db| reports::record(db, &server, batch, received_at, keep))
+    }
+
+    fn keep_usage(&self, rule: History) {
+        *self.keep.lock().unwrap_or_else(PoisonError::into_inner) = rule;
+    }
+
+    fn usage(&self, server: ServerKey, span: UsageSpan, now: Timestamp) -> Reply<UsageHistory> {
+        self.read(move |db| usage::read(db, &server, span, now))
+    }
+
+    fn forget_usage(&self, now: Timestamp) -> Reply<()> {
+        let keep = *self.keep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(move |db| usage::forget_silent(db, now, keep))
     }
 
     fn latest_reports(&self) -> Reply<BTreeMap<ServerKey, StoredReport>> {

@@ -1,5 +1,6 @@
 //! Reports: which of them are new, the newest of each server, and what happened.
 
+use super::usage;
 use super::{micros, rows, server_key, time};
 use crate::store::HISTORY_PER_SERVER;
 use crate::store::error::StoreError;
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tenantry_schema::document::History;
 use tenantry_schema::id::ServerKey;
 use tenantry_schema::wire::{Receipt, Report, ReportBatch};
 
@@ -24,6 +26,7 @@ pub(super) fn record(
     server: &ServerKey,
     batch: ReportBatch,
     received_at: Timestamp,
+    keep: History,
 ) -> Result<Recorded, StoreError> {
     let (ledger, mut reports) = checked(batch)?;
     reports.sort_by_key(|report| report.sequence);
@@ -55,6 +58,10 @@ pub(super) fn record(
     if known.is_none() {
         drop_old_ledgers(db, &name)?;
     }
+    let used = reports
+        .iter_mut()
+        .flat_map(|report| std::mem::take(&mut report.usage));
+    usage::keep(db, &name, used.collect(), received_at, keep)?;
     let history = happenings(known, &mut reports, received_at);
     keep_history(db, &name, &history)?;
     let latest = match reports.pop() {
@@ -120,10 +127,12 @@ fn happenings(
     let mut all = Vec::new();
     let mut before = known;
     for report in reports {
-        if let Some(before) = before.filter(|before| report.sequence - before > 1) {
+        // One that carries the news of others stands for them.
+        let first = report.since.unwrap_or(report.sequence).min(report.sequence);
+        if let Some(before) = before.filter(|before| first.saturating_sub(*before) > 1) {
             all.push(Happening::Gap {
                 from: before + 1,
-                to: report.sequence - 1,
+                to: first - 1,
             });
         }
         before = Some(report.sequence);
@@ -136,6 +145,11 @@ fn happenings(
             std::mem::take(&mut report.events)
                 .into_iter()
                 .map(Happening::Event),
+        );
+        all.extend(
+            std::mem::take(&mut report.matches)
+                .into_iter()
+                .map(|found| Happening::Match(Box::new(found))),
         );
     }
     let surplus = all.len().saturating_sub(HISTORY_PER_SERVER);

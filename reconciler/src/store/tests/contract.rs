@@ -45,6 +45,7 @@ fn told(history: &[HistoryEntry]) -> Vec<String> {
             Happening::Event(event) => event.message.trim_start_matches("event ").to_owned(),
             Happening::Refusal(refusal) => refusal.detail.clone(),
             Happening::Gap { from, to } => format!("lost {from}-{to}"),
+            Happening::Match(found) => found.line.clone(),
         })
         .collect()
 }

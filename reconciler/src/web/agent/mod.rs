@@ -1,6 +1,7 @@
 //! `/agent/v1/*`: signed requests of agents, signed answers. What a slice is and where reports are kept is behind the two traits here.
 
 mod answer;
+mod answers;
 mod board;
 mod directory;
 mod gate;
@@ -16,6 +17,7 @@ pub use directory::{AgentDirectory, AgentIdentity, DirectoryError};
 pub use gate::Limits;
 pub use ports::{CurrentSlice, ReportError, ReportSink, SliceSource, SourceError};
 
+pub(super) use answers::answers;
 pub(super) use next::next;
 pub(super) use program::program;
 pub(super) use reports::reports;

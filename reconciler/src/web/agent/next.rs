@@ -14,6 +14,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use serde::Deserialize;
 use std::time::Duration;
+use tenantry_schema::wire::Questions;
 use tokio::time::Instant;
 
 /// Longest wait in seconds. Shorter than the minute after which many proxies give up.
@@ -31,9 +32,12 @@ struct Asked {
     /// Seconds.
     #[serde(default)]
     wait: u64,
+    /// Whether it understands questions.
+    #[serde(default)]
+    questions: bool,
 }
 
-/// 200 with a bundle, 204 if the agent's content is the newest.
+/// 200 with a bundle or with questions, 204 if the agent's content is the newest.
 pub(in crate::web) async fn next(State(app): State<App>, request: Request) -> Response {
     const ROUTE: &str = "next";
     let (parts, _) = request.into_parts();
@@ -52,6 +56,10 @@ async fn find(app: &App, caller: &Caller, parts: &Parts) -> Result<Reply, Refusa
     let slices = &app.state.slices;
     // Subscribed before looking, so that no change falls in between.
     let mut changed = slices.changed(caller.server());
+    let mut put = app.questions.asked(caller.server());
+    if let Some(questions) = questions(app, caller, &asked) {
+        return Ok(questions);
+    }
     if let Some(slice) = newer(slices.current(caller.server()), &asked) {
         return deliver(app, caller, &asked, slice).await;
     }
@@ -63,16 +71,41 @@ async fn find(app: &App, caller: &Caller, parts: &Parts) -> Result<Reply, Refusa
         loop {
             tokio::select! {
                 woken = changed.changed() => if woken.is_err() { break },
+                woken = put.changed(), if asked.questions => if woken.is_err() { break },
                 () = tokio::time::sleep_until(deadline) => break,
                 () = &mut closed => break,
             }
             if let Some(slice) = newer(slices.current(caller.server()), &asked) {
                 return deliver(app, caller, &asked, slice).await;
             }
+            caller.still_known(app)?;
+            if let Some(questions) = questions(app, caller, &asked) {
+                return Ok(questions);
+            }
         }
         caller.still_known(app)?;
     }
     Ok(unchanged(slices.current(caller.server())))
+}
+
+/// Questions that wait for this server, as an answer: JSON, which a bundle never looks like.
+fn questions(app: &App, caller: &Caller, asked: &Asked) -> Option<Reply> {
+    if !asked.questions {
+        return None;
+    }
+    let questions = app.questions.fetch(caller.server(), (app.state.clock)());
+    if questions.is_empty() {
+        return None;
+    }
+    tracing::debug!(server = %caller.server(), count = questions.len(), "questions are put");
+    let body = serde_json::to_vec(&Questions { questions }).ok()?;
+    Some(Reply {
+        status: StatusCode::OK,
+        outcome: "asked",
+        content_type: Some(answer::JSON),
+        body: body.into(),
+        slice: app.state.slices.current(caller.server()),
+    })
 }
 
 /// Equal content is unchanged, whatever the generation.

@@ -65,7 +65,7 @@ impl Refusal {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
-            format!("a batch of reports has at most {limit} bytes; send fewer at a time"),
+            format!("at most {limit} bytes at a time"),
         )
     }
 

@@ -27,7 +27,7 @@ static BODIES: Semaphore = Semaphore::const_new(64);
 pub(in crate::web) async fn reports(State(app): State<App>, request: Request) -> Response {
     const ROUTE: &str = "reports";
     let (parts, body) = request.into_parts();
-    let caller = match receive_head(&app, &parts) {
+    let caller = match receive_head(&app, &parts, LARGEST) {
         Ok(caller) => caller,
         Err(refusal) => return answer::to_stranger(ROUTE, &refusal),
     };
@@ -35,14 +35,15 @@ pub(in crate::web) async fn reports(State(app): State<App>, request: Request) ->
     answer::to_caller(&app, ROUTE, &caller, outcome)
 }
 
-fn receive_head(app: &App, parts: &Parts) -> Result<Caller, Refusal> {
+/// Who sends it. Nothing of a body that is announced to be larger than `largest` is read.
+pub(super) fn receive_head(app: &App, parts: &Parts, largest: usize) -> Result<Caller, Refusal> {
     let announced = parts
         .headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let caller = verify::verify(app, parts, Brings::Body)?;
-    if announced.is_some_and(|length| length > LARGEST as u64) {
-        return Err(Refusal::too_large(LARGEST));
+    if announced.is_some_and(|length| length > largest as u64) {
+        return Err(Refusal::too_large(largest));
     }
     Ok(caller)
 }
@@ -61,20 +62,21 @@ async fn receive(app: &App, caller: &Caller, parts: &Parts, body: Body) -> Resul
         .await
         .map_err(|_| Refusal::unavailable("the hub takes in many reports just now"))?
         .map_err(|_| Refusal::unavailable("the hub stops"))?;
-    let body = tokio::time::timeout(SLOWEST, bounded(body))
+    let body = tokio::time::timeout(SLOWEST, bounded(body, LARGEST))
         .await
         .map_err(slow)??;
     verify::check_body(parts, &body)?;
     keep(app, caller, &body).await
 }
 
-async fn bounded(body: Body) -> Result<Bytes, Refusal> {
+/// A body that has at most `largest` bytes.
+pub(super) async fn bounded(body: Body, largest: usize) -> Result<Bytes, Refusal> {
     let mut chunks = body.into_data_stream();
     let mut all = Vec::new();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Refusal::malformed("the body broke off"))?;
-        if all.len() + chunk.len() > LARGEST {
-            return Err(Refusal::too_large(LARGEST));
+        if all.len() + chunk.len() > largest {
+            return Err(Refusal::too_large(largest));
         }
         all.extend_from_slice(&chunk);
     }

@@ -1,6 +1,7 @@
 //! Status pages: one whole page, or its changing part alone for `live.js`. They show a [`tenantry_planner::status::FleetStatus`] and write nothing.
 
 mod backups;
+mod charts;
 mod diagnostics;
 mod index;
 mod order;
@@ -17,6 +18,7 @@ pub(super) use templates::{Shape, Templates};
 
 use super::app::App;
 use super::snapshot::Snapshot;
+use super::usage;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
@@ -80,17 +82,18 @@ async fn server(
     State(app): State<App>,
     Extension(shape): Extension<Shape>,
     Path((customer, server)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
 ) -> Response {
+    let span = usage::span(query.as_deref()).unwrap_or_default();
+    let used = usage::of(&app, &customer, &server, span).await;
     show(app, shape, move |snapshot, now| {
         let status = &snapshot.status;
-        let found = status
-            .servers
-            .iter()
-            .find(|s| s.customer.as_str() == customer && s.server.as_str() == server)?;
+        let found = usage::find(status, &customer, &server)?;
+        let used = used.map(|history| charts::view(&history, span));
         Some((
             format!("{customer}/{server}"),
             "server.html",
-            Serde(server::view(status, found, now)).into(),
+            Serde(server::view(status, found, used, now)).into(),
         ))
     })
     .await

@@ -6,9 +6,9 @@ use super::words::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use tenantry_planner::status::{InstanceStatus, ServerStatus, ToolStatus};
+use tenantry_planner::status::{InstanceStatus, MatchNote, ServerStatus, ToolStatus};
 use tenantry_schema::document::State;
-use tenantry_schema::wire::{Event, EventKind, Refusal};
+use tenantry_schema::wire::{ContainerReport, Event, EventKind, Refusal};
 
 /// A tool of an order.
 #[derive(Serialize)]
@@ -79,6 +79,8 @@ struct ContainerRow {
     image: String,
     badge: Badge,
     restarts: u64,
+    /// Why it is not well, as far as that is known.
+    note: Option<String>,
 }
 
 impl InstanceRow {
@@ -89,6 +91,7 @@ impl InstanceRow {
             image: report.image.clone(),
             badge: container(report),
             restarts: report.restarts,
+            note: note(report),
         });
         Self {
             name: status.name.to_string(),
@@ -101,6 +104,14 @@ impl InstanceRow {
             containers: containers.collect(),
         }
     }
+}
+
+/// Why a container is not well, as far as it is known.
+fn note(report: &ContainerReport) -> Option<String> {
+    if report.out_of_memory {
+        return Some("the kernel ended it for lack of memory".to_owned());
+    }
+    report.health_output.as_deref().map(str::to_owned)
 }
 
 /// Something that happened.
@@ -117,9 +128,9 @@ impl EventRow {
         let tone = match event.kind {
             EventKind::SliceAccepted | EventKind::Changed => "busy",
             EventKind::Repaired => "good",
-            EventKind::ContainerDied => "warn",
-            EventKind::Failed => "bad",
-            EventKind::Started => "mute",
+            EventKind::ContainerDied | EventKind::ContainerStopped => "warn",
+            EventKind::Failed | EventKind::OutOfMemory => "bad",
+            EventKind::Started | EventKind::ContainerRestarted => "mute",
         };
         Self {
             at: Moment::new(event.at, now),
@@ -139,6 +150,26 @@ pub(super) fn events(server: &ServerStatus, limit: usize, now: Timestamp) -> Vec
         .take(limit)
         .map(|event| EventRow::new(event, now))
         .collect()
+}
+
+/// A line that a rule found in a log. The line itself is not on the page.
+#[derive(Serialize)]
+pub(super) struct MatchRow {
+    at: Moment,
+    rule: String,
+    of: String,
+    untold: u64,
+}
+
+/// The newest `limit` places where rules found something, newest first.
+pub(super) fn matches(server: &ServerStatus, limit: usize, now: Timestamp) -> Vec<MatchRow> {
+    let row = |found: &MatchNote| MatchRow {
+        at: Moment::new(found.at, now),
+        rule: found.rule.to_string(),
+        of: format!("{}/{}", found.instance, found.service),
+        untold: found.untold,
+    };
+    server.matches.iter().rev().take(limit).map(row).collect()
 }
 
 /// A slice that a server refused.

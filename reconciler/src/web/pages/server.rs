@@ -1,7 +1,8 @@
 //! The page of one server.
 
 use super::backups::{self, BackupsView};
-use super::rows::{EventRow, InstanceRow, RefusalRow, events, refusals};
+use super::charts::UsageView;
+use super::rows::{EventRow, InstanceRow, MatchRow, RefusalRow, events, matches, refusals};
 use super::sites::SiteRow;
 use super::words::{self, Badge, Moment};
 use jiff::Timestamp;
@@ -33,10 +34,17 @@ pub(super) struct ServerPage {
     unmanaged: Vec<String>,
     unmanaged_more: usize,
     backups: Option<BackupsView>,
+    usage: Option<UsageView>,
+    matches: Vec<MatchRow>,
 }
 
 /// The page of `server`.
-pub(super) fn view(status: &FleetStatus, server: &ServerStatus, now: Timestamp) -> ServerPage {
+pub(super) fn view(
+    status: &FleetStatus,
+    server: &ServerStatus,
+    usage: Option<UsageView>,
+    now: Timestamp,
+) -> ServerPage {
     let here: Vec<(InstanceName, String)> = status
         .orders
         .iter()
@@ -84,6 +92,8 @@ pub(super) fn view(status: &FleetStatus, server: &ServerStatus, now: Timestamp) 
         events: events(server, SHOWN, now),
         unmanaged: server.unmanaged.iter().take(SHOWN).cloned().collect(),
         unmanaged_more: server.unmanaged.len().saturating_sub(SHOWN),
+        usage,
+        matches: matches(server, SHOWN, now),
         backups: backups::view(server.backups.as_ref(), |_| true, now),
     }
 }

@@ -1,8 +1,8 @@
-//! Ten stacks that are as they should be: the agent's pass, beside Compose's.
+//! Stacks that are as they should be: the agent's pass, beside Compose's.
 
 use super::super::{BenchError, Doing as _};
 use super::ms;
-use super::setting::{STACKS, Setting, compose};
+use super::setting::{Setting, Size, compose};
 use crate::lab::Compose;
 use jiff::Timestamp;
 use std::path::Path;
@@ -19,13 +19,13 @@ pub(super) struct Noop {
     pub(super) changed: f64,
 }
 
-pub(super) async fn measure(quick: bool) -> Result<Noop, BenchError> {
+pub(super) async fn measure(quick: bool, size: Size) -> Result<Noop, BenchError> {
     let (passes, processes) = if quick { (5, 2) } else { (50, 7) };
-    let mut setting = Setting::begin(STACKS).await?;
+    let mut setting = Setting::sized(size.stacks, size).await?;
     // The daemon would work beside what is measured.
     setting.world.servers[0].kill_agent();
     let before = setting.world.running()?;
-    if before.len() != 2 * STACKS {
+    if before.len() != size.services * size.stacks {
         return Err(BenchError::Wrong(format!(
             "{} containers run",
             before.len()
@@ -45,7 +45,7 @@ pub(super) async fn measure(quick: bool) -> Result<Noop, BenchError> {
         .filter(|(name, facts)| after.get(*name) == Some(*facts))
         .count();
     let changed = (before.len().max(after.len()) - same) as f64;
-    let compose_ms = composed(&setting, processes)?;
+    let compose_ms = composed(&setting, processes, size)?;
     Ok(Noop {
         pass_ms,
         inspected_ms,
@@ -97,16 +97,16 @@ fn process(setting: &Setting) -> Result<f64, BenchError> {
     )))
 }
 
-/// Ten projects of the same content under Compose.
-fn composed(setting: &Setting, runs: usize) -> Result<Vec<f64>, BenchError> {
+/// Projects of the same content under Compose.
+fn composed(setting: &Setting, runs: usize, size: Size) -> Result<Vec<f64>, BenchError> {
     let lab = &setting.world.lab;
     let folders = tempfile::tempdir().doing("making a folder")?;
-    let ports = crate::lab::PortRange::reserve(u16::try_from(STACKS).unwrap_or(u16::MAX))?;
+    let ports = crate::lab::PortRange::reserve(u16::try_from(size.stacks).unwrap_or(u16::MAX))?;
     let mut projects = Vec::new();
-    for number in 0..STACKS {
+    for number in 0..size.stacks {
         let folder = folders.path().join(number.to_string());
         std::fs::create_dir(&folder).doing("making a folder")?;
-        std::fs::write(folder.join("compose.yaml"), compose(number))
+        std::fs::write(folder.join("compose.yaml"), compose(number, size.services))
             .doing("writing a Compose file")?;
         let port = usize::from(ports.first()) + number;
         std::fs::write(folder.join(".env"), format!("SITE_PORT={port}\n"))

@@ -95,7 +95,7 @@ async fn start(setting: &Setting, name: &str) -> Result<f64, BenchError> {
 }
 
 /// Memory, and percent of a core, of an agent that nothing happens to.
-async fn idle(setting: &mut Setting, rest: Duration) -> Result<(f64, f64), BenchError> {
+pub(super) async fn idle(setting: &mut Setting, rest: Duration) -> Result<(f64, f64), BenchError> {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let agent = setting.world.servers[0]
         .agent()

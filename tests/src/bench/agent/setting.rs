@@ -1,4 +1,4 @@
-//! A fleet with one server and a real agent, and stacks of two light containers each.
+//! A fleet with one server and a real agent, and stacks of light containers.
 
 use super::super::{BenchError, Doing as _};
 use crate::rig::World;
@@ -18,15 +18,37 @@ pub(super) struct Setting {
     pub(super) order: String,
 }
 
+/// How much runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    /// Stacks of the catalogue.
+    pub(super) stacks: usize,
+    /// Containers of each: two, or three.
+    pub(super) services: usize,
+}
+
+impl Size {
+    /// What most measurements are made with.
+    pub(super) const USUAL: Self = Self {
+        stacks: STACKS,
+        services: 2,
+    };
+}
+
 /// The Compose file of the stack `number`.
-pub(super) fn compose(number: usize) -> String {
+pub(super) fn compose(number: usize, services: usize) -> String {
     let ports = if number < WITH_SITE {
         "    ports: [\"127.0.0.1:${SITE_PORT}:80\"]\n"
     } else {
         ""
     };
+    let side = if services > 2 {
+        "  side:\n    image: nginx:1.30\n    restart: unless-stopped\n"
+    } else {
+        ""
+    };
     format!(
-        "services:\n  front:\n    image: nginx:1.30\n    restart: unless-stopped\n    depends_on: [back]\n{ports}  back:\n    image: nginx:1.30\n    restart: unless-stopped\n"
+        "services:\n  front:\n    image: nginx:1.30\n    restart: unless-stopped\n    depends_on: [back]\n{ports}  back:\n    image: nginx:1.30\n    restart: unless-stopped\n{side}"
     )
 }
 
@@ -47,20 +69,25 @@ pub(super) fn tool(number: usize) -> String {
 impl Setting {
     /// Everything but the order is there, and the agent runs.
     pub(super) async fn begin(tools: usize) -> Result<Self, BenchError> {
+        Self::sized(tools, Size::USUAL).await
+    }
+
+    /// The same with another catalogue.
+    pub(super) async fn sized(tools: usize, size: Size) -> Result<Self, BenchError> {
         let world = World::open(&[SERVER]).await;
         let mut world = world.ok_or_else(|| {
             BenchError::Wrong("there is no laboratory; `./x setup` prepares it".to_owned())
         })?;
         let order = world.lab.name("o");
         let fleet = &world.home.fleet;
-        for number in 0..STACKS {
+        for number in 0..size.stacks {
             fleet.write(
                 &format!("stacks/{}/stack.yaml", tool(number)),
                 &manifest(number),
             )?;
             fleet.write(
                 &format!("stacks/{}/compose.yaml", tool(number)),
-                &compose(number),
+                &compose(number, size.services),
             )?;
         }
         fleet.write(

@@ -37,6 +37,8 @@ pub(super) fn report(
             health: ContainerHealth::Healthy,
             restarts: 0,
             exit_code: None,
+            out_of_memory: false,
+            health_output: None,
         });
         let report = InstanceReport {
             tool: instance.tool.clone(),
@@ -76,6 +78,9 @@ pub(super) fn report(
         backups: None,
         areas: std::collections::BTreeMap::new(),
         agent_update: None,
+        since: None,
+        matches: Vec::new(),
+        usage: Vec::new(),
         events: Vec::new(),
         host: HostFacts {
             memory: 8 << 30,
@@ -99,5 +104,6 @@ pub(super) fn observation(report: Report) -> ServerObservation {
         received_at,
         refusals: Vec::new(),
         events: Vec::new(),
+        matches: Vec::new(),
     }
 }

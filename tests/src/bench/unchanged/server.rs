@@ -104,6 +104,7 @@ fn state(agents: usize) -> Result<(WebState, Senders), BenchError> {
         clock: Timestamp::now,
         metrics: metrics::install(),
         forge: tenantry::web::ForgeDoors::none(),
+        servers: tenantry::web::ServerDoors::none(),
         limits: Limits::default(),
         programs: None,
     };

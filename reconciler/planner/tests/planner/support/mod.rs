@@ -355,6 +355,9 @@ impl Fleet {
             backups: None,
             areas: BTreeMap::new(),
             agent_update: None,
+            since: None,
+            matches: Vec::new(),
+            usage: Vec::new(),
             events: Vec::new(),
             host: HostFacts {
                 memory: 4 << 30,
@@ -419,6 +422,7 @@ impl Fleet {
                 .map(|before| before.refusals.clone())
                 .unwrap_or_default(),
             events: Vec::new(),
+            matches: Vec::new(),
         };
         self.inventory.servers.insert(key, observation);
     }

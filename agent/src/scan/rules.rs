@@ -1,0 +1,271 @@
+//! Applies rules to the lines of one log: what is told, with which context, and what is only counted. Pure; time is that of the lines.
+
+use super::lines::Line;
+use jiff::{SignedDuration, Timestamp};
+use regex::Regex;
+use std::collections::{BTreeMap, VecDeque};
+use tenantry_schema::document::{ErrorRule, MOST_CONTEXT};
+use tenantry_schema::id::RuleName;
+
+/// Found lines that wait for what follows them. More than that come too fast for context.
+const MOST_OPEN: usize = 32;
+
+/// Rules that apply to one service, compiled. Cheap to clone: expressions are shared.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    all: Vec<(RuleName, Compiled)>,
+    /// As they were written: equal text, equal rules.
+    written: Vec<(RuleName, ErrorRule)>,
+}
+
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Compiled {
+    pattern: Regex,
+    except: Option<Regex>,
+    context: usize,
+    pause: SignedDuration,
+}
+
+impl Rules {
+    /// Those of `rules` that are meant for `service`.
+    pub fn of(rules: &BTreeMap<RuleName, ErrorRule>, service: &str) -> Self {
+        let meant = |rule: &ErrorRule| {
+            rule.services.is_empty() || rule.services.iter().any(|one| one == service)
+        };
+        let mut found = Self::default();
+        for (name, rule) in rules.iter().filter(|(_, rule)| meant(rule)) {
+            // What was parsed was compiled then.
+            let (Ok(pattern), Ok(except)) = (
+                rule.pattern.compile(),
+                rule.except
+                    .as_ref()
+                    .map(|except| except.compile())
+                    .transpose(),
+            ) else {
+                continue;
+            };
+            let compiled = Compiled {
+                pattern,
+                except,
+                context: usize::from(rule.context.min(MOST_CONTEXT)),
+                pause: SignedDuration::from_mins(
+                    i64::try_from(rule.pause.minutes).unwrap_or(i64::MAX / 60),
+                ),
+            };
+            found.all.push((name.clone(), compiled));
+            found.written.push((name.clone(), rule.clone()));
+        }
+        found
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+}
+
+/// A line that is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) rule: RuleName,
+    pub(super) at: Timestamp,
+    pub(super) line: String,
+    pub(super) before: Vec<String>,
+    pub(super) after: Vec<String>,
+    /// Others since the last one that was told.
+    pub(super) untold: u64,
+}
+
+/// What is remembered of one log.
+#[derive(Debug, Default)]
+pub(super) struct Scanner {
+    before: VecDeque<String>,
+    /// Found, and waiting for so many lines more.
+    open: VecDeque<(Found, usize)>,
+    told: BTreeMap<RuleName, (Timestamp, u64)>,
+}
+
+impl Scanner {
+    /// Looks at a line, and gives what is complete to `each`.
+    pub(super) fn line(&mut self, rules: &Rules, line: &Line, each: &mut impl FnMut(Found)) {
+        for (found, wanted) in &mut self.open {
+            if *wanted > 0 {
+                found.after.push(line.text.clone());
+                *wanted -= 1;
+            }
+        }
+        self.release(each);
+        for (name, rule) in &rules.all {
+            if !rule.pattern.is_match(&line.text)
+                || rule
+                    .except
+                    .as_ref()
+                    .is_some_and(|except| except.is_match(&line.text))
+            {
+                continue;
+            }
+            let told = self.told.get_mut(name);
+            let untold = match told {
+                Some((at, untold)) if line.at.duration_since(*at) < rule.pause => {
+                    *untold += 1;
+                    continue;
+                }
+                Some((_, untold)) => *untold,
+                None => 0,
+            };
+            self.told.insert(name.clone(), (line.at, 0));
+            let skip = self.before.len().saturating_sub(rule.context);
+            let found = Found {
+                rule: name.clone(),
+                at: line.at,
+                line: line.text.clone(),
+                before: self.before.iter().skip(skip).cloned().collect(),
+                after: Vec::new(),
+                untold,
+            };
+            self.open.push_back((found, rule.context));
+        }
+        self.release(each);
+        let longest = rules
+            .all
+            .iter()
+            .map(|(_, rule)| rule.context)
+            .max()
+            .unwrap_or(0);
+        if longest > 0 {
+            self.before.push_back(line.text.clone());
+        }
+        while self.before.len() > longest {
+            self.before.pop_front();
+        }
+    }
+
+    /// Whether something waits for lines that follow.
+    pub(super) fn waits(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Gives what waits as it is: nothing followed in time.
+    pub(super) fn flush(&mut self, each: &mut impl FnMut(Found)) {
+        for (found, _) in self.open.drain(..) {
+            each(found);
+        }
+    }
+
+    /// In the order in which lines were written, so one that waits holds up those behind it, if there are not too many.
+    fn release(&mut self, each: &mut impl FnMut(Found)) {
+        while let Some((_, wanted)) = self.open.front()
+            && (*wanted == 0 || self.open.len() > MOST_OPEN)
+        {
+            if let Some((found, _)) = self.open.pop_front() {
+                each(found);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rules(text: &str) -> Rules {
+        let rules: BTreeMap<RuleName, ErrorRule> = serde_json::from_str(text).unwrap();
+        Rules::of(&rules, "web")
+    }
+
+    fn scan(rules: &Rules, lines: &[(i64, &str)]) -> Vec<Found> {
+        let (mut scanner, mut all) = (Scanner::default(), Vec::new());
+        for (second, text) in lines {
+            let line = Line {
+                at: Timestamp::from_second(*second).unwrap(),
+                text: (*text).to_owned(),
+            };
+            scanner.line(rules, &line, &mut |found| all.push(found));
+        }
+        scanner.flush(&mut |found| all.push(found));
+        all
+    }
+
+    #[test]
+    fn a_line_is_told_with_what_was_around_it() {
+        let rules = rules(
+            r#"{"down":{"match":"refused","context":2},"other":{"match":"x","services":["db"]}}"#,
+        );
+        let all = scan(
+            &rules,
+            &[
+                (1, "a"),
+                (2, "b x"),
+                (3, "c"),
+                (4, "connection refused"),
+                (5, "d"),
+                (6, "e"),
+                (7, "f"),
+            ],
+        );
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].line, "connection refused");
+        assert_eq!(
+            (all[0].before.clone(), all[0].after.clone()),
+            (vec!["b x".into(), "c".into()], vec!["d".into(), "e".into()])
+        );
+    }
+
+    #[test]
+    fn repetitions_are_counted_and_told_with_the_next() {
+        let rules =
+            rules(r#"{"down":{"match":"no","except":"no matter","context":0,"pause":"5m"}}"#);
+        let all = scan(
+            &rules,
+            &[
+                (0, "no"),
+                (1, "no"),
+                (200, "no"),
+                (250, "no matter"),
+                (300, "no"),
+                (301, "no"),
+            ],
+        );
+        let told: Vec<_> = all
+            .iter()
+            .map(|found| (found.at.as_second(), found.untold))
+            .collect();
+        assert_eq!(told, [(0, 0), (300, 2)]);
+    }
+
+    #[test]
+    fn equal_rules_are_equal() {
+        let one = rules(r#"{"a":{"match":"x"}}"#);
+        assert_eq!(one, rules(r#"{"a":{"match":"x"}}"#));
+        assert_ne!(one, rules(r#"{"a":{"match":"y"}}"#));
+        assert!(Rules::of(&BTreeMap::new(), "web").is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn every_matching_line_is_told_or_counted(texts in proptest::collection::vec((0i64..90, "(no|yes)"), 0..80), context in 0u8..4) {
+            let rules = rules(&format!(r#"{{"down":{{"match":"no","context":{context},"pause":"1m"}}}}"#));
+            let mut at = 0;
+            let lines: Vec<_> = texts.iter().map(|(step, text)| { at += step; (at, text.as_str()) }).collect();
+            let all = scan(&rules, &lines);
+            let matching = lines.iter().filter(|(_, text)| *text == "no").count() as u64;
+            let counted: u64 = all.iter().map(|found| 1 + found.untold).sum();
+            // What was counted after the last one that was told is told with the next.
+            prop_assert!(counted <= matching);
+            let last = all.last().map_or(0, |found| found.at.as_second());
+            let behind = lines.iter().filter(|(second, text)| *text == "no" && *second >= last && *second < last + 60).count() as u64;
+            prop_assert!(counted + behind >= matching);
+            let in_order = all.windows(2).all(|pair| pair[0].at <= pair[1].at);
+            prop_assert!(in_order);
+            let short = all.iter().all(|found| found.before.len() <= context.into() && found.after.len() <= context.into());
+            prop_assert!(short);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `history:` of `hub.yaml`: how long the hub remembers what servers and containers used.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Longest time, in days.
+const LONGEST: u16 = 3660;
+
+/// How long it is remembered what was used, in days. The last six hours are kept by the minute, the last week by the quarter of an hour, older
+/// times by the hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct History {
+    /// Of servers as a whole, 1 to 3660.
+    #[serde(deserialize_with = "days")]
+    #[schemars(range(min = 1, max = LONGEST))]
+    pub servers: u16,
+    /// Of single containers, 1 to 3660. They take by far the most room: about 1 KB a day and container.
+    #[serde(deserialize_with = "days")]
+    #[schemars(range(min = 1, max = LONGEST))]
+    pub containers: u16,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            servers: 90,
+            containers: 14,
+        }
+    }
+}
+
+fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let days = u16::deserialize(deserializer)?;
+    if (1..=LONGEST).contains(&days) {
+        Ok(days)
+    } else {
+        Err(serde::de::Error::custom(format!("1 to {LONGEST} days")))
+    }
+}

@@ -1,0 +1,95 @@
+//! A server with many containers: rest, drifts one after the other, memory afterwards, and what other tools take to look at as much.
+
+use super::super::child::resident_memory;
+use super::super::{BenchError, Doing as _};
+use super::ms;
+use super::path::idle;
+use super::peers::{Looked, ansible, pyinfra};
+use super::setting::{Setting, Size};
+use bollard::query_parameters::{RemoveContainerOptions, StopContainerOptions};
+use rand::prelude::*;
+use std::time::{Duration, Instant};
+
+/// What was found.
+pub(super) struct Large {
+    pub(super) idle_mb: f64,
+    pub(super) idle_percent: f64,
+    pub(super) drift_ms: Vec<f64>,
+    pub(super) gained_mb: f64,
+    pub(super) ansible_ms: Vec<f64>,
+    pub(super) pyinfra_ms: Vec<f64>,
+}
+
+/// What somebody does to a container.
+#[derive(Debug, Clone, Copy)]
+enum Drift {
+    Kill,
+    Stop,
+    Remove,
+}
+
+pub(super) async fn measure(quick: bool, size: Size) -> Result<Large, BenchError> {
+    let (drifts, rest, runs) = if quick { (6, 3, 1) } else { (200, 60, 5) };
+    let mut setting = Setting::sized(size.stacks, size).await?;
+    let (idle_mb, idle_percent) = idle(&mut setting, Duration::from_secs(rest)).await?;
+    let looked = Looked::of(&setting)?;
+    let (ansible_ms, pyinfra_ms) = (ansible(&looked, runs)?, pyinfra(&looked, runs)?);
+    // The same drifts in every run.
+    let mut random = rand::rngs::StdRng::seed_from_u64(20);
+    let services = ["front", "back", "side"];
+    let mut drift_ms = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    for _ in 0..drifts {
+        if names.is_empty() {
+            // Each in turn, so that no service is started so often that the agent makes it wait.
+            names = (0..size.stacks)
+                .flat_map(|stack| services.map(|service| setting.container(stack, service)))
+                .collect();
+            names.shuffle(&mut random);
+        }
+        let Some(name) = names.pop() else { break };
+        let what = [Drift::Kill, Drift::Stop, Drift::Remove][random.random_range(0..3)];
+        drift_ms.push(drift(&setting, &name, what).await?);
+    }
+    setting.quiet(size.stacks).await?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let agent = setting.world.servers[0]
+        .agent()
+        .map(|agent| agent.id().to_string());
+    let pid = agent.ok_or_else(|| BenchError::Wrong("the agent does not run".to_owned()))?;
+    Ok(Large {
+        idle_mb,
+        idle_percent,
+        drift_ms,
+        gained_mb: (resident_memory(&pid) - idle_mb).max(0.0),
+        ansible_ms,
+        pyinfra_ms,
+    })
+}
+
+/// From the moment at which it is done to the moment at which the service runs again.
+async fn drift(setting: &Setting, name: &str, what: Drift) -> Result<f64, BenchError> {
+    let client = setting.world.lab.engine().client();
+    let before = setting.started(name).await;
+    match what {
+        Drift::Kill => client.kill_container(name, None).await,
+        Drift::Stop => {
+            let now = StopContainerOptions {
+                t: Some(0),
+                ..StopContainerOptions::default()
+            };
+            client.stop_container(name, Some(now)).await
+        }
+        Drift::Remove => {
+            let now = RemoveContainerOptions {
+                force: true,
+                ..RemoveContainerOptions::default()
+            };
+            client.remove_container(name, Some(now)).await
+        }
+    }
+    .doing("disturbing a container")?;
+    let begun = Instant::now();
+    setting.until_running(name, before.as_deref()).await?;
+    Ok(ms(begun.elapsed()))
+}

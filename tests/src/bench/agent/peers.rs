@@ -1,0 +1,114 @@
+//! Other programs that look at the same server: whether its containers run and its files are there. `./x setup` installs them.
+
+use super::super::{BenchError, Doing as _};
+use super::ms;
+use super::setting::Setting;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// What is looked at.
+pub(super) struct Looked {
+    folder: tempfile::TempDir,
+    tools: PathBuf,
+    containers: Vec<String>,
+    files: Vec<PathBuf>,
+}
+
+impl Looked {
+    /// All containers and live files of the server.
+    pub(super) fn of(setting: &Setting) -> Result<Self, BenchError> {
+        let mut files = Vec::new();
+        list(&setting.world.live(0), &mut files);
+        Ok(Self {
+            folder: tempfile::tempdir().doing("making a folder")?,
+            tools: setting.world.lab.config().cache.join("tools"),
+            containers: setting.world.containers()?.into_keys().collect(),
+            files,
+        })
+    }
+
+    /// The command that tells how the containers are.
+    fn inspect(&self) -> String {
+        format!("docker inspect {}", self.containers.join(" "))
+    }
+
+    fn runs(
+        &self,
+        program: &Path,
+        arguments: &[&str],
+        runs: usize,
+    ) -> Result<Vec<f64>, BenchError> {
+        if !program.is_file() {
+            return Ok(Vec::new());
+        }
+        (0..runs)
+            .map(|_| {
+                let begun = Instant::now();
+                let output = Command::new(program)
+                    .args(arguments)
+                    .current_dir(self.folder.path())
+                    .env("LC_ALL", "C.UTF-8")
+                    .output()
+                    .doing("running another program")?;
+                let took = ms(begun.elapsed());
+                if output.status.success() {
+                    return Ok(took);
+                }
+                let said = [&output.stdout[..], &output.stderr[..]].concat();
+                let said = String::from_utf8_lossy(&said).into_owned();
+                Err(BenchError::Wrong(format!("{}: {said}", program.display())))
+            })
+            .collect()
+    }
+}
+
+fn list(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            list(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+/// A playbook: one task for the containers, one with the digest of each file. Empty where Ansible is not installed.
+pub(super) fn ansible(looked: &Looked, runs: usize) -> Result<Vec<f64>, BenchError> {
+    let mut text = format!(
+        "- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n    - ansible.builtin.command: {}\n      changed_when: false\n    - ansible.builtin.stat: {{ path: \"{{{{ item }}}}\", checksum_algorithm: sha256 }}\n      loop:\n",
+        serde_json::to_string(&looked.inspect()).doing("writing a playbook")?
+    );
+    for file in &looked.files {
+        let _ = writeln!(text, "        - {}", file.display());
+    }
+    let playbook = looked.folder.path().join("look.yml");
+    std::fs::write(&playbook, text).doing("writing a playbook")?;
+    looked.runs(
+        &looked.tools.join("ansible/bin/ansible-playbook"),
+        &["-i", "localhost,", "look.yml"],
+        runs,
+    )
+}
+
+/// The same for pyinfra. Empty where it is not installed.
+pub(super) fn pyinfra(looked: &Looked, runs: usize) -> Result<Vec<f64>, BenchError> {
+    let files: Vec<_> = looked
+        .files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    let text = format!(
+        "from pyinfra import host\nfrom pyinfra.facts.files import Sha256File\nfrom pyinfra.facts.server import Command\n\nhost.get_fact(Command, command={})\nfor path in {}:\n    host.get_fact(Sha256File, path=path)\n",
+        serde_json::to_string(&looked.inspect()).doing("writing a deploy")?,
+        serde_json::to_string(&files).doing("writing a deploy")?
+    );
+    std::fs::write(looked.folder.path().join("look.py"), text).doing("writing a deploy")?;
+    looked.runs(
+        &looked.tools.join("pyinfra/bin/pyinfra"),
+        &["-y", "@local", "look.py"],
+        runs,
+    )
+}

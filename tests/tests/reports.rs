@@ -1,0 +1,269 @@
+//! What a hub hears of a server beside its state: lines that rules find in logs, what is used, answers to operators. With a real hub, agent,
+//! engine, web server and `ssh-keygen`.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+use tenantry::store::{SqliteStore, StateStore as _};
+use tenantry_tests::lab::wait_until;
+use tenantry_tests::rig::{World, page_until, program};
+
+const SETUP: Duration = Duration::from_mins(3);
+/// A window of usage takes a minute.
+const MINUTES: Duration = Duration::from_mins(4);
+
+struct Story {
+    world: World,
+    instance: String,
+}
+
+impl Story {
+    async fn begin() -> Option<Self> {
+        let mut world = World::open(&["acme/acme-1"]).await?;
+        let order = world.lab.name("site");
+        let fleet = &world.home.fleet;
+        let hub = fleet.read("fleet/hub.yaml").unwrap();
+        let rules =
+            "error_rules:\n  lost-page:\n    match: 'GET /lost'\n    context: 1\n    pause: 1m\n";
+        fleet
+            .write("fleet/hub.yaml", &format!("{hub}\n{rules}"))
+            .unwrap();
+        keygen(&world.home.dir().join("jo"));
+        let public = std::fs::read_to_string(world.home.dir().join("jo.pub")).unwrap();
+        let staff = format!(
+            "jo:\n  email: jo@example.com\n  role: support\n  signing_keys:\n    - {}\n",
+            public.trim()
+        );
+        fleet.write("fleet/staff.yaml", &staff).unwrap();
+        fleet
+            .write(
+                "fleet/customers/acme/servers/acme-1.yaml",
+                &world.servers[0].document(""),
+            )
+            .unwrap();
+        let document =
+            "plan: pro\ndomain: acme.test\ntools:\n  html: { parameters: { TITLE: hello } }\n";
+        fleet
+            .write(
+                &format!("fleet/customers/acme/orders/{order}.yaml"),
+                document,
+            )
+            .unwrap();
+        fleet.commit("an order").unwrap();
+        world.servers[0].start().unwrap();
+        page_until(&world.servers[0], "acme.test", "hello", SETUP)
+            .await
+            .unwrap();
+        let instance = format!("{order}-html");
+        Some(Self { world, instance })
+    }
+
+    fn key(&self, name: &str) -> PathBuf {
+        self.world.home.dir().join(name)
+    }
+
+    /// `tenantry diagnose acme/acme-1 …`, with somebody's key.
+    fn ask(&self, who: &str, what: &[&str]) -> Output {
+        Command::new(program("tenantry").unwrap())
+            .args(["diagnose", "acme/acme-1"])
+            .args(what)
+            .args(["--hub", &self.world.home.url(), "--key"])
+            .arg(self.key(who))
+            .output()
+            .unwrap()
+    }
+
+    fn told(&self, what: &[&str]) -> String {
+        let output = self.ask("jo", what);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{what:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Asks the service itself, at its loopback port.
+    async fn visit(&self, path: &str) {
+        let port = self.world.servers[0].ports().sites;
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = client
+            .get(format!("http://127.0.0.1:{port}{path}"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 404);
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("{}{path}", self.world.home.url());
+        let answer = client.get(url).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.text().await.unwrap()
+    }
+}
+
+fn keygen(path: &Path) {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f"])
+        .arg(path)
+        .status();
+    assert!(made.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_tells_what_it_uses_what_its_logs_say_and_what_operators_ask() {
+    let Some(story) = Story::begin().await else {
+        return;
+    };
+    story.visit("/lost-1?token=hunter2-hunter2").await;
+    story.visit("/lost-2").await;
+    rules_find_lines(&story).await;
+    operators_get_answers(&story);
+    strangers_get_none(&story);
+    it_is_written_down(&story);
+    a_restart_finds_nothing_twice(story).await;
+}
+
+/// The page says where, the line itself is for the staff, without what looks secret.
+async fn rules_find_lines(story: &Story) {
+    let page = wait_until(SETUP, "a line that a rule found", async || {
+        let page = story.get("/servers/acme/acme-1").await;
+        page.contains("lost-page").then_some(page)
+    });
+    let page = page.await.unwrap();
+    assert!(!page.contains("/lost-1"), "logs are not public");
+    let status = story.get("/api/v1/status").await;
+    assert!(status.contains("lost-page") && !status.contains("/lost-1"));
+    let found = story.told(&["matches"]);
+    assert!(found.contains("GET /lost-1?token=[redacted]"), "{found}");
+    assert!(!found.contains("hunter2"), "{found}");
+    assert!(
+        found.contains(&format!("lost-page {}/web", story.instance)),
+        "{found}"
+    );
+}
+
+fn operators_get_answers(story: &Story) {
+    let web = format!("{}/web", story.instance);
+    let log = story.told(&["logs", &web, "--lines", "20"]);
+    assert!(
+        log.contains("GET /lost-2") && !log.contains("hunter2"),
+        "{log}"
+    );
+    assert!(log.lines().count() <= 20);
+    let how = story.told(&["inspect", &web]);
+    assert!(
+        how.contains("state          running") && how.contains("[redacted]"),
+        "{how}"
+    );
+    let port = story.world.servers[0].ports().sites.to_string();
+    let probe = story.told(&["probe", "acme.test"]);
+    assert!(probe.contains("200 OK") && probe.contains(&port), "{probe}");
+    assert!(
+        story
+            .told(&["ports"])
+            .contains(&format!("127.0.0.1:{port}"))
+    );
+    assert!(story.told(&["volumes"]).contains("volume"));
+    story.told(&["site-log", "acme.test"]);
+    for (what, reason) in [
+        (&["logs", "other-html/web"][..], "is not on this server"),
+        (&["probe", "other.test"], "no site of this server"),
+        (
+            &["logs", &format!("{}/db", story.instance)],
+            "no container of a service db",
+        ),
+    ] {
+        let output = story.ask("jo", what);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && error.contains(reason),
+            "{what:?}: {error}"
+        );
+    }
+}
+
+fn strangers_get_none(story: &Story) {
+    keygen(&story.key("eve"));
+    for what in [&["ports"][..], &["matches"]] {
+        let output = story.ask("eve", what);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && error.contains("not trusted here"),
+            "{error}"
+        );
+        assert!(output.stdout.is_empty());
+    }
+}
+
+/// Who, when, what, and what came of it; also of what was refused by the agent.
+fn it_is_written_down(story: &Story) {
+    let store = SqliteStore::open(&story.world.home.data().join("hub.db")).unwrap();
+    let all: Vec<_> = store
+        .audit_log(200)
+        .wait()
+        .unwrap()
+        .into_iter()
+        .filter(|entry| entry.act.starts_with("diagnose"))
+        .map(|entry| format!("{} {}: {}", entry.subject, entry.act, entry.reason))
+        .collect();
+    let logs = format!(
+        "acme/acme-1 diagnose: logs {}/web --lines 20: jo asks",
+        story.instance
+    );
+    assert!(all.contains(&logs), "{all:#?}");
+    assert!(
+        all.iter().any(|line| line.ends_with("jo got a refusal")),
+        "{all:#?}"
+    );
+    assert!(
+        all.iter()
+            .all(|line| !line.contains("eve") && !line.contains("hunter2"))
+    );
+}
+
+/// How far a log was read is remembered; and after a minute it is known what is used.
+async fn a_restart_finds_nothing_twice(mut story: Story) {
+    let positions = story.world.servers[0]
+        .dir()
+        .join("state/logs/positions.json");
+    wait_until(MINUTES, "what was read to be noted", async || {
+        positions.exists().then_some(())
+    })
+    .await
+    .unwrap();
+    story.world.servers[0].kill_agent();
+    // Nobody reads while this is written.
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    story.visit("/lost-3").await;
+    story.world.servers[0].start().unwrap();
+    let found = wait_until(MINUTES, "what was written meanwhile", async || {
+        let found = story.told(&["matches"]);
+        found.contains("GET /lost-3").then_some(found)
+    });
+    let found = found.await.unwrap();
+    assert_eq!(found.matches("> ").count(), 2, "{found}");
+    let address = "/api/v1/servers/acme/acme-1/usage?range=6h";
+    let usage = wait_until(MINUTES, "usage", async || {
+        let usage: serde_json::Value = serde_json::from_str(&story.get(address).await).ok()?;
+        let web = &usage["containers"][&story.instance]["web"];
+        (web.as_array()?
+            .iter()
+            .any(|point| point["memory"].is_array()))
+        .then_some(usage)
+    });
+    let usage = usage.await.unwrap();
+    let host = &usage["host"][0];
+    for quantity in ["cpu", "memory", "disk"] {
+        let [least, mean, greatest] = [0, 1, 2].map(|at| host[quantity][at].as_u64().unwrap());
+        assert!(
+            least <= mean && mean <= greatest && greatest > 0,
+            "{quantity}: {host}"
+        );
+    }
+    let point = &usage["containers"][&story.instance]["web"][0];
+    let memory = point["memory"][1].as_u64().unwrap();
+    assert!((500_000..500_000_000).contains(&memory), "{point}");
+    let page = story.get("/servers/acme/acme-1?range=6h").await;
+    assert!(page.contains("<svg") && page.contains("Processor") && !page.contains("<script>"));
+}
