@@ -1,5 +1,7 @@
 //! Another program for the agent, with the real one: a new one takes over, bad ones are given up, nothing goes in circles.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod common;
 
 use common::hub::Hub;

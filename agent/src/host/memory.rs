@@ -4,6 +4,7 @@ use crate::files::{FilesError, Root, digest};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use tenantry_schema::document::HostArea;
 use tenantry_schema::name::RelativePath;
 
@@ -102,7 +103,7 @@ fn name() -> RelativePath {
 pub fn digest_of<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut text = String::new();
     for part in parts {
-        text.push_str(&format!("{}:{part}\n", part.len()));
+        let _ = writeln!(text, "{}:{part}", part.len());
     }
     digest(text.as_bytes())
 }

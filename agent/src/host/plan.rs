@@ -132,7 +132,6 @@ fn one(input: &HostInput<'_>, area: HostArea, before: &BTreeMap<HostArea, AreaPl
         open.then(|| Stop::Waits(format!("`{on}` comes first")))
     };
     let first = match area {
-        HostArea::Packages => None,
         // Nobody may come too late to get in.
         HostArea::Ssh => waits(HostArea::Users).or_else(|| waits(HostArea::Firewall)),
         HostArea::Fail2ban => waits(HostArea::Ssh),

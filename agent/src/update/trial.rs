@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
 /// How long a program may take to become healthy, unless the configuration says otherwise.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 /// How long it may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(100);

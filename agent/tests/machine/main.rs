@@ -1,6 +1,7 @@
 //! A whole Debian with systemd in a container, and the real agent in it: real apt, useradd, sshd, nft and fail2ban, and real connections.
 
 #![allow(unreachable_pub, reason = "clearer in helpers")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -8,7 +9,7 @@ mod lab;
 
 use lab::{Key, Machine};
 
-const ALL: &str = r#"
+const ALL: &str = r"
   packages: {install: [tenantry-probe]}
   users: {}
   ssh: {}
@@ -17,7 +18,7 @@ const ALL: &str = r#"
   time_zone: Europe/Berlin
   sysctls: {net.core.somaxconn: 1234}
   timers: {tidy: {at: daily 03:00, random: 10m, action: clean_packages}}
-"#;
+";
 
 #[test]
 fn a_bare_machine_becomes_what_is_asked_for_and_comes_back_after_a_restart() {

@@ -8,16 +8,17 @@ use crate::host::step::{Action, SshChange};
 use crate::host::{SSHD, SSHD_MAIN, texts};
 use std::collections::BTreeSet;
 use tenantry_schema::document::{HostArea, Protocol, Ssh};
+use tenantry_schema::name::RelativePath;
 
 /// Where the port is not in the SSH server's hands.
 const SOCKET: &str = "etc/systemd/system/sockets.target.wants/ssh.socket";
 
 pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
-    let Some(ssh) = &input.host.ssh else {
+    let Some(ssh) = input.host.ssh else {
         return Ok(Go::default());
     };
     let found = input.found;
-    let text = texts::sshd(ssh);
+    let text = texts::sshd(&ssh);
     let file = wanted(SSHD, &text, 0o644);
     let go = Go::new(digest_of([text.as_str()]));
     if is_right(found, &file)? && found.memory.has(HostArea::Ssh, &go.of, None) {
@@ -39,7 +40,7 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
 }
 
 /// Whether the settings could work at all.
-fn possible(input: &HostInput<'_>, ssh: &Ssh) -> Result<(), Stop> {
+fn possible(input: &HostInput<'_>, ssh: Ssh) -> Result<(), Stop> {
     let refuse = |why: String| Err(Stop::Refused(why));
     let port = ssh.port;
     let web = input.web;
@@ -99,7 +100,7 @@ fn possible(input: &HostInput<'_>, ssh: &Ssh) -> Result<(), Stop> {
 }
 
 /// Somebody who can log in under the new settings: whoever can become root is asked first.
-fn who_gets_in(input: &HostInput<'_>, ssh: &Ssh) -> Result<String, Stop> {
+fn who_gets_in(input: &HostInput<'_>, ssh: Ssh) -> Result<String, Stop> {
     let found = input.found;
     let accounts = found.accounts().map_err(Stop::Unseen)?;
     let has_keys = |path: &str| match found.files.get(path) {
@@ -160,7 +161,7 @@ fn ports(found: &Found, of: impl Fn(&str) -> bool) -> Result<BTreeSet<u16>, Stri
         path == SSHD_MAIN || (path.starts_with("etc/ssh/sshd_config.d/") && path.ends_with(".conf"))
     };
     let mut all = BTreeSet::new();
-    for path in found.files.keys().map(|path| path.as_str()) {
+    for path in found.files.keys().map(RelativePath::as_str) {
         if ours(path) && of(path) {
             let text = found.text(path)?.unwrap_or_default();
             all.extend(text.lines().filter_map(port));

@@ -175,7 +175,7 @@ impl Machine {
         let all = Some(Ok(needed(&self.host, &self.users)));
         match program {
             Program::AptGet if arguments.contains(&"update".into()) => {
-                self.found.lists = Some(self.now)
+                self.found.lists = Some(self.now);
             }
             Program::AptGet => self.found.installed = all,
             Program::Useradd => {
@@ -188,11 +188,10 @@ impl Machine {
             Program::Usermod => {
                 let day = arguments[1].clone();
                 let shadow = self.text("etc/shadow");
-                let kept: String = shadow
-                    .lines()
-                    .filter(|line| !line.starts_with(&format!("{last}:")))
-                    .map(|line| format!("{line}\n"))
-                    .collect();
+                let others = |line: &&str| !line.starts_with(&format!("{last}:"));
+                let mut kept: Vec<_> = shadow.lines().filter(others).collect();
+                kept.push("");
+                let kept = kept.join("\n");
                 self.put(
                     "etc/shadow",
                     &format!("{kept}{last}:*:19000:0:99999:7::{day}:\n"),

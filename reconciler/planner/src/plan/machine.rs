@@ -43,12 +43,12 @@ pub(super) fn waiting(server: &ServerId, report: &Report, out: &mut Vec<WaitingO
     for (area, report) in &report.areas {
         let message = report.message.clone();
         match (report.state, &report.waiting) {
-            (AreaState::Good, _) => {}
+            // What holds the whole server up is said once.
+            (AreaState::Good, _) | (_, Some(AgentWait::ObserveOnly | AgentWait::Paused { .. })) => {
+            }
             (_, Some(AgentWait::Window { opens })) => {
                 out.push(WaitingOn::Window { opens: *opens });
             }
-            // Said for the whole server already.
-            (_, Some(AgentWait::ObserveOnly | AgentWait::Paused { .. })) => {}
             _ => out.push(WaitingOn::HostArea {
                 server: server.clone(),
                 area: *area,

@@ -37,26 +37,55 @@ impl Host {
 
     /// What holds on a server with `own`, where this is the fleet's.
     pub fn on(&self, own: &Self) -> Self {
-        let free = |area| own.unmanaged.contains(&area);
-        let take = |area| !free(area);
+        let take = |area| !own.unmanaged.contains(&area);
         Self {
             unmanaged: own.unmanaged.clone(),
-            packages: pick(&own.packages, &self.packages, take(HostArea::Packages)),
-            users: pick(&own.users, &self.users, take(HostArea::Users)),
-            ssh: pick(&own.ssh, &self.ssh, take(HostArea::Ssh)),
-            firewall: pick(&own.firewall, &self.firewall, take(HostArea::Firewall)),
-            fail2ban: pick(&own.fail2ban, &self.fail2ban, take(HostArea::Fail2ban)),
-            time_zone: pick(&own.time_zone, &self.time_zone, take(HostArea::TimeZone)),
-            swap: pick(&own.swap, &self.swap, take(HostArea::Swap)),
-            sysctls: pick(&own.sysctls, &self.sysctls, take(HostArea::Sysctls)),
-            docker: pick(&own.docker, &self.docker, take(HostArea::Docker)),
-            timers: pick(&own.timers, &self.timers, take(HostArea::Timers)),
+            packages: pick(
+                own.packages.as_ref(),
+                self.packages.as_ref(),
+                take(HostArea::Packages),
+            ),
+            users: pick(
+                own.users.as_ref(),
+                self.users.as_ref(),
+                take(HostArea::Users),
+            ),
+            ssh: pick(own.ssh.as_ref(), self.ssh.as_ref(), take(HostArea::Ssh)),
+            firewall: pick(
+                own.firewall.as_ref(),
+                self.firewall.as_ref(),
+                take(HostArea::Firewall),
+            ),
+            fail2ban: pick(
+                own.fail2ban.as_ref(),
+                self.fail2ban.as_ref(),
+                take(HostArea::Fail2ban),
+            ),
+            time_zone: pick(
+                own.time_zone.as_ref(),
+                self.time_zone.as_ref(),
+                take(HostArea::TimeZone),
+            ),
+            swap: pick(own.swap.as_ref(), self.swap.as_ref(), take(HostArea::Swap)),
+            sysctls: pick(
+                own.sysctls.as_ref(),
+                self.sysctls.as_ref(),
+                take(HostArea::Sysctls),
+            ),
+            docker: pick(
+                own.docker.as_ref(),
+                self.docker.as_ref(),
+                take(HostArea::Docker),
+            ),
+            timers: pick(
+                own.timers.as_ref(),
+                self.timers.as_ref(),
+                take(HostArea::Timers),
+            ),
         }
     }
 }
 
-fn pick<T: Clone>(own: &Option<T>, fleet: &Option<T>, take: bool) -> Option<T> {
-    own.clone()
-        .or_else(|| fleet.clone())
-        .filter(|_| take || own.is_some())
+fn pick<T: Clone>(own: Option<&T>, fleet: Option<&T>, take: bool) -> Option<T> {
+    own.or(fleet.filter(|_| take)).cloned()
 }

@@ -138,7 +138,7 @@ fn zone_kernel_and_swap() {
                 .found
                 .kernel
                 .insert(SysctlName::try_from(name).unwrap(), Ok(value)),
-        )
+        );
     };
     kernel(&mut machine, "vm.swappiness", Some("60".into()));
     kernel(&mut machine, "vm.nonsense", None);
