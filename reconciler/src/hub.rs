@@ -68,6 +68,11 @@ pub enum HubError {
     /// The data directory.
     #[error("the data directory {0} cannot be used")]
     Data(PathBuf, #[source] std::io::Error),
+    /// It would lie inside the fleet's own repository.
+    #[error(
+        "the data directory {0} is inside the fleet's repository, and may be deleted at any time: name another one with --data"
+    )]
+    DataInFleet(PathBuf),
     /// Another hub uses it.
     #[error("{}", in_use_message(.0, *.1))]
     DataInUse(PathBuf, Option<u32>),

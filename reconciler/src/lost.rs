@@ -11,6 +11,7 @@ mod acknowledged;
 mod departed;
 pub mod keep;
 mod parts;
+mod readable;
 mod suspects;
 mod taken;
 mod tree;
@@ -96,7 +97,7 @@ impl History {
             };
             given.leave(objects, missing, &mut open)?;
             if let Some(event) = newest(objects, &open)? {
-                let lost = lost(objects, missing, path, event)?;
+                let lost = lost(objects, at.commit, missing, path, event)?;
                 found.push((missing.order.clone(), lost));
             }
         }
@@ -164,12 +165,17 @@ fn newest<'e>(objects: &Objects, events: &[&'e Event]) -> Result<Option<&'e Even
 
 fn lost(
     objects: &Objects,
+    head: Oid,
     missing: &Missing,
     path: String,
     event: &Event,
 ) -> Result<Lost, GitError> {
+    let (good_at, old) = match readable::newest(objects, head, &path, event)? {
+        Some((commit, file)) => (Some(commit.to_string()), file),
+        None => (None, event.old),
+    };
     let domain = match missing.what {
-        What::Domain => claimed(objects, &path, event.old)?,
+        What::Domain => claimed(objects, &path, old)?,
         _ => None,
     };
     Ok(Lost {
@@ -177,6 +183,7 @@ fn lost(
         path,
         commit: event.commit.map(|id| id.to_string()),
         parent: event.parent,
+        good_at,
         domain,
     })
 }

@@ -1,6 +1,7 @@
 //! Who holds which domain. The first order keeps it; nobody gets a name above or below another customer's.
 
 use crate::codes;
+use crate::decision::What;
 use crate::desired::{CustomerDesired, Desired};
 use crate::input::{TextOf, locate};
 use crate::link::order_path;
@@ -189,6 +190,28 @@ fn straight(reversed: &str) -> String {
     labels.reverse();
     labels.join(".")
 }
+
+/// What is said where the holder's customer is not in the fleet any more.
+fn left_behind(
+    warning: Diagnostic,
+    domain: &str,
+    holder: &OrderKey,
+    text_of: &TextOf<'_>,
+) -> Diagnostic {
+    let path = What::Domain.path(holder);
+    let claim = locate(text_of, &path, &["domain"], false);
+    let customer = &holder.customer;
+    warning
+        .label("not free")
+        .note(format!(
+            "order {holder} has `{domain}`, and its customer is not in the fleet any more"
+        ))
+        .note(format!(
+            "if fleet/customers/{customer} was renamed, rename it back; if it is gone for good, let go of the domain with `git rm :/{path}` and commit"
+        ))
+        .related(claim, format!("order {holder}"))
+}
+
 /// Orders that will wait because their domain is somebody else's. No mistake of the fleet's: a stranger may order anything.
 pub fn contested(desired: &Desired, text_of: &TextOf<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
@@ -204,6 +227,13 @@ pub fn contested(desired: &Desired, text_of: &TextOf<'_>) -> Vec<Diagnostic> {
             };
             let place = locate(text_of, &order_path(&customer.id, id), &["domain"], false);
             let message = format!("order {key} waits for its domain `{wanted}`");
+            let there = desired.customers.contains_key(&holder.customer)
+                || desired.broken.contains(&holder.customer);
+            if !there {
+                let warning = Diagnostic::warning(codes::DOMAIN_TAKEN, place, message);
+                found.push(left_behind(warning, &domain, &holder, text_of));
+                continue;
+            }
             let reason = if domain == wanted.as_str() {
                 format!("order {holder} has it, or comes first")
             } else {

@@ -48,6 +48,8 @@ pub struct Lost {
     pub commit: Option<String>,
     /// Which parent of that commit had it; the first is 1.
     pub parent: u32,
+    /// The newest commit that has a file which can be read, where that is not this parent.
+    pub good_at: Option<String>,
     /// The domain that a lost claim names: it stays the order's.
     pub domain: Option<DomainName>,
 }
@@ -125,6 +127,9 @@ pub struct TakenAway {
     pub commit: Option<String>,
     /// Which of its parents had them; the first is 1.
     pub parent: u32,
+    /// The newest commit that has them in a state that can be read, where that is not this parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good_at: Option<String>,
     /// The files.
     pub paths: Vec<String>,
 }
@@ -138,15 +143,16 @@ pub fn by_commit(order: &OrderKey, lost: &[Lost]) -> Vec<TakenAway> {
             What::BackupSecrets => Anew::Backups(customer),
             _ => Anew::Order(customer, order),
         };
-        let paths = groups.entry((lost.commit.clone(), lost.parent, anew));
+        let paths = groups.entry((lost.commit.clone(), lost.parent, lost.good_at.clone(), anew));
         paths.or_default().push(lost.path.clone());
     }
     let taken = groups.into_iter();
     taken
-        .map(|((commit, parent, anew), paths)| TakenAway {
+        .map(|((commit, parent, good_at, anew), paths)| TakenAway {
             anew,
             commit,
             parent,
+            good_at,
             paths,
         })
         .collect()
@@ -167,14 +173,15 @@ impl TakenAway {
         Some(commit.get(..12).unwrap_or(commit))
     }
 
-    /// The command that puts the files back.
+    /// The command that puts the files back, from whatever folder of the fleet it is given.
     pub fn put_back(&self) -> String {
-        let from = match (self.short(), self.parent) {
-            (None, _) => "HEAD".to_owned(),
-            (Some(commit), 1) => format!("{commit}^"),
-            (Some(commit), parent) => format!("{commit}^{parent}"),
+        let from = match (&self.good_at, self.short(), self.parent) {
+            (Some(good), ..) => good.get(..12).unwrap_or(good).to_owned(),
+            (None, None, _) => "HEAD".to_owned(),
+            (None, Some(commit), 1) => format!("{commit}^"),
+            (None, Some(commit), parent) => format!("{commit}^{parent}"),
         };
-        format!("git checkout {from} -- {}", self.paths.join(" "))
+        format!("git checkout {from} -- :/{}", self.paths.join(" :/"))
     }
 
     /// The entry of `fleet/acknowledged.yaml` that gives them up. None: they can be given up once their deletion is committed.

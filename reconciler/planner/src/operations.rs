@@ -4,7 +4,7 @@
 //! An owner's approval is an SSH signature (`ssh-keygen -Y sign -n tenantry-operation`) over [`to_sign`]: four lines that say what it is for, then
 //! every key of the document but `approval` in alphabetical order, as `key: ` and its value in JSON without spaces. Comments, order and style of the
 //! file are not part of it, nor is any commit: it holds through squashes, rebases and merges. Whatever else is changed voids it, and so does a
-//! change of the server into another machine: `machine:` is signed, and compared with what the server is.
+//! change of the server into another machine, or of the tool into another order's: `machine:` and `order:` are signed, and compared with what is there.
 
 use crate::codes;
 use crate::desired::{CustomerDesired, Desired};
@@ -12,11 +12,12 @@ use crate::documents::HeadDocuments;
 use crate::input::{TextOf, locate};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
-use tenantry_schema::document::{Operation, Role, Server};
-use tenantry_schema::id::{CustomerId, FleetId, OperationId, ServerId, StaffId};
+use tenantry_schema::document::{Operation, Role, Server, ServerTool};
+use tenantry_schema::id::{CustomerId, FleetId, OperationId, OrderId, ServerId, StaffId};
 use tenantry_schema::{Diagnostic, Severity};
 use tenantry_wire::VerifyingKey;
 use tenantry_wire::sshsig::{self, SshSigError};
@@ -87,6 +88,18 @@ pub enum Standing {
         /// Which it is. None: there is no such server.
         now: Option<String>,
     },
+    /// The tool is another order's than it was approved for.
+    OtherOrder {
+        /// Whose it was. None: the approval names nobody.
+        was: Option<OrderId>,
+        /// Whose it is.
+        now: Vec<OrderId>,
+    },
+    /// Several orders have the tool there, and it does not say which is meant.
+    Ambiguous {
+        /// Which.
+        orders: Vec<OrderId>,
+    },
     /// It could be started for longer than an approval may count.
     TooLong {
         /// Its last day.
@@ -140,6 +153,23 @@ impl fmt::Display for Standing {
                     "the server is another machine than it was approved for: it was {was}, and is {now}"
                 )
             }
+            Self::OtherOrder { was, now } => {
+                let was = was
+                    .as_ref()
+                    .map_or("of no order that it names".to_owned(), |was| {
+                        format!("of order {was}")
+                    });
+                let now = listed(now);
+                write!(
+                    f,
+                    "the tool is another order's than it was approved for: it was {was}, and is of order {now}"
+                )
+            }
+            Self::Ambiguous { orders } => write!(
+                f,
+                "orders {} have this tool there: say whose is meant, with `order:`",
+                listed(orders)
+            ),
             Self::TooLong { on, most } => write!(
                 f,
                 "what loses data ends within {MOST_DAYS} days: {on} is too late, {most} is the last day"
@@ -147,6 +177,11 @@ impl fmt::Display for Standing {
             Self::Damaged { why } => write!(f, "the approval cannot be read: {why}"),
         }
     }
+}
+
+fn listed(orders: &[OrderId]) -> String {
+    let names: Vec<&str> = orders.iter().map(OrderId::as_str).collect();
+    names.join(" and ")
 }
 
 fn word(role: Role) -> &'static str {
@@ -192,10 +227,85 @@ pub fn machine_of(operation: &Operation, machines: &Machines) -> Option<String> 
     server.map(|server| machine(server))
 }
 
+/// Which orders of one customer have which tool on which server.
+pub type Tools = BTreeMap<ServerTool, Vec<OrderId>>;
+
+/// What operations of a customer may name.
+#[derive(Debug, Clone, Default)]
+pub struct Property<'c> {
+    machines: Cow<'c, Machines>,
+    tools: Tools,
+}
+
+impl<'c> Property<'c> {
+    /// What a customer has. An order has its tools where it was placed, and may have them anywhere until then.
+    pub fn of(customer: &'c CustomerDesired) -> Self {
+        let mut tools = Tools::new();
+        for (id, order) in &customer.orders {
+            let all = customer.servers.keys();
+            let here = |server: &&ServerId| order.server.as_ref().is_none_or(|at| at == *server);
+            for server in all.filter(here) {
+                for tool in order.tools.keys() {
+                    let (server, tool) = (server.clone(), tool.clone());
+                    let orders = tools.entry(ServerTool { server, tool });
+                    orders.or_default().push(id.clone());
+                }
+            }
+        }
+        let machines = Cow::Borrowed(&customer.servers);
+        Self { machines, tools }
+    }
+
+    fn orders_with(&self, tool: &ServerTool) -> &[OrderId] {
+        self.tools.get(tool).map_or(&[], Vec::as_slice)
+    }
+
+    /// An operation with everything that is signed beside what people wrote: the machine, and whose tool it is where that is no question.
+    pub fn complete(&self, operation: &Operation) -> Operation {
+        let written = operation.order.as_ref();
+        let order = match operation.tool_of().map(|tool| self.orders_with(tool)) {
+            Some(orders) if written.is_some_and(|written| orders.contains(written)) => written,
+            Some([only]) => Some(only),
+            _ => written,
+        };
+        Operation {
+            order: order.cloned(),
+            machine: machine_of(operation, &self.machines),
+            ..operation.clone()
+        }
+    }
+
+    /// Why nobody can say whose data is meant.
+    fn unclear(&self, operation: &Operation) -> Option<Standing> {
+        let orders = self.orders_with(operation.tool_of()?);
+        (operation.order.is_none() && orders.len() > 1).then(|| Standing::Ambiguous {
+            orders: orders.to_vec(),
+        })
+    }
+
+    /// Why an approval does not count although it is an owner's: the machine is another one, or the tool another order's. What an order has left behind is
+    /// still its own, until another has the tool there.
+    fn differs(&self, operation: &Operation) -> Option<Standing> {
+        operation.machine_of()?;
+        let was = operation.machine.clone();
+        let now = machine_of(operation, &self.machines);
+        if now.is_none() || was != now {
+            return Some(Standing::OtherMachine { was, now });
+        }
+        let now = self.orders_with(operation.tool_of()?);
+        let same = |was: &OrderId| now.contains(was);
+        let other = !now.is_empty() && !operation.order.as_ref().is_some_and(same);
+        other.then(|| Standing::OtherOrder {
+            was: operation.order.clone(),
+            now: now.to_vec(),
+        })
+    }
+}
+
 /// Judges an operation by the staff and the machines of today.
 pub fn judge(
     head: &HeadDocuments,
-    (customer, machines): (&CustomerId, &Machines),
+    (customer, property): (&CustomerId, &Property<'_>),
     id: &OperationId,
     operation: &Operation,
     today: Date,
@@ -209,6 +319,9 @@ pub fn judge(
     let most = latest(id, today);
     if let Some(on) = operation.expires.filter(|last| *last > most) {
         return Standing::TooLong { on, most };
+    }
+    if let Some(unclear) = property.unclear(operation) {
+        return unclear;
     }
     let Some(approval) = &operation.approval else {
         return Standing::Unapproved;
@@ -231,7 +344,8 @@ pub fn judge(
                 .map(|(_, person)| person)
                 .max_by_key(|(_, role)| *role)
             {
-                Some((who, Role::Owner)) => of_machine(operation, machines)
+                Some((who, Role::Owner)) => property
+                    .differs(operation)
                     .unwrap_or_else(|| Standing::Approved { by: (*who).clone() }),
                 Some((who, role)) => Standing::NotAnOwner {
                     who: (*who).clone(),
@@ -246,13 +360,6 @@ pub fn judge(
             why: why.to_string(),
         },
     }
-}
-
-/// Why an approval does not count although it is an owner's: the machine is another one.
-fn of_machine(operation: &Operation, machines: &Machines) -> Option<Standing> {
-    operation.machine_of()?;
-    let (was, now) = (operation.machine.clone(), machine_of(operation, machines));
-    (now.is_none() || was != now).then_some(Standing::OtherMachine { was, now })
 }
 
 /// One operation as it is shown.
@@ -278,7 +385,7 @@ impl OperationStatus {
     /// Looks at one.
     pub fn new(
         head: &HeadDocuments,
-        (customer, machines): (&CustomerId, &Machines),
+        (customer, property): (&CustomerId, &Property<'_>),
         id: &OperationId,
         operation: &Operation,
         today: Date,
@@ -290,7 +397,7 @@ impl OperationStatus {
             destroys: destroys(operation),
             reason: operation.reason.clone(),
             expires: operation.expires,
-            standing: judge(head, (customer, machines), id, operation, today),
+            standing: judge(head, (customer, property), id, operation, today),
         }
     }
 
@@ -311,11 +418,12 @@ pub fn startable<'d>(
     customer: &'d CustomerDesired,
     today: Date,
 ) -> impl Iterator<Item = (&'d OperationId, &'d Operation)> {
+    let property = Property::of(customer);
     let all = customer.operations.iter();
     all.map(|(id, operation)| (id, operation.as_ref()))
         .filter(move |(id, operation)| {
-            let machines = (&customer.id, &customer.servers);
-            judge(head, machines, id, operation, today).may_start()
+            let whose = (&customer.id, &property);
+            judge(head, whose, id, operation, today).may_start()
         })
 }
 
@@ -358,9 +466,13 @@ pub fn destroys(operation: &Operation) -> Vec<String> {
 pub fn diagnose(desired: &Desired, today: Date, text_of: &TextOf<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for customer in desired.customers.values() {
+        if customer.operations.is_empty() {
+            continue;
+        }
+        let property = Property::of(customer);
         for (id, operation) in &customer.operations {
-            let machines = (&customer.id, &customer.servers);
-            let standing = judge(&desired.head, machines, id, operation, today);
+            let whose = (&customer.id, &property);
+            let standing = judge(&desired.head, whose, id, operation, today);
             let (code, severity, key, note) = match &standing {
                 Standing::Ready | Standing::Approved { .. } => continue,
                 Standing::Unapproved => (
@@ -381,7 +493,18 @@ pub fn diagnose(desired: &Desired, today: Date, text_of: &TextOf<'_>) -> Vec<Dia
                     "expires",
                     "nothing is done; it freezes nobody".to_owned(),
                 ),
+                Standing::Ambiguous { .. } => (
+                    codes::BAD_APPROVAL,
+                    Severity::Error,
+                    if operation.wipe.is_some() {
+                        "wipe"
+                    } else {
+                        "restore"
+                    },
+                    "nothing is done; it freezes nobody".to_owned(),
+                ),
                 Standing::NotAnOwner { .. }
+                | Standing::OtherOrder { .. }
                 | Standing::OtherMachine { .. }
                 | Standing::Foreign { .. }
                 | Standing::Altered

@@ -289,7 +289,7 @@ impl fmt::Display for WaitingOn {
             Self::DomainLeftBehind { domain, holder } => write!(
                 f,
                 "the domain {domain} belongs to order {holder}, whose customer is not in the fleet any more: if fleet/customers/{} was renamed, rename it back; \
-                 if it is gone for good, let go of the domain with `git rm fleet/decisions/{}/{}/domain.yaml` and commit",
+                 if it is gone for good, let go of the domain with `git rm :/fleet/decisions/{}/{}/domain.yaml` and commit",
                 holder.customer, holder.customer, holder.order
             ),
             Self::ServerGone { server } => write!(

@@ -273,6 +273,7 @@ mod tests {
             anew: anew.to_owned().try_into().unwrap(),
             commit: commit.map(|digit| digit.repeat(40)),
             parent,
+            good_at: None,
             paths: Vec::new(),
         };
         let lost = [

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use tenantry_planner::desired::CustomerDesired;
 use tenantry_planner::documents::HeadDocuments;
 use tenantry_planner::operations::{
-    Machines, NAMESPACE, Standing, act, destroys, judge, machine_of, path, to_sign,
+    NAMESPACE, Property, Standing, act, destroys, judge, path, to_sign,
 };
 use tenantry_schema::document::{Kind, Operation, classify};
 use tenantry_schema::id::{CustomerId, OperationId};
@@ -69,12 +69,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     // The file as it is, also where something else of the customer has errors.
     let read = file::read(&text)
         .map_err(|problem| anyhow::anyhow!("{path}: {problem}; `tenantry check` shows where"))?;
-    let nothing = Machines::new();
-    let machines = desired.map_or(&nothing, |desired| &desired.servers);
-    let operation = Operation {
-        machine: machine_of(&read, machines),
-        ..read.clone()
-    };
+    let property = desired.map(Property::of).unwrap_or_default();
+    let operation = property.complete(&read);
     if let Some(server) = read.machine_of()
         && operation.machine.is_none()
     {
@@ -88,7 +84,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Clean);
     }
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-    let whose = (&customer, machines);
+    let whose = (&customer, &property);
     if !args.json {
         tell(&customer, &operation, desired);
     }
@@ -121,6 +117,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         Standing::Expired { on } => {
             bail!("it expired: {on} was its last day; write another day under `expires:`")
         }
+        unclear @ Standing::Ambiguous { .. } => bail!("{unclear}"),
         too_long @ Standing::TooLong { .. } => {
             bail!("{too_long}: write another day under `expires:`")
         }
@@ -199,6 +196,9 @@ fn tell(customer: &CustomerId, operation: &Operation, desired: Option<&CustomerD
     for lost in destroys(operation) {
         say(format!("  destroys: {lost}"));
     }
+    if let Some(order) = &operation.order {
+        say(format!("  order: {order}"));
+    }
     if let Some(machine) = &operation.machine {
         say(format!("  machine: {machine}"));
     }
@@ -216,7 +216,7 @@ fn tell(customer: &CustomerId, operation: &Operation, desired: Option<&CustomerD
 
 /// The tools whose data an operation destroys, as the fleet knows them.
 fn touches(operation: &Operation, customer: &CustomerDesired) -> Vec<String> {
-    let target = operation.wipe.as_ref().or(operation.restore.as_ref());
+    let target = operation.tool_of();
     let server = target
         .map(|target| &target.server)
         .or(operation.reinstall.as_ref());
@@ -225,7 +225,8 @@ fn touches(operation: &Operation, customer: &CustomerDesired) -> Vec<String> {
     };
     let mut found = Vec::new();
     for (id, order) in &customer.orders {
-        if order.server.as_ref() != Some(server) {
+        let other = operation.order.as_ref().is_some_and(|only| only != id);
+        if order.server.as_ref() != Some(server) || other {
             continue;
         }
         for (name, tool) in &order.tools {

@@ -6,7 +6,7 @@ use crate::config::{self, CacheArgs};
 use crate::foresee::Past;
 use crate::git::edited::{FolderDigest, FolderDigests};
 use crate::load::{Keep, LoadError, Loaded, Loader, Need, Revision};
-use crate::lost::{History, keep};
+use crate::lost::{History, hold, keep};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tenantry_planner::lost::diagnose;
@@ -91,8 +91,14 @@ pub(super) fn verdict(
     let objects = view.scratch.objects().clone();
     let mut history = kept.map(Kept::history).unwrap_or_default();
     let suspects = history.suspects(&objects, revision)?;
+    let departed = history.left_behind(&objects, revision.tree)?;
     let mut loaded = match kept {
         None => Loader::new(objects.clone()).load(revision)?,
+        // Nobody knows who asks for their domains without reading everybody.
+        Some(kept) if !departed.is_empty() => {
+            let loader = Loader::new(objects.clone());
+            loader.remembering(Some(kept.held())).load(revision)?
+        }
         Some(kept) => {
             let loader = Loader::sparse(objects.clone(), kept.open(), Need::Verdict)?;
             let mut loader = loader.remembering(Some(kept.held()));
@@ -107,6 +113,11 @@ pub(super) fn verdict(
     let lost = history.losses(&objects, revision, &loaded, &suspects)?;
     if !lost.is_empty() {
         Arc::make_mut(&mut loaded.diagnostics).extend(diagnose(&lost));
+    }
+    if let Some(desired) = &mut loaded.desired
+        && !departed.is_empty()
+    {
+        hold(desired, &lost, &loaded.kept, &departed);
     }
     Ok(loaded)
 }

@@ -24,7 +24,9 @@ pub enum GitError {
     #[error("`{0}` is a shallow clone: the hub needs the whole history (`git fetch --unshallow`)")]
     Shallow(PathBuf),
     /// An object that should be there is not.
-    #[error("object {0} is not in the repository")]
+    #[error(
+        "object {0} is not in the repository; of a partial clone (`git clone --filter`) fetch the rest: `git fetch --refetch --no-filter`"
+    )]
     Missing(Oid),
     /// An object is of another kind than asked for.
     #[error("object {oid} is not a {expected}")]

@@ -70,13 +70,18 @@ fn start(
 ) -> Result<Sender<()>, WatchError> {
     let (sender, receiver) = channel();
     let events = sender.clone();
+    // As the events name it.
+    let git_dir = std::path::absolute(&git_dir).unwrap_or(git_dir);
+    let own = git_dir.clone();
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Our own reading makes events, too; those must not wake us.
         let matters = event.as_ref().map_or(true, |e| {
             let looked = matches!(e.kind, EventKind::Access(_));
             let is_lock = |p: &PathBuf| p.extension().is_some_and(|x| x == "lock");
             let only_locks = !e.paths.is_empty() && e.paths.iter().all(is_lock);
-            !looked && !only_locks
+            // What else happens beside the folder is none of ours: somebody may keep the hub's own log there.
+            let beside = !e.paths.is_empty() && !e.paths.iter().any(|p| p.starts_with(&own));
+            !looked && !only_locks && !beside
         });
         if matters {
             let _ = events.send(());

@@ -57,6 +57,11 @@ impl Hub {
             reason: reason.to_owned(),
         };
         match mode {
+            Mode::Observing { .. }
+                if loaded.is_none() && self.identity.is_some() && !self.observe_only =>
+            {
+                observing("no commit of the fleet has been read yet")
+            }
             Mode::Active if loaded.is_some_and(|loaded| loaded.fleet_frozen) => {
                 observing("the fleet's own documents have errors; everything stays as it is")
             }

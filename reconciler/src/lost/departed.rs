@@ -55,6 +55,18 @@ impl History {
         Ok(found)
     }
 
+    /// Every claim of a customer who is gone.
+    ///
+    /// # Errors
+    /// Where decisions cannot be read.
+    pub fn left_behind(
+        &mut self,
+        objects: &Objects,
+        root: Oid,
+    ) -> Result<Vec<(OrderKey, DomainName)>, GitError> {
+        Ok(self.all_departed(objects, root)?.to_vec())
+    }
+
     /// Leaves those claims that still stand, of customers who are still gone.
     ///
     /// # Errors
@@ -111,7 +123,8 @@ fn read(objects: &Objects, (customers, decisions): Folders) -> Result<Claims, Gi
                 continue;
             };
             let file = objects.lookup(order.oid, "domain.yaml")?;
-            let Some(file) = file.filter(|file| file.kind == EntryKind::File) else {
+            let is_file = |kind| matches!(kind, EntryKind::File | EntryKind::Executable);
+            let Some(file) = file.filter(|file| is_file(file.kind)) else {
                 continue;
             };
             let path = format!("fleet/decisions/{customer}/{id}/domain.yaml");

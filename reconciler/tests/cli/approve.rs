@@ -162,6 +162,54 @@ fn a_server_that_becomes_another_machine_voids_it() {
 }
 
 #[test]
+fn an_order_that_gets_the_tool_afterwards_is_not_meant() {
+    let desk = office();
+    let place = |order: &str| {
+        desk.write(
+            &format!("fleet/fleet/decisions/acme/{order}/server.yaml"),
+            "server: acme-1\nbecause: the only one\n",
+        );
+    };
+    place("website");
+    let read = [
+        "order: website",
+        "html of order website",
+        "approved by olga",
+    ];
+    approve(&desk, "olga", &[]).says(0, &read);
+    let operation = format!("fleet/{}", path());
+    let text = std::fs::read_to_string(desk.path(&operation)).unwrap();
+    assert!(text.contains("order: website\nmachine: "), "{text}");
+    desk.run(&["check", "fleet"]).says(0, &[]);
+    // A second one has it as well: the approval still names the first.
+    let other = "plan: basic\ndomain: zz.example\ntools: [html]\n";
+    desk.write("fleet/fleet/customers/acme/orders/zz.yaml", other);
+    place("zz");
+    desk.run(&["check", "fleet"]).says(0, &[]);
+    let website = "fleet/fleet/customers/acme/orders/website.yaml";
+    desk.edit(website, |text| text.replace("[html]", "[guestbook]"));
+    desk.run(&["check", "fleet"]).says(
+        1,
+        &[
+            "error[T0136]",
+            "it was of order website, and is of order zz",
+        ],
+    );
+    approve(&desk, "olga", &[]).says(0, &["order: zz", "approved by olga"]);
+    desk.run(&["check", "fleet"]).says(0, &[]);
+    // Nobody guesses.
+    desk.edit(website, |text| text.replace("[guestbook]", "[html]"));
+    desk.edit(&operation, |text| text.replace("order: zz\n", ""));
+    let unclear = "orders website and zz have this tool there: say whose is meant, with `order:`";
+    desk.run(&["check", "fleet"])
+        .says(1, &["error[T0136]", unclear]);
+    approve(&desk, "olga", &[]).says(1, &[unclear]);
+    desk.edit(&operation, |text| format!("{text}order: website\n"));
+    approve(&desk, "olga", &[]).says(0, &["order: website", "approved by olga"]);
+    desk.run(&["check", "fleet"]).says(0, &[]);
+}
+
+#[test]
 fn a_person_is_asked_and_types_its_name() {
     let desk = office();
     let words = format!("approve acme/{NAME} fleet --key olga");

@@ -26,8 +26,11 @@ fn a_branch_that_is_named_is_what_is_checked() {
     let way_out = ["no branch `main`: push it there, or name another one with --branch"];
     desk.run(&[&["activate", "bare.git"][..], &key].concat())
         .says(1, &way_out);
-    desk.run(&[&["apply", "bare.git", "--once", "--data", "d"][..], &key].concat())
-        .says(1, &way_out);
+    let apply = [&["apply", "bare.git", "--once", "--data", "d"][..], &key].concat();
+    let applied = desk.run(&apply);
+    applied.says(1, &way_out);
+    applied.says(1, &["no commit of the fleet has been read yet"]);
+    assert!(!applied.text.contains("never good"), "{}", applied.text);
 }
 
 #[test]
@@ -184,6 +187,39 @@ fn a_data_directory_is_used_by_one_hub() {
     // What a killed hub held is free.
     desk.run(&["apply", "fleet.git", "--once", "--data", "data"])
         .says(1, &["may not act"]);
+}
+
+#[test]
+fn a_data_directory_is_no_part_of_the_fleet() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.git(".", &["clone", "-q", "--bare", "fleet", "fleet.git"]);
+    std::os::unix::fs::symlink("fleet.git", desk.path("link")).unwrap();
+    for data in ["fleet.git", "fleet.git/not/there", "link/data"] {
+        desk.run(&["apply", "fleet.git", "--once", "--data", data])
+            .says(1, &["inside the fleet's repository", "--data"]);
+    }
+    for made in ["hub.db", "not", "data"] {
+        assert!(!desk.path("fleet.git").join(made).exists(), "{made}");
+    }
+    // Beside it, with a name that begins the same.
+    desk.run(&["apply", "fleet.git", "--once", "--data", "fleet.git-data"])
+        .says(1, &["may not act"]);
+}
+
+#[test]
+fn what_a_partial_clone_lacks_can_be_fetched() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.git("fleet", &["config", "uploadpack.allowFilter", "true"]);
+    let url = format!("file://{}", desk.path("fleet").display());
+    let partial = ["clone", "-q", "--bare", "--filter=blob:none"];
+    desk.git(".", &[&partial[..], &[&url, "partial.git"]].concat());
+    desk.run(&["check", "partial.git"])
+        .says(1, &["partial clone", "`git fetch --refetch --no-filter`"]);
+    desk.git("partial.git", &["fetch", "-q", "--refetch", "--no-filter"]);
+    desk.run(&["check", "partial.git"])
+        .says(0, &["good: 2 customers"]);
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn what_was_taken_away_is_told_and_put_back_or_given_up() {
     let told = [
         "error[T0138]",
         "decisions about acme/web were deleted",
-        "git checkout HEAD -- fleet/decisions/acme/web/server.yaml",
+        "git checkout HEAD -- :/fleet/decisions/acme/web/server.yaml",
     ];
     desk.run(&["check", "fleet"]).says(1, &told);
     desk.run(&["plan", "fleet"]).says(1, &told);
@@ -51,7 +51,7 @@ fn what_was_taken_away_is_told_and_put_back_or_given_up() {
     let commit = commit.trim();
     let short = &commit[..12];
     let took = format!("commit {short} took decisions about acme/web away");
-    let back = format!("git checkout {short}^ -- {SERVER}");
+    let back = format!("git checkout {short}^ -- :/{SERVER}");
     // Afterwards, with and without what earlier runs found out.
     for more in [&[][..], &["--no-cache"][..]] {
         let told = ["error[T0138]", &took, &back, "tenantry acknowledge"];
@@ -62,8 +62,10 @@ fn what_was_taken_away_is_told_and_put_back_or_given_up() {
     }
     desk.hub_acts_with("data", 0);
     assert!(!file.exists(), "nothing was decided anew");
-    // Put back.
-    std::fs::write(&file, &before).unwrap();
+    // Put back with that very command, wherever one happens to be.
+    let words: Vec<&str> = back.split(' ').skip(1).collect();
+    desk.git("fleet/fleet/customers", &words);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
     desk.run(&["check", "fleet"]).says(0, &["good: 1 customer"]);
     std::fs::remove_file(&file).unwrap();
     // Or given up.
@@ -91,12 +93,47 @@ fn what_was_taken_away_is_told_and_put_back_or_given_up() {
 }
 
 #[test]
+fn what_was_damaged_before_it_was_deleted_is_put_back_as_it_was_good() {
+    let desk = Desk::new();
+    decided(&desk);
+    let good = desk.git("fleet", &["rev-parse", "HEAD"]);
+    let file = desk.path("fleet").join(SERVER);
+    let before = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, "server: [\n").unwrap();
+    desk.commit("a slip");
+    std::fs::remove_file(&file).unwrap();
+    desk.run(&["check", "fleet"])
+        .says(1, &[&format!("git checkout {} -- :/{SERVER}", &good[..12])]);
+    desk.commit("away with it");
+    let back = format!("git checkout {} -- :/{SERVER}", &good[..12]);
+    desk.run(&["check", "fleet"])
+        .says(1, &["error[T0138]", &back]);
+    let words: Vec<&str> = back.split(' ').skip(1).collect();
+    desk.git("fleet", &words);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+    desk.run(&["check", "fleet"]).says(0, &["good: 1 customer"]);
+}
+
+#[test]
 fn a_customer_whose_folder_is_renamed_does_not_lose_the_domain_to_the_new_one() {
     let desk = Desk::new();
     decided(&desk);
     let claim = desk
         .path("fleet")
         .join("fleet/decisions/acme-2/web/domain.yaml");
+    // A bit that says nothing about a document.
+    desk.git(
+        "fleet",
+        &[
+            "update-index",
+            "--chmod=+x",
+            "fleet/decisions/acme/web/domain.yaml",
+        ],
+    );
+    desk.git(
+        "fleet",
+        &["checkout", "--", "fleet/decisions/acme/web/domain.yaml"],
+    );
     desk.git(
         "fleet",
         &["mv", "fleet/customers/acme", "fleet/customers/acme-2"],
@@ -105,8 +142,20 @@ fn a_customer_whose_folder_is_renamed_does_not_lose_the_domain_to_the_new_one() 
     let told = [
         "belongs to order acme/web",
         "rename it back",
-        "git rm fleet/decisions/acme/web/domain.yaml",
+        "git rm :/fleet/decisions/acme/web/domain.yaml",
     ];
+    // With and without what earlier runs found out.
+    for more in [&[][..], &[], &["--no-cache"]] {
+        let warned = [
+            "warning[T0125]: order acme-2/web waits for its domain `acme.example`",
+            "its customer is not in the fleet any more",
+            "rename it back",
+            "git rm :/fleet/decisions/acme/web/domain.yaml",
+            "good: 1 customer",
+        ];
+        desk.run(&[&["check", "fleet"][..], more].concat())
+            .says(0, &warned);
+    }
     desk.hub_acts_with("data", 2);
     assert!(!claim.exists(), "the server is decided, the domain is not");
     desk.hub_acts_with("other-data", 2);
@@ -129,6 +178,8 @@ fn a_customer_whose_folder_is_renamed_does_not_lose_the_domain_to_the_new_one() 
         &["rm", "-q", "fleet/decisions/acme/web/domain.yaml"],
     );
     desk.commit("they are gone for good");
+    let checked = desk.run(&["check", "fleet"]);
+    assert!(!checked.text.contains("T0125"), "{}", checked.text);
     desk.hub_acts_with("data", 2);
     assert!(claim.exists());
 }

@@ -20,6 +20,9 @@ use std::fmt;
         "restore": ["from", "overwrites", "expires"], "from": ["restore"], "overwrites": ["restore"],
         "wipe": ["destroys", "expires"], "reinstall": ["destroys", "expires"], "erase": ["destroys", "expires"],
         "rotate": ["secrets"], "secrets": ["rotate"], "move": ["to"], "to": ["move"],
+    }),
+    extend("dependentSchemas" = {
+        "order": { "anyOf": [{ "required": ["restore"] }, { "required": ["wipe"] }] },
     })
 )]
 pub struct Operation {
@@ -74,6 +77,10 @@ pub struct Operation {
     /// Last day on which it may be started, in UTC. Absent: any day, which acts that destroy something do not allow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Date>,
+    /// Whose tool `restore` or `wipe` means: the order. `tenantry approve` writes it where one order alone has the tool on that server, and it is part of
+    /// what is signed. Where it is another order's by then, the approval does not count. Absent: the one order that has the tool there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderId>,
     /// Which machine the server of `restore`, `wipe` or `reinstall` was when an owner approved it: `tenantry approve` writes it, and it is part of what
     /// is signed. Where the server is another machine now, the approval does not count. Absent: not approved.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,10 +113,16 @@ impl Operation {
             || self.erase.is_some()
     }
 
+    /// The tool whose data it loses, where it is one tool's.
+    pub fn tool_of(&self) -> Option<&ServerTool> {
+        self.restore.as_ref().or(self.wipe.as_ref())
+    }
+
     /// The server on which it loses data.
     pub fn machine_of(&self) -> Option<&ServerId> {
-        let tool = self.restore.as_ref().or(self.wipe.as_ref());
-        tool.map(|tool| &tool.server).or(self.reinstall.as_ref())
+        self.tool_of()
+            .map(|tool| &tool.server)
+            .or(self.reinstall.as_ref())
     }
 }
 
@@ -238,6 +251,7 @@ struct Written {
     reason: Option<String>,
     #[serde(deserialize_with = "day")]
     expires: Option<Date>,
+    order: Option<OrderId>,
     machine: Option<String>,
     approval: Option<String>,
 }
@@ -294,6 +308,11 @@ impl Written {
                 !self.secrets.is_empty() && self.rotate.is_none(),
             ),
             ("to", "move", self.to.is_some() && self.move_order.is_none()),
+            (
+                "order",
+                "wipe",
+                self.order.is_some() && self.wipe.is_none() && self.restore.is_none(),
+            ),
         ]
         .into_iter()
         .find_map(|(key, act, stray)| stray.then_some((key, act)))
@@ -397,6 +416,7 @@ impl TryFrom<Written> for Operation {
             erase: written.erase,
             reason,
             expires: written.expires,
+            order: written.order,
             machine: written.machine,
             approval: written.approval,
         })

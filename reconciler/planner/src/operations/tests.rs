@@ -56,7 +56,7 @@ impl Office {
     }
 
     fn judge_on(&self, operation: &Operation, day: &str) -> Standing {
-        let whose = (&acme(), &machines("192.0.2.1"));
+        let whose = (&acme(), &property("192.0.2.1"));
         judge(&self.head, whose, &id(), operation, day.parse().unwrap())
     }
 }
@@ -64,6 +64,20 @@ impl Office {
 fn machines(address: &str) -> Machines {
     let server = document(&format!("provider: static\naddress: {address}\n"));
     Machines::from([("acme-1".try_into().unwrap(), Arc::new(server))])
+}
+
+/// One server, and order `web` with umami there.
+fn property(address: &str) -> Property<'static> {
+    having(machines(address), &["web"])
+}
+
+fn having(machines: Machines, orders: &[&str]) -> Property<'static> {
+    let tool = "acme-1/umami".to_owned().try_into().unwrap();
+    let orders = orders.iter().map(|id| (*id).try_into().unwrap()).collect();
+    Property {
+        machines: Cow::Owned(machines),
+        tools: Tools::from([(tool, orders)]),
+    }
 }
 
 fn acme() -> CustomerId {
@@ -76,10 +90,7 @@ fn id() -> OperationId {
 
 fn approved(operation: &Operation, key: &SigningKey) -> Operation {
     let fleet = "test".to_owned().try_into().unwrap();
-    let operation = Operation {
-        machine: machine_of(operation, &machines("192.0.2.1")),
-        ..operation.clone()
-    };
+    let operation = property("192.0.2.1").complete(operation);
     let text = to_sign(&fleet, &acme(), &id(), &operation);
     Operation {
         approval: Some(sshsig::sign(key, NAMESPACE, text.as_bytes())),
@@ -133,13 +144,14 @@ fn only_an_owner_approves_and_only_what_was_signed() {
         let altered = Operation {
             approval: good.approval.clone(),
             machine: good.machine.clone(),
+            order: good.order.clone(),
             ..document(&WIPE.replace(from, to))
         };
         assert_eq!(office.judge(&altered), Standing::Altered, "{from}");
     }
     let elsewhere = judge(
         &office.head,
-        (&acme(), &machines("192.0.2.1")),
+        (&acme(), &property("192.0.2.1")),
         &"another".try_into().unwrap(),
         &good,
         "2026-11-20".parse().unwrap(),
@@ -162,7 +174,8 @@ fn an_approval_is_for_one_machine() {
     let good = approved(&wipe, &office.olga);
     let day = "2026-11-20".parse().unwrap();
     let on = |machines: &Machines, operation: &Operation| {
-        judge(&office.head, (&acme(), machines), &id(), operation, day)
+        let whose = having(machines.clone(), &["web"]);
+        judge(&office.head, (&acme(), &whose), &id(), operation, day)
     };
     assert!(on(&machines("192.0.2.1"), &good).may_start());
     // The server's document was changed afterwards.
@@ -202,6 +215,54 @@ fn an_approval_is_for_one_machine() {
 }
 
 #[test]
+fn an_approval_is_for_one_order() {
+    let office = Office::new();
+    let good = approved(&document(WIPE), &office.olga);
+    assert_eq!(good.order.as_ref().map(OrderId::as_str), Some("web"));
+    let day = "2026-11-20".parse().unwrap();
+    let with = |orders: &[&str], operation: &Operation| {
+        let whose = having(machines("192.0.2.1"), orders);
+        judge(&office.head, (&acme(), &whose), &id(), operation, day)
+    };
+    // A neighbour with the same tool changes nothing: it says whose is meant. Nor does leaving the data behind.
+    for orders in [&["web"][..], &["web", "zz"], &[]] {
+        assert!(with(orders, &good).may_start(), "{orders:?}");
+    }
+    // What another order has by now was not approved.
+    let other = with(&["zz"], &good);
+    assert_eq!(
+        other.to_string(),
+        "the tool is another order's than it was approved for: it was of order web, and is of order zz"
+    );
+    assert!(!other.may_start());
+    // What it names cannot be changed or left out.
+    for order in [Some("zz".try_into().unwrap()), None] {
+        let renamed = Operation {
+            order,
+            ..good.clone()
+        };
+        assert_eq!(with(&["zz"], &renamed), Standing::Altered);
+    }
+    // With several, people say which; approved or not.
+    let wipe: Operation = document(WIPE);
+    let unclear = with(&["web", "zz"], &wipe);
+    assert!(matches!(unclear, Standing::Ambiguous { .. }));
+    let said = unclear.to_string();
+    assert!(said.contains("orders web and zz have this tool"), "{said}");
+    let both = having(machines("192.0.2.1"), &["web", "zz"]);
+    assert_eq!(both.complete(&wipe).order, None);
+    let named = Operation {
+        order: Some("zz".try_into().unwrap()),
+        ..wipe
+    };
+    assert_eq!(both.complete(&named).order, named.order);
+    assert_eq!(with(&["web", "zz"], &named), Standing::Unapproved);
+    let stray = "snapshot: acme-1\norder: web\nreason: x\n";
+    let stray = tenantry_yaml::from_str::<Operation>(stray, &tenantry_yaml::Limits::default());
+    assert!(stray.is_err(), "it belongs to `wipe` and `restore`");
+}
+
+#[test]
 fn an_approval_ends_within_ninety_days() {
     let office = Office::new();
     let until = |day: &str| approved(&document(&WIPE.replace("2026-11-22", day)), &office.olga);
@@ -221,7 +282,7 @@ fn an_approval_ends_within_ninety_days() {
     let later = "2098-12-01-wipe-umami-x7k2".try_into().unwrap();
     let operation = until("2099-01-01");
     let today = "2026-11-20".parse().unwrap();
-    let whose = (&acme(), &machines("192.0.2.1"));
+    let whose = (&acme(), &property("192.0.2.1"));
     let standing = judge(&office.head, whose, &later, &operation, today);
     assert!(matches!(standing, Standing::TooLong { .. }));
     // What loses nothing may name any day.

@@ -10,7 +10,7 @@ use crate::decision::{Choice, What};
 use crate::desired::{CustomerDesired, Desired, OrderDesired};
 use crate::domains::Verdict;
 use crate::inventory::{Observed, Published, ServerObservation, slice_key};
-use crate::operations::OperationStatus;
+use crate::operations::{OperationStatus, Property};
 use crate::slice_input::{InstanceInput, RENDERER, SliceInput};
 use crate::status::{Health, Totals};
 use crate::waiting::WaitingOn;
@@ -176,11 +176,15 @@ impl<'a> Customer<'a> {
 
     /// How operations stand. Looks again when one expires.
     fn operations(&self) -> Vec<Arc<OperationStatus>> {
+        if self.desired.operations.is_empty() {
+            return Vec::new();
+        }
         let today = self.observed.now.to_zoned(TimeZone::UTC).date();
+        let property = Property::of(self.desired);
         let all = self.desired.operations.iter();
         all.map(|(id, operation)| {
             let head = &self.fleet.head;
-            let whose = (&self.desired.id, &self.desired.servers);
+            let whose = (&self.desired.id, &property);
             let status = OperationStatus::new(head, whose, id, operation, today);
             let over = operation.expires.and_then(|last| last.tomorrow().ok());
             let over = over.and_then(|day| day.to_zoned(TimeZone::UTC).ok());

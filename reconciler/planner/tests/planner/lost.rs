@@ -25,6 +25,7 @@ fn lose(fleet: &mut Fleet, what: What) {
             path,
             commit,
             parent: 1,
+            good_at: None,
             domain: None,
         },
     );
@@ -98,7 +99,7 @@ fn a_lost_decision_is_not_made_anew_and_nothing_that_runs_goes_away() {
         let said = web.waiting[0].to_string();
         assert!(
             said.contains("commit 0123456789ab took")
-                && said.contains("git checkout 0123456789ab^ -- fleet/decisions/acme/web/"),
+                && said.contains("git checkout 0123456789ab^ -- :/fleet/decisions/acme/web/"),
             "{said}"
         );
         let said: Vec<String> = order(&plan, "other")

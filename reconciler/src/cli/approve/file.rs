@@ -25,7 +25,8 @@ pub(super) fn with_approval(
         let end = line.trim_end();
         // A value goes on for as long as lines are further in; a scaffold's reminder has had its day.
         inside = inside && (end.is_empty() || line.starts_with([' ', '\t']));
-        inside |= line.starts_with("approval:") || line.starts_with("machine:");
+        let written = ["approval:", "machine:", "order:"];
+        inside |= written.iter().any(|key| line.starts_with(key));
         if !inside && !line.starts_with("# approval:") {
             out.push_str(end);
             out.push('\n');
@@ -33,6 +34,9 @@ pub(super) fn with_approval(
     }
     let mut out = out.trim_end().to_owned();
     out.push('\n');
+    if let Some(order) = &operation.order {
+        let _ = writeln!(out, "order: {order}");
+    }
     if let Some(machine) = &operation.machine {
         // JSON is YAML.
         let machine = serde_json::to_string(machine)?;

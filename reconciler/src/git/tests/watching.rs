@@ -64,6 +64,18 @@ async fn looking_does_not_wake() {
 }
 
 #[tokio::test]
+async fn what_is_written_beside_a_repository_does_not_wake() {
+    let world = World::new(Layout::Bare);
+    let mut watcher = world.fleet("data").watch(NEVER).unwrap();
+    while timeout(QUIET, watcher.wait()).await.is_ok() {}
+    // Such as the hub's own log, which grows with every pass.
+    let log = world.repo().with_file_name("serve.log");
+    std::fs::write(&log, "a pass\n").unwrap();
+    std::fs::rename(&log, log.with_extension("old")).unwrap();
+    assert!(timeout(QUIET, watcher.wait()).await.is_err());
+}
+
+#[tokio::test]
 async fn without_a_folder_it_polls() {
     let poll = Duration::from_millis(40);
     let mut watcher = crate::git::Watcher::new(None, poll).unwrap();

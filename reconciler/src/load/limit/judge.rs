@@ -228,8 +228,7 @@ impl Limits {
             return Ok(None);
         }
         let within = |of: usize| rules.iter().all(|rule| number <= rule.limit.of(of));
-        let root = objects.root_tree(base)?;
-        let of = self.sizes.count(objects, root, within)?;
+        let of = self.sizes.count(objects, base, within)?;
         let rule = strictest(rules, of);
         Ok(rule.and_then(|rule| Removal::judge(losses, of, rule.limit, &rule.fleet)))
     }

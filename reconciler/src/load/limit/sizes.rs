@@ -1,6 +1,7 @@
 //! How many servers a fleet has: documents that are servers. Whatever else lies in their folders makes no limit wider.
 
 use super::super::object_id;
+use super::taken::{CUSTOMERS, last_folder};
 use super::{MAX_FILE, folder};
 use crate::git::{EntryKind, GitError, Objects, Oid};
 use std::collections::HashMap;
@@ -22,14 +23,22 @@ pub(super) struct Sizes {
 const KEPT: usize = 50_000;
 
 impl Sizes {
-    /// How many servers there are below a root tree. Counting ends early where `enough` of them have been found.
+    /// How many servers there are at a commit. Counting ends early where `enough` of them have been found. Where something else stands in the place of
+    /// the folder of customers, they are as they were last, as losses are.
     pub(super) fn count(
         &mut self,
         objects: &Objects,
-        root: Oid,
+        commit: Oid,
         enough: impl Fn(usize) -> bool,
     ) -> Result<usize, GitError> {
-        let Some(customers) = folder(objects, root, "fleet/customers")? else {
+        let there = objects.lookup(objects.root_tree(commit)?, CUSTOMERS)?;
+        let customers = match there {
+            Some(entry) if entry.kind != EntryKind::Tree => {
+                last_folder(objects, commit, CUSTOMERS)?
+            }
+            entry => entry.map(|entry| entry.oid),
+        };
+        let Some(customers) = customers else {
             return Ok(0);
         };
         if let Some(size) = self.whole.get(&customers) {

@@ -16,7 +16,7 @@ use tenantry_planner::removal::Losses;
 use tenantry_schema::document::{Kind, Order, Server, ServerAssignment, ToolDecision, classify};
 use tenantry_schema::id::{CustomerId, OrderId, OrderKey};
 
-const CUSTOMERS: &str = "fleet/customers";
+pub(super) const CUSTOMERS: &str = "fleet/customers";
 const DECISIONS: &str = "fleet/decisions";
 /// So many commits are looked at for a version that can be read.
 const MOST: usize = 20_000;
@@ -256,11 +256,7 @@ impl<'o> Pair<'o> {
     }
 
     fn last_folder(&self, path: &str) -> Result<Option<Oid>, GitError> {
-        let is_folder = |entry: &crate::git::Entry| Ok(entry.kind == EntryKind::Tree);
-        let found = self
-            .objects
-            .last_entry(self.before, path, MOST, |_| Ok(true), is_folder)?;
-        Ok(found.map(|entry| entry.oid))
+        last_folder(self.objects, self.before, path)
     }
 
     fn is_folder_then(&self, path: &str) -> Result<bool, GitError> {
@@ -273,6 +269,17 @@ impl<'o> Pair<'o> {
         let entry = entry.filter(|entry| entry.kind == EntryKind::Tree);
         Ok(entry.map(|entry| entry.oid))
     }
+}
+
+/// The newest folder that stood at `path`, up to a commit.
+pub(super) fn last_folder(
+    objects: &Objects,
+    commit: Oid,
+    path: &str,
+) -> Result<Option<Oid>, GitError> {
+    let is_folder = |entry: &crate::git::Entry| Ok(entry.kind == EntryKind::Tree);
+    let found = objects.last_entry(commit, path, MOST, |_| Ok(true), is_folder)?;
+    Ok(found.map(|entry| entry.oid))
 }
 
 /// Whether a document that counts can be read. Others are good enough as they are.

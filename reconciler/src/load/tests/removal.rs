@@ -70,7 +70,7 @@ pub(super) fn entry(name: &str, loaded: &Loaded) -> String {
 
 /// A fleet of four, with loaders that have seen it grow and loaders that have not.
 struct Watched {
-    _world: World,
+    world: World,
     fleet: Fleet,
     keys: String,
     kept: Loader,
@@ -85,7 +85,7 @@ impl Watched {
         commit(&fleet, &first);
         let kept = Loader::new(fleet.objects().clone());
         let mut watched = Self {
-            _world: world,
+            world,
             fleet,
             keys,
             kept,
@@ -102,6 +102,45 @@ impl Watched {
         let root = objects.root_tree(head).unwrap();
         let entry = objects.lookup(root, "stacks/html").unwrap().unwrap();
         entry.oid.to_string()
+    }
+
+    fn folder_of_customers(&self) -> Oid {
+        let head = self.fleet.head().unwrap().unwrap();
+        let objects = self.fleet.objects();
+        let root = objects.root_tree(head).unwrap();
+        let entry = objects.lookup(root, "fleet/customers").unwrap().unwrap();
+        entry.oid
+    }
+
+    /// Commits something else where the folder of customers is, as people can, and loads it.
+    fn put_in_place_of_customers(&mut self, what: Oid, mode: i32) -> Loaded {
+        let repo = git2::Repository::open(self.world.repo()).unwrap();
+        let head = repo
+            .find_reference("refs/heads/main")
+            .and_then(|main| main.peel_to_commit())
+            .unwrap();
+        let tree = head.tree().unwrap();
+        let fleet = tree.get_name("fleet").unwrap().id();
+        let fleet = repo.find_tree(fleet).unwrap();
+        let mut inner = repo.treebuilder(Some(&fleet)).unwrap();
+        inner.insert("customers", what, mode).unwrap();
+        let mut outer = repo.treebuilder(Some(&tree)).unwrap();
+        outer
+            .insert("fleet", inner.write().unwrap(), 0o040_000)
+            .unwrap();
+        let tree = repo.find_tree(outer.write().unwrap()).unwrap();
+        let who = git2::Signature::now("Pat", "pat@example.com").unwrap();
+        let at = repo
+            .commit(
+                Some("refs/heads/main"),
+                &who,
+                &who,
+                "something else",
+                &tree,
+                &[&head],
+            )
+            .unwrap();
+        load(&mut self.kept, &self.fleet, at)
     }
 
     /// Commits and loads, twice: by one that goes on and by one that never saw the fleet before.
@@ -188,6 +227,34 @@ fn a_slip_of_the_finger_stops_nothing_that_runs() {
     assert_eq!(names(&loaded), ["acme", "globex", "initech"]);
     assert!(loaded.frozen.is_empty() && loaded.removals.is_empty());
     assert!(!waits(&loaded, "acme"));
+}
+
+#[test]
+fn a_folder_that_was_something_else_meanwhile_makes_the_fleet_no_smaller() {
+    let mut watched = Watched::new("50%");
+    let folder = watched.folder_of_customers();
+    let repo = git2::Repository::open(watched.world.repo()).unwrap();
+    let file = repo.blob(b"what is this?").unwrap();
+    let loaded = watched.put_in_place_of_customers(file, 0o100_644);
+    assert_eq!(names(&loaded), FOUR, "an error, and nobody is gone");
+    // The folder comes back with half of them: that is what the policy allows.
+    let four = repo.find_tree(folder).unwrap();
+    let mut two = repo.treebuilder(Some(&four)).unwrap();
+    two.remove("hooli").unwrap();
+    two.remove("initech").unwrap();
+    let loaded = watched.put_in_place_of_customers(two.write().unwrap(), 0o040_000);
+    assert_eq!(names(&loaded), ["acme", "globex"]);
+    assert!(loaded.removals.is_empty() && loaded.frozen.is_empty());
+    // With one more gone it is not.
+    watched.put_in_place_of_customers(file, 0o100_644);
+    two.insert("hooli", four.get_name("hooli").unwrap().id(), 0o040_000)
+        .unwrap();
+    for gone in ["acme", "globex"] {
+        two.remove(gone).unwrap();
+    }
+    let loaded = watched.put_in_place_of_customers(two.write().unwrap(), 0o040_000);
+    assert_eq!(names(&loaded), ["acme", "globex", "hooli"]);
+    assert_eq!((loaded.removals[0].of, loaded.frozen.len()), (2, 2));
 }
 
 #[test]
