@@ -92,6 +92,10 @@ fn samples(kind: &DocumentKind) -> impl Iterator<Item = Value> {
     let loses = format!("destroys: [everything]\n{ends}");
     let more = match kind.name {
         "stack" => vec!["title: T\nsites: { web: { service: web, port: 80, host: www, template: default, max_body: 8M, timeout: 1h, websocket: true, streaming: false, headers: { X-A: b }, redirect_from: [old] } }\n".to_owned(), databases()],
+        "server" => vec![
+            "provider: static\naddress: 203.0.113.7\nhost: { firewall: { open: [51820/udp] } }\n"
+                .to_owned(),
+        ],
         "operation" => vec![
             format!("wipe: acme-1/html\n{loses}"),
             format!("reinstall: acme-1\n{loses}"),
@@ -125,9 +129,13 @@ fn left_out_null_and_empty_mean_what_the_reference_says() {
             };
             let place = &place;
             // What is written with another key, or in its place, cannot be taken away alone.
-            let tied = ["rollout waves[].", "acknowledged <id>."]
-                .iter()
-                .any(|start| name.starts_with(start) && !name.ends_with(".reason"))
+            let tied = [
+                "rollout waves[].",
+                "acknowledged <id>.",
+                "host.timers.<key>.",
+            ]
+            .iter()
+            .any(|part| name.contains(part) && !name.ends_with(".reason"))
                 || kind.name == "operation";
             let absent = read(kind, &without(&sample, place).to_string());
             if absent.is_ok() != field.optional && !tied {

@@ -15,6 +15,7 @@ pub struct AgentRelease {
     pub release: Release,
     /// The SHA-256 of the program, by architecture. The hub serves it from the folder of programs that it was started with. Servers of
     /// other architectures keep what they have.
+    #[serde(default)]
     pub sha256: BTreeMap<Architecture, Sha256>,
     /// Whether agents go back to this release from a newer one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
