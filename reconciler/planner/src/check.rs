@@ -1,7 +1,7 @@
 //! Invariants of a plan, checked by code that shares nothing with the planner but the types. Run in tests on every plan, and by the hub before it acts.
 
 use crate::decision::{Choice, Decision};
-use crate::desired::{CustomerDesired, Desired};
+use crate::desired::{CustomerDesired, Desired, OrderDesired};
 use crate::inventory::Inventory;
 use crate::lost::LostDecisions;
 use crate::plan::{CustomerPlan, Plan};
@@ -371,10 +371,16 @@ fn nothing_that_runs_vanishes(
     wrong: &mut Vec<String>,
 ) {
     for task in &part.slices {
+        // What was decided for a server that is not there may run on any other one.
+        let may_run_there = |order: &OrderDesired| {
+            order.server.as_ref().is_some_and(|server| {
+                *server == task.server.server || !customer.servers.contains_key(server)
+            })
+        };
         for (id, order) in customer
             .orders
             .iter()
-            .filter(|(_, order)| order.server.as_ref() == Some(&task.server.server))
+            .filter(|(_, order)| may_run_there(order))
         {
             for (name, _) in order.tools.iter().filter(|(_, tool)| tool.pin.is_some()) {
                 let instance = InstanceName::new(id, name);

@@ -1,6 +1,7 @@
 //! Documents of one customer resolved against the catalogue, the plans and each other. What cannot be resolved is a diagnostic, and freezes this customer alone.
 
 mod checks;
+mod decided;
 mod findings;
 mod moves;
 mod redirects;
@@ -109,6 +110,7 @@ pub fn customer(
         orders.insert(id.clone(), order);
     }
     names_are_distinct(context, documents, &mut findings);
+    decided::servers_are_there(context, documents, &mut findings);
     for finding in rotations::check(context, documents, &orders) {
         findings.push(finding);
     }

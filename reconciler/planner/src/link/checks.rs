@@ -3,6 +3,7 @@
 use super::{Linker, hint};
 use crate::codes;
 use crate::desired::ToolDesired;
+use crate::documents::CustomerDocuments;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::document::{Kind, Plan};
 use tenantry_schema::id::{ServerId, ToolName};
@@ -20,7 +21,7 @@ impl Linker<'_, '_> {
         {
             let hint = hint(
                 server.as_str(),
-                self.servers().into_iter().map(ToString::to_string),
+                servers(self.documents).into_iter().map(ToString::to_string),
                 "the customer has no server; add one under servers/",
             );
             self.error(
@@ -54,18 +55,7 @@ impl Linker<'_, '_> {
     }
 
     fn has_server(&self, id: &ServerId) -> bool {
-        let documents = self.documents;
-        documents.servers.contains_key(id)
-            || self.unread(|| Kind::Server(documents.id.clone(), id.clone()))
-    }
-
-    /// Every server of the customer, those whose document has errors included.
-    fn servers(&self) -> BTreeSet<&ServerId> {
-        let unread = self.documents.unread.iter().filter_map(|kind| match kind {
-            Kind::Server(_, id) => Some(id),
-            _ => None,
-        });
-        self.documents.servers.keys().chain(unread).collect()
+        has_server(self.documents, id)
     }
 
     fn check_plan(&mut self, plan: &Plan) {
@@ -141,6 +131,21 @@ impl Linker<'_, '_> {
             );
         }
     }
+}
+
+/// Whether a server has a document, be it one with errors.
+pub(super) fn has_server(documents: &CustomerDocuments, id: &ServerId) -> bool {
+    let unread = || Kind::Server(documents.id.clone(), id.clone());
+    documents.servers.contains_key(id) || documents.unread.contains(&unread())
+}
+
+/// Every server of the customer, those whose document has errors included.
+pub(super) fn servers(documents: &CustomerDocuments) -> BTreeSet<&ServerId> {
+    let unread = documents.unread.iter().filter_map(|kind| match kind {
+        Kind::Server(_, id) => Some(id),
+        _ => None,
+    });
+    documents.servers.keys().chain(unread).collect()
 }
 
 /// Whether names are registered below this one, as with `co.uk` and `github.io`: the Public Suffix List (<https://publicsuffix.org>), both of

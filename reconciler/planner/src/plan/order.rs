@@ -85,7 +85,7 @@ pub(super) fn plan_order(
     if paused && (order.claim.is_none() || order.server.is_none()) {
         return draft.hold(order, placed, "the order is paused");
     }
-    let Some(server) = place(customer, id, order, &mut draft, &mut decide) else {
+    let Some(server) = place(customer, id, order, placed, &mut draft, &mut decide) else {
         return draft;
     };
     // Decided in this pass, committed before it counts: nothing of it may run yet.
@@ -165,6 +165,7 @@ fn place(
     customer: &Customer<'_>,
     id: &OrderId,
     order: &OrderDesired,
+    placed: &mut BTreeMap<ServerId, Placed>,
     draft: &mut Draft,
     decide: &mut impl FnMut(Choice),
 ) -> Option<ServerId> {
@@ -174,6 +175,9 @@ fn place(
             draft.waiting.push(WaitingOn::ServerGone {
                 server: server.clone(),
             });
+            // Where it runs is not known then: nowhere may it vanish.
+            let because = || format!("{id}: server {server} is not there");
+            placed.values_mut().for_each(|placed| placed.hold(because));
             return None;
         }
         if let Some(to) = order.document.server.clone().filter(|to| to != server) {

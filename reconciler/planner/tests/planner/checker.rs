@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tenantry_planner::check::{check, check_by_customer};
 use tenantry_planner::decision::{Choice, Decision};
 use tenantry_planner::inventory::Published;
-use tenantry_planner::plan::CustomerPlan;
+use tenantry_planner::plan::{CustomerPlan, PlanCache, plan};
 use tenantry_planner::slice_input::SliceInput;
+use tenantry_planner::waiting::WaitingOn;
 use tenantry_schema::document::{
     DomainClaim, Fulfilled, Pin, SecretSpec, ServerAssignment, ToolDecision,
 };
@@ -233,6 +234,30 @@ fn slices_of_others() {
 fn something_that_runs_would_vanish() {
     let said = complaints(|part| with_input(part, |input| drop(input.instances.pop_first())));
     assert_eq!(said, "web-notes would vanish from the slice of acme/acme-1");
+}
+
+/// Linking refuses it. Should it come to a plan all the same, the planner holds every slice, and the checker lets none pass.
+#[test]
+fn what_was_decided_for_a_server_that_is_not_there() {
+    let (fleet, mut pass) = due();
+    let customer = Arc::make_mut(pass.desired.customers.get_mut("acme").unwrap());
+    customer.orders.get_mut("web").unwrap().server = Some("acme-7".try_into().unwrap());
+    let part = Arc::make_mut(pass.plan.customers.get_mut("acme").unwrap());
+    with_input(part, |input| input.instances.clear());
+    let said = check(&pass.plan, &pass.desired, &fleet.inventory);
+    assert!(
+        said.contains(&"web-notes would vanish from the slice of acme/acme-1".to_owned()),
+        "{said:?}"
+    );
+    let planned = plan(&pass.desired, fleet.observed(), &mut PlanCache::default());
+    assert!(planned.slices().next().is_none());
+    let waiting = &planned.customers["acme"].orders[0].waiting;
+    assert!(
+        waiting
+            .iter()
+            .any(|why| matches!(why, WaitingOn::ServerGone { .. })),
+        "{waiting:?}"
+    );
 }
 
 #[test]

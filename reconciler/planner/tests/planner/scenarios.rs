@@ -300,7 +300,33 @@ fn another_server_in_the_order_is_no_move() {
 fn a_server_that_is_removed() {
     let mut fleet = Fleet::running();
     fleet.remove(SERVER);
-    assert_snapshot!(story(&mut fleet));
+    let mut out = fleet.findings();
+    let _ = writeln!(out, "{}", story(&mut fleet));
+    fleet.remove(ORDER);
+    let _ = writeln!(
+        out,
+        "== with its order\n{}{}",
+        fleet.findings(),
+        story(&mut fleet)
+    );
+    assert_snapshot!(out);
+}
+
+#[test]
+fn a_decision_that_names_a_server_which_is_not_there() {
+    let mut fleet = Fleet::running();
+    let decision = "fleet/decisions/acme/web/server.yaml";
+    fleet.edit(decision, "acme-1", "acme-7");
+    let mut out = fleet.findings();
+    assert!(out.contains("T0108") && out.contains(decision), "{out}");
+    let _ = writeln!(out, "{}", story(&mut fleet));
+    // A server whose document has a mistake is there all the same.
+    fleet.edit(decision, "acme-7", "acme-1");
+    fleet.edit(SERVER, "provider", "provdier");
+    assert!(!fleet.findings().contains("T0108"));
+    fleet.edit(SERVER, "provdier", "provider");
+    assert_eq!(fleet.findings(), "");
+    assert_snapshot!(out);
 }
 
 #[test]
