@@ -24,6 +24,7 @@ use crate::load::{MAX_FILE, Revision, object_id};
 use acknowledged::Given;
 use std::path::PathBuf;
 use std::sync::Arc;
+pub(crate) use taken::by_hub;
 use taken::{Event, Taken};
 use tenantry_planner::Desired;
 use tenantry_planner::decision::What;

@@ -1,7 +1,7 @@
 //! How much a commit removes or replaces, in servers, and whether that was meant: `policy.max_removed` and `fleet/acknowledged.yaml`.
 //!
-//! A server counts where it goes or becomes another machine, where an order or a tool on it goes, and where containers are replaced because a
-//! tool moves to another version of its stack. Values that are edited, tools that are stopped and everything that is new count for nothing.
+//! A server counts where it goes or becomes another machine, where an order or a tool on it goes (be it to another server, by an edited decision), and
+//! where containers are replaced because a tool moves to another version of its stack. Values that are edited, tools that are stopped and everything that is new count for nothing.
 //!
 //! What an acknowledgement names is the mark of exactly these losses. It says nothing of commits, so it holds however a forge merges.
 
@@ -62,6 +62,8 @@ pub struct Losses {
     pub servers: BTreeSet<ServerKey>,
     /// Each thing with each server on which it goes.
     on: BTreeSet<(Loss, ServerKey)>,
+    /// Customers of whom something goes because somebody edited what was decided.
+    pub decided: BTreeSet<CustomerId>,
 }
 
 impl Losses {
@@ -119,8 +121,15 @@ impl Losses {
         self.on.insert((loss, server));
     }
 
+    /// Adds one that follows from a decision which somebody edited.
+    pub fn add_decided(&mut self, loss: Loss, server: ServerKey) {
+        self.decided.insert(server.customer.clone());
+        self.add(loss, server);
+    }
+
     /// Adds all losses of `others`.
     pub fn extend(&mut self, others: &Self) {
+        self.decided.extend(others.decided.iter().cloned());
         for (loss, server) in &others.on {
             self.add(loss.clone(), server.clone());
         }
@@ -132,7 +141,23 @@ impl Losses {
         let mut left = Self::default();
         for (loss, server) in self.on.iter().filter(|(loss, _)| !excused.contains(loss)) {
             left.add(loss.clone(), server.clone());
+            if self.decided.contains(&server.customer) {
+                left.decided.insert(server.customer.clone());
+            }
         }
+        left
+    }
+
+    /// The same without those of these customers.
+    #[must_use]
+    pub fn without_customers(&self, customers: &BTreeSet<CustomerId>) -> Self {
+        let mut left = Self::default();
+        let stays = |server: &ServerKey| !customers.contains(&server.customer);
+        for (loss, server) in self.on.iter().filter(|(_, server)| stays(server)) {
+            left.add(loss.clone(), server.clone());
+        }
+        let decided = self.decided.difference(customers).cloned();
+        left.decided.extend(decided);
         left
     }
 

@@ -22,7 +22,7 @@ mod taken;
 
 use super::{MAX_FILE, Revision, object_id};
 use crate::git::{EntryKind, GitError, Objects, Oid};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use tenantry_planner::documents;
 use tenantry_planner::input::SourceFile;
@@ -43,6 +43,8 @@ pub(super) struct Verdict {
     pub(super) removal: Removal,
     /// Who loses something, with the commit at which they stay.
     pub(super) customers: BTreeMap<CustomerId, Oid>,
+    /// Those of them whose decisions people edited: they stay at the decisions of that commit, too.
+    pub(super) decided: BTreeSet<CustomerId>,
 }
 
 /// What customers are kept back by.
@@ -148,8 +150,9 @@ impl Limits {
             self.settle(objects, commit)?;
         }
         self.save();
+        let commit = committed.then_some(revision.commit);
         let open = !committed || !self.memory.held_at(revision.commit).is_empty();
-        let verdict = match self.judge(objects, &parents, revision.tree)? {
+        let verdict = match self.judge(objects, &parents, revision.tree, commit)? {
             Some(found) if open => Some(found.verdict()),
             _ => None,
         };

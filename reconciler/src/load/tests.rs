@@ -1,6 +1,7 @@
 //! The loader keeps what has not changed; what it gives must be what a fresh one gives, whatever was committed before.
 
 mod containment;
+mod decisions;
 mod held;
 mod removal;
 mod revision;

@@ -163,7 +163,7 @@ impl<'o> Look<'o> {
 }
 
 /// Whether a commit is the hub's. It never merges.
-fn by_hub(commit: &Lineage) -> bool {
+pub(crate) fn by_hub(commit: &Lineage) -> bool {
     commit.parents.len() < 2 && commit.author == HUB_EMAIL && commit.committer == HUB_EMAIL
 }
 

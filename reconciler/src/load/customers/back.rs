@@ -155,7 +155,9 @@ impl Customers {
                     .lookup(around.revision.tree, &path)?
                     .is_none();
                 if let Some(known) = self.known.get_mut(id) {
-                    known.hold_back(id, stays, (&verdict.removal, gone), &mut fallback)?;
+                    let decided = verdict.decided.contains(id);
+                    let how = (&verdict.removal, gone, decided);
+                    known.hold_back(id, stays, how, &mut fallback)?;
                 }
             }
         }
@@ -207,16 +209,16 @@ impl Known {
         &mut self,
         id: &CustomerId,
         stays: Oid,
-        (removal, gone): (&Removal, bool),
+        (removal, gone, decided): (&Removal, bool, bool),
         fallback: &mut Fallback<'_>,
     ) -> Result<(), GitError> {
         let Some((_, linked)) = &mut self.linked else {
             return Ok(());
         };
-        let (desired, commit) = match fallback.first(id, self.trees, &self.read)? {
+        let (desired, commit) = match fallback.first(id, self.trees, &self.read, decided)? {
             Some(desired) => (Some(desired), Some(stays)),
             // They stayed at an earlier version already.
-            None => match fallback.find(id, self.trees, &self.read)? {
+            None => match fallback.find(id, self.trees, &self.read, decided)? {
                 Some(good) => (Some(good.desired), Some(good.commit)),
                 // What was read for who is gone is how they were.
                 None if gone => (linked.desired.take(), Some(stays)),

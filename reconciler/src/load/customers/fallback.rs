@@ -85,12 +85,14 @@ impl<'a> Fallback<'a> {
         })
     }
 
-    /// The newest state of a customer that can be used. `now` is what they are today, which cannot.
+    /// The newest state of a customer that can be used. `now` is what they are today, which cannot. With the decisions of today where that can be, unless
+    /// `decided_then`.
     pub(super) fn find(
         &mut self,
         id: &CustomerId,
         trees: Trees,
         now: &Read,
+        decided_then: bool,
     ) -> Result<Option<Good>, GitError> {
         // What was tried already: versions of the documents, and of those together with what they were resolved against.
         let mut documents_tried = HashSet::from([trees.documents]);
@@ -103,7 +105,8 @@ impl<'a> Fallback<'a> {
                 continue;
             };
             let with_todays = with_todays(at, trees);
-            if documents_tried.insert(at.documents)
+            if !decided_then
+                && documents_tried.insert(at.documents)
                 && let Some(documents) = self.read(id, with_todays, trees, now)?
                 && let Some(desired) = self.link_today(&documents)?
             {
@@ -120,7 +123,8 @@ impl<'a> Fallback<'a> {
             let versions = [(with_todays, false), (at, true)];
             let versions = versions
                 .into_iter()
-                .filter(|(version, held)| !held || *version != with_todays);
+                .filter(|(version, held)| !held || *version != with_todays)
+                .skip(usize::from(decided_then));
             for (version, held) in versions {
                 if let Some(documents) = self.read(id, version, trees, now)?
                     && let Some(desired) = self.link_then(index, &documents)?
@@ -137,18 +141,21 @@ impl<'a> Fallback<'a> {
         Ok(None)
     }
 
-    /// The customer as they were at the newest commit of the walk, with the settings and the catalogue of then.
+    /// The customer as they were at the newest commit of the walk, with the settings and the catalogue of then. With the decisions of today, unless
+    /// `decided_then`.
     pub(super) fn first(
         &mut self,
         id: &CustomerId,
         trees: Trees,
         now: &Read,
+        decided_then: bool,
     ) -> Result<Option<Arc<CustomerDesired>>, GitError> {
         let Some(at) = self.trees(0, id)? else {
             return Ok(None);
         };
         let with_todays = with_todays(at, trees);
-        for version in [with_todays, at] {
+        let versions = [with_todays, at];
+        for version in versions.into_iter().skip(usize::from(decided_then)) {
             if let Some(documents) = self.read(id, version, trees, now)?
                 && let Some(desired) = self.link_then(0, &documents)?
             {

@@ -51,7 +51,7 @@ impl Known {
         let Some((_, linked)) = &mut self.linked else {
             return Ok(());
         };
-        let good = fallback.find(id, self.trees, &self.read)?;
+        let good = fallback.find(id, self.trees, &self.read, false)?;
         linked.frozen = Some(FrozenScope {
             customer: Some(id.clone()),
             stays_at: good.as_ref().map(|good| good.commit.to_string()),

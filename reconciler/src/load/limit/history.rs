@@ -3,6 +3,7 @@
 use super::Limits;
 use super::memory::Bases;
 use crate::git::{GitError, Objects, Oid};
+use crate::lost::by_hub;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use tenantry_planner::removal::FILE;
 
@@ -11,6 +12,7 @@ struct Facts {
     tree: Oid,
     parents: Vec<Oid>,
     customers: Option<Oid>,
+    decisions: Option<Oid>,
     acknowledged: Option<Oid>,
     settings: Option<Oid>,
 }
@@ -30,6 +32,7 @@ impl Facts {
         let facts = Self {
             tree: node.tree,
             customers: in_fleet("customers")?,
+            decisions: in_fleet("decisions")?,
             acknowledged: in_fleet(name)?,
             settings: in_fleet("hub.yaml")?,
             parents: node.parents,
@@ -49,7 +52,7 @@ impl Limits {
             let Some(facts) = found.get(&commit) else {
                 continue;
             };
-            let bases = self.step(objects, facts, &found)?;
+            let bases = self.step(objects, commit, facts, &found)?;
             self.memory.learn(commit, bases);
         }
         Ok(())
@@ -97,11 +100,12 @@ impl Limits {
     fn step(
         &mut self,
         objects: &Objects,
+        commit: Oid,
         facts: &Facts,
         found: &HashMap<Oid, Facts>,
     ) -> Result<Bases, GitError> {
         let mut held = false;
-        let (mut customers, mut agreed) = (true, true);
+        let (mut same, mut decisions, mut agreed) = (true, true, true);
         if let Some(settings) = facts.settings {
             self.memory.limited |= self.rules.limits(objects, settings);
         }
@@ -115,19 +119,22 @@ impl Limits {
                     &read
                 }
             };
-            customers &= before.customers == facts.customers;
+            same &= before.customers == facts.customers;
+            decisions &= before.decisions == facts.decisions;
             agreed &= before.acknowledged == facts.acknowledged;
         }
-        if customers && !held {
+        // What the hub decides takes nothing away.
+        same = same && (decisions || by_hub(&objects.lineage(commit)?));
+        if same && !held {
             return Ok(Bases::new());
         }
         if let [parent] = facts.parents.as_slice()
-            && customers
+            && same
             && agreed
         {
             return Ok(self.memory.held_at(*parent).to_vec());
         }
-        let finding = self.judge(objects, &facts.parents, facts.tree)?;
+        let finding = self.judge(objects, &facts.parents, facts.tree, Some(commit))?;
         Ok(finding.map(|found| found.bases()).unwrap_or_default())
     }
 }

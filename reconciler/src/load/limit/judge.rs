@@ -35,8 +35,9 @@ impl Finding {
 
     pub(super) fn verdict(mut self) -> Verdict {
         let stays = self.stays.iter().chain(&self.let_go);
-        let mut customers = BTreeMap::new();
+        let (mut customers, mut decided) = (BTreeMap::new(), BTreeSet::new());
         for (base, losses) in stays {
+            decided.extend(losses.decided.iter().cloned());
             for server in &losses.servers {
                 customers.entry(server.customer.clone()).or_insert(*base);
             }
@@ -49,6 +50,7 @@ impl Finding {
         Verdict {
             removal: self.removal,
             customers,
+            decided,
         }
     }
 }
@@ -84,24 +86,26 @@ impl Limits {
         Ok(rules)
     }
 
-    /// What the tree `root` on top of these commits takes beyond the policy.
+    /// What the tree `root` on top of these commits takes beyond the policy. `commit` is the one that it is of, if it is committed.
     pub(super) fn judge(
         &mut self,
         objects: &Objects,
         parents: &[Oid],
         root: Oid,
+        commit: Option<Oid>,
     ) -> Result<Option<Finding>, GitError> {
         let rules = self.rules_of(objects, parents)?;
         if rules.is_empty() {
             return Ok(None);
         }
+        let heads = commit.map_or_else(|| parents.to_vec(), |commit| vec![commit]);
         let mut parents = parents.to_vec();
-        let mut over = self.over(objects, &parents, root, &rules)?;
+        let mut over = self.over(objects, &parents, (root, &heads), &rules)?;
         if over.is_empty() {
             return Ok(None);
         }
         if parents.len() > 1 && followed_first(objects, &mut parents)? {
-            over = self.over(objects, &parents, root, &rules)?;
+            over = self.over(objects, &parents, (root, &heads), &rules)?;
         }
         let compared = self.compared_with(&parents);
         if compared.len() > 1 {
@@ -188,16 +192,36 @@ impl Limits {
         all
     }
 
+    /// What the root tree `root` takes from the commit `base`; `heads` are the commits whose history leads to that tree.
+    fn losses(
+        &mut self,
+        objects: &Objects,
+        base: Oid,
+        root: Oid,
+        heads: &[Oid],
+    ) -> Result<Arc<Losses>, GitError> {
+        let mut stay = BTreeSet::new();
+        for earlier in self.memory.held_at(base) {
+            let tree = objects.root_tree(base)?;
+            let nobody = BTreeSet::new();
+            let held = self
+                .comparisons
+                .losses(objects, *earlier, tree, &[base], &nobody)?;
+            stay.extend(held.servers.iter().map(|server| server.customer.clone()));
+        }
+        self.comparisons.losses(objects, base, root, heads, &stay)
+    }
+
     fn over(
         &mut self,
         objects: &Objects,
         parents: &[Oid],
-        root: Oid,
+        (root, heads): (Oid, &[Oid]),
         rules: &[Rule],
     ) -> Result<Vec<Over>, GitError> {
         let mut over = Vec::new();
         for (rank, base) in self.compared_with(parents).into_iter().enumerate() {
-            let losses = self.comparisons.losses(objects, base, root)?;
+            let losses = self.losses(objects, base, root, heads)?;
             if let Some(removal) = self.excess(objects, base, &losses, rules)? {
                 over.push(Over {
                     base,
@@ -283,9 +307,10 @@ impl Limits {
             }
         }
         let root = objects.root_tree(line)?;
-        let mut gone = (*self.comparisons.losses(objects, parted, root)?).clone();
+        let heads = [line];
+        let mut gone = (*self.losses(objects, parted, root, &heads)?).clone();
         for base in self.memory.held_at(line).to_vec() {
-            let held = self.comparisons.losses(objects, base, root)?;
+            let held = self.losses(objects, base, root, &heads)?;
             gone = gone.without(&held.what);
         }
         Ok(gone.what)

@@ -3,10 +3,12 @@
 //! What could not be read at the earlier one is compared with how it was when it could be read last: a mistake in one commit and a repair with other
 //! content in the next one is a change like any other. What cannot be read at the later one is not gone (law 7).
 
+mod decided;
+
 use super::super::customers::{Broken, Trees, read};
 use super::super::files;
 use crate::git::{EntryKind, GitError, Objects, Oid};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tenantry_planner::decision::What;
 use tenantry_planner::documents::{self, CustomerDocuments};
@@ -27,11 +29,54 @@ const KEPT: usize = 256;
 #[derive(Default)]
 pub(super) struct Comparisons {
     known: HashMap<(Oid, Option<Oid>), Arc<Losses>>,
+    /// By the earlier commit, the decisions of the later one and the commits that lead there.
+    decided: HashMap<(Oid, Option<Oid>, Vec<Oid>), Arc<Losses>>,
 }
 
 impl Comparisons {
-    /// What the root tree `after` takes from the commit `before`.
+    /// What the root tree `after` takes from the commit `before`. `heads` are the commits whose history leads to that tree; `stay` are customers who were
+    /// kept back at `before`: what was edited of their decisions there was never followed.
     pub(super) fn losses(
+        &mut self,
+        objects: &Objects,
+        before: Oid,
+        after: Oid,
+        heads: &[Oid],
+        stay: &BTreeSet<CustomerId>,
+    ) -> Result<Arc<Losses>, GitError> {
+        let documents = self.of_documents(objects, before, after)?;
+        let decisions = self.of_decisions(objects, before, after, heads)?;
+        if decisions.what.is_empty() {
+            return Ok(documents);
+        }
+        let mut all = (*documents).clone();
+        all.extend(&decisions.without_customers(stay));
+        Ok(Arc::new(all))
+    }
+
+    fn of_decisions(
+        &mut self,
+        objects: &Objects,
+        before: Oid,
+        after: Oid,
+        heads: &[Oid],
+    ) -> Result<Arc<Losses>, GitError> {
+        let now = objects.lookup(after, DECISIONS)?.map(|entry| entry.oid);
+        let key = (before, now, heads.to_vec());
+        if let Some(known) = self.decided.get(&key) {
+            return Ok(known.clone());
+        }
+        let mut losses = Losses::default();
+        Pair::new(objects, before, after)?.decided(heads, &mut losses)?;
+        let losses = Arc::new(losses);
+        if self.decided.len() >= KEPT {
+            self.decided.clear();
+        }
+        self.decided.insert(key, losses.clone());
+        Ok(losses)
+    }
+
+    fn of_documents(
         &mut self,
         objects: &Objects,
         before: Oid,

@@ -398,19 +398,25 @@ fn what_is_no_server_makes_no_limit_wider() {
     assert_eq!(loaded.removals[0].of, 4);
 }
 
+const FOLLOW: [&str; 3] = ["acme", "globex", "hooli"];
+
+/// Customers who follow the branch, as they are once they run what it has.
+fn following(graph: &Graph, parent: Oid, names: &[&str]) -> Vec<Change> {
+    let tree = graph.tree_of_stack(parent);
+    let each = names.iter();
+    each.flat_map(|name| customer(name, &tree, "{ revision: main }"))
+        .collect()
+}
+
 /// Acme, Globex and Hooli follow the branch.
 fn followers(graph: &Graph, parent: Oid) -> Oid {
-    let tree = graph.tree_of_stack(parent);
-    let follow = ["acme", "globex", "hooli"];
-    let changes = follow
-        .iter()
-        .flat_map(|name| customer(name, &tree, "{ revision: main }"));
-    graph.commit(&[parent], &changes.collect::<Vec<_>>())
+    graph.commit(&[parent], &following(graph, parent, &FOLLOW))
 }
 
 /// The hub moves them.
-fn moved(graph: &Graph, parent: Oid) -> Oid {
-    followers(graph, parent)
+fn moved(graph: &Graph, parent: Oid, names: &[&str]) -> Oid {
+    let changes = following(graph, parent, names);
+    graph.make(&[parent], Some(graph.root(parent)), &changes, HUB_EMAIL)
 }
 
 #[test]
@@ -425,16 +431,15 @@ fn an_entry_for_a_version_ends_when_everybody_moved() {
     let agreed = graph.commit(&[second], &[put("fleet/acknowledged.yaml", &first_entry)]);
     assert!(!waits(&graph.fresh(agreed), "acme"));
     // It counts for as long as it takes: one moves, days later the others.
-    let tree = graph.tree_of_stack(agreed);
-    let one = graph.commit(&[agreed], &customer("acme", &tree, "{ revision: main }"));
+    let one = moved(&graph, agreed, &["acme"]);
     assert!(!waits(&graph.fresh(one), "globex"));
-    let all = moved(&graph, one);
+    let all = moved(&graph, one, &FOLLOW);
     // On to another version, and back: that is another move.
     let third = graph.commit(&[all], &stack(2));
     let both = format!("{first_entry}{}", entry("to-two", &graph.fresh(third)));
     let third = graph.commit(&[third], &[put("fleet/acknowledged.yaml", &both)]);
     assert!(!waits(&graph.fresh(third), "acme"));
-    let third = moved(&graph, third);
+    let third = moved(&graph, third, &FOLLOW);
     let back = graph.commit(&[third], &stack(1));
     let loaded = graph.fresh(back);
     assert!(

@@ -69,15 +69,15 @@ pub(super) fn entry(name: &str, loaded: &Loaded) -> String {
 }
 
 /// A fleet of four, with loaders that have seen it grow and loaders that have not.
-struct Watched {
+pub(super) struct Watched {
     world: World,
-    fleet: Fleet,
+    pub(super) fleet: Fleet,
     keys: String,
-    kept: Loader,
+    pub(super) kept: Loader,
 }
 
 impl Watched {
-    fn new(limit: &str) -> Self {
+    pub(super) fn new(limit: &str) -> Self {
         let world = World::new(Layout::Bare);
         let (fleet, keys) = (world.fleet("data"), keys());
         let mut first = stack(0);
@@ -96,7 +96,7 @@ impl Watched {
         watched
     }
 
-    fn tree_of_stack(&self) -> String {
+    pub(super) fn tree_of_stack(&self) -> String {
         let head = self.fleet.head().unwrap().unwrap();
         let objects = self.fleet.objects();
         let root = objects.root_tree(head).unwrap();
@@ -145,7 +145,7 @@ impl Watched {
 
     /// Commits and loads, twice: by one that goes on and by one that never saw the fleet before.
     #[track_caller]
-    fn commit(&mut self, changes: &[Change]) -> (Oid, Loaded) {
+    pub(super) fn commit(&mut self, changes: &[Change]) -> (Oid, Loaded) {
         let at = commit(&self.fleet, changes);
         let loaded = load(&mut self.kept, &self.fleet, at);
         let fresh = load(
