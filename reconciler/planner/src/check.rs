@@ -1,5 +1,7 @@
 //! Invariants of a plan, checked by code that shares nothing with the planner but the types. Run in tests on every plan, and by the hub before it acts.
 
+mod ports;
+
 use crate::decision::{Choice, Decision};
 use crate::desired::{CustomerDesired, Desired, OrderDesired};
 use crate::inventory::Inventory;
@@ -7,7 +9,7 @@ use crate::lost::LostDecisions;
 use crate::plan::{CustomerPlan, Plan};
 use crate::slice_input::SliceInput;
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_schema::id::{CustomerId, InstanceName, OrderId, OrderKey, ServerId};
+use tenantry_schema::id::{CustomerId, InstanceName, OrderKey};
 
 /// What is wrong with `plan`; empty where it keeps every promise.
 pub fn check(plan: &Plan, desired: &Desired, inventory: &Inventory) -> Vec<String> {
@@ -37,7 +39,7 @@ pub fn check_by_customer(
             continue;
         };
         decisions_are_write_once(id, part, customer, &desired.lost, found);
-        ports_never_collide(part, customer, found);
+        ports::never_collide(part, customer, found);
         slices_stay_within_their_customer(id, part, customer, found);
         nothing_that_runs_vanishes(part, customer, found);
         nothing_published_twice(part, inventory, found);
@@ -143,72 +145,6 @@ fn decisions_are_write_once(
                 }
             }
             _ => {}
-        }
-    }
-}
-
-/// A port that is decided now belongs to nobody else on its server, removed tools and orders included. What was committed before is not the
-/// plan's doing.
-fn ports_never_collide(part: &CustomerPlan, customer: &CustomerDesired, wrong: &mut Vec<String>) {
-    if !part
-        .decisions
-        .iter()
-        .any(|decision| matches!(decision.choice, Choice::Tool(..)))
-    {
-        return;
-    }
-    let mut owners: BTreeMap<(&ServerId, u16), String> = BTreeMap::new();
-    let mut servers: BTreeMap<&OrderId, &ServerId> = BTreeMap::new();
-    for (server, ports) in &customer.retired_ports {
-        owners.extend(
-            ports
-                .iter()
-                .map(|port| ((server, *port), "a removed order".to_owned())),
-        );
-    }
-    for (id, order) in &customer.orders {
-        let Some(server) = &order.server else {
-            continue;
-        };
-        servers.insert(id, server);
-        owners.extend(
-            order
-                .retired_ports
-                .iter()
-                .map(|port| ((server, *port), format!("{id}: a removed tool"))),
-        );
-        for (name, tool) in &order.tools {
-            owners.extend(
-                tool.ports
-                    .iter()
-                    .map(|(site, port)| ((server, *port), format!("{id}/{name}/{site}"))),
-            );
-        }
-    }
-    for decision in &part.decisions {
-        if let Choice::Server(assignment) = &decision.choice {
-            servers.insert(&decision.order.order, &assignment.server);
-        }
-    }
-    for decision in &part.decisions {
-        let Choice::Tool(name, document) = &decision.choice else {
-            continue;
-        };
-        let Some(server) = servers.get(&decision.order.order) else {
-            wrong.push(format!(
-                "{}: ports are decided without a server",
-                decision.order
-            ));
-            continue;
-        };
-        for (site, port) in &document.ports {
-            let owner = format!("{}/{name}/{site}", decision.order.order);
-            match owners.insert((server, *port), owner.clone()) {
-                Some(other) if other != owner => wrong.push(format!(
-                    "port {port} of {server} belongs to {other} and {owner}"
-                )),
-                _ => {}
-            }
         }
     }
 }

@@ -92,6 +92,8 @@ codes! {
     EXPIRED = 137,
     /// Decisions that people took away.
     DECISIONS_LOST = 138,
+    /// A port that was decided twice.
+    PORT_TWICE = 139,
     /// `.sops.yaml` is wrong.
     SEALING_RULES = 140,
     /// A merge of secrets that nobody has settled.

@@ -55,6 +55,8 @@ pub struct CustomerDesired {
     pub secrets: Option<Arc<SecretsFile>>,
     /// Ports that removed orders still hold on their servers: such an order may come back.
     pub retired_ports: BTreeMap<ServerId, BTreeSet<u16>>,
+    /// Ports of removed orders of which it is not known on which server they were.
+    pub unplaced_ports: BTreeSet<u16>,
     /// One-time acts, approved or not; [`crate::operations`] says which may be started.
     pub operations: BTreeMap<OperationId, Arc<Operation>>,
     /// Why they stay as they are, or in part, although the documents say otherwise.

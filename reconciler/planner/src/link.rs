@@ -94,6 +94,7 @@ pub fn customer(
 ) -> (Option<CustomerDesired>, Vec<Diagnostic>) {
     let mut findings = Findings::default();
     let mut orders = BTreeMap::new();
+    let (retired_ports, unplaced_ports) = retired_ports(documents);
     for (id, document) in &documents.orders {
         let decisions = documents.decisions.get(id).unwrap_or(&NONE);
         let mut linker = Linker {
@@ -111,6 +112,7 @@ pub fn customer(
     }
     names_are_distinct(context, documents, &mut findings);
     decided::servers_are_there(context, documents, &mut findings);
+    decided::ports_are_distinct(context, documents, &mut findings);
     for finding in rotations::check(context, documents, &orders) {
         findings.push(finding);
     }
@@ -121,7 +123,8 @@ pub fn customer(
         servers: documents.servers.clone(),
         backup_secrets: documents.backup_secrets.clone(),
         secrets: documents.secrets.clone(),
-        retired_ports: retired_ports(documents),
+        retired_ports,
+        unplaced_ports,
         operations: documents.operations.clone(),
         waiting: findings.waiting.clone(),
     };
@@ -166,27 +169,28 @@ static NONE: OrderDecisions = OrderDecisions {
     secrets: BTreeMap::new(),
 };
 
-/// Ports of orders that are no longer there, by server.
-fn retired_ports(documents: &CustomerDocuments) -> BTreeMap<ServerId, BTreeSet<u16>> {
+/// Ports of orders that are no longer there: by server, and of those whose server is not known.
+fn retired_ports(
+    documents: &CustomerDocuments,
+) -> (BTreeMap<ServerId, BTreeSet<u16>>, BTreeSet<u16>) {
     let mut retired: BTreeMap<ServerId, BTreeSet<u16>> = BTreeMap::new();
+    let mut unplaced = BTreeSet::new();
     for (_, decisions) in documents
         .decisions
         .iter()
         .filter(|(id, _)| !documents.orders.contains_key(*id))
     {
-        let Some(assignment) = &decisions.server else {
-            continue;
-        };
         let ports = decisions
             .tools
             .values()
             .flat_map(|tool| tool.ports.values().copied());
-        retired
-            .entry(assignment.server.clone())
-            .or_default()
-            .extend(ports);
+        let at = match &decisions.server {
+            Some(assignment) => retired.entry(assignment.server.clone()).or_default(),
+            None => &mut unplaced,
+        };
+        at.extend(ports);
     }
-    retired
+    (retired, unplaced)
 }
 
 struct Linker<'a, 'f> {

@@ -11,6 +11,7 @@ mod health;
 mod machine;
 mod missing;
 mod order;
+mod ports;
 mod server;
 mod sites;
 

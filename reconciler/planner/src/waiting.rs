@@ -46,6 +46,15 @@ pub enum WaitingOn {
         /// Bytes of memory that the order asks for.
         needs: u64,
     },
+    /// The order has a port already that belongs to something else on the server that it would come to.
+    PortTaken {
+        /// The server.
+        server: ServerId,
+        /// The port.
+        port: u16,
+        /// What has it there.
+        holder: String,
+    },
     /// The server document has no `agent:` keys.
     AgentKeys {
         /// The server.
@@ -307,6 +316,14 @@ impl fmt::Display for WaitingOn {
                 f,
                 "no server of the customer has {} MiB of memory free",
                 needs >> 20
+            ),
+            Self::PortTaken {
+                server,
+                port,
+                holder,
+            } => write!(
+                f,
+                "the order has port {port} already, which belongs to {holder} on {server}; name another server in the order, or write a free port into its decision"
             ),
             Self::AgentKeys { server } => {
                 write!(

@@ -4,6 +4,7 @@ use super::backups;
 use super::machine;
 use super::missing::{missing, missing_records};
 use super::order::plan_order;
+use super::ports;
 use super::server::plan_server;
 use super::{CustomerPlan, SILENCE};
 use crate::decision::{Choice, What};
@@ -30,6 +31,8 @@ pub(super) struct Customer<'a> {
     pub(super) observed: Observed<'a>,
     /// Ports taken on each server.
     pub(super) ports: RefCell<BTreeMap<ServerId, BTreeSet<u16>>>,
+    /// Servers that are decided in this pass.
+    assigned: RefCell<BTreeMap<OrderId, ServerId>>,
     /// Memory that the orders on each server ask for.
     memory: RefCell<BTreeMap<ServerId, u64>>,
     valid_until: Cell<Option<Timestamp>>,
@@ -144,31 +147,19 @@ pub fn plan_customer(
 
 impl<'a> Customer<'a> {
     fn new(fleet: &'a Desired, desired: &'a CustomerDesired, observed: Observed<'a>) -> Self {
-        let mut ports = desired.retired_ports.clone();
-        for (id, server) in &desired.servers {
-            let taken = ports.entry(id.clone()).or_default();
-            taken.extend([server.web.http, server.web.https]);
-        }
         let mut memory: BTreeMap<ServerId, u64> = BTreeMap::new();
         for order in desired.orders.values() {
             if let Some(server) = &order.server {
                 let asked = memory.entry(server.clone()).or_default();
                 *asked = asked.saturating_add(memory_needed(order));
-                let taken = ports.entry(server.clone()).or_default();
-                taken.extend(
-                    order
-                        .tools
-                        .values()
-                        .flat_map(|tool| tool.ports.values().copied()),
-                );
-                taken.extend(order.retired_ports.iter().copied());
             }
         }
         Self {
             fleet,
             desired,
             observed,
-            ports: RefCell::new(ports),
+            ports: RefCell::new(ports::taken(desired)),
+            assigned: RefCell::default(),
             memory: RefCell::new(memory),
             valid_until: Cell::new(None),
         }
@@ -277,8 +268,17 @@ impl<'a> Customer<'a> {
             .unwrap_or_default()
     }
 
+    /// The server of an order: as decided, else as it is decided in this pass.
+    pub(super) fn runs_on(&self, order: &OrderId) -> Option<ServerId> {
+        let decided = self.desired.orders.get(order)?.server.clone();
+        decided.or_else(|| self.assigned.borrow().get(order).cloned())
+    }
+
     /// Counts an order that is assigned in this pass.
-    pub(super) fn take_memory(&self, server: &ServerId, needs: u64) {
+    pub(super) fn assign(&self, order: &OrderId, server: &ServerId, needs: u64) {
+        self.assigned
+            .borrow_mut()
+            .insert(order.clone(), server.clone());
         let mut memory = self.memory.borrow_mut();
         let asked = memory.entry(server.clone()).or_default();
         *asked = asked.saturating_add(needs);

@@ -189,20 +189,25 @@ fn place(
         return Some(server.clone());
     }
     let needs = memory_needed(order);
-    let Some(assignment) = choose_server(customer, id, needs) else {
-        if draft.phase == Phase::PaymentConfirmed {
-            draft.phase = Phase::AwaitingServer;
+    let assignment = match choose_server(customer, id, needs) {
+        Ok(assignment) => assignment,
+        Err(waiting) => {
+            if draft.phase == Phase::PaymentConfirmed {
+                draft.phase = Phase::AwaitingServer;
+            }
+            draft.waiting.push(waiting);
+            // What runs stays where it is until a place for it is found.
+            for (server, placed) in placed {
+                let runs = |tool| customer.runs(server, &InstanceName::new(id, tool));
+                if order.tools.keys().any(runs) {
+                    placed.hold(|| format!("{id}: its server is not decided"));
+                }
+            }
+            return None;
         }
-        let needs = if customer.desired.servers.is_empty() {
-            0
-        } else {
-            needs
-        };
-        draft.waiting.push(WaitingOn::Server { needs });
-        return None;
     };
     let server = assignment.server.clone();
-    customer.take_memory(&server, needs);
+    customer.assign(id, &server, needs);
     decide(Choice::Server(assignment));
     draft.server = Some(server.clone());
     Some(server)

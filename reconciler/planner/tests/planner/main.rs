@@ -16,6 +16,7 @@ mod lost;
 mod machine;
 mod moved;
 mod policy;
+mod ports;
 mod properties;
 mod rendering;
 mod scenarios;
