@@ -176,8 +176,9 @@ fn place(
                 server: server.clone(),
             });
             // Where it runs is not known then: nowhere may it vanish.
-            let because = || format!("{id}: server {server} is not there");
-            placed.values_mut().for_each(|placed| placed.hold(because));
+            for placed in placed.values_mut() {
+                placed.hold(|| format!("{id}: server {server} is not there"));
+            }
             return None;
         }
         if let Some(to) = order.document.server.clone().filter(|to| to != server) {
