@@ -52,5 +52,9 @@ async fn nothing_else_is_served() {
     let stranger = hub
         .get(&format!("/agent/v1/program?sha256={}", "0".repeat(64)))
         .await;
-    assert_eq!(stranger.status().as_u16(), 401);
+    assert_eq!(
+        stranger.status().as_u16(),
+        400,
+        "what is not signed is malformed"
+    );
 }
