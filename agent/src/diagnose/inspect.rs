@@ -48,7 +48,7 @@ fn told(details: &ContainerInspectResponse) -> String {
             .map(|name| name.trim_start_matches('/')),
     );
     out.maybe("id", details.id.as_deref());
-    out.maybe("created", details.created.as_ref().map(|at| at.to_string()));
+    out.maybe("created", details.created.clone());
     state(details, &mut out);
     config(details, &mut out);
     host(details, &mut out);
@@ -101,11 +101,8 @@ fn told(details: &ContainerInspectResponse) -> String {
 fn state(details: &ContainerInspectResponse, out: &mut Lines) {
     let Some(state) = &details.state else { return };
     out.maybe("state", state.status.as_ref().map(ToString::to_string));
-    out.maybe(
-        "started",
-        state.started_at.as_ref().map(|at| at.to_string()),
-    );
-    out.maybe("ended", state.finished_at.as_ref().map(|at| at.to_string()));
+    out.maybe("started", state.started_at.clone());
+    out.maybe("ended", state.finished_at.clone());
     out.maybe("exit code", state.exit_code);
     if state.oom_killed == Some(true) {
         out.put("ended by", "the kernel, for lack of memory");

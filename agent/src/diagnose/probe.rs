@@ -1,6 +1,7 @@
 //! Whether the service behind a site answers: a request for headers alone, straight at its loopback port.
 
 use reqwest::{Client, header};
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 use tenantry_schema::name::DomainName;
 
@@ -38,7 +39,7 @@ pub(super) async fn probe(client: &Client, host: &DomainName, port: u16) -> Stri
                     .get(&name)
                     .and_then(|value| value.to_str().ok())
                 {
-                    text.push_str(&format!("  {name}: {value}\n"));
+                    let _ = writeln!(text, "  {name}: {value}");
                 }
             }
             text

@@ -162,8 +162,7 @@ impl<W: WebServer + 'static> Loop<W> {
                 };
                 let redactor = self.watched.redactor(desired, name);
                 let text = health_text(text, |text| redactor.clean(text));
-                container.health_output =
-                    Some(text.into()).filter(|text: &Box<str>| !text.is_empty());
+                container.health_output = (!text.is_empty()).then(|| text.into());
             }
         }
     }

@@ -6,6 +6,7 @@ use regex::Regex;
 use std::collections::{BTreeMap, VecDeque};
 use tenantry_schema::document::{ErrorRule, MOST_CONTEXT};
 use tenantry_schema::id::RuleName;
+use tenantry_schema::pattern::LogPattern;
 
 /// Found lines that wait for what follows them. More than that come too fast for context.
 const MOST_OPEN: usize = 32;
@@ -43,10 +44,7 @@ impl Rules {
             // What was parsed was compiled then.
             let (Ok(pattern), Ok(except)) = (
                 rule.pattern.compile(),
-                rule.except
-                    .as_ref()
-                    .map(|except| except.compile())
-                    .transpose(),
+                rule.except.as_ref().map(LogPattern::compile).transpose(),
             ) else {
                 continue;
             };
@@ -54,9 +52,7 @@ impl Rules {
                 pattern,
                 except,
                 context: usize::from(rule.context.min(MOST_CONTEXT)),
-                pause: SignedDuration::from_mins(
-                    i64::try_from(rule.pause.minutes).unwrap_or(i64::MAX / 60),
-                ),
+                pause: SignedDuration::from_mins(rule.pause.minutes.into()),
             };
             found.all.push((name.clone(), compiled));
             found.written.push((name.clone(), rule.clone()));

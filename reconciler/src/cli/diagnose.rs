@@ -14,7 +14,7 @@ use tenantry_schema::name::DomainName;
 use tenantry_schema::wire::{ASK_NAMESPACE, AnswerOutcome, Ask, Inquiry, MOST_LINES, SignedAsk};
 
 /// The hub gives a server forty seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Arguments of `diagnose`.
 #[derive(Debug, clap::Args)]

@@ -207,7 +207,7 @@ async fn matches(app: &App, server: &ServerKey) -> Result<AnswerOutcome, Refusal
     let found = found.map_err(|_| Refusal::NoDiary)?;
     let mut text: String = found.iter().map(told).collect();
     if text.is_empty() {
-        text = "no rule found anything\n".to_owned();
+        text.push_str("no rule found anything\n");
     }
     let mut from = text.len().saturating_sub(LARGEST_ANSWER);
     while !text.is_char_boundary(from) {
@@ -223,8 +223,7 @@ fn told(found: &LogMatch) -> String {
     let lines = |lines: &[String]| {
         lines
             .iter()
-            .map(|line| format!("    {line}\n"))
-            .collect::<String>()
+            .fold(String::new(), |text, line| text + "    " + line + "\n")
     };
     let more = match found.untold {
         0 => String::new(),

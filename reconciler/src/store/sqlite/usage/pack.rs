@@ -67,7 +67,11 @@ pub(super) fn read_host(bytes: &[u8]) -> Option<Weighed<HostUsage>> {
 
 pub(super) fn containers(point: &Weighed<Containers>) -> Vec<u8> {
     let mut out = head(point.minutes);
-    let count: usize = point.usage.values().map(|services| services.len()).sum();
+    let count: usize = point
+        .usage
+        .values()
+        .map(std::collections::BTreeMap::len)
+        .sum();
     put(&mut out, count as u64);
     for (instance, services) in &point.usage {
         for (service, usage) in services {
