@@ -20,6 +20,9 @@ use tokio::task::spawn_local;
 /// Questions that are taken at once; no hub puts more.
 const MOST_QUESTIONS: usize = 8;
 
+/// Windows of usage that wait for a report: an hour.
+const MOST_WINDOWS: usize = 60;
+
 /// What is worked out once a slice.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
@@ -178,7 +181,10 @@ impl<W: WebServer + 'static> Loop<W> {
 
     /// What was measured and found since the last report goes into the next.
     pub(super) fn gather(&mut self) {
-        self.agent.news.usage.extend(self.meter.take());
+        let usage = &mut self.agent.news.usage;
+        usage.extend(self.meter.take());
+        // More than that wait only where no report can be kept.
+        usage.drain(..usage.len().saturating_sub(MOST_WINDOWS));
         for found in self.scan.take() {
             self.agent.news.log_match(found);
         }

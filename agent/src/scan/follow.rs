@@ -200,6 +200,7 @@ async fn follow(engine: Engine, shared: Rc<Shared>, target: Target) {
         let piece = if scanner.waits() {
             let Ok(piece) = tokio::time::timeout_at(deadline, stream.next()).await else {
                 scanner.flush(&mut tell);
+                shared.positions.borrow_mut().set(&target.id, position);
                 continue;
             };
             piece
