@@ -97,7 +97,7 @@ fn samples(kind: &DocumentKind) -> impl Iterator<Item = Value> {
                 .to_owned(),
         ],
         "operation" => vec![
-            format!("wipe: acme-1/html\n{loses}"),
+            format!("wipe: acme-1/html\norder: website\n{loses}"),
             format!("reinstall: acme-1\n{loses}"),
             format!("erase: person\n{loses}"),
             format!("snapshot: acme-1\n{ends}"),
