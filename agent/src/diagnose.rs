@@ -168,11 +168,11 @@ impl Answerer {
                     .ok_or_else(|| format!("{host} is no site of this server"))?;
                 Ok(from_start(probe::probe(&self.http, host, *port).await))
             }
-            Inquiry::Volumes => volumes::volumes(&self.engine, &own.instances)
+            Inquiry::Volumes {} => volumes::volumes(&self.engine, &own.instances)
                 .await
                 .map(from_start),
-            Inquiry::Ports => ports::ports().await.map(from_start),
-            Inquiry::Matches => Err("the hub answers this itself".to_owned()),
+            Inquiry::Ports {} => ports::ports().await.map(from_start),
+            Inquiry::Matches {} => Err("the hub answers this itself".to_owned()),
         }
     }
 

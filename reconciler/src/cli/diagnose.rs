@@ -155,9 +155,9 @@ fn inquiry(what: &What) -> anyhow::Result<Inquiry> {
             Inquiry::Inspect { instance, service }
         }
         What::Probe { host: name } => Inquiry::Probe { host: host(name)? },
-        What::Volumes => Inquiry::Volumes,
-        What::Ports => Inquiry::Ports,
-        What::Matches => Inquiry::Matches,
+        What::Volumes => Inquiry::Volumes {},
+        What::Ports => Inquiry::Ports {},
+        What::Matches => Inquiry::Matches {},
     })
 }
 

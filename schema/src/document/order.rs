@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// An example for the schema.
+const OLD_NAMES: &[&str] = &["old.acme.example"];
+
 /// An order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -65,7 +68,7 @@ pub struct Tool {
     pub headers: SharedMap<HeaderName, HeaderValue>,
     /// Names that the tool had before, at or below the order's domain: they lead to its first site.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(example = &["old.acme.example"])]
+    #[schemars(example = OLD_NAMES)]
     pub redirect_from: Vec<DomainName>,
     /// A pin by hand: the id of a commit whose version of the stack runs, or `main` to follow the branch. Absent: the decision holds.
     #[schemars(example = &"main")]

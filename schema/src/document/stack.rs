@@ -11,6 +11,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
+/// An example for the schema.
+const MORE_NAMES: &[&str] = &["www"];
+
 /// A tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -149,7 +152,7 @@ pub struct Site {
     pub headers: SharedMap<HeaderName, HeaderValue>,
     /// More names below the order's domain that lead to this one, such as `www`.
     #[serde(default)]
-    #[schemars(example = &["www"])]
+    #[schemars(example = MORE_NAMES)]
     pub redirect_from: Vec<String>,
 }
 

@@ -47,11 +47,11 @@ pub enum Inquiry {
         host: DomainName,
     },
     /// Bytes that volumes take.
-    Volumes,
+    Volumes {},
     /// Ports that programs listen at.
-    Ports,
+    Ports {},
     /// Lines that rules found in logs lately. Answered by the hub.
-    Matches,
+    Matches {},
 }
 
 impl fmt::Display for Inquiry {
@@ -66,9 +66,9 @@ impl fmt::Display for Inquiry {
             Self::SiteLog { host, lines } => write!(f, "site-log {host} --lines {lines}"),
             Self::Inspect { instance, service } => write!(f, "inspect {instance}/{service}"),
             Self::Probe { host } => write!(f, "probe {host}"),
-            Self::Volumes => f.write_str("volumes"),
-            Self::Ports => f.write_str("ports"),
-            Self::Matches => f.write_str("matches"),
+            Self::Volumes {} => f.write_str("volumes"),
+            Self::Ports {} => f.write_str("ports"),
+            Self::Matches {} => f.write_str("matches"),
         }
     }
 }

@@ -141,7 +141,7 @@ async fn serve(app: &App, request: Request) -> Result<AnswerOutcome, Refusal> {
     }
     note(app, &ask, format!("{who} asks")).await?;
     let outcome = match &ask.inquiry {
-        Inquiry::Matches => matches(app, &ask.server).await,
+        Inquiry::Matches {} => matches(app, &ask.server).await,
         _ => put(app, &ask, who).await,
     };
     let came = match &outcome {

@@ -1,3 +1,5 @@
+//! What a machine may be asked to be: read, merged and refused.
+
 use super::*;
 use proptest::prelude::*;
 
