@@ -120,7 +120,7 @@ async fn a_server_tells_what_it_uses_what_its_logs_say_and_what_operators_ask() 
     rules_find_lines(&story).await;
     operators_get_answers(&story);
     strangers_get_none(&story);
-    it_is_written_down(&story);
+    tokio::task::block_in_place(|| it_is_written_down(&story));
     a_restart_finds_nothing_twice(story).await;
 }
 
