@@ -37,6 +37,9 @@ const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// Shortest time between two passes that only take in reports: many reports are planned together.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// Between two looks for servers that went silent for good.
+const A_DAY: Duration = Duration::from_hours(24);
+
 /// How a hub is started.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -262,6 +265,7 @@ pub async fn serve(
         problem: hub.forge_problem.clone(),
         wake: Box::new(move || drop(told.send(Wake::Told))),
     }));
+    let forgets = tokio::spawn(forget_silent_servers(hub.store.clone()));
     let watching = wake.clone();
     let local = options.location.watchable().is_some();
     let fleet = hub.fleet.clone();
@@ -305,6 +309,7 @@ pub async fn serve(
     web::serve(listener, web::router(state), stop).await;
     watch_task.abort();
     verdicts.abort();
+    forgets.abort();
     let _ = wake.send(Wake::Stop);
     match tokio::task::spawn_blocking(move || worker.join()).await {
         Ok(Ok(outcome)) => outcome,
@@ -319,6 +324,17 @@ fn wake_on_push(branch: &Arc<Notify>, offers: &Arc<Notify>) -> web::Pushed {
         branch.notify_one();
         offers.notify_one();
     })
+}
+
+/// At the start and once a day: what servers used that have been silent for longer than that is kept.
+async fn forget_silent_servers(store: Arc<dyn StateStore>) {
+    let mut days = tokio::time::interval(A_DAY);
+    loop {
+        days.tick().await;
+        if let Err(error) = store.forget_usage(Timestamp::now()).await {
+            tracing::warn!("what silent servers used cannot be forgotten: {error}");
+        }
+    }
 }
 
 /// Asks the remote on a thread of its own: however long it takes, the loop goes on with what it knows.
