@@ -2,7 +2,7 @@
 
 use crate::{One, SETUP, SOON};
 use std::time::Duration;
-use tenantry_planner::status::Phase;
+use tenantry_planner::status::{FleetStatus, Phase};
 use tenantry_schema::wire::{EventKind, Report, ReportBatch};
 use tenantry_tests::lab::{Port, wait_until};
 use tenantry_tests::rig::{Middleman, World};
@@ -73,13 +73,18 @@ async fn without_its_hub_an_agent_heals_and_reports_afterwards_in_order_and_once
             .flat_map(|r| &r.events)
             .collect::<Vec<_>>()
     );
+    let deaths = |status: &FleetStatus| {
+        let events = status.servers[0].events.iter();
+        events
+            .filter(|event| event.kind == EventKind::ContainerDied)
+            .count()
+    };
+    // What the hub has acknowledged it shows a moment later.
+    let hub = one.world.home.hub();
+    let shown = hub.wait_for(SOON, "every death is shown", |status| deaths(status) >= 3);
+    assert_eq!(deaths(&shown.await.unwrap()), 3);
     let status = one.agrees().await;
-    let deaths = status.servers[0]
-        .events
-        .iter()
-        .filter(|event| event.kind == EventKind::ContainerDied)
-        .count();
-    assert_eq!(deaths, 3, "{:#?}", status.servers[0].events);
+    assert_eq!(deaths(&status), 3, "{:#?}", status.servers[0].events);
     assert_eq!(status.orders[0].phase, Phase::Fulfilled);
 }
 
