@@ -1,3 +1,5 @@
+//! What the files of a machine say: for what is asked, and never more.
+
 use super::*;
 use proptest::prelude::*;
 use std::process::Command;
