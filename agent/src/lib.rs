@@ -45,6 +45,7 @@ pub mod scan;
 pub mod secrets;
 pub mod slices;
 pub mod smoke;
+pub mod state_file;
 pub mod status;
 pub mod step;
 pub mod timers;

@@ -124,7 +124,7 @@ impl Ground {
         Ok(Self {
             root: Root::public(&config.root)?,
             programs: Box::new(Installed),
-            memory: RefCell::new(MemoryFile::open(Root::private(&config.state)?)?),
+            memory: RefCell::new(MemoryFile::of(Root::private(&config.state)?)?),
             rules_seen: Cell::new(None),
             agent: OnceCell::new(),
         })

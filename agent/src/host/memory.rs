@@ -1,12 +1,12 @@
 //! What was applied to the machine and what did harm, in `host.json` of the state folder. Forgetting it costs applying once more.
 
 use crate::files::{FilesError, Root, digest};
+use crate::state_file::StateFile;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use tenantry_schema::document::HostArea;
-use tenantry_schema::name::RelativePath;
 
 const FILE: &str = "host.json";
 /// Far more than it needs.
@@ -59,44 +59,14 @@ impl Memory {
     }
 }
 
-/// Where it is kept.
-#[derive(Debug)]
-pub struct MemoryFile {
-    root: Root,
-    memory: Memory,
-}
+/// The memory and its file.
+pub type MemoryFile = StateFile<Memory>;
 
 impl MemoryFile {
-    /// In the state folder. A damaged file counts as none.
-    pub fn open(root: Root) -> Result<Self, FilesError> {
-        let bytes = root.read(&name(), LIMIT)?;
-        let memory = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Ok(Self {
-            root,
-            memory: memory.unwrap_or_default(),
-        })
+    /// In the state folder.
+    pub fn of(root: Root) -> Result<Self, FilesError> {
+        Self::open(root, super::path(FILE), LIMIT)
     }
-
-    /// What is remembered.
-    pub fn get(&self) -> &Memory {
-        &self.memory
-    }
-
-    /// Changes it, on disk first.
-    pub fn update(&mut self, change: impl FnOnce(&mut Memory)) -> Result<(), FilesError> {
-        let mut memory = self.memory.clone();
-        change(&mut memory);
-        if memory != self.memory {
-            let text = serde_json::to_vec_pretty(&memory).unwrap_or_default();
-            self.root.write(&name(), &text)?;
-            self.memory = memory;
-        }
-        Ok(())
-    }
-}
-
-fn name() -> RelativePath {
-    super::path(FILE)
 }
 
 /// Digest of several parts, none of which can pass for another.
@@ -116,7 +86,7 @@ mod tests {
     #[test]
     fn it_is_kept_and_a_damaged_file_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || MemoryFile::open(Root::private(folder.path()).unwrap()).unwrap();
+        let open = || MemoryFile::of(Root::private(folder.path()).unwrap()).unwrap();
         let mut file = open();
         let applied = Applied {
             of: "a".into(),

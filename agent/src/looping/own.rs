@@ -65,7 +65,7 @@ impl Own {
         trial: Option<Trial>,
     ) -> Result<Self, AgentError> {
         Ok(Self {
-            file: UpdateFile::open(&config.state)?,
+            file: UpdateFile::of(&config.state)?,
             digest: None,
             here: None,
             done: Rc::default(),

@@ -2,6 +2,7 @@
 //! restart.
 
 use crate::files::{FilesError, Root};
+use crate::state_file::StateFile;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -46,43 +47,13 @@ pub struct Trying {
     pub times: u32,
 }
 
-/// Where it is kept.
-#[derive(Debug)]
-pub struct UpdateFile {
-    root: Root,
-    memory: Memory,
-}
+/// The memory and its file. Where it was damaged, a bad program is given up once more.
+pub type UpdateFile = StateFile<Memory>;
 
 impl UpdateFile {
-    /// In the state folder. A damaged file counts as none: a bad program is given up once more.
-    pub fn open(state: &Path) -> Result<Self, FilesError> {
-        let root = Root::private(state)?;
-        let bytes = root.read(&name(), LIMIT)?;
-        let memory = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Ok(Self {
-            root,
-            memory: memory.unwrap_or_default(),
-        })
+    /// In the state folder.
+    pub fn of(state: &Path) -> Result<Self, FilesError> {
+        let name = RelativePath::try_from(FILE).expect("a plain name");
+        Self::open(Root::private(state)?, name, LIMIT)
     }
-
-    /// What is remembered.
-    pub fn get(&self) -> &Memory {
-        &self.memory
-    }
-
-    /// Changes it, on disk first.
-    pub fn update(&mut self, change: impl FnOnce(&mut Memory)) -> Result<(), FilesError> {
-        let mut memory = self.memory.clone();
-        change(&mut memory);
-        if memory != self.memory {
-            let text = serde_json::to_vec_pretty(&memory).unwrap_or_default();
-            self.root.write(&name(), &text)?;
-            self.memory = memory;
-        }
-        Ok(())
-    }
-}
-
-fn name() -> RelativePath {
-    RelativePath::try_from(FILE).expect("a plain name")
 }

@@ -59,7 +59,7 @@ pub async fn run(
     candidate: &Candidate,
     stop: impl Future<Output = ()>,
 ) -> Result<Verdict, TrialError> {
-    let mut memory = UpdateFile::open(&config.state)?;
+    let mut memory = UpdateFile::of(&config.state)?;
     memory.update(|memory| {
         let times = memory
             .trying

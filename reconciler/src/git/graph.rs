@@ -66,25 +66,17 @@ impl Objects {
         })
     }
 
-    /// The folders called `names` in the tree `folder`, in the same order. Reads the tree once, which is what costs where it is large.
+    /// The folders called `names` in the tree `folder`, as [`Objects::entries_in`].
     pub(crate) fn folders_in(
         &self,
         folder: Option<Oid>,
         names: &[&str],
     ) -> Result<Vec<Option<Oid>>, GitError> {
-        let Some(folder) = folder else {
-            return Ok(vec![None; names.len()]);
-        };
-        self.with(|repo| {
-            let tree = repo
-                .find_tree(folder)
-                .map_err(|e| missing(folder, "tree", e))?;
-            let find = |name: &&str| {
-                let entry = tree.get_name(name)?;
-                (entry.filemode() == 0o040_000).then(|| entry.id())
-            };
-            Ok(names.iter().map(find).collect())
-        })
+        let entries = self.entries_in(folder, names)?.into_iter();
+        let folders = entries.map(|entry| entry.filter(|entry| entry.kind == EntryKind::Tree));
+        Ok(folders
+            .map(|folder| folder.map(|folder| folder.oid))
+            .collect())
     }
 
     /// The newest entry at `path` that `fits`, along first parents from `commit` on. None where there is none, where `goes_on` says of a root tree

@@ -58,7 +58,7 @@ impl Scene {
             root: Root::public(&machine).unwrap(),
             programs: Box::new(spoken.clone()),
             memory: RefCell::new(
-                MemoryFile::open(Root::private(&folder.path().join("state")).unwrap()).unwrap(),
+                MemoryFile::of(Root::private(&folder.path().join("state")).unwrap()).unwrap(),
             ),
             rules_seen: Cell::new(None),
             agent: OnceCell::new(),

@@ -5,7 +5,11 @@ use crate::documents::read;
 use crate::input::SourceFile;
 use crate::object::ObjectId;
 use proptest::prelude::*;
+use std::borrow::Cow;
+use std::sync::Arc;
+use tenantry_schema::id::{FleetId, OrderId};
 use tenantry_wire::SigningKey;
+use tenantry_wire::sshsig;
 
 const WIPE: &str = "wipe: acme-1/umami\ndestroys: [its database, \"figures of 2024\"]\nreason: ticket 812\nexpires: 2026-11-22\n";
 

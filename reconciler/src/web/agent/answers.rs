@@ -1,9 +1,9 @@
 //! `POST /agent/v1/answers`: an agent answers a question. Checked like reports: head, size, digest, and only then what it says.
 
 use super::answer::{self, Reply};
+use super::body;
 use super::refusal::Refusal;
-use super::reports::{bounded, receive_head};
-use super::verify::{self, Caller};
+use super::verify::Caller;
 use crate::web::app::App;
 use crate::web::operator::MOST_ANSWER;
 use axum::body::{Body, Bytes};
@@ -11,17 +11,13 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
-use std::time::Duration;
 use tenantry_schema::wire::{Answer, AnswerOutcome, LARGEST_ANSWER};
-
-/// Time that a body may take to arrive.
-const SLOWEST: Duration = Duration::from_secs(30);
 
 /// 204, whether anybody still waits for it or not.
 pub(in crate::web) async fn answers(State(app): State<App>, request: Request) -> Response {
     const ROUTE: &str = "answers";
     let (parts, body) = request.into_parts();
-    let caller = match receive_head(&app, &parts, MOST_ANSWER) {
+    let caller = match body::head(&app, &parts, MOST_ANSWER) {
         Ok(caller) => caller,
         Err(refusal) => return answer::to_stranger(ROUTE, &refusal),
     };
@@ -31,17 +27,7 @@ pub(in crate::web) async fn answers(State(app): State<App>, request: Request) ->
 
 async fn receive(app: &App, caller: &Caller, parts: &Parts, body: Body) -> Result<Reply, Refusal> {
     let _pass = caller.admit_body(app)?;
-    let slow = |_| {
-        Refusal::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "too_slow",
-            "the body did not arrive in time",
-        )
-    };
-    let body = tokio::time::timeout(SLOWEST, bounded(body, MOST_ANSWER))
-        .await
-        .map_err(slow)??;
-    verify::check_body(parts, &body)?;
+    let (body, _room) = body::receive(parts, body, MOST_ANSWER).await?;
     let answer: Answer = serde_json::from_slice(&body)
         .map_err(|_| Refusal::malformed("the body is not an answer"))?;
     if let AnswerOutcome::Answered { text, .. } = &answer.outcome

@@ -3,6 +3,7 @@
 mod answer;
 mod answers;
 mod board;
+mod body;
 mod directory;
 mod gate;
 mod next;
