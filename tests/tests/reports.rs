@@ -189,7 +189,9 @@ fn strangers_get_none(story: &Story) {
         let output = story.ask("eve", what);
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(
-            !output.status.success() && error.contains("not trusted here"),
+            !output.status.success()
+                && error.contains("not trusted here")
+                && error.contains("signing_keys"),
             "{error}"
         );
         assert!(output.stdout.is_empty());

@@ -98,6 +98,8 @@ codes! {
     SEALING_RULES = 140,
     /// A merge of secrets that nobody has settled.
     UNSETTLED_SECRET = 141,
+    /// Somebody who cannot log in is named where people may.
+    UNKNOWN_PERSON = 142,
 /// A Compose file that is wrong.
     COMPOSE = 201,
     /// A variable of a Compose file that has no source.

@@ -7,6 +7,7 @@ mod standing;
 
 use crate::codes;
 use crate::input::{CustomerFiles, Finder, HeadFiles, SourceFile, diagnose};
+use crate::link::people;
 use crate::object::ObjectId;
 use crate::{moved, references};
 pub use partly::Partly;
@@ -130,6 +131,10 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
             file.text.clone().ok()
         };
         found.extend(references::prices(hub, &text_of));
+        if let (Some(host), Some(staff)) = (&hub.host, &staff) {
+            let unknown = people::cannot_log_in(host, "fleet/hub.yaml", staff, &text_of);
+            found.extend(unknown);
+        }
         let names = secrets.as_ref().map(|file| &file.names);
         if names.is_some() || !unread_secrets {
             found.extend(forge::check(hub, names, &text_of));

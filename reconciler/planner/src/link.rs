@@ -4,6 +4,7 @@ mod checks;
 mod decided;
 mod findings;
 mod moves;
+pub(crate) mod people;
 mod redirects;
 mod rotations;
 mod values;
@@ -114,6 +115,9 @@ pub fn customer(
     decided::servers_are_there(context, documents, &mut findings);
     decided::ports_are_distinct(context, documents, &mut findings);
     for finding in rotations::check(context, documents, &orders) {
+        findings.push(finding);
+    }
+    for finding in people::check(context, documents) {
         findings.push(finding);
     }
     let desired = CustomerDesired {

@@ -56,7 +56,9 @@ impl Seen {
 enum Refusal {
     #[error("not a signed question: {0}")]
     Malformed(String),
-    #[error("{0}")]
+    #[error(
+        "{0}; who may ask is in fleet/staff.yaml: an admin adds the public key to `signing_keys:` of a person there"
+    )]
     Signature(#[from] tenantry_wire::sshsig::SshSigError),
     #[error("this hub serves another fleet")]
     OtherFleet,
