@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// Longest time, in days.
 const LONGEST: u16 = 3660;
 
-/// How long it is remembered what was used, in days. The last six hours are kept by the minute, the last week by the quarter of an hour, older
-/// times by the hour.
+/// How long it is remembered what was used, in days. Of servers the last six hours are kept by the minute, the last week by the quarter of an
+/// hour, older times by the hour; of containers the last two days by the quarter of an hour, older times by the hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct History {

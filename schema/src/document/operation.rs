@@ -388,7 +388,7 @@ impl TryFrom<Written> for Operation {
         let mut read_by_owners = texts.chain(&written.machine);
         if read_by_owners.any(|text| text.chars().any(repaints)) {
             return Err(
-                "`reason` and `destroys` hold no control characters, and none that turn the direction of writing: owners read them before they sign"
+                "`reason`, `destroys` and `machine` hold no control characters, and none that turn the direction of writing: owners read them before they sign"
                     .to_owned(),
             );
         }

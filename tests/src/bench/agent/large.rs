@@ -3,6 +3,7 @@
 use super::super::child::resident_memory;
 use super::super::{BenchError, Doing as _};
 use super::ms;
+use super::noop;
 use super::path::idle;
 use super::peers::{Looked, ansible, pyinfra};
 use super::setting::{Setting, Size};
@@ -18,6 +19,8 @@ pub(super) struct Large {
     pub(super) gained_mb: f64,
     pub(super) ansible_ms: Vec<f64>,
     pub(super) pyinfra_ms: Vec<f64>,
+    pub(super) pass_ms: Vec<f64>,
+    pub(super) compose_ms: Vec<f64>,
 }
 
 /// What somebody does to a container.
@@ -29,7 +32,11 @@ enum Drift {
 }
 
 pub(super) async fn measure(quick: bool, size: Size) -> Result<Large, BenchError> {
-    let (drifts, rest, runs) = if quick { (6, 3, 1) } else { (200, 60, 5) };
+    let (drifts, rest, runs, passes) = if quick {
+        (6, 3, 1, 5)
+    } else {
+        (200, 60, 5, 50)
+    };
     let mut setting = Setting::sized(size.stacks, size).await?;
     let (idle_mb, idle_percent) = idle(&mut setting, Duration::from_secs(rest)).await?;
     let looked = Looked::of(&setting)?;
@@ -57,11 +64,14 @@ pub(super) async fn measure(quick: bool, size: Size) -> Result<Large, BenchError
         .agent()
         .map(|agent| agent.id().to_string());
     let pid = agent.ok_or_else(|| BenchError::Wrong("the agent does not run".to_owned()))?;
+    let gained_mb = (resident_memory(&pid) - idle_mb).max(0.0);
     Ok(Large {
+        pass_ms: noop::passes(&mut setting, size, passes).await?,
+        compose_ms: noop::composed(&setting, runs, size)?,
         idle_mb,
         idle_percent,
         drift_ms,
-        gained_mb: (resident_memory(&pid) - idle_mb).max(0.0),
+        gained_mb,
         ansible_ms,
         pyinfra_ms,
     })

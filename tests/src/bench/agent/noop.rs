@@ -5,60 +5,91 @@ use super::ms;
 use super::setting::{Setting, Size, compose};
 use crate::lab::Compose;
 use jiff::Timestamp;
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::time::Instant;
 use tenantry_agent::agent::Agent;
 use tenantry_agent::config::Config;
 
-/// What passes cost that change nothing.
+/// Containers, and since when they run.
+type Running = BTreeMap<String, String>;
+
+/// What passes cost that change nothing, in milliseconds.
 pub(super) struct Noop {
-    pub(super) pass_ms: Vec<f64>,
-    pub(super) inspected_ms: Vec<f64>,
-    pub(super) process_ms: Vec<f64>,
-    pub(super) compose_ms: Vec<f64>,
-    pub(super) changed: f64,
+    pub(super) pass: Vec<f64>,
+    pub(super) inspected: Vec<f64>,
+    pub(super) process: Vec<f64>,
+    pub(super) compose: Vec<f64>,
 }
 
 pub(super) async fn measure(quick: bool, size: Size) -> Result<Noop, BenchError> {
     let (passes, processes) = if quick { (5, 2) } else { (50, 7) };
     let mut setting = Setting::sized(size.stacks, size).await?;
-    // The daemon would work beside what is measured.
-    setting.world.servers[0].kill_agent();
-    let before = setting.world.running()?;
-    if before.len() != size.services * size.stacks {
-        return Err(BenchError::Wrong(format!(
-            "{} containers run",
-            before.len()
-        )));
-    }
-    let config = setting.world.servers[0].dir().join("agent.yaml");
-    let (pass_ms, inspected_ms) = (
-        passes_of(&config, passes, false).await?,
-        passes_of(&config, passes, true).await?,
+    let before = alone(&mut setting, size)?;
+    let (pass, inspected) = (
+        passes_of(&setting, passes, false).await?,
+        passes_of(&setting, passes, true).await?,
     );
-    let process_ms = (0..processes)
-        .map(|_| process(&setting))
+    let process = (0..processes)
+        .map(|_| program(&setting))
         .collect::<Result<_, _>>()?;
-    let after = setting.world.running()?;
-    let same = before
-        .iter()
-        .filter(|(name, facts)| after.get(*name) == Some(*facts))
-        .count();
-    let changed = (before.len().max(after.len()) - same) as f64;
-    let compose_ms = composed(&setting, processes, size)?;
+    unchanged(&setting, &before)?;
     Ok(Noop {
-        pass_ms,
-        inspected_ms,
-        process_ms,
-        compose_ms,
-        changed,
+        pass,
+        inspected,
+        process,
+        compose: composed(&setting, processes, size)?,
     })
 }
 
+/// Passes over a server that is there already, whose agent ends for it.
+pub(super) async fn passes(
+    setting: &mut Setting,
+    size: Size,
+    count: usize,
+) -> Result<Vec<f64>, BenchError> {
+    let before = alone(setting, size)?;
+    let found = passes_of(setting, count, false).await?;
+    unchanged(setting, &before)?;
+    Ok(found)
+}
+
+/// Ends the agent, which would work beside what is measured, and says what runs.
+fn alone(setting: &mut Setting, size: Size) -> Result<Running, BenchError> {
+    setting.world.servers[0].kill_agent();
+    let running = setting.world.running()?;
+    if running.len() == size.services * size.stacks {
+        return Ok(running);
+    }
+    Err(BenchError::Wrong(format!(
+        "{} containers run",
+        running.len()
+    )))
+}
+
+/// What changes containers is no pass that changes nothing.
+fn unchanged(setting: &Setting, before: &Running) -> Result<(), BenchError> {
+    let after = setting.world.running()?;
+    if after == *before {
+        return Ok(());
+    }
+    let same = |(name, facts): &(&String, &_)| after.get(*name) == Some(*facts);
+    let changed: Vec<&String> = before
+        .iter()
+        .filter(|entry| !same(entry))
+        .map(|(name, _)| name)
+        .collect();
+    Err(BenchError::Wrong(format!(
+        "containers are not as they were: {changed:?} of {}, {} now",
+        before.len(),
+        after.len()
+    )))
+}
+
 /// Passes of one agent, as the running one makes them: look at engine, files and web server, and decide.
-async fn passes_of(config: &Path, count: usize, inspect: bool) -> Result<Vec<f64>, BenchError> {
+async fn passes_of(setting: &Setting, count: usize, inspect: bool) -> Result<Vec<f64>, BenchError> {
+    let config = setting.world.servers[0].dir().join("agent.yaml");
     let mut agent = Agent::open(
-        Config::load(config).doing("reading the agent's configuration")?,
+        Config::load(&config).doing("reading the agent's configuration")?,
         false,
     )
     .doing("opening the agent")?;
@@ -83,7 +114,7 @@ async fn passes_of(config: &Path, count: usize, inspect: bool) -> Result<Vec<f64
 }
 
 /// The program from start to end.
-fn process(setting: &Setting) -> Result<f64, BenchError> {
+fn program(setting: &Setting) -> Result<f64, BenchError> {
     let begun = Instant::now();
     let output = setting.world.servers[0].run_agent(&["converge", "--once", "--offline"])?;
     let took = ms(begun.elapsed());
@@ -98,7 +129,7 @@ fn process(setting: &Setting) -> Result<f64, BenchError> {
 }
 
 /// Projects of the same content under Compose.
-fn composed(setting: &Setting, runs: usize, size: Size) -> Result<Vec<f64>, BenchError> {
+pub(super) fn composed(setting: &Setting, runs: usize, size: Size) -> Result<Vec<f64>, BenchError> {
     let lab = &setting.world.lab;
     let folders = tempfile::tempdir().doing("making a folder")?;
     let ports = crate::lab::PortRange::reserve(u16::try_from(size.stacks).unwrap_or(u16::MAX))?;

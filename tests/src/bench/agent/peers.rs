@@ -1,4 +1,4 @@
-//! Other programs that look at the same server: whether its containers run and its files are there. `./x setup` installs them.
+//! Other programs that look at the same server: whether its containers run and its files are there. `./x bench` installs them.
 
 use super::super::{BenchError, Doing as _};
 use super::ms;
