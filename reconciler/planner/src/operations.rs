@@ -68,23 +68,8 @@ pub fn path(customer: &CustomerId, id: &OperationId) -> String {
 
 /// What an operation does: the key and what it names.
 pub fn act(operation: &Operation) -> String {
-    let document = serde_json::to_value(operation).unwrap_or_default();
-    let acts = [
-        "restore",
-        "wipe",
-        "reinstall",
-        "snapshot",
-        "power_cycle",
-        "rotate",
-        "retry",
-        "move",
-        "erase",
-    ];
-    let written = acts.into_iter().find_map(|act| {
-        let target = document.get(act)?.as_str()?;
-        Some(format!("{act} {target}"))
-    });
-    written.unwrap_or_else(|| "nothing".to_owned())
+    let (act, target) = operation.act();
+    format!("{act} {target}")
 }
 
 /// What is lost by it, in the words of the document.

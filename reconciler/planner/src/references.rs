@@ -191,7 +191,7 @@ pub(crate) fn operations(
             documents,
             finder: &finder,
         };
-        let act = finder.place(&[act(operation)], true);
+        let act = finder.place(&[operation.act().0], true);
         let wrong = checker
             .operation(operation)
             .into_iter()
@@ -199,22 +199,6 @@ pub(crate) fn operations(
         found.extend(wrong.map(|diagnostic| (kind.clone(), diagnostic)));
     }
     found
-}
-
-fn act(operation: &Operation) -> &'static str {
-    let acts = [
-        ("restore", operation.restore.is_some()),
-        ("wipe", operation.wipe.is_some()),
-        ("reinstall", operation.reinstall.is_some()),
-        ("snapshot", operation.snapshot.is_some()),
-        ("power_cycle", operation.power_cycle.is_some()),
-        ("rotate", operation.rotate.is_some()),
-        ("retry", operation.retry.is_some()),
-        ("move", operation.move_order.is_some()),
-    ];
-    acts.into_iter()
-        .find_map(|(act, there)| there.then_some(act))
-        .unwrap_or("erase")
 }
 
 struct Checker<'a> {

@@ -94,9 +94,12 @@ async fn start(setting: &Setting, name: &str) -> Result<f64, BenchError> {
     Ok(ms(begun.elapsed()))
 }
 
+/// After a restart the agent looks once more whether a container is steady, ten seconds later. That is not rest yet.
+const SETTLED: Duration = Duration::from_secs(15);
+
 /// Memory, and percent of a core, of an agent that nothing happens to.
 pub(super) async fn idle(setting: &mut Setting, rest: Duration) -> Result<(f64, f64), BenchError> {
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(SETTLED).await;
     let agent = setting.world.servers[0]
         .agent()
         .map(|agent| agent.id().to_string());
