@@ -15,6 +15,8 @@ mod refuse;
 mod run;
 mod source;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use crate::git::{Fleet, GitError};
 use crate::keys::HubIdentity;
@@ -120,6 +122,8 @@ pub struct Hub {
     history: History,
     /// What the history says was taken away by hand.
     lost: LostDecisions,
+    /// Set by a load until the planner knows what is still lost.
+    losses_untold: bool,
     /// Domains of customers who are gone that others ask for.
     departed: Vec<(
         tenantry_schema::id::OrderKey,
@@ -179,6 +183,7 @@ impl Hub {
             if look {
                 self.follow_branch()?;
             }
+            self.keep_losses()?;
             let now = Timestamp::now();
             self.make_plan(now);
             self.hold_lost_decisions(now)?;

@@ -48,14 +48,28 @@ impl Hub {
         Ok(())
     }
 
-    /// After a load: what customers lost who are as they were is still lost. About the others the history is asked again, and about all when people gave
-    /// something up.
-    pub(super) fn keep_losses(&mut self) -> Result<(), HubError> {
-        let (Some(loaded), Some(revision)) = (&self.loaded, self.source.revision) else {
-            return Ok(());
-        };
+    /// After a load: what customers lost who are as they were is still lost, about the others the history is asked again. What cannot fail of it;
+    /// [`Hub::keep_losses`] does the rest.
+    pub(super) fn forget_losses(&mut self) {
+        let Some(loaded) = &self.loaded else { return };
         // What others may have depends on the domains that are held for lost claims.
         self.replan_all |= self.lost.domains().next().is_some();
+        match &loaded.changed {
+            None => self.lost = LostDecisions::default(),
+            Some(changed) => changed.iter().for_each(|id| self.lost.forget(id)),
+        }
+        self.losses_untold = true;
+    }
+
+    /// Before anything is planned on a commit that was loaded: the planner is told what is still lost. About all of it the history is asked again when people
+    /// gave something up. Where this fails, nothing is planned, and the next pass begins with it.
+    pub(super) fn keep_losses(&mut self) -> Result<(), HubError> {
+        if !self.losses_untold {
+            return Ok(());
+        }
+        let Some(revision) = self.source.revision else {
+            return Ok(());
+        };
         let objects = self.fleet.objects();
         if !self.departed.is_empty() {
             self.history
@@ -67,16 +81,9 @@ impl Hub {
         if !same && !self.lost.is_empty() {
             self.lost = LostDecisions::default();
             self.replan_all = true;
-            self.tell_planner();
-            return Ok(());
         }
-        match &loaded.changed {
-            None => self.lost = LostDecisions::default(),
-            Some(changed) => changed.iter().for_each(|id| self.lost.forget(id)),
-        }
-        if !self.lost.is_empty() || !self.departed.is_empty() {
-            self.tell_planner();
-        }
+        self.tell_planner();
+        self.losses_untold = false;
         Ok(())
     }
 

@@ -118,6 +118,7 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         given_up: None,
         departed: Vec::new(),
         lost: tenantry_planner::lost::LostDecisions::default(),
+        losses_untold: false,
         dirty: Vec::new(),
         replan_all: true,
         full_pass_due: Timestamp::MIN,

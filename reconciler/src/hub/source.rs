@@ -176,7 +176,8 @@ impl Hub {
         });
         tracing::info!(commit = %commit, generation, summary = info.summary, "loaded");
         let before = self.loaded.replace(loaded);
-        self.keep_losses()?;
+        // Nothing from here on can fail: a commit that is loaded is not loaded again, so all that follows from it is done now or is left as a mark.
+        self.forget_losses();
         self.refresh_settings();
         // Attempts are counted by what they were made from, so a commit that changes nothing for a dead action does not revive it.
         self.refresh_keys();

@@ -39,7 +39,7 @@ impl StaffDirectory {
     }
 
     /// Who signed `text`.
-    pub(super) fn signer(
+    pub(crate) fn signer(
         &self,
         text: &[u8],
         signature: &str,
