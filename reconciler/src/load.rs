@@ -97,6 +97,7 @@ pub struct Revision {
     pub generation: u64,
 }
 
+pub(crate) use files::{document, text};
 pub use limit::Keep;
 pub use sparse::{Need, Remembered, Unread, differing};
 

@@ -20,7 +20,7 @@ mod tree;
 mod tests;
 
 use crate::git::{GitError, Objects, Oid};
-use crate::load::{MAX_FILE, Revision, object_id};
+use crate::load::{Revision, document};
 use acknowledged::Given;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,9 +28,7 @@ pub(crate) use taken::by_hub;
 use taken::{Event, Taken};
 use tenantry_planner::Desired;
 use tenantry_planner::decision::What;
-use tenantry_planner::documents;
 use tenantry_planner::domains::DomainIndex;
-use tenantry_planner::input::SourceFile;
 use tenantry_planner::lost::{Lost, LostDecisions, Missing};
 use tenantry_planner::plan::CustomerPlan;
 use tenantry_schema::document::DomainClaim;
@@ -191,17 +189,7 @@ fn lost(
 
 /// The domain that a claim named.
 fn claimed(objects: &Objects, path: &str, file: Oid) -> Result<Option<DomainName>, GitError> {
-    let text = match objects.blob(file, MAX_FILE) {
-        Ok(text) => text,
-        Err(GitError::TooLarge { .. }) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let file = SourceFile {
-        path: path.to_owned(),
-        id: object_id(file),
-        text: Ok(String::from_utf8_lossy(&text).into()),
-    };
-    let claim = documents::read::<DomainClaim>(&file, &mut Vec::new());
+    let claim = document::<DomainClaim>(objects, path, file)?;
     Ok(claim.map(|claim| claim.domain))
 }
 

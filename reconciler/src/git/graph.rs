@@ -39,33 +39,6 @@ impl Objects {
         })
     }
 
-    /// Whether a commit by `email`, as author and as committer, is reachable from `one` and not from `other`.
-    pub(crate) fn only_there_by(
-        &self,
-        one: Oid,
-        other: Oid,
-        email: &str,
-    ) -> Result<bool, GitError> {
-        self.with(|repo| {
-            let walking = GitError::library("walking");
-            let mut walk = repo.revwalk().map_err(GitError::library("walking"))?;
-            walk.push(one)
-                .and_then(|()| walk.hide(other))
-                .map_err(walking)?;
-            for step in walk {
-                let oid = step.map_err(GitError::library("walking"))?;
-                let commit = repo
-                    .find_commit(oid)
-                    .map_err(|e| missing(oid, "commit", e))?;
-                let by = |who: git2::Signature<'_>| who.email_bytes() == email.as_bytes();
-                if by(commit.author()) && by(commit.committer()) {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        })
-    }
-
     /// The folders called `names` in the tree `folder`, as [`Objects::entries_in`].
     pub(crate) fn folders_in(
         &self,
@@ -79,7 +52,7 @@ impl Objects {
             .collect())
     }
 
-    /// The newest entry at `path` that `fits`, along first parents from `commit` on. None where there is none, where `goes_on` says of a root tree
+    /// The newest entry at `path` that `fits`, along first parents from `commit` on, with the newest commit that has it. None where there is none, where `goes_on` says of a root tree
     /// that there is no need to look further back, or after `most` commits.
     ///
     /// A folder that is the same as one commit later is not read again.
@@ -90,7 +63,7 @@ impl Objects {
         most: usize,
         mut goes_on: impl FnMut(Oid) -> Result<bool, GitError>,
         mut fits: impl FnMut(&Entry) -> Result<bool, GitError>,
-    ) -> Result<Option<Entry>, GitError> {
+    ) -> Result<Option<(Oid, Entry)>, GitError> {
         let parts: Vec<&str> = path.split('/').collect();
         let mut levels: Vec<(Oid, Option<Entry>)> = Vec::new();
         let (mut next, mut tried) = (Some(commit), None);
@@ -105,12 +78,24 @@ impl Objects {
             {
                 tried = Some(entry.oid);
                 if fits(&entry)? {
-                    return Ok(Some(entry));
+                    return Ok(Some((at, entry)));
                 }
             }
             next = node.parents.first().copied();
         }
         Ok(None)
+    }
+
+    /// The newest folder that stood at `path`, as [`Objects::last_entry`].
+    pub(crate) fn last_folder(
+        &self,
+        commit: Oid,
+        path: &str,
+        most: usize,
+    ) -> Result<Option<Oid>, GitError> {
+        let is_folder = |entry: &Entry| Ok(entry.kind == EntryKind::Tree);
+        let found = self.last_entry(commit, path, most, |_| Ok(true), is_folder)?;
+        Ok(found.map(|(_, entry)| entry.oid))
     }
 
     /// The entry at `parts` below a root tree. `levels` are the folders on the way as they were last, with what stood in them.

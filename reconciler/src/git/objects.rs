@@ -264,6 +264,16 @@ impl Objects {
 }
 
 impl Entry {
+    /// The blob that it points at, where it is a file.
+    pub fn file(&self) -> Option<Oid> {
+        matches!(self.kind, EntryKind::File | EntryKind::Executable).then_some(self.oid)
+    }
+
+    /// The tree that it points at, where it is a folder.
+    pub fn folder(&self) -> Option<Oid> {
+        (self.kind == EntryKind::Tree).then_some(self.oid)
+    }
+
     pub(super) fn read(name: &[u8], oid: Oid, mode: i32) -> Self {
         let mode = mode.cast_unsigned();
         let kind = match mode & 0o170_000 {

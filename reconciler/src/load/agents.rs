@@ -1,6 +1,6 @@
 //! Agents' keys: each speaks for one server. Of two that name the same key, the one that has named it for longer keeps it; the other is an error.
 
-use super::{MAX_FILE, MAX_HISTORY, Revision};
+use super::{MAX_HISTORY, Revision, files};
 use crate::git::{GitError, Objects, Oid};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tenantry_planner::codes;
@@ -129,16 +129,16 @@ fn names(
     key: &SshPublicKey,
     known: &mut HashMap<Oid, bool>,
 ) -> Result<bool, GitError> {
-    let Some(entry) = objects.lookup(root, &path(server))? else {
+    let entry = objects.lookup(root, &path(server))?;
+    let Some(file) = entry.and_then(|entry| entry.file()) else {
         return Ok(false);
     };
-    if let Some(known) = known.get(&entry.oid) {
+    if let Some(known) = known.get(&file) {
         return Ok(*known);
     }
-    let text = objects.blob(entry.oid, MAX_FILE).unwrap_or_default();
     let data = key.as_str().split(' ').next_back().unwrap_or_default();
-    let found = String::from_utf8_lossy(&text).contains(data);
-    known.insert(entry.oid, found);
+    let found = files::text(objects, file)?.is_some_and(|text| text.contains(data));
+    known.insert(file, found);
     Ok(found)
 }
 

@@ -2,8 +2,10 @@
 
 use super::{MAX_FILE, object_id};
 use crate::git::{Entry, EntryKind, GitError, Objects, Oid};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tenantry_planner::documents;
 use tenantry_planner::input::SourceFile;
 
 /// Deepest folder that is entered; documents stand at most four deep, files of stacks a little deeper.
@@ -95,17 +97,47 @@ pub(super) fn source(
 ) -> Result<SourceFile, GitError> {
     let text = match refused(entry) {
         Some(why) => Err(why),
-        None => match objects.blob(entry.oid, MAX_FILE) {
-            Ok(content) => String::from_utf8(content)
-                .map(Into::into)
-                .map_err(|_| "it is not UTF-8"),
-            Err(GitError::TooLarge { .. }) => Err(TOO_LARGE),
-            Err(error) => return Err(error),
-        },
+        None => content(objects, entry.oid)?,
     };
     Ok(SourceFile {
         path,
         id: object_id(entry.oid),
         text,
     })
+}
+
+/// The text of a file, or why it cannot be taken.
+fn content(objects: &Objects, file: Oid) -> Result<Result<Arc<str>, &'static str>, GitError> {
+    match objects.blob(file, MAX_FILE) {
+        Ok(content) => Ok(String::from_utf8(content)
+            .map(Into::into)
+            .map_err(|_| "it is not UTF-8")),
+        Err(GitError::TooLarge { .. }) => Ok(Err(TOO_LARGE)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The text of the blob `file`. None where it is too large for the fleet, or in another encoding.
+///
+/// # Errors
+/// Where it cannot be read: then nothing is known of what it says (law 7).
+pub(crate) fn text(objects: &Objects, file: Oid) -> Result<Option<Arc<str>>, GitError> {
+    Ok(content(objects, file)?.ok())
+}
+
+/// The document in the blob `file`, which stands at `path`. None where it has errors.
+///
+/// # Errors
+/// Where it cannot be read: then nothing is known of what it says (law 7).
+pub(crate) fn document<T: DeserializeOwned>(
+    objects: &Objects,
+    path: &str,
+    file: Oid,
+) -> Result<Option<T>, GitError> {
+    let source = SourceFile {
+        path: path.to_owned(),
+        id: object_id(file),
+        text: content(objects, file)?,
+    };
+    Ok(documents::read(&source, &mut Vec::new()))
 }

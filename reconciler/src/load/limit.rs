@@ -20,12 +20,10 @@ mod rules;
 mod sizes;
 mod taken;
 
-use super::{MAX_FILE, Revision, object_id};
-use crate::git::{EntryKind, GitError, Objects, Oid};
+use super::{Revision, document};
+use crate::git::{GitError, Objects, Oid};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use tenantry_planner::documents;
-use tenantry_planner::input::SourceFile;
 use tenantry_planner::removal::{FILE, Removal};
 use tenantry_schema::document::Acknowledged;
 use tenantry_schema::id::CustomerId;
@@ -152,12 +150,13 @@ impl Limits {
         self.save();
         let commit = committed.then_some(revision.commit);
         let open = !committed || !self.memory.held_at(revision.commit).is_empty();
-        let verdict = match self.judge(objects, &parents, revision.tree, commit)? {
-            Some(found) if open => Some(found.verdict()),
-            _ => None,
+        let found = if open {
+            self.judge(objects, &parents, revision.tree, commit)?
+        } else {
+            None
         };
         Ok(Held {
-            verdict,
+            verdict: found.map(judge::Finding::verdict),
             rules: self.rules_of(objects, &parents)?,
             limited: self.memory.limited,
             acknowledged: self.acknowledged(objects, revision.tree)?,
@@ -173,35 +172,27 @@ impl Limits {
         }
     }
 
-    /// What people agreed to lose, at a root tree. What cannot be read agrees to nothing.
+    /// What people agreed to lose, at a root tree. A file with errors agrees to nothing.
     fn acknowledged(&mut self, objects: &Objects, root: Oid) -> Result<Acknowledged, GitError> {
-        let Some(entry) = objects.lookup(root, FILE)? else {
+        let Some(file) = file(objects, root, FILE)? else {
             return Ok(Acknowledged::default());
         };
-        if let Some(known) = self.acknowledged.get(&entry.oid) {
+        if let Some(known) = self.acknowledged.get(&file) {
             return Ok(known.clone());
         }
-        let read: Acknowledged = document(objects, entry.oid, FILE).unwrap_or_default();
+        let read: Acknowledged = document(objects, FILE, file)?.unwrap_or_default();
         if self.acknowledged.len() > 64 {
             self.acknowledged.clear();
         }
-        self.acknowledged.insert(entry.oid, read.clone());
+        self.acknowledged.insert(file, read.clone());
         Ok(read)
     }
 }
 
-fn document<T: serde::de::DeserializeOwned>(objects: &Objects, oid: Oid, path: &str) -> Option<T> {
-    let text = String::from_utf8(objects.blob(oid, MAX_FILE).ok()?).ok()?;
-    let file = SourceFile {
-        path: path.to_owned(),
-        id: object_id(oid),
-        text: Ok(text.into()),
-    };
-    documents::read(&file, &mut Vec::new())
+fn folder(objects: &Objects, root: Oid, path: &str) -> Result<Option<Oid>, GitError> {
+    Ok(objects.lookup(root, path)?.and_then(|entry| entry.folder()))
 }
 
-fn folder(objects: &Objects, root: Oid, path: &str) -> Result<Option<Oid>, GitError> {
-    let entry = objects.lookup(root, path)?;
-    let entry = entry.filter(|entry| entry.kind == EntryKind::Tree);
-    Ok(entry.map(|entry| entry.oid))
+fn file(objects: &Objects, root: Oid, path: &str) -> Result<Option<Oid>, GitError> {
+    Ok(objects.lookup(root, path)?.and_then(|entry| entry.file()))
 }

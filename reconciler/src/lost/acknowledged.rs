@@ -1,11 +1,9 @@
 //! What people gave up: entries of `fleet/acknowledged.yaml` that have lost decisions made anew.
 
 use super::taken::Event;
-use crate::git::{EntryKind, GitError, Objects, Oid, is_descendant};
-use crate::load::{MAX_FILE, object_id};
+use crate::git::{GitError, Objects, Oid, is_descendant};
+use crate::load::document;
 use tenantry_planner::decision::What;
-use tenantry_planner::documents;
-use tenantry_planner::input::SourceFile;
 use tenantry_planner::lost::Missing;
 use tenantry_planner::removal::FILE;
 use tenantry_schema::document::{Acknowledged, Anew};
@@ -15,22 +13,12 @@ use tenantry_schema::id::OrderKey;
 pub(super) struct Given(Vec<(Anew, Oid)>);
 
 impl Given {
-    /// The entries at a root tree. A file that cannot be read gives nothing up.
+    /// The entries at a root tree. A file with errors gives nothing up.
     pub(super) fn read(objects: &Objects, root: Oid) -> Result<Self, GitError> {
         let Some(file) = file(objects, root)? else {
             return Ok(Self(Vec::new()));
         };
-        let text = match objects.blob(file, MAX_FILE) {
-            Ok(text) => text,
-            Err(GitError::TooLarge { .. }) => return Ok(Self(Vec::new())),
-            Err(error) => return Err(error),
-        };
-        let source = SourceFile {
-            path: FILE.to_owned(),
-            id: object_id(file),
-            text: Ok(String::from_utf8_lossy(&text).into()),
-        };
-        let read = documents::read::<Acknowledged>(&source, &mut Vec::new());
+        let read = document::<Acknowledged>(objects, FILE, file)?;
         let entries = read.unwrap_or_default().0.into_values();
         let given = entries.filter_map(|entry| {
             let (anew, since) = entry.anew()?;
@@ -81,6 +69,5 @@ fn reaches(objects: &Objects, since: Oid, commit: Oid) -> Result<bool, GitError>
 /// The file with the entries, at a root tree.
 pub(super) fn file(objects: &Objects, root: Oid) -> Result<Option<Oid>, GitError> {
     let entry = objects.lookup(root, FILE)?;
-    let file = entry.filter(|entry| matches!(entry.kind, EntryKind::File | EntryKind::Executable));
-    Ok(file.map(|entry| entry.oid))
+    Ok(entry.and_then(|entry| entry.file()))
 }

@@ -87,8 +87,7 @@ impl History {
     fn all_departed(&mut self, objects: &Objects, root: Oid) -> Result<Arc<Claims>, GitError> {
         let folder = |path| {
             let entry = objects.lookup(root, path)?;
-            let tree = entry.filter(|entry| entry.kind == EntryKind::Tree);
-            Ok::<_, GitError>(tree.map(|entry| entry.oid))
+            Ok::<_, GitError>(entry.and_then(|entry| entry.folder()))
         };
         let folders = (folder("fleet/customers")?, folder("fleet/decisions")?);
         if let Some((known, claims)) = &self.departed.known
@@ -123,12 +122,11 @@ fn read(objects: &Objects, (customers, decisions): Folders) -> Result<Claims, Gi
                 continue;
             };
             let file = objects.lookup(order.oid, "domain.yaml")?;
-            let is_file = |kind| matches!(kind, EntryKind::File | EntryKind::Executable);
-            let Some(file) = file.filter(|file| is_file(file.kind)) else {
+            let Some(file) = file.and_then(|entry| entry.file()) else {
                 continue;
             };
             let path = format!("fleet/decisions/{customer}/{id}/domain.yaml");
-            if let Some(domain) = claimed(objects, &path, file.oid)? {
+            if let Some(domain) = claimed(objects, &path, file)? {
                 let customer = customer.clone();
                 let order = OrderKey {
                     customer,

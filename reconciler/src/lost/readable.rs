@@ -2,10 +2,8 @@
 
 use super::parts::parts;
 use super::taken::Event;
-use crate::git::{EntryKind, GitError, Objects, Oid};
-use crate::load::{MAX_FILE, object_id};
-use tenantry_planner::documents;
-use tenantry_planner::input::SourceFile;
+use crate::git::{Entry, GitError, Objects, Oid};
+use crate::load::document;
 use tenantry_schema::document::{DomainClaim, Kind, ServerAssignment, classify};
 
 /// So many commits are looked at.
@@ -22,22 +20,13 @@ pub(super) fn newest(
     if reads(objects, path, event.old)? {
         return Ok(None);
     }
-    let (mut next, mut tried) = (Some(before(objects, head, event)?), event.old);
-    for _ in 0..MOST {
-        let Some(at) = next else { break };
-        let node = objects.node(at)?;
-        if let Some(entry) = objects.lookup(node.tree, path)?
-            && matches!(entry.kind, EntryKind::File | EntryKind::Executable)
-            && entry.oid != tried
-        {
-            tried = entry.oid;
-            if reads(objects, path, entry.oid)? {
-                return Ok(Some((at, entry.oid)));
-            }
-        }
-        next = node.parents.first().copied();
-    }
-    Ok(None)
+    let reads = |entry: &Entry| match entry.file() {
+        Some(file) => reads(objects, path, file),
+        None => Ok(false),
+    };
+    let from = before(objects, head, event)?;
+    let found = objects.last_entry(from, path, MOST, |_| Ok(true), reads)?;
+    Ok(found.map(|(commit, entry)| (commit, entry.oid)))
 }
 
 /// The commit that had what went last.
@@ -50,24 +39,10 @@ fn before(objects: &Objects, head: Oid, event: &Event) -> Result<Oid, GitError> 
     Ok(parents.get(place).copied().unwrap_or(commit))
 }
 
-fn reads(objects: &Objects, path: &str, oid: Oid) -> Result<bool, GitError> {
-    let kind = classify(path);
-    if !matches!(kind, Kind::ServerAssignment(..) | Kind::DomainClaim(..)) {
-        return Ok(parts(objects, path, oid)?.is_some());
-    }
-    let text = match objects.blob(oid, MAX_FILE) {
-        Ok(text) => text,
-        Err(GitError::TooLarge { .. }) => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    let file = SourceFile {
-        path: path.to_owned(),
-        id: object_id(oid),
-        text: Ok(String::from_utf8_lossy(&text).into()),
-    };
-    let found = &mut Vec::new();
-    Ok(match kind {
-        Kind::DomainClaim(..) => documents::read::<DomainClaim>(&file, found).is_some(),
-        _ => documents::read::<ServerAssignment>(&file, found).is_some(),
+fn reads(objects: &Objects, path: &str, file: Oid) -> Result<bool, GitError> {
+    Ok(match classify(path) {
+        Kind::ServerAssignment(..) => document::<ServerAssignment>(objects, path, file)?.is_some(),
+        Kind::DomainClaim(..) => document::<DomainClaim>(objects, path, file)?.is_some(),
+        _ => parts(objects, path, file)?.is_some(),
     })
 }

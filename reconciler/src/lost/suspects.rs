@@ -3,9 +3,8 @@
 
 use super::parts::parts;
 use super::taken::{Event, decisions};
-use super::tree::tree_of;
 use super::{History, hold};
-use crate::git::{EntryKind, GitError, Objects, Oid};
+use crate::git::{Entry, GitError, Objects, Oid};
 use crate::load::{Loaded, Revision};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -48,7 +47,7 @@ impl History {
         let folders = objects.entries_in(decisions(objects, at.tree)?, &names)?;
         let mut found = BTreeSet::new();
         for ((name, below), folder) in customers.into_iter().zip(folders) {
-            let folder = folder.as_ref().and_then(tree_of);
+            let folder = folder.as_ref().and_then(Entry::folder);
             if let Ok(id) = CustomerId::try_from(name)
                 && any_missing(objects, folder, &below)?
             {
@@ -107,10 +106,7 @@ fn any_missing(
     };
     for (path, events) in below {
         let entry = objects.lookup(folder, path)?;
-        let file = entry
-            .filter(|entry| matches!(entry.kind, EntryKind::File | EntryKind::Executable))
-            .map(|entry| entry.oid);
-        let Some(file) = file else {
+        let Some(file) = entry.and_then(|entry| entry.file()) else {
             return Ok(true);
         };
         // Put back as it was.

@@ -98,7 +98,7 @@ pub(super) fn uncommitted(
 /// The tree of decisions of a root tree. None where there is none, or something else stands in its place.
 pub(super) fn decisions(objects: &Objects, root: Oid) -> Result<Option<Oid>, GitError> {
     let entry = objects.lookup(root, FOLDER)?;
-    Ok(entry.and_then(|entry| super::tree::tree_of(&entry)))
+    Ok(entry.and_then(|entry| entry.folder()))
 }
 
 /// Looks at commits one after the other.

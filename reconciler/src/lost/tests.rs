@@ -124,6 +124,10 @@ impl Told {
     /// What is lost of `what` at what is checked out, which is pushed first. A fresh memory says the same as the one that was there all along, and as one that
     /// was kept on disk.
     fn lost(&mut self, what: What, parts: &[&str]) -> Vec<Lost> {
+        self.lost_of("web", what, parts)
+    }
+
+    fn lost_of(&mut self, order: &str, what: What, parts: &[&str]) -> Vec<Lost> {
         self.git(&["push", "-qf", "origin", "HEAD:main"]);
         let head = self.head();
         let objects = self.fleet.objects().clone();
@@ -132,7 +136,8 @@ impl Told {
             tree: objects.root_tree(head).unwrap(),
             generation: 0,
         };
-        let missing = missing(what, parts);
+        let mut missing = missing(what, parts);
+        missing.order.order = order.try_into().unwrap();
         let ask = |history: &mut History| {
             let found = history.ask(&objects, at, [&missing]).unwrap();
             found.into_iter().map(|(_, lost)| lost).collect::<Vec<_>>()

@@ -99,7 +99,7 @@ impl Level {
                 continue;
             }
             let path = format!("{}/{name}", self.path);
-            let below = |entry: &Option<Entry>| entry.as_ref().and_then(tree_of);
+            let below = |entry: &Option<Entry>| entry.as_ref().and_then(Entry::folder);
             if old.kind == EntryKind::Tree {
                 open.push(Level {
                     path,
@@ -113,8 +113,8 @@ impl Level {
                         })
                         .collect(),
                 });
-            } else if let Some(old) = file(old) {
-                let new = new.as_ref().and_then(file);
+            } else if let Some(old) = old.file() {
+                let new = new.as_ref().and_then(Entry::file);
                 if new != Some(old) {
                     found.push(Gone { path, old, new });
                 }
@@ -127,14 +127,4 @@ impl Level {
 fn same(one: Option<&Entry>, other: Option<&Entry>) -> bool {
     let about = |entry: Option<&Entry>| entry.map(|entry| (entry.oid, entry.mode));
     about(one) == about(other)
-}
-
-/// The tree that an entry is, if it is one.
-pub(super) fn tree_of(entry: &Entry) -> Option<Oid> {
-    (entry.kind == EntryKind::Tree).then_some(entry.oid)
-}
-
-/// The blob that an entry is, if it is a file.
-fn file(entry: &Entry) -> Option<Oid> {
-    matches!(entry.kind, EntryKind::File | EntryKind::Executable).then_some(entry.oid)
 }

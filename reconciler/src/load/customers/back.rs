@@ -5,7 +5,7 @@ use super::fallback::Fallback;
 use super::folders::{Broken, Folders, Trees};
 use super::read::{Read, read};
 use super::{Around, Customers, Known};
-use crate::git::{EntryKind, GitError, Objects, Oid};
+use crate::git::{GitError, Objects, Oid};
 use crate::load::catalogue::Catalogues;
 use crate::load::{MAX_HISTORY, Revision};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,13 +35,6 @@ impl Held {
             why,
         })
     }
-}
-
-/// The newest folder at `path` along first parents.
-fn last_folder(objects: &Objects, commit: Oid, path: &str) -> Result<Option<Oid>, GitError> {
-    let is_folder = |entry: &crate::git::Entry| Ok(entry.kind == EntryKind::Tree);
-    let found = objects.last_entry(commit, path, MAX_HISTORY, |_| Ok(true), is_folder)?;
-    Ok(found.map(|entry| entry.oid))
 }
 
 fn waiting(removal: &Removal) -> WaitingOn {
@@ -95,14 +88,13 @@ impl Customers {
         let path = |folder| format!("{folder}/{id}");
         let tree = |root, path: &str| {
             let entry = objects.lookup(root, path)?;
-            let entry = entry.filter(|entry| entry.kind == EntryKind::Tree);
-            Ok::<_, GitError>(entry.map(|entry| entry.oid))
+            Ok::<_, GitError>(entry.and_then(|entry| entry.folder()))
         };
         let documents = tree(objects.root_tree(*stays)?, &path("fleet/customers"))?;
         let documents = match documents {
             Some(documents) => documents,
             // Something else stood in its place.
-            None => match last_folder(objects, *stays, &path("fleet/customers"))? {
+            None => match objects.last_folder(*stays, &path("fleet/customers"), MAX_HISTORY)? {
                 Some(documents) => documents,
                 None => return Ok(()),
             },

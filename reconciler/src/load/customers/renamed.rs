@@ -3,9 +3,10 @@
 //! Where something is decided for the id, it was there. Else commits are walked along first parents, until the id is found. Where that takes too
 //! long, or the line is as old as the history, nothing is said.
 
-use super::super::{MAX_FILE, Revision};
+use super::super::{Revision, files};
 use crate::git::{Entry, GitError, Objects, Oid};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tenantry_planner::codes;
 use tenantry_planner::documents::CustomerDocuments;
 use tenantry_planner::input::{TextOf, locate};
@@ -138,15 +139,14 @@ impl Wanted {
         let files: Vec<Entry> = objects.tree(folder.oid)?;
         let name = self.file.rsplit('/').next().unwrap_or_default();
         let own = files.iter().find(|file| file.name == name);
-        let text = own.and_then(|file| objects.blob(file.oid, MAX_FILE).ok());
-        self.from_the_first =
-            text.is_some_and(|text| String::from_utf8_lossy(&text).contains(&self.id));
+        let text = own.map(|file| text_of_entry(objects, file)).transpose()?;
+        self.from_the_first = text.flatten().is_some_and(|text| text.contains(&self.id));
         if self.what == "tool" {
             let files = files.iter().filter(|file| self.orders.contains(&file.name));
             for file in files {
-                // What cannot be read, or says it in other words, is not the slip of a pen.
-                let text = objects.blob(file.oid, MAX_FILE).unwrap_or_default();
-                if tools(&String::from_utf8_lossy(&text)).contains(&self.id) {
+                // What has errors, or says it in other words, is not the slip of a pen.
+                let text = text_of_entry(objects, file)?.unwrap_or_default();
+                if tools(&text).contains(&self.id) {
                     return Ok(true);
                 }
             }
@@ -189,6 +189,12 @@ impl Wanted {
     }
 }
 
+/// The text of an entry, where it is a file that can be taken.
+fn text_of_entry(objects: &Objects, entry: &Entry) -> Result<Option<Arc<str>>, GitError> {
+    let text = entry.file().map(|file| files::text(objects, file));
+    Ok(text.transpose()?.flatten())
+}
+
 /// The tools that an order names, where it can be read.
 fn tools(text: &str) -> BTreeSet<String> {
     let root = tenantry_yaml::parse(text, &tenantry_yaml::Limits::default());
@@ -220,8 +226,7 @@ fn file_of(
         return Ok(None);
     };
     for file in objects.tree(servers.oid)? {
-        let text = objects.blob(file.oid, MAX_FILE).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
+        let text = text_of_entry(objects, &file)?.unwrap_or_default();
         let root = tenantry_yaml::parse(&text, &tenantry_yaml::Limits::default()).ok();
         let from = root
             .as_ref()

@@ -2,7 +2,7 @@
 
 use super::Limits;
 use super::memory::Bases;
-use crate::git::{GitError, Objects, Oid};
+use crate::git::{Entry, GitError, Objects, Oid};
 use crate::lost::by_hub;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use tenantry_planner::removal::FILE;
@@ -21,20 +21,19 @@ impl Facts {
     fn read(objects: &Objects, commit: Oid) -> Result<(Self, i64), GitError> {
         let node = objects.node(commit)?;
         let fleet = objects.lookup(node.tree, "fleet")?;
-        let in_fleet = |name: &str| match &fleet {
-            Some(fleet) if fleet.kind == crate::git::EntryKind::Tree => {
-                let entry = objects.lookup(fleet.oid, name)?;
-                Ok::<_, GitError>(entry.map(|entry| entry.oid))
-            }
-            _ => Ok(None),
+        let fleet = fleet.and_then(|fleet| fleet.folder());
+        let in_fleet = |name: &str| match fleet {
+            Some(fleet) => objects.lookup(fleet, name),
+            None => Ok(None),
         };
+        let id = |entry: Option<Entry>| entry.map(|entry| entry.oid);
         let name = FILE.rsplit('/').next().unwrap_or(FILE);
         let facts = Self {
             tree: node.tree,
-            customers: in_fleet("customers")?,
-            decisions: in_fleet("decisions")?,
-            acknowledged: in_fleet(name)?,
-            settings: in_fleet("hub.yaml")?,
+            customers: id(in_fleet("customers")?),
+            decisions: id(in_fleet("decisions")?),
+            acknowledged: id(in_fleet(name)?),
+            settings: in_fleet("hub.yaml")?.and_then(|entry| entry.file()),
             parents: node.parents,
         };
         Ok((facts, node.time))
@@ -107,7 +106,7 @@ impl Limits {
         let mut held = false;
         let (mut same, mut decisions, mut agreed) = (true, true, true);
         if let Some(settings) = facts.settings {
-            self.memory.limited |= self.rules.limits(objects, settings);
+            self.memory.limited |= self.rules.limits(objects, settings)?;
         }
         for parent in &facts.parents {
             held |= !self.memory.held_at(*parent).is_empty();

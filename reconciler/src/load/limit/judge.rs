@@ -12,7 +12,7 @@ use super::memory::Bases;
 use super::rules::{Rule, strictest};
 use super::{Limits, Verdict};
 use crate::git::{GitError, Objects, Oid, is_descendant};
-use crate::hub::HUB_EMAIL;
+use crate::lost::by_hub;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tenantry_planner::removal::{Loss, Losses, Removal};
@@ -385,10 +385,18 @@ fn followed_first(objects: &Objects, parents: &mut [Oid]) -> Result<bool, GitErr
         else {
             break;
         };
-        if objects.only_there_by(other, first, HUB_EMAIL)?
-            && !objects.only_there_by(first, other, HUB_EMAIL)?
-        {
+        if by_hub_only_at(objects, other, first)? && !by_hub_only_at(objects, first, other)? {
             parents.swap(0, place);
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a commit of the hub's is reachable from `one` and not from `other`.
+fn by_hub_only_at(objects: &Objects, one: Oid, other: Oid) -> Result<bool, GitError> {
+    for commit in objects.commits_after(Some(other), one)?.iter().rev() {
+        if by_hub(&objects.lineage(*commit)?) {
             return Ok(true);
         }
     }

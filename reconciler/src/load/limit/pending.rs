@@ -5,7 +5,7 @@
 //! open with it or before it: one that was there already was for an earlier move.
 
 use super::rules::{Rule, Rules, strictest};
-use super::{FILE, Held, document, folder};
+use super::{FILE, Held, document, file, folder};
 use crate::git::{GitError, Objects, Oid};
 use crate::load::Revision;
 use crate::load::customers::{Broken, Trees, read};
@@ -151,9 +151,9 @@ fn split(
     let mut then: BTreeMap<Oid, Acknowledged> = BTreeMap::new();
     for before in begun.iter().flatten() {
         if !then.contains_key(before) {
-            let entry = objects.lookup(objects.root_tree(*before)?, FILE)?;
-            let read = entry.and_then(|entry| document(objects, entry.oid, FILE));
-            then.insert(*before, read.unwrap_or_default());
+            let file = file(objects, objects.root_tree(*before)?, FILE)?;
+            let read = file.map(|file| document(objects, FILE, file)).transpose()?;
+            then.insert(*before, read.flatten().unwrap_or_default());
         }
     }
     let mut on: BTreeMap<Loss, BTreeSet<&ServerKey>> = BTreeMap::new();

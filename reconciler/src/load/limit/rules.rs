@@ -1,12 +1,14 @@
 //! The policy of a commit, and which of several is the strictest.
 
-use super::document;
+use super::{document, file};
 use crate::git::{GitError, Objects, Oid};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use tenantry_schema::amount::Limit;
 use tenantry_schema::document::Hub;
 use tenantry_schema::id::FleetId;
 
+const SETTINGS: &str = "fleet/hub.yaml";
 /// `hub.yaml` may have errors in so many commits in a row.
 const MOST_BROKEN: usize = 1_000;
 
@@ -37,8 +39,8 @@ impl Rules {
         for _ in 0..MOST_BROKEN {
             let Some(at) = next else { break };
             let node = objects.node(at)?;
-            if let Some(entry) = objects.lookup(node.tree, "fleet/hub.yaml")? {
-                match self.of(objects, entry.oid) {
+            if let Some(settings) = file(objects, node.tree, SETTINGS)? {
+                match self.of(objects, settings)? {
                     Known::Limited(rule) => return Ok(Some(rule.clone())),
                     Known::Unlimited => return Ok(None),
                     Known::Broken => {}
@@ -50,20 +52,27 @@ impl Rules {
     }
 
     /// Whether this `hub.yaml` sets a limit.
-    pub(super) fn limits(&mut self, objects: &Objects, file: Oid) -> bool {
-        matches!(self.of(objects, file), Known::Limited(_))
+    pub(super) fn limits(&mut self, objects: &Objects, file: Oid) -> Result<bool, GitError> {
+        Ok(matches!(self.of(objects, file)?, Known::Limited(_)))
     }
 
-    fn of(&mut self, objects: &Objects, file: Oid) -> &Known {
-        self.0.entry(file).or_insert_with(|| {
-            let Some(hub) = document::<Hub>(objects, file, "fleet/hub.yaml") else {
-                return Known::Broken;
-            };
-            let fleet = hub.fleet_id;
-            let limit = hub.policy.max_removed;
-            limit.map_or(Known::Unlimited, |limit| {
-                Known::Limited(Rule { limit, fleet })
-            })
+    fn of(&mut self, objects: &Objects, file: Oid) -> Result<&Known, GitError> {
+        match self.0.entry(file) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                let hub = document::<Hub>(objects, SETTINGS, file)?;
+                Ok(unknown.insert(hub.map_or(Known::Broken, Known::of)))
+            }
+        }
+    }
+}
+
+impl Known {
+    fn of(hub: Hub) -> Self {
+        let fleet = hub.fleet_id;
+        let limit = hub.policy.max_removed;
+        limit.map_or(Self::Unlimited, |limit| {
+            Self::Limited(Rule { limit, fleet })
         })
     }
 }

@@ -1,12 +1,10 @@
 //! How many servers a fleet has: documents that are servers. Whatever else lies in their folders makes no limit wider.
 
-use super::super::object_id;
-use super::taken::{CUSTOMERS, last_folder};
-use super::{MAX_FILE, folder};
+use super::super::MAX_HISTORY;
+use super::taken::CUSTOMERS;
+use super::{document, folder};
 use crate::git::{EntryKind, GitError, Objects, Oid};
 use std::collections::HashMap;
-use tenantry_planner::documents;
-use tenantry_planner::input::SourceFile;
 use tenantry_schema::document::Server;
 use tenantry_schema::id::{CustomerId, ServerId};
 
@@ -34,7 +32,7 @@ impl Sizes {
         let there = objects.lookup(objects.root_tree(commit)?, CUSTOMERS)?;
         let customers = match there {
             Some(entry) if entry.kind != EntryKind::Tree => {
-                last_folder(objects, commit, CUSTOMERS)?
+                objects.last_folder(commit, CUSTOMERS, MAX_HISTORY)?
             }
             entry => entry.map(|entry| entry.oid),
         };
@@ -72,10 +70,11 @@ impl Sizes {
         }
         let mut number = 0;
         for entry in objects.tree(servers)? {
-            let file = matches!(entry.kind, EntryKind::File | EntryKind::Executable);
             let id = entry.name.strip_suffix(".yaml");
             let id = id.and_then(|id| ServerId::try_from(id).ok());
-            if file && id.is_some() && is_server(objects, entry.oid) {
+            if let (Some(file), Some(_)) = (entry.file(), id)
+                && is_server(objects, file)?
+            {
                 number += 1;
             }
         }
@@ -84,15 +83,7 @@ impl Sizes {
     }
 }
 
-fn is_server(objects: &Objects, oid: Oid) -> bool {
-    let text = objects
-        .blob(oid, MAX_FILE)
-        .ok()
-        .and_then(|content| String::from_utf8(content).ok());
-    let file = text.map(|text| SourceFile {
-        path: "fleet/customers/any/servers/any.yaml".to_owned(),
-        id: object_id(oid),
-        text: Ok(text.into()),
-    });
-    file.is_some_and(|file| documents::read::<Server>(&file, &mut Vec::new()).is_some())
+fn is_server(objects: &Objects, file: Oid) -> Result<bool, GitError> {
+    let path = "fleet/customers/any/servers/any.yaml";
+    Ok(document::<Server>(objects, path, file)?.is_some())
 }

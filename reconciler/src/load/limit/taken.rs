@@ -6,7 +6,7 @@
 mod decided;
 
 use super::super::customers::{Broken, Trees, read};
-use super::super::files;
+use super::super::{MAX_HISTORY, files};
 use crate::git::{EntryKind, GitError, Objects, Oid};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -20,8 +20,6 @@ use tenantry_schema::id::{CustomerId, OrderId, OrderKey};
 
 pub(super) const CUSTOMERS: &str = "fleet/customers";
 const DECISIONS: &str = "fleet/decisions";
-/// So many commits are looked at for a version that can be read.
-const MOST: usize = 20_000;
 /// So many comparisons are kept.
 const KEPT: usize = 256;
 
@@ -288,7 +286,7 @@ impl<'o> Pair<'o> {
     ) -> Result<Option<SourceFile>, GitError> {
         let mut good = None;
         self.objects
-            .last_entry(self.before, path, MOST, goes_on, |entry| {
+            .last_entry(self.before, path, MAX_HISTORY, goes_on, |entry| {
                 if entry.kind == EntryKind::Tree {
                     return Ok(false);
                 }
@@ -301,7 +299,7 @@ impl<'o> Pair<'o> {
     }
 
     fn last_folder(&self, path: &str) -> Result<Option<Oid>, GitError> {
-        last_folder(self.objects, self.before, path)
+        self.objects.last_folder(self.before, path, MAX_HISTORY)
     }
 
     fn is_folder_then(&self, path: &str) -> Result<bool, GitError> {
@@ -310,21 +308,8 @@ impl<'o> Pair<'o> {
     }
 
     fn folder(&self, root: Oid, path: &str) -> Result<Option<Oid>, GitError> {
-        let entry = self.objects.lookup(root, path)?;
-        let entry = entry.filter(|entry| entry.kind == EntryKind::Tree);
-        Ok(entry.map(|entry| entry.oid))
+        super::folder(self.objects, root, path)
     }
-}
-
-/// The newest folder that stood at `path`, up to a commit.
-pub(super) fn last_folder(
-    objects: &Objects,
-    commit: Oid,
-    path: &str,
-) -> Result<Option<Oid>, GitError> {
-    let is_folder = |entry: &crate::git::Entry| Ok(entry.kind == EntryKind::Tree);
-    let found = objects.last_entry(commit, path, MOST, |_| Ok(true), is_folder)?;
-    Ok(found.map(|entry| entry.oid))
 }
 
 /// Whether a document that counts can be read. Others are good enough as they are.

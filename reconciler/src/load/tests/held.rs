@@ -2,6 +2,7 @@
 //! repaired with other content; acknowledgements that were for something else.
 
 mod random;
+mod unread;
 
 use super::removal::{FOUR, customer, entry, gone, leaves, limited, names, waits};
 use super::{Fault, keys, put, settings, stack};

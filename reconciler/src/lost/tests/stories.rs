@@ -220,6 +220,26 @@ fn parts_of_a_file_are_found() {
 }
 
 #[test]
+fn an_order_may_be_called_as_the_folder_of_tools_is() {
+    let (record, time) = (
+        "fleet/decisions/acme/tools/fulfilled.yaml",
+        "2026-11-20T10:00:00Z",
+    );
+    let mut told = Told::new();
+    told.put(record, &format!("order: {time}\n"));
+    told.put(&TOOL.replace("/web/", "/tools/"), &tool("{ web: 20000 }"));
+    told.hub("fulfilled");
+    told.put(record, "{}\n");
+    let removed = told.person("not the order");
+    let lost = told.lost_of("tools", What::Fulfilled, &[WHOLE_ORDER]);
+    assert_eq!(lost[0].commit, Some(removed.to_string()));
+    assert_eq!(lost[0].good_at, None, "what went last is readable");
+    told.put(&TOOL.replace("/web/", "/tools/"), &tool("{}"));
+    told.person("no port");
+    assert_eq!(told.lost_of("tools", html(), &["web"]).len(), 1);
+}
+
+#[test]
 fn a_rotated_secret_and_a_moved_pin_are_no_loss() {
     let secrets = || What::Secrets("html".try_into().unwrap());
     let mut told = Told::new();
