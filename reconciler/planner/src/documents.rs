@@ -1,5 +1,6 @@
 //! Files to typed documents, one customer at a time, with every mistake located. References between documents are checked in [`crate::link`].
 
+mod clear;
 mod forge;
 mod format;
 mod partly;
@@ -149,8 +150,8 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
         .files
         .iter()
         .find(|file| file.path == "fleet/hub.yaml");
-    if let Some(Ok(text)) = written.map(|file| &file.text) {
-        forge::redact(&mut found, text);
+    if let Some((path, Ok(text))) = written.map(|file| (&file.path, &file.text)) {
+        clear::redact(&mut found, path, text);
     }
     let documents = match (hub, found.iter().any(Diagnostic::is_error)) {
         (Some(hub), false) => Some(HeadDocuments {
