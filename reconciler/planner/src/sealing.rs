@@ -24,7 +24,8 @@ struct Read {
 impl PartialEq for SealingRules {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
-            || (self.0.text == other.0.text && self.0.rules.is_ok() == other.0.rules.is_ok())
+            || (self.0.text == other.0.text
+                && self.0.rules.as_ref().err() == other.0.rules.as_ref().err())
     }
 }
 
@@ -202,6 +203,10 @@ mod tests {
         let (rules, _) = SealingRules::read("creation_rules: [");
         assert!(rules.problem("b/secrets.yaml").is_some());
         assert_eq!(SealingRules::default().problem("a"), None);
+        // Why they cannot be read is shown, so another reason is another state.
+        let because = |why: &str| SealingRules::unreadable(why).0;
+        assert_eq!(because("a link"), because("a link"));
+        assert_ne!(because("a link"), because("no text"));
     }
 
     proptest! {
