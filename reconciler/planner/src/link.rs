@@ -48,7 +48,7 @@ pub fn needed_trees(documents: &CustomerDocuments) -> Needed<'_> {
     let partly = partly.map(|(id, partly)| (id, &partly.order));
     for (order_id, order) in documents.orders.iter().chain(partly) {
         for (tool, document) in &order.tools {
-            let stack = document.written.as_ref().unwrap_or(tool);
+            let stack = document.stack(tool);
             if let Some(revision) = document
                 .revision
                 .as_deref()
@@ -315,7 +315,7 @@ impl Linker<'_, '_> {
             .as_ref()
             .map(|stack| stack.tree)
             .or(pin.map(|pin| pin.stack));
-        let stack = document.written.as_ref().unwrap_or(name);
+        let stack = document.stack(name);
         let branch = self.context.catalogue.branch.get(stack);
         ToolDesired {
             document: document.clone(),
@@ -367,12 +367,9 @@ impl Linker<'_, '_> {
 fn as_written<'k>(order: &'k Order, keys: &[&'k str]) -> Vec<&'k str> {
     let mut keys = keys.to_vec();
     if let ["tools", tool, ..] = keys.as_mut_slice()
-        && let Some(written) = order
-            .tools
-            .get(*tool)
-            .and_then(|tool| tool.written.as_ref())
+        && let Some((name, document)) = order.tools.get_key_value(*tool)
     {
-        *tool = written.as_str();
+        *tool = document.stack(name).as_str();
     }
     keys
 }

@@ -205,7 +205,7 @@ impl Desk {
 
     /// What a new value of this secret restarts, once it is committed: services, by tool.
     fn restarts(&self, target: &Target, name: &str) -> anyhow::Result<Vec<String>> {
-        use crate::secrets::uses::{Declared, references};
+        use crate::secrets::uses::{Declared, Orders};
         let mut affected = BTreeSet::new();
         match target {
             Target::Tool(customer, order, tool) => {
@@ -217,7 +217,7 @@ impl Desk {
                 ));
             }
             Target::Customer(customer) => {
-                let uses = references(&self.tree, &self.tree.files()?)?;
+                let uses = Orders::read(&self.tree, &self.tree.files()?).uses;
                 let own = uses
                     .into_iter()
                     .filter(|used| used.customer == *customer && used.secret == name);

@@ -3,7 +3,7 @@
 use super::holders::Holders;
 use super::rules::Rules;
 use super::scan::{conflicts, is_damaged, must_be_sealed, scan};
-use super::uses::{Declared, Use, pin, references};
+use super::uses::{Declared, Orders, Use, pin};
 use super::{SecretsError, Target, WorkTree, destroyed, history};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -92,9 +92,9 @@ pub fn audit(
             Err(why) => found.push(damaged(path, &why)),
         }
     }
-    let uses = references(tree, &files)?;
-    found.extend(missing(&names, &uses));
-    found.extend(unused(tree, &names, &uses));
+    let orders = Orders::read(tree, &files);
+    found.extend(missing(&names, &orders.uses));
+    found.extend(unused(tree, &names, &orders));
     if in_history {
         found.extend(leaked(tree, &found)?);
     }
@@ -280,22 +280,22 @@ fn missing(names: &BTreeMap<String, Vec<String>>, uses: &[Use]) -> Vec<Finding> 
             (!there).then(|| {
                 let message = format!(
                     "{} of {} refers to the secret `{}`, which is not there",
-                    used.variable, used.tool, used.secret
+                    used.variable, used.stack, used.secret
                 );
                 let hint = format!("`tenantry secrets set {} {}`", used.customer, used.secret);
-                finding(&used.path(), Problem::Missing, true, message, hint)
+                finding(&used.path, Problem::Missing, true, message, hint)
             })
         })
         .collect()
 }
 
-fn unused(tree: &WorkTree, names: &BTreeMap<String, Vec<String>>, uses: &[Use]) -> Vec<Finding> {
+fn unused(tree: &WorkTree, names: &BTreeMap<String, Vec<String>>, orders: &Orders) -> Vec<Finding> {
     let mut found = Vec::new();
     // Many tools run the same version of a stack.
     let mut versions: BTreeMap<(ToolName, Option<String>), Option<BTreeSet<String>>> =
         BTreeMap::new();
     let mut given: BTreeMap<&CustomerId, BTreeSet<String>> = BTreeMap::new();
-    for used in uses {
+    for used in &orders.uses {
         given
             .entry(&used.customer)
             .or_default()
@@ -306,9 +306,10 @@ fn unused(tree: &WorkTree, names: &BTreeMap<String, Vec<String>>, uses: &[Use]) 
             Target::Customer(customer) => given.get(&customer).cloned().unwrap_or_default(),
             Target::Tool(customer, order, tool) => {
                 let pin = pin(tree, &customer, &order, &tool).ok().flatten();
+                let stack = orders.stack(&customer, &order, &tool);
                 let declared = versions
-                    .entry((tool, pin))
-                    .or_insert_with_key(|(tool, pin)| names_of(tree, tool, pin.as_deref()));
+                    .entry((stack, pin))
+                    .or_insert_with_key(|(stack, pin)| names_of(tree, stack, pin.as_deref()));
                 match declared {
                     Some(names) => names.clone(),
                     // Without a stack there is nothing to compare with; `check` tells of one that is broken.
@@ -327,8 +328,8 @@ fn unused(tree: &WorkTree, names: &BTreeMap<String, Vec<String>>, uses: &[Use]) 
 }
 
 /// Names of the secrets that a version of a stack declares.
-fn names_of(tree: &WorkTree, tool: &ToolName, pin: Option<&str>) -> Option<BTreeSet<String>> {
-    let declared = Declared::of_version(tree, tool, pin).ok()??;
+fn names_of(tree: &WorkTree, stack: &ToolName, pin: Option<&str>) -> Option<BTreeSet<String>> {
+    let declared = Declared::of_version(tree, stack, pin).ok()??;
     Some(declared.secrets.into_keys().collect())
 }
 

@@ -11,43 +11,76 @@ use tenantry_yaml::{Limits, Node};
 pub struct Use {
     /// Whose order.
     pub customer: CustomerId,
-    /// Which one.
+    /// Which one, by the id that it keeps.
     pub order: OrderId,
-    /// The tool that gets the value.
+    /// The tool that gets the value, by the name that it keeps.
     pub tool: ToolName,
+    /// The stack that it is made of.
+    pub stack: ToolName,
+    /// The order's file.
+    pub path: String,
     /// In this variable.
     pub variable: String,
     /// The name in the customer's `secrets.yaml`.
     pub secret: String,
 }
 
-impl Use {
-    /// The order's file.
-    pub fn path(&self) -> String {
-        format!(
-            "fleet/customers/{}/orders/{}.yaml",
-            self.customer, self.order
-        )
-    }
+/// What orders say of secrets and of stacks.
+#[derive(Debug, Default)]
+pub struct Orders {
+    /// Every reference to a secret that people gave, in order.
+    pub uses: Vec<Use>,
+    /// The stacks of tools that are not called as their stack is.
+    renamed: BTreeMap<(CustomerId, OrderId, ToolName), ToolName>,
 }
 
-/// Every reference of an order of the fleet. Orders with errors are left out; `check` tells of them.
-pub fn references(tree: &WorkTree, files: &[String]) -> Result<Vec<Use>, SecretsError> {
-    let mut uses = Vec::new();
-    for path in files {
-        let Kind::Order(customer, order) = classify(path) else {
-            continue;
-        };
-        let Ok(Some(document)) = rules::document::<Order>(tree, path) else {
-            continue;
-        };
-        for (tool, settings) in &document.tools {
+impl Orders {
+    /// Reads those among these files. Orders with errors are left out; `check` tells of them.
+    pub fn read(tree: &WorkTree, files: &[String]) -> Self {
+        let mut all = Self::default();
+        for path in files {
+            if let Kind::Order(customer, file) = classify(path)
+                && let Ok(Some(document)) = rules::document::<Order>(tree, path)
+            {
+                all.add(path, &customer, file, &document);
+            }
+        }
+        all.uses.sort();
+        all
+    }
+
+    /// Reads those of one customer.
+    fn of(tree: &WorkTree, customer: &CustomerId) -> Self {
+        let folder = format!("fleet/customers/{customer}/orders");
+        let there = std::fs::read_dir(tree.root().join(&folder));
+        let names = there.into_iter().flatten().flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let files: Vec<String> = names.map(|name| format!("{folder}/{name}")).collect();
+        Self::read(tree, &files)
+    }
+
+    /// The stack that a tool is made of.
+    pub fn stack(&self, customer: &CustomerId, order: &OrderId, tool: &ToolName) -> ToolName {
+        let key = (customer.clone(), order.clone(), tool.clone());
+        self.renamed.get(&key).unwrap_or(tool).clone()
+    }
+
+    fn add(&mut self, path: &str, customer: &CustomerId, file: OrderId, document: &Order) {
+        let order = document.moved_from.clone().unwrap_or(file);
+        for (stack, settings) in &document.tools {
+            let tool = settings.moved_from.as_ref().unwrap_or(stack);
+            if tool != stack {
+                let key = (customer.clone(), order.clone(), tool.clone());
+                self.renamed.insert(key, stack.clone());
+            }
             for (variable, value) in &settings.env {
                 if let EnvValue::Secret { secret } = value {
-                    uses.push(Use {
+                    self.uses.push(Use {
                         customer: customer.clone(),
                         order: order.clone(),
                         tool: tool.clone(),
+                        stack: stack.clone(),
+                        path: path.to_owned(),
                         variable: variable.to_string(),
                         secret: secret.clone(),
                     });
@@ -55,8 +88,6 @@ pub fn references(tree: &WorkTree, files: &[String]) -> Result<Vec<Use>, Secrets
             }
         }
     }
-    uses.sort();
-    Ok(uses)
 }
 
 /// What a stack says about the secrets of one tool.
@@ -77,10 +108,18 @@ impl Declared {
         tool: &ToolName,
     ) -> Result<Option<Self>, SecretsError> {
         let pin = pin(tree, customer, order, tool)?;
-        Self::of_version(tree, tool, pin.as_deref())
+        let pinned = pin.and_then(|pin| Self::of_tree(tree, tool, &pin).transpose());
+        match pinned.transpose()? {
+            Some(found) => Ok(Some(found)),
+            // Only here its name matters.
+            None => Self::of_files(
+                tree,
+                &Orders::of(tree, customer).stack(customer, order, tool),
+            ),
+        }
     }
 
-    /// Reads the version with this tree, or where there is none that of the work tree.
+    /// Reads the version of a stack with this tree, or where there is none that of the work tree.
     pub fn of_version(
         tree: &WorkTree,
         tool: &ToolName,
@@ -266,6 +305,61 @@ fn is_name(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_renamed_tool_is_of_the_stack_that_it_stands_under() {
+        let folder = tempfile::tempdir().unwrap();
+        git2::Repository::init(folder.path()).unwrap();
+        let put = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let stack =
+            |secret: &str| format!("title: x\nsecrets: {{ {secret}: {{}} }}\nmemory: 64M\n");
+        put("stacks/page/stack.yaml", &stack("NEW"));
+        put("stacks/html/stack.yaml", &stack("OLD"));
+        let order = "fleet/customers/acme/orders/site.yaml";
+        put(
+            order,
+            "plan: pro\ndomain: acme.example\nmoved_from: web\ntools:\n  page: { moved_from: html, env: { KEY: { secret: k } } }\n",
+        );
+        let tree = WorkTree::open(folder.path()).unwrap();
+        let (customer, web) = ("acme".try_into().unwrap(), "web".try_into().unwrap());
+        let html = ToolName::try_from("html").unwrap();
+        let declared = || {
+            let found = Declared::read(&tree, &customer, &web, &html);
+            found
+                .unwrap()
+                .unwrap()
+                .secrets
+                .into_keys()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(declared(), ["NEW"]);
+        let orders = Orders::read(&tree, &[order.to_owned()]);
+        let [used] = orders.uses.as_slice() else {
+            panic!("{orders:?}")
+        };
+        assert_eq!(
+            (&used.order, &used.tool, used.path.as_str()),
+            (&web, &html, order)
+        );
+        assert_eq!(
+            (
+                used.stack.as_str(),
+                orders.stack(&customer, &web, &html).as_str()
+            ),
+            ("page", "page")
+        );
+        // A pin whose version is not in this clone is none.
+        let pin = format!(
+            "pin: {{ tree: {0}, nginx: {0} }}\nports: {{}}\n",
+            "1".repeat(40)
+        );
+        put("fleet/decisions/acme/web/tools/html.yaml", &pin);
+        assert_eq!(declared(), ["NEW"]);
+    }
 
     #[test]
     fn services_that_get_a_variable() {

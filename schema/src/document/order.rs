@@ -87,6 +87,11 @@ pub struct Tool {
 }
 
 impl Tool {
+    /// The stack that it is made of: the key that it stands under. `name` is its name.
+    pub fn stack<'t>(&'t self, name: &'t ToolName) -> &'t ToolName {
+        self.written.as_ref().unwrap_or(name)
+    }
+
     /// What is wanted, of the two ways to say it.
     pub fn wanted_state(&self) -> State {
         match (self.enabled, self.state) {

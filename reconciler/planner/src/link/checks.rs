@@ -60,7 +60,7 @@ impl Linker<'_, '_> {
 
     fn check_plan(&mut self, plan: &Plan) {
         for (name, tool) in &self.document.tools {
-            let tool = tool.written.as_ref().unwrap_or(name);
+            let tool = tool.stack(name);
             if plan
                 .tools
                 .as_ref()

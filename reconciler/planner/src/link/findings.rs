@@ -136,6 +136,8 @@ fn is_decided(documents: &CustomerDocuments, order: &OrderId) -> bool {
 /// The key that a tool stands under.
 fn written<'d>(documents: &'d CustomerDocuments, order: &OrderId, tool: &'d ToolName) -> &'d str {
     let document = documents.orders.get(order);
-    let renamed = document.and_then(|order| order.tools.get(tool)?.written.as_ref());
-    renamed.unwrap_or(tool).as_str()
+    let document = document.and_then(|order| order.tools.get(tool));
+    document
+        .map_or(tool, |document| document.stack(tool))
+        .as_str()
 }

@@ -62,7 +62,7 @@ pub fn moves(documents: &CustomerDocuments, catalogue: &Catalogue) -> Vec<Move> 
             else {
                 continue;
             };
-            let stack = document.written.as_ref().unwrap_or(tool);
+            let stack = document.stack(tool);
             let to = if revision == FOLLOW {
                 let branch = catalogue.branch.get(stack);
                 branch.and_then(|branch| branch.compiled.as_ref().map(|stack| stack.tree))

@@ -45,7 +45,7 @@ impl Linker<'_, '_> {
     /// What the policy does not let this stack do with these values. It freezes the customer, so no slice has it.
     fn check_policy(&mut self, name: &ToolName, document: &Tool, stack: &CompiledStack) {
         let policy = &self.context.head.hub.policy;
-        let named = document.written.as_ref().unwrap_or(name);
+        let named = document.stack(name);
         for message in policy::refused(policy, named, stack, document) {
             self.error(
                 codes::NOT_ALLOWED,

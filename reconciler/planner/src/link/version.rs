@@ -55,7 +55,7 @@ impl Linker<'_, '_> {
             .revision
             .as_deref()
             .filter(|revision| *revision != FOLLOW);
-        let stack = document.written.as_ref().unwrap_or(name);
+        let stack = document.stack(name);
         let by_hand = revision.map(|revision| self.revision(name, stack, revision));
         let wanted = match (by_hand, pin) {
             // Nothing moves while an order is paused.

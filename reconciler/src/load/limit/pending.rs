@@ -273,7 +273,7 @@ impl Past {
             let decided = documents.decisions.get(&step.order)?;
             let pinned = decided.tools.get(&step.tool)?.pin.tree.as_str() == step.pin.to_string();
             let revision = tool.revision.as_deref()?;
-            let stack = tool.written.as_ref().unwrap_or(&step.tool);
+            let stack = tool.stack(&step.tool);
             // What the id of a commit or tree stands for never changes.
             let there = || Some(self.versions.get(stack.as_str())?.to_string());
             let same = revision != FOLLOW || there()? == step.to.to_string();
