@@ -316,7 +316,8 @@ impl Customers {
                 let mut linked = link_one(context, &known.read);
                 if let Some(documents) = &known.read.documents {
                     let unknown = renamed::unknown(objects, revision, documents, &text_of)?;
-                    linked.found.extend(unknown);
+                    linked.by_history = unknown.is_some();
+                    linked.found.extend(unknown.into_iter().flatten());
                 }
                 let broken = linked.desired.is_none();
                 known.linked = Some((key.clone(), linked));

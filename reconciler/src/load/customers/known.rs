@@ -25,6 +25,8 @@ pub(in crate::load) struct Known {
 pub(in crate::load) struct Linked {
     pub(in crate::load) desired: Option<Arc<CustomerDesired>>,
     pub(in crate::load) found: Vec<Diagnostic>,
+    /// Whether what was found depends on the history, too.
+    pub(in crate::load) by_history: bool,
     /// Set where `desired` is of an earlier version.
     pub(in crate::load) frozen: Option<FrozenScope>,
     /// Whether its decisions are, too.
@@ -91,6 +93,7 @@ pub(super) fn link_one(context: Context<'_>, read: &Read) -> Linked {
         return Linked {
             desired: None,
             found: read.found.clone(),
+            by_history: false,
             frozen: None,
             held: false,
         };
@@ -100,6 +103,7 @@ pub(super) fn link_one(context: Context<'_>, read: &Read) -> Linked {
     Linked {
         desired: desired.map(Arc::new),
         found,
+        by_history: false,
         frozen: None,
         held: false,
     }

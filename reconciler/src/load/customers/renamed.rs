@@ -31,14 +31,18 @@ struct Wanted {
     from_the_first: bool,
 }
 
-/// Warnings about ids that were never there. Costs nothing where nothing was renamed, or where decisions say that it was there.
+/// Warnings about ids that were never there. None where there is nothing to look for, which costs nothing: nothing was renamed, or decisions say that it
+/// was there.
 pub(super) fn unknown(
     objects: &Objects,
     revision: Revision,
     documents: &CustomerDocuments,
     text_of: &TextOf<'_>,
-) -> Result<Vec<Diagnostic>, GitError> {
+) -> Result<Option<Vec<Diagnostic>>, GitError> {
     let mut wanted = wanted(objects, revision, documents)?;
+    if wanted.is_empty() {
+        return Ok(None);
+    }
     let (mut at, mut before) = (Some(revision.commit), None);
     for _ in 0..MOST {
         let (Some(commit), false) = (at, wanted.is_empty()) else {
@@ -60,10 +64,11 @@ pub(super) fn unknown(
         at = objects.commit_info(commit)?.parents.first().copied();
     }
     if at.is_some() {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     }
     let wanted = wanted.into_iter().filter(|each| !each.from_the_first);
-    Ok(wanted.map(|each| each.warn(documents, text_of)).collect())
+    let warnings = wanted.map(|each| each.warn(documents, text_of));
+    Ok(Some(warnings.collect()))
 }
 
 fn wanted(

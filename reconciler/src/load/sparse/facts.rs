@@ -12,7 +12,7 @@ use tenantry_planner::domains::reversed;
 use tenantry_planner::link;
 
 /// What there is to remember, and the trees that it rests on. None where the customer has errors, or rests on something that has no key: a
-/// revision that was found, or one day may be, and a pinned tree that is not there.
+/// revision that was found, or one day may be, a pinned tree that is not there, and commits that had something under another name.
 pub(super) fn facts(
     known: &Known,
     head: &HeadDocuments,
@@ -41,6 +41,7 @@ pub(super) fn facts(
     let with_others = limited && link::may_move(documents);
     if !there
         || by_day
+        || linked.by_history
         || with_others
         || linked
             .found

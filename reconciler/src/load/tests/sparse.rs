@@ -339,6 +339,37 @@ fn only_what_differs_and_whom_it_concerns_is_read() {
 }
 
 #[test]
+fn what_the_history_says_is_asked_of_each() {
+    let world = World::new(Layout::Bare);
+    let (desk, at) = desk(&world);
+    four(&desk, at);
+    let path = "fleet/customers/acme/orders/shop.yaml";
+    let order = |more: &str| {
+        let text = format!("plan: pro\ndomain: d9.example\n{more}tools: [html]\n");
+        put(&path.replace("shop", "new"), &text)
+    };
+    let warned = |commit| {
+        let loaded = desk.sparse(commit);
+        let found = loaded.diagnostics.iter();
+        let found = found.filter(|found| found.message.contains("was ever called `shop`"));
+        found.count()
+    };
+    let never = commit(&desk.fleet, &[order("moved_from: shop\n")]);
+    assert_eq!((warned(never), warned(never)), (1, 1));
+    let there = put(path, "plan: pro\ndomain: d9.example\ntools: [html]\n");
+    let gone = |path: &str| Change {
+        path: path.try_into().unwrap(),
+        content: None,
+    };
+    commit(&desk.fleet, &[there, gone(&path.replace("shop", "new"))]);
+    // The same files as before, and now there was an order of that name.
+    let once = commit(&desk.fleet, &[order("moved_from: shop\n"), gone(path)]);
+    let root = |commit| desk.fleet.objects().root_tree(commit).unwrap();
+    assert_eq!(root(once), root(never));
+    assert_eq!((warned(once), warned(never)), (0, 1));
+}
+
+#[test]
 fn a_plan_reads_what_differs() {
     let world = World::new(Layout::Bare);
     let (desk, at) = desk(&world);
