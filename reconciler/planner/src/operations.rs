@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tenantry_schema::document::Operation;
 use tenantry_schema::id::{CustomerId, OperationId};
 
-pub use approval::{MOST_DAYS, NAMESPACE, judge, to_sign};
+pub use approval::{MOST_DAYS, NAMESPACE, judge, soon_enough, to_sign};
 pub use diagnose::diagnose;
 pub use property::{Machines, Property, Tools, machine, machine_of};
 pub use standing::Standing;

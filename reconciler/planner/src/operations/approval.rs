@@ -54,6 +54,12 @@ fn latest(id: &OperationId, today: Date) -> Date {
     from.checked_add(days).unwrap_or(Date::MAX)
 }
 
+/// The day from which on an operation with this last day ends soon enough, if its name does not say otherwise.
+pub fn soon_enough(expires: Date) -> Date {
+    let days = jiff::Span::new().days(MOST_DAYS);
+    expires.checked_sub(days).unwrap_or(Date::MIN)
+}
+
 /// Judges an operation by the staff and the machines of today.
 pub fn judge(
     head: &HeadDocuments,

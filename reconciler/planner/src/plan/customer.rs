@@ -11,7 +11,7 @@ use crate::decision::{Choice, What};
 use crate::desired::{CustomerDesired, Desired, OrderDesired};
 use crate::domains::Verdict;
 use crate::inventory::{Observed, Published, ServerObservation, slice_key};
-use crate::operations::{OperationStatus, Property};
+use crate::operations::{OperationStatus, Property, Standing, soon_enough};
 use crate::slice_input::{InstanceInput, RENDERER, SliceInput};
 use crate::status::{Health, Totals};
 use crate::waiting::WaitingOn;
@@ -165,7 +165,7 @@ impl<'a> Customer<'a> {
         }
     }
 
-    /// How operations stand. Looks again when one expires.
+    /// How operations stand. Looks again when one expires, or ends soon enough to be started.
     fn operations(&self) -> Vec<Arc<OperationStatus>> {
         if self.desired.operations.is_empty() {
             return Vec::new();
@@ -178,9 +178,14 @@ impl<'a> Customer<'a> {
             let whose = (&self.desired.id, &property);
             let status = OperationStatus::new(head, whose, id, operation, today);
             let over = operation.expires.and_then(|last| last.tomorrow().ok());
-            let over = over.and_then(|day| day.to_zoned(TimeZone::UTC).ok());
-            if let Some(over) = over {
-                self.wake_at(over.timestamp());
+            let soon = match status.standing {
+                Standing::TooLong { on, .. } => Some(soon_enough(on)),
+                _ => None,
+            };
+            for day in over.into_iter().chain(soon) {
+                if let Ok(begin) = day.to_zoned(TimeZone::UTC) {
+                    self.wake_at(begin.timestamp());
+                }
             }
             Arc::new(status)
         })
@@ -308,8 +313,7 @@ impl<'a> Customer<'a> {
         let trusted = &self.fleet.head.hub.policy.trusted_stacks;
         let mut instances = placed.instances;
         for instance in instances.values_mut() {
-            let stack = instance.document.written.as_ref();
-            instance.trusted = trusted.contains(stack.unwrap_or(&instance.tool));
+            instance.trusted = trusted.contains(instance.document.stack(&instance.tool));
         }
         Some(SliceInput {
             renderer: RENDERER,

@@ -3,9 +3,10 @@
 use crate::support::files::{self, keys};
 use crate::support::{Fleet, server_key, show};
 use insta::assert_snapshot;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::fmt::Write as _;
 use tenantry_planner::Plan;
+use tenantry_planner::operations::Standing;
 use tenantry_planner::plan::{PlanCache, replan};
 use tenantry_planner::status::{Health, Phase};
 use tenantry_schema::wire::{AgentWait, InstancePhase, RefusalKind, SmokeResult};
@@ -101,6 +102,35 @@ fn a_silent_agent_is_told_of_when_it_is_time() {
     let plan = fleet.plan().plan;
     assert_eq!(plan.next_wake(), None);
     assert_snapshot!(show::both(&plan));
+}
+
+#[test]
+fn an_operation_that_ends_too_late_is_looked_at_again_when_it_does_not() {
+    let standing = |plan: &Plan| plan.customers["acme"].operations[0].standing.clone();
+    let mut fleet = Fleet::with_acme();
+    fleet.write(ORDER, "plan: pro\ndomain: acme.example\ntools: [page]\n");
+    fleet.settle();
+    let wipe = "wipe: acme-1/page\ndestroys: [files]\nreason: they left\nexpires: 2027-03-31\n";
+    // A day in its name that is still to come moves nothing, and neither does none.
+    for name in ["2027-03-01-wipe-page-x7k2", "wipe-page-x7k2"] {
+        let path = format!("fleet/customers/acme/operations/{name}.yaml");
+        fleet.write(&path, wipe);
+        let begun = fleet.now;
+        let plan = fleet.plan().plan;
+        assert!(matches!(standing(&plan), Standing::TooLong { .. }));
+        let wake = plan.next_wake().unwrap();
+        assert_eq!(wake, "2026-12-31T00:00:00Z".parse().unwrap());
+        fleet.now = wake.checked_sub(SignedDuration::from_nanos(1)).unwrap();
+        assert!(matches!(
+            standing(&fleet.plan().plan),
+            Standing::TooLong { .. }
+        ));
+        fleet.now = wake;
+        let plan = fleet.plan().plan;
+        assert!(!matches!(standing(&plan), Standing::TooLong { .. }));
+        fleet.now = begun;
+        fleet.remove(&path);
+    }
 }
 
 #[test]
