@@ -71,6 +71,21 @@ impl Own {
 struct Found {
     text: String,
     end: bool,
+    /// Whether there was more already where it was read.
+    cut: bool,
+}
+
+impl Found {
+    fn from_start(text: String) -> Self {
+        let (end, cut) = (false, false);
+        Self { text, end, cut }
+    }
+
+    fn from_end((bytes, cut): (Vec<u8>, bool)) -> Self {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let end = true;
+        Self { text, end, cut }
+    }
 }
 
 impl Answerer {
@@ -118,18 +133,10 @@ impl Answerer {
         let Some(own) = own else {
             return refused("there is no slice on this server yet".into());
         };
-        match self.look(&inquiry, &own).await {
-            Ok(found) => {
-                let clean = own.redactor.clean(&found.text);
-                let (text, cut) = bounded(&clean, found.end);
-                AnswerOutcome::Answered { text, cut }
-            }
-            Err(reason) => refused(own.redactor.clean(&reason)),
-        }
+        said(self.look(&inquiry, &own).await, &own.redactor)
     }
 
     async fn look(&self, inquiry: &Inquiry, own: &Own) -> Result<Found, String> {
-        let from_start = |text| Found { text, end: false };
         match inquiry {
             Inquiry::Logs {
                 instance,
@@ -139,11 +146,7 @@ impl Answerer {
                 let id = self.container(own, instance, service).await?;
                 let lines = (*lines).clamp(1, MOST_LINES) as usize;
                 let text = end_of_log(&self.engine, &id, lines, LARGEST_ANSWER).await;
-                let text = text.map_err(|error| sentence(&error))?;
-                Ok(Found {
-                    text: readable(&text),
-                    end: true,
-                })
+                text.map(Found::from_end).map_err(|error| sentence(&error))
             }
             Inquiry::SiteLog { host, lines } => {
                 own.sites
@@ -151,27 +154,25 @@ impl Answerer {
                     .ok_or_else(|| format!("{host} is no site of this server"))?;
                 let lines = (*lines).clamp(1, MOST_LINES) as usize;
                 let path = self.logs.join(format!("{host}.error.log"));
-                let text = tail::tail(&path, lines, LARGEST_ANSWER as u64)?;
-                Ok(Found {
-                    text: readable(&text),
-                    end: true,
-                })
+                tail::tail(&path, lines, LARGEST_ANSWER as u64).map(Found::from_end)
             }
             Inquiry::Inspect { instance, service } => {
                 let id = self.container(own, instance, service).await?;
-                inspect::inspect(&self.engine, &id).await.map(from_start)
+                let told = inspect::inspect(&self.engine, &id).await;
+                told.map(Found::from_start)
             }
             Inquiry::Probe { host } => {
                 let port = own
                     .sites
                     .get(host)
                     .ok_or_else(|| format!("{host} is no site of this server"))?;
-                Ok(from_start(probe::probe(&self.http, host, *port).await))
+                let told = probe::probe(&self.http, host, *port).await;
+                Ok(Found::from_start(told))
             }
             Inquiry::Volumes {} => volumes::volumes(&self.engine, &own.instances)
                 .await
-                .map(from_start),
-            Inquiry::Ports {} => ports::ports().await.map(from_start),
+                .map(Found::from_start),
+            Inquiry::Ports {} => ports::ports().await.map(Found::from_start),
             Inquiry::Matches {} => Err("the hub answers this itself".to_owned()),
         }
     }
@@ -205,10 +206,22 @@ fn refused(reason: String) -> AnswerOutcome {
     AnswerOutcome::Refused { reason }
 }
 
+/// What leaves the server: whatever was found, it steers no terminal, holds no secrets and is bounded.
+fn said(found: Result<Found, String>, redactor: &Redactor) -> AnswerOutcome {
+    let clean = |text: &str| redactor.clean(&readable(text));
+    match found {
+        Ok(found) => {
+            let (text, cut) = bounded(&clean(&found.text), found.end);
+            let cut = cut || found.cut;
+            AnswerOutcome::Answered { text, cut }
+        }
+        Err(reason) => refused(clean(&reason)),
+    }
+}
+
 /// Text that steers no terminal.
-fn readable(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .chars()
+fn readable(text: &str) -> String {
+    text.chars()
         .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
         .collect()
 }
@@ -249,10 +262,36 @@ mod tests {
         assert!(cut && start.starts_with('a') && start.len() <= LARGEST_ANSWER);
     }
 
+    #[test]
+    fn whatever_was_found_is_cleaned() {
+        let secret = tenantry_schema::Secret::new("hunter2-hunter2".to_owned());
+        let redactor = Redactor::new([&secret]);
+        let text = "a\x1b[2J hunter2-\x07hunter2\n".to_owned();
+        let found = Found::from_start(text.clone());
+        let AnswerOutcome::Answered { text: told, cut } = said(Ok(found), &redactor) else {
+            panic!("it is answered");
+        };
+        assert_eq!((told.as_str(), cut), ("a[2J [redacted]\n", false));
+        let AnswerOutcome::Refused { reason } = said(Err(text), &redactor) else {
+            panic!("it is refused");
+        };
+        assert_eq!(reason, told);
+        let end = Found::from_end((b"end\n".to_vec(), true));
+        let told = said(Ok(end), &redactor);
+        let whole = AnswerOutcome::Answered {
+            text: "end\n".into(),
+            cut: true,
+        };
+        assert_eq!(told, whole);
+    }
+
     proptest! {
         #[test]
-        fn nothing_steers_a_terminal(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let calm = readable(&bytes).chars().all(|c| !c.is_control() || c == '\n' || c == '\t');
+        fn nothing_steers_a_terminal(text in any::<String>(), end in any::<bool>(), refusal in any::<bool>()) {
+            let cut = false;
+            let found = if refusal { Err(text) } else { Ok(Found { text, end, cut }) };
+            let (AnswerOutcome::Answered { text, .. } | AnswerOutcome::Refused { reason: text }) = said(found, &Redactor::default());
+            let calm = text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t');
             prop_assert!(calm);
         }
     }

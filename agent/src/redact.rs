@@ -16,8 +16,8 @@ static MARKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let marks = [
         (r"ENC\[[A-Za-z0-9_]+,[^\]]*\]?", ""),
         (r"AGE-SECRET-KEY-[A-Z0-9-]+", ""),
-        // A line of a key whose first line is somewhere else.
-        (r"(?m)^[A-Za-z0-9+/]{48,}={0,2}\r?$", ""),
+        // A line of a key whose first line is somewhere else, also behind the time of a log.
+        (r"(?m)(?P<kept>^|[ \t])[A-Za-z0-9+/]{48,}={0,2}\r?$", ""),
         (
             r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?-----END [A-Z ]*PRIVATE KEY-----|.*)",
             "",
@@ -101,6 +101,12 @@ impl Redactor {
         }
         clean
     }
+}
+
+/// Drops what is left of the first line of a text whose beginning was cut off: half of a secret is not known as one.
+pub fn without_cut_line(text: &mut Vec<u8>) {
+    let end = text.iter().position(|byte| *byte == b'\n');
+    text.drain(..end.map_or(text.len(), |at| at + 1));
 }
 
 /// As within a JSON text, without the quotation marks.
@@ -197,6 +203,14 @@ mod tests {
                 "--api-key=[redacted] --port=80",
             ),
             ("hash $2b$12$abcdefghijklmnop", "hash [redacted]"),
+            (
+                "2026-01-02T03:04:05.678901234Z MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\n2026-01-02T03:04:06Z end",
+                "2026-01-02T03:04:05.678901234Z [redacted]\n2026-01-02T03:04:06Z end",
+            ),
+            (
+                "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7",
+                "[redacted]",
+            ),
             (
                 "jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.SflKxwRJSMeKKF2QT4",
                 "jwt [redacted]",
