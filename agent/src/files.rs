@@ -158,6 +158,15 @@ impl Root {
 
     /// Makes sure that there is no file `path`, nor folders above it that would be left empty. Returns whether there was one.
     pub fn remove(&self, path: &RelativePath) -> Result<bool, FilesError> {
+        let removed = self.remove_file(path)?;
+        if removed {
+            self.remove_empty_folders(path);
+        }
+        Ok(removed)
+    }
+
+    /// Makes sure that there is no file `path`; folders stay, for they may be somebody else's. Returns whether there was one.
+    pub fn remove_file(&self, path: &RelativePath) -> Result<bool, FilesError> {
         let Some((folder, name)) = self.parent(path, false)? else {
             return Ok(false);
         };
@@ -168,7 +177,6 @@ impl Root {
         }
         crate::faults::changed();
         fs::fsync(&folder).map_err(|error| self.fail(path, error))?;
-        self.remove_empty_folders(path);
         Ok(true)
     }
 

@@ -26,6 +26,10 @@ pub const GROUP: &str = "tenantry-staff";
 pub const SUDOERS: &str = "etc/sudoers.d/tenantry-staff";
 /// Settings of the SSH server. It takes the first value that it reads, so the name comes early.
 pub const SSHD: &str = "etc/ssh/sshd_config.d/00-tenantry.conf";
+/// Where more settings of the SSH server are, of others as well.
+pub const SSHD_FOLDER: &str = "etc/ssh/sshd_config.d";
+/// There where systemd listens for the SSH server, so that the port is not in that one's hands.
+pub const SSH_SOCKET: &str = "etc/systemd/system/sockets.target.wants/ssh.socket";
 /// The SSH server's main configuration.
 pub const SSHD_MAIN: &str = "etc/ssh/sshd_config";
 /// Rules of the firewall.

@@ -83,7 +83,7 @@ pub async fn take(ground: &Ground, step: &HostStep, now: Timestamp) -> Result<Do
         }
         Action::Try(file, check) => ground.attempt(file, check).await?,
         Action::Remove(path) => {
-            return Ok(if ground.root.remove(path)? {
+            return Ok(if ground.root.remove_file(path)? {
                 Done::Changed
             } else {
                 Done::Unchanged
@@ -98,6 +98,10 @@ pub async fn take(ground: &Ground, step: &HostStep, now: Timestamp) -> Result<Do
         Action::Rules(text) => firewall::load(ground, text, now).await?,
         Action::EnsureRules(text) => return firewall::ensure(ground, text, now).await,
         Action::SwapFile { bytes } => system::swap_file(ground, *bytes).await?,
+        Action::Forget => {
+            let mut memory = ground.memory.borrow_mut();
+            memory.update(|memory| drop(memory.applied.remove(&step.area)))?;
+        }
         Action::Note { of } => {
             let boot = ground.boot();
             let applied = Applied {
@@ -150,7 +154,7 @@ impl Ground {
     }
 
     /// Identifies this run of the machine.
-    fn boot(&self) -> String {
+    pub fn boot(&self) -> String {
         let path = self.root.path().join("proc/sys/kernel/random/boot_id");
         let boot = std::fs::read_to_string(path).unwrap_or_default();
         boot.trim().to_owned()
@@ -175,7 +179,7 @@ impl Ground {
     ) -> Result<(), FilesError> {
         match before {
             Some(data) => self.root.write_as(path, data, &Access::mode(mode)),
-            None => self.root.remove(path).map(drop),
+            None => self.root.remove_file(path).map(drop),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is on the machine, as plain data. What could not be seen is an error in a sentence, never empty (law 7).
 
+use super::GROUP;
 use super::memory::Memory;
 use super::plan::AgentCommand;
 use jiff::Timestamp;
@@ -27,6 +28,8 @@ pub struct Content {
 pub struct Found {
     /// Files that may be ours, and those that others keep and that decide something. Relative to `/`.
     pub files: BTreeMap<RelativePath, FileFound>,
+    /// Folders whose files could not be listed, and why.
+    pub unlisted: BTreeMap<&'static str, String>,
     /// Packages that are installed, of those that are needed. Absent: not looked at.
     pub installed: Option<Result<BTreeSet<String>, String>>,
     /// When apt last fetched its lists.
@@ -65,6 +68,7 @@ impl Default for Found {
     fn default() -> Self {
         Self {
             files: BTreeMap::new(),
+            unlisted: BTreeMap::new(),
             installed: None,
             lists: None,
             kernel: BTreeMap::new(),
@@ -105,7 +109,7 @@ impl Found {
         let group = self.text("etc/group")?.unwrap_or_default();
         let members: BTreeSet<&str> = group
             .lines()
-            .filter_map(|line| line.strip_prefix(concat!("tenantry-staff", ":")))
+            .filter_map(|line| line.strip_prefix(GROUP)?.strip_prefix(':'))
             .filter_map(|line| line.rsplit(':').next())
             .flat_map(|members| members.split(','))
             .collect();

@@ -1,15 +1,16 @@
 //! Looks at the machine. Files are read again only when their stamps changed; no program is started.
 
 use super::execute::Ground;
-use super::found::{Content, FileFound, Found, installed, swaps};
+use super::found::{Account, Content, FileFound, Found, installed, swaps};
 use super::plan::needed;
 use super::{
-    DAEMON, JAIL, RULES, RULES_UNIT, SSHD, SSHD_MAIN, SUDOERS, SWAP, SWAP_UNIT, SYSCTLS, TIMER,
-    UNITS, UPGRADES,
+    DAEMON, JAIL, RULES, RULES_UNIT, SSH_SOCKET, SSHD, SSHD_FOLDER, SSHD_MAIN, SUDOERS, SWAP,
+    SWAP_UNIT, SYSCTLS, TIMER, UNITS, UPGRADES,
 };
 use crate::files::{FilesError, Root, Stamp};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use tenantry_schema::document::{Host, HostArea};
 use tenantry_schema::id::StaffId;
@@ -21,9 +22,9 @@ const LIMIT: u64 = 4 << 20;
 /// dpkg's own list is longer.
 const STATUS_LIMIT: u64 = 64 << 20;
 const STATUS: &str = "var/lib/dpkg/status";
-/// People whose keys are looked at, at most.
-const MOST_PEOPLE: usize = 64;
-/// Files that others keep: a link in their place is no reason to write there.
+/// People that the fleet does not know whose keys are looked at, at most.
+const MOST_OTHERS: usize = 64;
+/// Files that others keep, besides settings of the SSH server.
 const FOREIGN: [&str; 5] = ["etc/passwd", "etc/shadow", "etc/group", DAEMON, SSHD_MAIN];
 
 /// Looks, and remembers what need not be read twice.
@@ -49,7 +50,7 @@ impl HostEyes {
             memory: ground.memory.borrow().get().clone(),
             rules_seen: ground.rules_seen.get(),
             systemd: below("run/systemd/system").is_dir(),
-            boot: line(&below("proc/sys/kernel/random/boot_id")).unwrap_or_default(),
+            boot: ground.boot(),
             swaps: Ok(BTreeMap::new()),
             agent: ground.agent.get().cloned().unwrap_or_default(),
             euid: rustix::process::geteuid().as_raw(),
@@ -64,19 +65,15 @@ impl HostEyes {
             .iter()
             .map(|path| super::path(path))
             .collect();
+        let mut names = |folder, of: &dyn Fn(&str) -> bool| match names_in(root, folder, of) {
+            Ok(names) => paths.extend(names),
+            Err(why) => drop(found.unlisted.insert(folder, why)),
+        };
         if asks(HostArea::Ssh) || asks(HostArea::Firewall) || asks(HostArea::Fail2ban) {
-            paths.extend(names_in(
-                &below("etc/ssh/sshd_config.d"),
-                "etc/ssh/sshd_config.d",
-                ".conf",
-            ));
+            names(SSHD_FOLDER, &|name| name.ends_with(".conf"));
         }
         if asks(HostArea::Timers) {
-            let units = names_in(&below(UNITS), UNITS, "");
-            let ours = units
-                .into_iter()
-                .filter(|path| path.as_str().contains(TIMER));
-            paths.extend(ours);
+            names(UNITS, &|name| name.starts_with(TIMER));
         }
         let kept: BTreeSet<_> = paths.iter().cloned().collect();
         for path in paths {
@@ -85,7 +82,7 @@ impl HostEyes {
         }
         let mut all = kept;
         if asks(HostArea::Users) || asks(HostArea::Ssh) {
-            for path in key_files(&found) {
+            for path in key_files(&found, users) {
                 let file = self.file(root, &path);
                 all.insert(path.clone());
                 found.files.insert(path, file);
@@ -118,7 +115,11 @@ impl HostEyes {
                 .ok()
                 .map(|it| it.len());
             let space = rustix::fs::statvfs(root.path()).ok();
-            found.room = space.map_or(0, |space| space.f_bavail.saturating_mul(space.f_frsize));
+            let free = space.map_or(0, |space| space.f_bavail.saturating_mul(space.f_frsize));
+            // One that was never finished is written anew.
+            let unfinished = std::fs::symlink_metadata(below(&format!("{SWAP}.new")));
+            let unfinished = unfinished.map_or(0, |it| it.blocks().saturating_mul(512));
+            found.room = free.saturating_add(unfinished);
         }
         if asks(HostArea::Docker) {
             let (written, started) = (changed(&below(DAEMON)), changed(&below("run/docker.pid")));
@@ -153,8 +154,11 @@ impl HostEyes {
     fn file(&mut self, root: &Root, path: &RelativePath) -> FileFound {
         let Some(stamp) = root.stamp(path).map_err(|error| error.to_string())? else {
             self.files.remove(path);
-            // A link on the way looks like nothing there; writing says what is wrong.
-            return Ok(None);
+            // A link on the way looks like nothing there: writing says what is wrong, where we write.
+            return match root.read(path, LIMIT) {
+                Err(error) if is_foreign(path.as_str()) => Err(error.to_string()),
+                _ => Ok(None),
+            };
         };
         if let Some((known, file)) = self.files.get(path)
             && *known == stamp
@@ -176,7 +180,7 @@ impl HostEyes {
             })),
             // Not what was written there: it is written again.
             Err(FilesError::NotAFile(_) | FilesError::TooLarge { .. })
-                if !FOREIGN.contains(&path.as_str()) =>
+                if !is_foreign(path.as_str()) =>
             {
                 odd()
             }
@@ -187,8 +191,13 @@ impl HostEyes {
     }
 }
 
+/// Whether others keep the file: what they wrote there counts, so it must be seen.
+fn is_foreign(path: &str) -> bool {
+    FOREIGN.contains(&path) || path.starts_with(SSHD_FOLDER) && path != SSHD
+}
+
 /// Files that areas look at, besides those whose names depend on what is there.
-fn plain_files(areas: &[HostArea]) -> Vec<&'static str> {
+fn plain_files(areas: &[HostArea]) -> Vec<String> {
     let mut all = Vec::new();
     for area in areas {
         let files: &[&str] = match area {
@@ -200,32 +209,38 @@ fn plain_files(areas: &[HostArea]) -> Vec<&'static str> {
                 "etc/group",
                 SSHD,
                 SSHD_MAIN,
-                "etc/systemd/system/sockets.target.wants/ssh.socket",
+                SSH_SOCKET,
             ],
-            HostArea::Firewall => &[
-                SSHD_MAIN,
-                RULES,
-                "etc/systemd/system/tenantry-firewall.service",
-            ],
-            HostArea::Fail2ban => &[SSHD_MAIN, JAIL],
+            HostArea::Firewall => &[SSHD_MAIN, SSH_SOCKET, RULES],
+            HostArea::Fail2ban => &[SSHD_MAIN, SSH_SOCKET, JAIL],
             HostArea::TimeZone => &["etc/timezone"],
-            HostArea::Swap => &["etc/systemd/system/swapfile.tenantry.swap"],
+            HostArea::Swap => &[],
             HostArea::Sysctls => &[SYSCTLS],
             HostArea::Docker => &[DAEMON],
             HostArea::Timers => &[],
         };
-        all.extend(files);
+        let unit = match area {
+            HostArea::Firewall => Some(RULES_UNIT),
+            HostArea::Swap => Some(SWAP_UNIT),
+            _ => None,
+        };
+        all.extend(files.iter().map(|path| (*path).to_owned()));
+        all.extend(unit.map(|name| format!("{UNITS}/{name}")));
     }
     all
 }
 
 /// Where keys of people are.
-fn key_files(found: &Found) -> Vec<RelativePath> {
+fn key_files(found: &Found, users: &BTreeMap<StaffId, UserSpec>) -> Vec<RelativePath> {
     let accounts = found.accounts().unwrap_or_default();
-    let people = accounts
+    let (known, others): (Vec<&Account<'_>>, Vec<_>) = accounts
         .values()
-        .filter(|account| account.uid >= 1000 && account.uid < 60_000 || account.ours);
-    let keys = people.take(MOST_PEOPLE).map(super::found::Account::keys);
+        .partition(|account| account.ours || users.contains_key(account.name));
+    let others = others
+        .into_iter()
+        .filter(|account| (1000..60_000).contains(&account.uid))
+        .take(MOST_OTHERS);
+    let keys = known.into_iter().chain(others).map(Account::keys);
     keys.chain(["root/.ssh/authorized_keys".to_owned()])
         .filter_map(|path| RelativePath::try_from(path).ok())
         .collect()
@@ -239,17 +254,31 @@ fn timer_name(path: &str) -> Option<String> {
     name.strip_suffix(".timer").map(str::to_owned)
 }
 
-fn names_in(folder: &Path, prefix: &str, ending: &str) -> Vec<RelativePath> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.ends_with(ending))
-        .filter_map(|name| RelativePath::try_from(format!("{prefix}/{name}")).ok())
-        .collect()
-}
-
-fn line(path: &Path) -> Option<String> {
-    Some(std::fs::read_to_string(path).ok()?.trim().to_owned())
+/// Files in a folder, if there is one.
+fn names_in(
+    root: &Root,
+    folder: &str,
+    of: &dyn Fn(&str) -> bool,
+) -> Result<Vec<RelativePath>, String> {
+    let failed = |error: std::io::Error| format!("/{folder}: {error}");
+    let entries = match std::fs::read_dir(root.path().join(folder)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        let text = name.to_string_lossy();
+        if of(&text) {
+            let path = name.to_str().map(|name| format!("{folder}/{name}"));
+            let path = path.and_then(|path| RelativePath::try_from(path).ok());
+            names.push(path.ok_or_else(|| {
+                format!("/{folder} has a file with a name that is not understood: {text:?}")
+            })?);
+        }
+    }
+    Ok(names)
 }
 
 /// Words with single spaces between them, as documents have them.
@@ -277,16 +306,7 @@ fn lists(folder: &Path) -> Option<Timestamp> {
 /// Files whose change wakes the agent, so that they are put right at once.
 pub fn watched(host: &Host) -> Vec<String> {
     let ours = [SUDOERS, SSHD, RULES, JAIL, UPGRADES, SYSCTLS, DAEMON];
-    let areas = host.areas();
-    let files = plain_files(&areas).into_iter();
-    let files = files.filter(|path| ours.contains(path));
-    files.map(str::to_owned).collect()
+    let mut files = plain_files(&host.areas());
+    files.retain(|path| ours.contains(&path.as_str()));
+    files
 }
-
-/// Names that are written in more than one place are the same.
-const _: () = {
-    assert!(
-        RULES_UNIT.len() + UNITS.len() + 1 == "etc/systemd/system/tenantry-firewall.service".len()
-    );
-    assert!(SWAP_UNIT.len() + UNITS.len() + 1 == "etc/systemd/system/swapfile.tenantry.swap".len());
-};

@@ -11,7 +11,6 @@ mod system;
 mod timers;
 
 pub use packages::needed;
-pub use ssh::configured_ports;
 pub use timers::AgentCommand;
 
 use super::found::Found;
@@ -82,6 +81,8 @@ struct Go {
     trouble: bool,
     waiting: Option<AgentWait>,
     next: Option<Timestamp>,
+    /// Whether the next pass goes on with it, so that it is not applied yet.
+    unfinished: bool,
 }
 
 impl Go {
@@ -98,6 +99,21 @@ impl Go {
 
     fn all(&mut self, actions: impl IntoIterator<Item = (Action, bool)>) {
         self.steps.extend(actions);
+    }
+
+    /// Steps of which nothing can be seen afterwards are planned until what they belong to is noted. Where it is noted already, that is
+    /// taken back first: whoever is cut off between two of them begins again.
+    fn begins_anew(&mut self, input: &HostInput<'_>, area: HostArea) {
+        let unseen = self.steps.iter().any(|(it, _)| it.leaves_no_trace());
+        if !unseen || !input.found.memory.has(area, &self.of, None) {
+            return;
+        }
+        self.steps.insert(0, (Action::Forget, false));
+        let noted = matches!(self.steps.last(), Some((Action::Note { .. }, _)));
+        if !noted && !self.unfinished {
+            let of = self.of.clone();
+            self.add(Action::Note { of });
+        }
     }
 }
 
@@ -170,7 +186,10 @@ fn finish(input: &HostInput<'_>, area: HostArea, planned: Result<Go, Stop>) -> A
         next: None,
     };
     let go = match planned {
-        Ok(go) => go,
+        Ok(mut go) => {
+            go.begins_anew(input, area);
+            go
+        }
         Err(Stop::Unseen(why)) => {
             return stopped(
                 AreaState::Failed,
@@ -187,10 +206,7 @@ fn finish(input: &HostInput<'_>, area: HostArea, planned: Result<Go, Stop>) -> A
         );
         return stopped(AreaState::Refused, why);
     }
-    let news = go
-        .steps
-        .iter()
-        .any(|(action, _)| !matches!(action, Action::Note { .. } | Action::EnsureRules(_)));
+    let news = go.steps.iter().any(|(action, _)| action.is_news());
     let state = if news {
         AreaState::Changing
     } else if go.trouble {

@@ -59,6 +59,8 @@ pub enum Action {
         /// Its size.
         bytes: u64,
     },
+    /// It is no longer remembered that anything was applied, so that a pass that is cut off in the middle is followed by a whole one.
+    Forget,
     /// It is remembered that this was applied.
     Note {
         /// Digest of what was applied.
@@ -105,10 +107,25 @@ pub struct SshChange {
     pub systemd: bool,
 }
 
+impl Action {
+    /// Whether people want to hear of it.
+    pub fn is_news(&self) -> bool {
+        !matches!(
+            self,
+            Self::Forget | Self::Note { .. } | Self::EnsureRules(_)
+        )
+    }
+
+    /// Whether nobody can see afterwards that it is still to be done.
+    pub(super) fn leaves_no_trace(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::EndSessions { .. } | Self::Ssh(_))
+    }
+}
+
 impl HostStep {
     /// Whether people want to hear of it.
     pub fn is_news(&self) -> bool {
-        !matches!(self.action, Action::Note { .. } | Action::EnsureRules(_))
+        self.action.is_news()
     }
 }
 
@@ -132,6 +149,7 @@ impl fmt::Display for HostStep {
             Action::Rules(_) => f.write_str("load the rules of the firewall"),
             Action::EnsureRules(_) => f.write_str("look at the rules of the firewall"),
             Action::SwapFile { bytes } => write!(f, "make a swap file of {} MiB", bytes >> 20),
+            Action::Forget => f.write_str("forget what was applied"),
             Action::Note { .. } => f.write_str("note what was applied"),
         }
     }

@@ -39,14 +39,18 @@ pub fn sudoers<'a>(users: impl IntoIterator<Item = &'a str>) -> String {
     text
 }
 
-/// Security updates by themselves (`apt.conf(5)`).
-pub fn upgrades() -> String {
-    "// Kept by tenantry-agent: changes made here are undone. See `host:` in the fleet.
-APT::Periodic::Update-Package-Lists \"1\";
+/// Security updates by themselves, or not (`apt.conf(5)`): without a word of ours the distribution's own setting would count.
+pub fn upgrades(wanted: bool) -> String {
+    let mark = MARK.replacen('#', "//", 1);
+    let settings = if wanted {
+        "APT::Periodic::Update-Package-Lists \"1\";
 APT::Periodic::Unattended-Upgrade \"1\";
 Unattended-Upgrade::Automatic-Reboot \"false\";
 "
-    .to_owned()
+    } else {
+        "APT::Periodic::Unattended-Upgrade \"0\";\n"
+    };
+    format!("{mark}{settings}")
 }
 
 /// Jails of fail2ban (`jail.conf(5)`).

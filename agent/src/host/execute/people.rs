@@ -14,7 +14,7 @@ pub(super) fn keys(ground: &Ground, keys: &UserKeys) -> Result<(), HostError> {
         return Ok(());
     };
     if keys.text.is_empty() {
-        ground.root.remove(&file)?;
+        ground.root.remove_file(&file)?;
         return Ok(());
     }
     ground

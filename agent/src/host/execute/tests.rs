@@ -9,7 +9,8 @@ use futures_util::future::LocalBoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tenantry_schema::document::{HostArea, WebPorts};
-use tenantry_schema::wire::AreaState;
+use tenantry_schema::id::StaffId;
+use tenantry_schema::wire::{AreaState, UserSpec};
 
 /// Programs that only say that they were called, and fail where a test wants it.
 #[derive(Debug, Default, Clone)]
@@ -43,6 +44,7 @@ struct Scene {
     eyes: HostEyes,
     spoken: Spoken,
     host: Host,
+    users: BTreeMap<StaffId, UserSpec>,
 }
 
 fn now() -> Timestamp {
@@ -69,6 +71,7 @@ impl Scene {
             eyes: HostEyes::default(),
             spoken,
             host: serde_json::from_str(asked).unwrap(),
+            users: BTreeMap::new(),
         };
         for (at, text) in [
             ("etc/passwd", "root:x:0:0::/root:/bin/bash\n"),
@@ -103,15 +106,14 @@ impl Scene {
     }
 
     fn look(&mut self) -> Found {
-        self.eyes
-            .observe(&self.ground, &self.host, &BTreeMap::new())
+        self.eyes.observe(&self.ground, &self.host, &self.users)
     }
 
     fn plan(&mut self) -> BTreeMap<HostArea, crate::host::plan::AreaPlan> {
         let found = self.look();
         plan(&HostInput {
             host: &self.host,
-            users: &BTreeMap::new(),
+            users: &self.users,
             web: WebPorts::default(),
             tools: &BTreeSet::new(),
             sites: &BTreeSet::new(),
@@ -284,6 +286,124 @@ async fn a_real_swap_file_is_made() {
     assert_eq!(&data[4086..4096], b"SWAPSPACE2", "mkswap(8)");
     assert_eq!(scene.look().swap_file, Some(2 << 20));
     assert!(scene.folder.path().exists());
+}
+
+#[test]
+fn settings_of_the_ssh_server_that_cannot_be_read_are_not_empty() {
+    let mut scene = Scene::new(r#"{"firewall": {}, "fail2ban": {}}"#);
+    let folder = scene.ground.root.path().join("etc/ssh/sshd_config.d");
+    scene.put("etc/ssh/sshd_config.d/10-mine.conf", "Port 2222\n");
+    scene.put("etc/other.conf", "Port 2022\n");
+    assert!(!scene.plan()[&HostArea::Firewall].steps.is_empty());
+    let link = folder.join("20-provider.conf");
+    std::os::unix::fs::symlink("../../other.conf", &link).unwrap();
+    scene.fails("not a plain file");
+    std::fs::remove_file(&link).unwrap();
+    std::fs::write(&link, vec![b'#'; 5 << 20]).unwrap();
+    scene.fails("larger than");
+    std::fs::remove_file(&link).unwrap();
+    // The folder is somewhere else: the SSH server follows the link.
+    let moved = folder.with_file_name("moved");
+    std::fs::rename(&folder, &moved).unwrap();
+    std::os::unix::fs::symlink("moved", &folder).unwrap();
+    scene.fails("sshd_config.d");
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    scene.fails("Not a directory");
+    std::fs::remove_file(&folder).unwrap();
+    assert!(!scene.plan()[&HostArea::Firewall].steps.is_empty());
+}
+
+impl Scene {
+    fn fails(&mut self, why: &str) {
+        for (area, plan) in self.plan() {
+            let said = plan.report.message.clone().unwrap_or_default();
+            assert!(said.contains(why), "{area}: {plan:?}");
+            assert_eq!(
+                (plan.steps.len(), plan.report.state),
+                (0, AreaState::Failed)
+            );
+        }
+    }
+}
+
+#[test]
+fn everybody_whom_the_fleet_knows_is_looked_at() {
+    let mut scene = Scene::new(r#"{"users": {}}"#);
+    let line = |number: u32| {
+        format!(
+            "p{number}:x:{0}:{0}::/home/p{number}:/bin/sh\n",
+            2000 + number
+        )
+    };
+    let root = "root:x:0:0::/root:/bin/bash\n".to_owned();
+    scene.put(
+        "etc/passwd",
+        &(0..300).map(line).fold(root, |all, line| all + &line),
+    );
+    let ours: Vec<_> = (100..200).map(|number| format!("p{number}")).collect();
+    scene.put(
+        "etc/group",
+        &format!("tenantry-staff:x:999:{}\n", ours.join(",")),
+    );
+    let user = UserSpec {
+        keys: Vec::new(),
+        sudo: false,
+    };
+    scene.users = (200..300)
+        .map(|number| {
+            (
+                StaffId::try_from(format!("p{number}")).unwrap(),
+                user.clone(),
+            )
+        })
+        .collect();
+    let found = scene.look();
+    let looked_at = |number: &u32| {
+        let keys = format!("home/p{number}/.ssh/authorized_keys");
+        found.files.contains_key(keys.as_str())
+    };
+    assert!((100..300).all(|number| looked_at(&number)));
+    let others = (0..100).filter(looked_at).count();
+    assert_eq!(
+        others, 64,
+        "no more than are needed to find somebody who gets in"
+    );
+}
+
+#[tokio::test]
+async fn folders_of_others_stay_when_the_last_file_in_them_goes() {
+    let mut scene = Scene::new("{}");
+    for at in [
+        "home/al/.ssh/authorized_keys",
+        "etc/sudoers.d/tenantry-staff",
+        "etc/fail2ban/jail.d/tenantry.local",
+    ] {
+        scene.put(at, "mine");
+    }
+    let keys = crate::host::step::UserKeys {
+        name: "al".into(),
+        uid: 1000,
+        gid: 1000,
+        home: crate::host::path("home/al"),
+        text: String::new(),
+    };
+    let sudoers = crate::host::path("etc/sudoers.d/tenantry-staff");
+    for action in [Action::Keys(keys), Action::Remove(sudoers)] {
+        let step = HostStep {
+            area: HostArea::Users,
+            action,
+            repair: false,
+        };
+        take(&scene.ground, &step, now()).await.unwrap();
+    }
+    let jail = crate::host::path("etc/fail2ban/jail.d/tenantry.local");
+    scene.ground.put_back(&jail, None, 0o644).unwrap();
+    for folder in ["home/al/.ssh", "etc/sudoers.d", "etc/fail2ban/jail.d"] {
+        let entries = std::fs::read_dir(scene.ground.root.path().join(folder));
+        assert_eq!(entries.unwrap().count(), 0, "{folder}");
+    }
+    assert_eq!(scene.settle().await, 0);
 }
 
 #[tokio::test]

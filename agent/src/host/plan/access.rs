@@ -2,7 +2,7 @@
 
 use super::files::{is_repair, is_right, wanted};
 use super::{Go, HostInput, Stop};
-use crate::host::found::Account;
+use crate::host::found::{Account, Content};
 use crate::host::memory::digest_of;
 use crate::host::programs::{Call, Program};
 use crate::host::step::{Action, UserKeys};
@@ -20,10 +20,10 @@ const LONGEST: usize = 32;
 
 pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
     let accounts = input.found.accounts().map_err(Stop::Unseen)?;
-    let leavers: Vec<_> = accounts
+    let (leavers, system): (Vec<&Account<'_>>, Vec<_>) = accounts
         .values()
         .filter(|account| account.ours && !input.users.contains_key(account.name))
-        .collect();
+        .partition(|account| account.uid >= FIRST_PERSON);
     if input.users.is_empty() && leavers.iter().any(|account| !account.shut) {
         return Err(Stop::Refused(
             "nobody of staff.yaml may log in, so everybody would be locked out; give somebody `server_login`, or leave `users` unmanaged".into(),
@@ -32,7 +32,10 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
     let mut go = Go::new(digest_of([format!("{:?}", input.users).as_str()]));
     let repair = is_repair(input.found, HostArea::Users, &go.of);
     let mut made = false;
-    let mut odd = Vec::new();
+    let mut odd: Vec<_> = system
+        .into_iter()
+        .map(|it| of_the_system(it.name))
+        .collect();
     for (id, user) in input.users {
         if let Some(why) = unfit(id, &accounts) {
             odd.push(why);
@@ -48,7 +51,7 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
         go.steps.insert(0, (Action::Run(group), repair));
     }
     for account in leavers {
-        if let Err(why) = leave(input, account, &mut go) {
+        if let Err(why) = leave(input, account, repair, &mut go) {
             odd.push(why);
         }
     }
@@ -59,7 +62,8 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
         go.message = Some(odd.join("; "));
     }
     // Whoever was just made has a folder, and so a place for keys, in the next pass.
-    if !made && !input.found.memory.has(HostArea::Users, &go.of, None) {
+    go.unfinished = made;
+    if !made && !repair {
         let of = go.of.clone();
         go.add(Action::Note { of });
     }
@@ -75,8 +79,12 @@ fn unfit(id: &StaffId, accounts: &BTreeMap<&str, Account<'_>>) -> Option<String>
         ));
     }
     let account = accounts.get(name)?;
-    (account.uid < FIRST_PERSON)
-        .then(|| format!("{name} is an account of the system, and is left alone"))
+    (account.uid < FIRST_PERSON).then(|| of_the_system(name))
+}
+
+/// Such an account is nobody's to be locked out of.
+fn of_the_system(name: &str) -> String {
+    format!("{name} is an account of the system, and is left alone")
 }
 
 fn join(
@@ -126,23 +134,26 @@ fn join(
     Ok(())
 }
 
-fn leave(input: &HostInput<'_>, account: &Account<'_>, go: &mut Go) -> Result<(), String> {
+/// `noted`: whether this was done before, to the end.
+fn leave(
+    input: &HostInput<'_>,
+    account: &Account<'_>,
+    noted: bool,
+    go: &mut Go,
+) -> Result<(), String> {
     if !account.shut {
         let shut = ["--expiredate", "1", "--", account.name];
         go.add(Action::Run(Call::new(Program::Usermod, shut)));
     }
-    let has_keys = match input.found.files.get(account.keys().as_str()) {
-        Some(Err(why)) => Err(why.clone()),
-        Some(Ok(file)) => Ok(file.is_some()),
-        None => Ok(false),
-    };
-    if !account.shut {
+    if !account.shut || !noted {
         go.add(Action::EndSessions {
             name: account.name.to_owned(),
             uid: account.uid,
         });
     }
-    if has_keys? {
+    // Whoever has no folder has no keys.
+    let folder = RelativePath::try_from(account.home.to_owned());
+    if folder.is_ok() && file_of_keys(input, account)?.is_some() {
         go.all(keys(input, account, String::new())?.map(|action| (action, false)));
     }
     Ok(())
@@ -156,13 +167,9 @@ fn keys(
     let Ok(home) = RelativePath::try_from(account.home.to_owned()) else {
         return Err(format!("{} has no folder of their own", account.name));
     };
-    let right = match input.found.files.get(account.keys().as_str()) {
-        Some(Err(why)) => return Err(why.clone()),
-        Some(Ok(Some(file))) => {
-            *file.data == *text.as_bytes() && file.mode == 0o600 && file.uid == account.uid
-        }
-        Some(Ok(None)) | None => false,
-    };
+    let right = file_of_keys(input, account)?.is_some_and(|file| {
+        *file.data == *text.as_bytes() && file.mode == 0o600 && file.uid == account.uid
+    });
     let keys = UserKeys {
         name: account.name.to_owned(),
         uid: account.uid,
@@ -171,6 +178,18 @@ fn keys(
         text,
     };
     Ok((!right).then_some(Action::Keys(keys)))
+}
+
+/// What was seen of it.
+fn file_of_keys<'f>(
+    input: &HostInput<'f>,
+    account: &Account<'_>,
+) -> Result<Option<&'f Content>, String> {
+    match input.found.files.get(account.keys().as_str()) {
+        Some(Err(why)) => Err(why.clone()),
+        Some(Ok(file)) => Ok(file.as_ref()),
+        None => Err(format!("the keys of {} were not looked at", account.name)),
+    }
 }
 
 /// The file is there only where somebody may: `/etc/sudoers.d` comes with the package.
@@ -186,8 +205,10 @@ fn sudo(
         .filter(|(id, user)| user.sudo && unfit(id, accounts).is_none());
     let may: Vec<_> = may.map(|(id, _)| id.as_str()).collect();
     if may.is_empty() {
-        if matches!(input.found.files.get(SUDOERS), Some(Ok(Some(_)))) {
-            go.add(Action::Remove(path(SUDOERS)));
+        match input.found.files.get(SUDOERS) {
+            Some(Err(why)) => return Err(Stop::Unseen(why.clone())),
+            Some(Ok(Some(_))) => go.add(Action::Remove(path(SUDOERS))),
+            Some(Ok(None)) | None => {}
         }
         return Ok(());
     }

@@ -23,13 +23,21 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
         // Whoever made it decides who reads it.
         file.mode = there.mode;
     }
-    if !is_right(found, &file)? {
+    let right = is_right(found, &file)?;
+    if !right {
         go.all([(Action::Write(file), repair)]);
+    }
+    if !right || !repair {
         if found.systemd && found.engine.is_some() {
             // Takes `live-restore` in at once, so that the restart spares containers.
             let reload = Call::new(Program::Systemctl, ["reload", "docker.service"]);
             go.all([(Action::Run(reload), repair)]);
         }
+        let of = go.of.clone();
+        go.add(Action::Note { of });
+    }
+    if !right {
+        // Whether it has to be started again is seen when that is done.
         return Ok(go);
     }
     let outdated = found
@@ -51,10 +59,6 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
         }
     } else if outdated {
         go.message = Some("the engine takes its settings in when it is started again, which nobody does here but you".into());
-    }
-    if go.steps.is_empty() && !found.memory.has(HostArea::Docker, &go.of, None) {
-        let of = go.of.clone();
-        go.add(Action::Note { of });
     }
     Ok(go)
 }

@@ -1,9 +1,10 @@
 //! Files that are ours as a whole.
 
-use super::Stop;
+use super::{Go, Stop};
 use crate::host::found::Found;
-use crate::host::path;
+use crate::host::programs::{Call, Program};
 use crate::host::step::{Action, FileWanted};
+use crate::host::{UNITS, path};
 use tenantry_schema::document::HostArea;
 
 /// A file as it should be. Texts of ours are small.
@@ -38,4 +39,27 @@ pub(super) fn write(
     repair: bool,
 ) -> Result<Option<(Action, bool)>, Stop> {
     Ok((!is_right(found, &file)?).then_some((Action::Write(file), repair)))
+}
+
+impl Go {
+    /// A unit of systemd, which knows of it and begins it when the machine starts.
+    pub(super) fn unit(
+        &mut self,
+        found: &Found,
+        area: HostArea,
+        name: &str,
+        text: &str,
+    ) -> Result<(), Stop> {
+        let known = found.memory.has(area, &self.of, None);
+        let file = wanted(&format!("{UNITS}/{name}"), text, 0o644);
+        let step = write(found, file, known)?;
+        if step.is_some() || !known {
+            self.all(step);
+            for words in [&["daemon-reload"][..], &["enable", name]] {
+                let call = Call::new(Program::Systemctl, words.iter().copied());
+                self.add(Action::Run(call));
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,13 +1,13 @@
 //! The firewall and fail2ban. SSH and the web are open always, so that nobody can shut themselves out by a line that is missing.
 
-use super::files::{is_repair, is_right, wanted, write};
-use super::ssh::configured_ports;
+use super::files::{is_repair, is_right, wanted};
+use super::ssh::{configured_ports, port_is_its_own};
 use super::{Go, HostInput, Stop};
 use crate::host::memory::digest_of;
 use crate::host::programs::{Call, Program};
 use crate::host::step::Action;
 use crate::host::texts::Gates;
-use crate::host::{JAIL, RULES, RULES_UNIT, UNITS, texts};
+use crate::host::{JAIL, RULES, RULES_UNIT, texts};
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
 use tenantry_schema::document::{Firewall, HostArea};
@@ -20,9 +20,12 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
         return Ok(Go::default());
     };
     let found = input.found;
+    port_is_its_own(found)?;
     let gates = gates(input, firewall)?;
     let text = texts::rules(&gates);
-    let mut go = Go::new(digest_of([text.as_str()]));
+    let unit = found.systemd.then(texts::rules_unit);
+    let parts = [text.as_str(), unit.as_deref().unwrap_or_default()];
+    let mut go = Go::new(digest_of(parts));
     let repair = is_repair(found, HostArea::Firewall, &go.of);
     let file = wanted(RULES, &text, 0o600);
     let loaded = found
@@ -40,23 +43,8 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
     } else {
         go.all([(Action::Rules(text.into()), repair)]);
     }
-    if found.systemd {
-        let unit = wanted(
-            &format!("{UNITS}/{RULES_UNIT}"),
-            &texts::rules_unit(),
-            0o644,
-        );
-        if let Some(step) = write(found, unit, repair)? {
-            go.all([step]);
-            go.add(Action::Run(Call::new(
-                Program::Systemctl,
-                ["daemon-reload"],
-            )));
-            go.add(Action::Run(Call::new(
-                Program::Systemctl,
-                ["enable", RULES_UNIT],
-            )));
-        }
+    if let Some(unit) = unit {
+        go.unit(found, HostArea::Firewall, RULES_UNIT, &unit)?;
     }
     if !loaded {
         let of = go.of.clone();
@@ -100,6 +88,7 @@ pub(super) fn fail2ban(input: &HostInput<'_>) -> Result<Go, Stop> {
         return Ok(Go::default());
     };
     let found = input.found;
+    port_is_its_own(found)?;
     let ports: BTreeSet<u16> = configured_ports(found).map_err(Stop::Unseen)?;
     let text = texts::jail(settings, &ports);
     let mut go = Go::new(digest_of([text.as_str()]));

@@ -102,13 +102,8 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
         let call = apt(install.into_iter().chain(missing));
         go.all([(Action::Run(call), repair)]);
     }
-    if upgrades {
-        go.all(write(
-            input.found,
-            wanted(UPGRADES, &texts::upgrades(), 0o644),
-            repair,
-        )?);
-    }
+    let settings = wanted(UPGRADES, &texts::upgrades(upgrades), 0o644);
+    go.all(write(input.found, settings, repair)?);
     if !input.found.memory.has(HostArea::Packages, &go.of, None) {
         let of = go.of.clone();
         go.add(Action::Note { of });

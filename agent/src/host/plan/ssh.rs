@@ -5,13 +5,10 @@ use super::{Go, HostInput, Stop};
 use crate::host::found::Found;
 use crate::host::memory::digest_of;
 use crate::host::step::{Action, SshChange};
-use crate::host::{SSHD, SSHD_MAIN, texts};
+use crate::host::{SSH_SOCKET, SSHD, SSHD_FOLDER, SSHD_MAIN, texts};
 use std::collections::BTreeSet;
 use tenantry_schema::document::{HostArea, Protocol, Ssh};
 use tenantry_schema::name::RelativePath;
-
-/// Where the port is not in the SSH server's hands.
-const SOCKET: &str = "etc/systemd/system/sockets.target.wants/ssh.socket";
 
 pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
     let Some(ssh) = input.host.ssh else {
@@ -63,9 +60,7 @@ fn possible(input: &HostInput<'_>, ssh: Ssh) -> Result<(), Stop> {
         ));
     }
     let found = input.found;
-    if matches!(found.files.get(SOCKET), Some(Ok(Some(_)) | Err(_))) {
-        return refuse("systemd listens for the SSH server (ssh.socket): `systemctl disable --now ssh.socket && systemctl enable --now ssh.service`, or leave `ssh` unmanaged".into());
-    }
+    port_is_its_own(found)?;
     let main = found.text(SSHD_MAIN).map_err(Stop::Unseen)?;
     let Some(main) = main else {
         return refuse(format!("/{SSHD_MAIN} is missing: reinstall openssh-server"));
@@ -93,7 +88,7 @@ fn possible(input: &HostInput<'_>, ssh: Ssh) -> Result<(), Stop> {
         .collect();
     match other.first() {
         Some(other) => refuse(format!(
-            "other files in /etc/ssh say `Port {other}`, so that the server would listen there as well; remove that line"
+            "other files in /etc/ssh have the server listen at port {other} as well; remove that line"
         )),
         None => Ok(()),
     }
@@ -147,8 +142,16 @@ fn has_key(authorized: &[u8]) -> bool {
         .any(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
+/// Where systemd listens for the SSH server, its files do not say where.
+pub(super) fn port_is_its_own(found: &Found) -> Result<(), Stop> {
+    match found.files.get(SSH_SOCKET) {
+        Some(Ok(Some(_)) | Err(_)) => Err(Stop::Refused("systemd listens for the SSH server (ssh.socket), so nobody knows at which port: `systemctl disable --now ssh.socket && systemctl enable --now ssh.service`, or leave `ssh`, `firewall` and `fail2ban` unmanaged".into())),
+        Some(Ok(None)) | None => Ok(()),
+    }
+}
+
 /// Where the SSH server listens, as its files say.
-pub fn configured_ports(found: &Found) -> Result<BTreeSet<u16>, String> {
+pub(super) fn configured_ports(found: &Found) -> Result<BTreeSet<u16>, String> {
     let mut all = ports(found, |_| true)?;
     if all.is_empty() {
         all.insert(22);
@@ -157,25 +160,61 @@ pub fn configured_ports(found: &Found) -> Result<BTreeSet<u16>, String> {
 }
 
 fn ports(found: &Found, of: impl Fn(&str) -> bool) -> Result<BTreeSet<u16>, String> {
+    if let Some(why) = found.unlisted.get(SSHD_FOLDER) {
+        return Err(why.clone());
+    }
     let ours = |path: &str| {
-        path == SSHD_MAIN || (path.starts_with("etc/ssh/sshd_config.d/") && path.ends_with(".conf"))
+        path == SSHD_MAIN
+            || path
+                .strip_prefix(SSHD_FOLDER)
+                .is_some_and(|name| name.starts_with('/') && name.ends_with(".conf"))
     };
     let mut all = BTreeSet::new();
     for path in found.files.keys().map(RelativePath::as_str) {
         if ours(path) && of(path) {
-            let text = found.text(path)?.unwrap_or_default();
-            all.extend(text.lines().filter_map(port));
+            for line in found.text(path)?.unwrap_or_default().lines() {
+                all.extend(port(line).map_err(|why| format!("/{path} {why}"))?);
+            }
         }
     }
     Ok(all)
 }
 
-/// `Port 22`, `port=22`.
-fn port(line: &str) -> Option<u16> {
+/// The port of a line (`sshd_config(5)`), if it says one: `Port 22`, `port=22`, `ListenAddress [::]:22`.
+fn port(line: &str) -> Result<Option<u16>, String> {
     let line = line.trim();
-    let (word, rest) = line.split_once(|c: char| c.is_ascii_whitespace() || c == '=')?;
-    let rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '=');
-    let number = rest.split_ascii_whitespace().next()?.trim_matches('"');
-    word.eq_ignore_ascii_case("port")
-        .then(|| number.parse().ok())?
+    let ends = |c: char| c.is_ascii_whitespace() || c == '=';
+    let Some((word, rest)) = line.split_once(ends) else {
+        return Ok(None);
+    };
+    let mut values = rest.trim_start_matches(ends).split_ascii_whitespace();
+    let text = if word.eq_ignore_ascii_case("port") {
+        values.next()
+    } else if word.eq_ignore_ascii_case("listenaddress") {
+        values.next().and_then(of_address)
+    } else if word.eq_ignore_ascii_case("include") {
+        return match values.find(|pattern| !FOLLOWED.contains(&pattern.trim_matches('"'))) {
+            Some(other) if !other.starts_with('#') => Err(format!(
+                "includes {other}, and a port that stands there is not seen: move it into /{SSHD_FOLDER}"
+            )),
+            _ => Ok(None),
+        };
+    } else {
+        None
+    };
+    let Some(text) = text.map(|text| text.trim_matches('"')) else {
+        return Ok(None);
+    };
+    let number = text.parse().map(Some);
+    number.map_err(|_| format!("names a port that is no number: `{text}`"))
+}
+
+/// What the SSH server includes and we look at.
+const FOLLOWED: [&str; 2] = ["/etc/ssh/sshd_config.d/*.conf", "sshd_config.d/*.conf"];
+
+/// The port of `192.0.2.1:22`, `name:22`, `[2001:db8::1]:22`. An IPv6 address without brackets has none.
+fn of_address(address: &str) -> Option<&str> {
+    let address = address.trim_matches('"');
+    let (host, port) = address.rsplit_once(':')?;
+    (host.ends_with(']') || !host.contains(':')).then_some(port)
 }

@@ -5,7 +5,7 @@ use super::{Go, HostInput, Stop};
 use crate::host::memory::digest_of;
 use crate::host::programs::{Call, Program};
 use crate::host::step::Action;
-use crate::host::{SWAP, SWAP_UNIT, SYSCTLS, UNITS, texts};
+use crate::host::{SWAP, SWAP_UNIT, SYSCTLS, path, texts};
 use tenantry_schema::document::HostArea;
 use tenantry_schema::wire::AgentWait;
 
@@ -79,7 +79,9 @@ pub(super) fn swap(input: &HostInput<'_>) -> Result<Go, Stop> {
         .as_ref()
         .map_err(|why| Stop::Unseen(why.clone()))?;
     let file = format!("/{SWAP}");
-    let mut go = Go::new(digest_of([size.to_string().as_str()]));
+    let unit = found.systemd.then(texts::swap_unit);
+    let parts = [size.to_string(), unit.clone().unwrap_or_default()];
+    let mut go = Go::new(digest_of(parts.iter().map(String::as_str)));
     let repair = is_repair(found, HostArea::Swap, &go.of);
     // Whole pages.
     let bytes = size.0 / 4096 * 4096;
@@ -109,21 +111,14 @@ pub(super) fn swap(input: &HostInput<'_>) -> Result<Go, Stop> {
         if used {
             go.add(Action::Run(Call::new(Program::Swapoff, [file.clone()])));
         }
+        if found.swap_file.is_some() {
+            // There need not be room for both.
+            go.add(Action::Remove(path(SWAP)));
+        }
         go.all([(Action::SwapFile { bytes }, repair)]);
     }
-    if found.systemd {
-        let unit = wanted(&format!("{UNITS}/{SWAP_UNIT}"), &texts::swap_unit(), 0o644);
-        if let Some(step) = write(found, unit, repair)? {
-            go.all([step]);
-            go.add(Action::Run(Call::new(
-                Program::Systemctl,
-                ["daemon-reload"],
-            )));
-            go.add(Action::Run(Call::new(
-                Program::Systemctl,
-                ["enable", SWAP_UNIT],
-            )));
-        }
+    if let Some(unit) = unit {
+        go.unit(found, HostArea::Swap, SWAP_UNIT, &unit)?;
     }
     if !used || !right {
         go.all([(Action::Run(Call::new(Program::Swapon, [file])), repair)]);

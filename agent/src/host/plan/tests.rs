@@ -28,6 +28,8 @@ struct Machine {
     now: Timestamp,
     /// Programs that were called.
     calls: Vec<String>,
+    /// What nobody sees on a machine and is still to be done.
+    owed: BTreeSet<String>,
 }
 
 fn host(text: &str) -> Host {
@@ -52,7 +54,9 @@ impl Machine {
             tools: BTreeSet::new(),
             now: "2026-11-21T10:00:00Z".parse().unwrap(),
             calls: Vec::new(),
+            owed: BTreeSet::new(),
         };
+        machine.found.engine = Some((machine.now, machine.now));
         machine.put(
             "etc/passwd",
             "root:x:0:0::/root:/bin/bash\nwww-data:x:33:33::/var/www:/bin/sh\n",
@@ -114,6 +118,43 @@ impl Machine {
         self.found
             .files
             .insert(file.path.clone(), Ok(Some(content)));
+        self.owe(file.path.as_str(), true);
+    }
+
+    /// A file has changed, of which somebody has to be told.
+    fn owe(&mut self, at: &str, there: bool) {
+        if !self.found.systemd {
+            return;
+        }
+        let mut owe = |what: String| {
+            self.owed.insert(what);
+        };
+        if let Some(unit) = at.strip_prefix(crate::host::UNITS) {
+            let unit = unit.trim_start_matches('/');
+            owe("daemon-reload".into());
+            if there && !unit.ends_with(".timer") && !unit.starts_with(crate::host::TIMER) {
+                owe(format!("enable {unit}"));
+            }
+            let timer = unit.strip_prefix(crate::host::TIMER);
+            if let Some(timer) = timer.and_then(|it| it.strip_suffix(".timer")) {
+                if there {
+                    owe(format!("enable {unit}"));
+                    owe(format!("restart {unit}"));
+                    self.found.timer_units.insert(timer.to_owned());
+                } else {
+                    self.found.timer_units.remove(timer);
+                }
+            }
+        } else if at == crate::host::JAIL {
+            owe("restart fail2ban.service".into());
+        } else if at == crate::host::DAEMON {
+            owe("reload docker.service".into());
+            if let Some((written, started)) = &mut self.found.engine {
+                *written = started
+                    .checked_add(jiff::SignedDuration::from_secs(1))
+                    .unwrap();
+            }
+        }
     }
 
     fn apply(&mut self, step: &HostStep) {
@@ -123,11 +164,20 @@ impl Machine {
             }
             Action::Remove(path) => {
                 self.found.files.insert(path.clone(), Ok(None));
-                let name = path.as_str().rsplit('/').next().unwrap();
-                let timer = name
-                    .strip_prefix(crate::host::TIMER)
-                    .and_then(|it| it.strip_suffix(".timer"));
-                timer.map(|timer| self.found.timer_units.remove(timer));
+                self.owe(path.as_str(), false);
+                if path.as_str() == SWAP {
+                    let size = self.found.swap_file.take().unwrap();
+                    assert!(
+                        !self
+                            .found
+                            .swaps
+                            .as_ref()
+                            .unwrap()
+                            .contains_key(&format!("/{SWAP}")),
+                        "it is in use"
+                    );
+                    self.found.room += size;
+                }
             }
             Action::Run(call) => self.run(call.program, &call.arguments),
             Action::Kernel { name, value } => {
@@ -147,7 +197,7 @@ impl Machine {
                     self.write(&file, keys.uid);
                 }
             }
-            Action::EndSessions { .. } => {}
+            Action::EndSessions { name, .. } => drop(self.owed.remove(&format!("end {name}"))),
             Action::Ssh(change) => {
                 let file = files::wanted(SSHD, &change.text, 0o644);
                 self.write(&file, 0);
@@ -157,7 +207,13 @@ impl Machine {
                 self.found.rules_seen = Some(self.now);
             }
             Action::EnsureRules(_) => self.found.rules_seen = Some(self.now),
-            Action::SwapFile { bytes } => self.found.swap_file = Some(*bytes),
+            Action::SwapFile { bytes } => {
+                assert_eq!(self.found.swap_file, None, "there need not be room for two");
+                self.found.swap_file = Some(*bytes);
+                self.found.room -= bytes;
+                assert!(self.found.room >= 1 << 30, "the disk is full");
+            }
+            Action::Forget => drop(self.found.memory.applied.remove(&step.area)),
             Action::Note { of } => {
                 let applied = Applied {
                     of: of.clone(),
@@ -182,11 +238,16 @@ impl Machine {
                 let next = 1000 + u32::try_from(self.text("etc/passwd").lines().count()).unwrap();
                 let line = format!("{last}:x:{next}:{next}::/home/{last}:/bin/bash\n");
                 self.put("etc/passwd", &(self.text("etc/passwd") + &line));
+                let keys = path(&format!("home/{last}/.ssh/authorized_keys"));
+                self.found.files.entry(keys).or_insert(Ok(None));
                 self.join(&last);
             }
             Program::Usermod if arguments.contains(&"--append".into()) => self.join(&last),
             Program::Usermod => {
                 let day = arguments[1].clone();
+                if day == "1" {
+                    self.owed.insert(format!("end {last}"));
+                }
                 let shadow = self.text("etc/shadow");
                 let others = |line: &&str| !line.starts_with(&format!("{last}:"));
                 let mut kept: Vec<_> = shadow.lines().filter(others).collect();
@@ -202,20 +263,14 @@ impl Machine {
                 self.found.swaps.as_mut().unwrap().insert(last, size);
             }
             Program::Swapoff => drop(self.found.swaps.as_mut().unwrap().remove(&last)),
-            Program::Systemctl if arguments == ["restart", "docker.service"] => {
-                if let Some((_, started)) = &mut self.found.engine {
-                    *started = self.now;
+            Program::Systemctl => {
+                let done = arguments.join(" ");
+                if done == "restart docker.service"
+                    && let Some((written, started)) = &mut self.found.engine
+                {
+                    *started = self.now.max(*written);
                 }
-            }
-            Program::Systemctl
-                if arguments[0] == "enable" && last.starts_with(crate::host::TIMER) =>
-            {
-                let name = last
-                    .strip_prefix(crate::host::TIMER)
-                    .unwrap()
-                    .strip_suffix(".timer")
-                    .unwrap();
-                self.found.timer_units.insert(name.to_owned());
+                self.owed.remove(&done);
             }
             _ => {}
         }

@@ -18,6 +18,9 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
         return Ok(Go::default());
     };
     let found = input.found;
+    if let Some(why) = found.unlisted.get(UNITS) {
+        return Err(Stop::Unseen(why.clone()));
+    }
     if !found.systemd {
         return Err(Stop::Refused(
             "timers are systemd's, which does not look after this machine".into(),
@@ -66,19 +69,20 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
             format!("{TIMER}{name}.timer"),
         ];
         go.add(Action::Run(Call::new(Program::Systemctl, stop)));
-        for ending in ["timer", "service"] {
+        // What it is known by goes last.
+        for ending in ["service", "timer"] {
             go.add(Action::Remove(path(&format!(
                 "{UNITS}/{TIMER}{name}.{ending}"
             ))));
         }
     }
-    if changed || !gone.is_empty() {
+    let known = found.memory.has(HostArea::Timers, &go.of, None);
+    if changed || !gone.is_empty() || !known {
         go.add(Action::Run(Call::new(
             Program::Systemctl,
             ["daemon-reload"],
         )));
     }
-    let known = found.memory.has(HostArea::Timers, &go.of, None);
     if !known {
         // Cut off in the middle, or never begun: once more does no harm.
         begin = names

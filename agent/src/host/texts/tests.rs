@@ -139,7 +139,7 @@ fn systemd_takes_the_units() {
         units.push(put(&format!("{name}.service"), &service));
         units.push(put(&format!("{name}.timer"), &when));
     }
-    put(super::super::SWAP_UNIT, &swap_unit());
+    units.push(put(super::super::SWAP_UNIT, &swap_unit()));
     let mut command = Command::new("systemd-analyze");
     command.args([
         "verify",

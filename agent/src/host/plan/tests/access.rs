@@ -114,10 +114,13 @@ fn ports_that_are_taken_and_files_that_win() {
         ))
         .contains("put that line first")
     );
-    assert!(with(&|it| it.put(SSHD_MAIN, &format!("{MAIN}port 2222\n"))).contains("`Port 2222`"));
+    assert!(
+        with(&|it| it.put(SSHD_MAIN, &format!("{MAIN}port 2222\n")))
+            .contains("at port 2222 as well")
+    );
     assert!(
         with(&|it| it.put("etc/ssh/sshd_config.d/50-cloud.conf", "Port=22\n"))
-            .contains("`Port 22`")
+            .contains("at port 22 as well")
     );
 }
 
@@ -207,6 +210,109 @@ fn what_cannot_be_seen_is_not_empty() {
         machine.area(HostArea::Firewall).steps.is_empty(),
         "the port of SSH is not known"
     );
+}
+
+#[test]
+fn what_the_fleet_must_see_and_cannot_is_told() {
+    let mut machine = Machine::new(r#"{"users": {}}"#)
+        .with("jo", true)
+        .with("al", false);
+    machine.settle();
+    let keys = path("home/al/.ssh/authorized_keys");
+    machine.found.files.remove(&keys);
+    let said = machine.message(HostArea::Users, AreaState::Failed);
+    assert!(said.contains("the keys of al were not looked at"), "{said}");
+    machine.users.remove("al");
+    let plan = machine.area(HostArea::Users);
+    assert!(
+        plan.report.message.unwrap().contains("not looked at"),
+        "nor when they leave"
+    );
+    machine.found.files.insert(keys, Ok(None));
+    machine.settle();
+    // Nobody may become root any more, but whether there is a file that says otherwise is not known.
+    machine.users.get_mut("jo").unwrap().sudo = false;
+    let unseen = Err("/etc/sudoers.d/tenantry-staff: not a plain file".to_owned());
+    machine
+        .found
+        .files
+        .insert(path(crate::host::SUDOERS), unseen);
+    let said = machine.message(HostArea::Users, AreaState::Failed);
+    assert!(said.contains("not a plain file"), "{said}");
+}
+
+#[test]
+fn root_in_our_group_is_not_locked_out() {
+    let mut machine = Machine::new(r#"{"users": {}}"#).with("jo", true);
+    machine.settle();
+    machine.put("etc/group", "tenantry-staff:x:999:jo,root\n");
+    machine.put("root/.ssh/authorized_keys", KEY);
+    machine.settle();
+    let said = machine.message(HostArea::Users, AreaState::Failed);
+    assert!(said.contains("root is an account of the system"), "{said}");
+    assert!(!machine.calls.iter().any(|call| call.ends_with("root")));
+    assert_eq!(machine.text("root/.ssh/authorized_keys"), KEY);
+}
+
+#[test]
+fn the_firewall_opens_every_port_that_ssh_may_be_at() {
+    let rules = |change: &dyn Fn(&mut Machine)| {
+        let mut machine = Machine::new(r#"{"firewall": {}}"#);
+        change(&mut machine);
+        let plan = machine.area(HostArea::Firewall);
+        plan.steps.iter().for_each(|step| machine.apply(step));
+        let open = machine.text(crate::host::RULES);
+        (open, plan.report)
+    };
+    let drop_in = "etc/ssh/sshd_config.d/10-provider.conf";
+    for (line, port) in [
+        ("Port 2222", 2222),
+        ("listenaddress 0.0.0.0:2222", 2222),
+        ("ListenAddress=\"[2001:db8::1]:2022\"", 2022),
+        ("\tListenAddress host.example:2022 rdomain 5", 2022),
+        // These have none.
+        ("ListenAddress 2001:db8::22", 22),
+        ("ListenAddress 192.0.2.1", 22),
+        ("# Port 2222", 22),
+        ("Include sshd_config.d/*.conf # the usual", 22),
+    ] {
+        let (open, report) = rules(&|it| it.put(drop_in, line));
+        let wanted = if port == 22 {
+            "{ 22, 80, 443 }".to_owned()
+        } else {
+            format!("{{ 80, 443, {port} }}")
+        };
+        assert!(open.contains(&wanted), "{line}: {open} {report:?}");
+    }
+    let nothing = |change: &dyn Fn(&mut Machine), state, why: &str| {
+        let (open, report) = rules(change);
+        let message = report.message.unwrap();
+        assert_eq!((open.as_str(), report.state), ("", state), "{message}");
+        assert!(message.contains(why), "{message}");
+    };
+    let failed = AreaState::Failed;
+    nothing(
+        &|it| it.put(drop_in, "Port ssh"),
+        failed,
+        "no number: `ssh`",
+    );
+    nothing(
+        &|it| it.put(drop_in, "Include /srv/*.conf"),
+        failed,
+        "includes /srv/*.conf",
+    );
+    let unseen = |it: &mut Machine| {
+        let link = Err("a link".to_owned());
+        drop(it.found.files.insert(path(drop_in), link));
+    };
+    nothing(&unseen, failed, "a link");
+    let unlisted = |it: &mut Machine| {
+        let why = "Permission denied".to_owned();
+        drop(it.found.unlisted.insert(crate::host::SSHD_FOLDER, why));
+    };
+    nothing(&unlisted, failed, "Permission denied");
+    let socket = |it: &mut Machine| it.put(crate::host::SSH_SOCKET, "");
+    nothing(&socket, AreaState::Refused, "ssh.socket");
 }
 
 #[test]

@@ -26,8 +26,13 @@ fn packages_come_and_never_go() {
             .contains("python3-systemd, which `packages` installs")
     );
     machine.settle();
+    let upgrades = "APT::Periodic::Unattended-Upgrade";
+    let text = machine.text(crate::host::UPGRADES);
+    assert!(text.contains(&format!("{upgrades} \"1\";")), "{text}");
     machine.host = host(r#"{"packages": {"unattended_upgrades": false}}"#);
     machine.settle();
+    let text = machine.text(crate::host::UPGRADES);
+    assert!(text.contains(&format!("{upgrades} \"0\";")), "{text}");
     assert!(
         machine
             .calls
@@ -166,8 +171,22 @@ fn zone_kernel_and_swap() {
     let plan = machine.area(HostArea::Swap);
     assert!(plan.steps.is_empty() && matches!(plan.report.waiting, Some(AgentWait::Window { .. })));
     machine.now = "2026-11-22T03:00:00Z".parse().unwrap();
+    // There is room for the new one and a gigabyte only where the old one was.
+    machine.found.room = 3 << 30;
+    assert_eq!(
+        steps(&machine, HostArea::Swap),
+        [
+            "swapoff /swapfile.tenantry",
+            "remove /swapfile.tenantry",
+            "make a swap file of 4096 MiB",
+            "systemctl daemon-reload",
+            "systemctl enable swapfile.tenantry.swap",
+            "swapon /swapfile.tenantry"
+        ]
+    );
     machine.settle();
     assert_eq!(machine.found.swap_file, Some(4 << 30));
+    assert_eq!(machine.found.room, 1 << 30);
     machine.found.room = 1 << 30;
     machine.host.swap = Some("40G".to_owned().try_into().unwrap());
     assert!(

@@ -83,6 +83,38 @@ proptest! {
         }
     }
 
+    /// Whoever is cut off, wherever, ends in the same place, and nothing is left undone that nobody can see.
+    #[test]
+    fn cut_off_anywhere_it_ends_in_the_same_place(mut machine in machines(), drift in any::<bool>(), leaves in any::<bool>(), stops in proptest::collection::vec(0..24_usize, 1..4)) {
+        if drift {
+            machine.settle();
+            let units = [crate::host::RULES_UNIT, crate::host::SWAP_UNIT, "tenantry-timer-trim.timer"];
+            let units = units.map(|unit| format!("{}/{unit}", crate::host::UNITS));
+            for at in units.iter().map(String::as_str).chain([crate::host::DAEMON, crate::host::JAIL, SSHD]) {
+                if machine.found.files.contains_key(at) {
+                    machine.put(at, "{}");
+                }
+            }
+        }
+        if leaves && machine.users.len() > 1 {
+            machine.users.remove("al");
+        }
+        let mut whole = machine.clone();
+        whole.settle();
+        for stop in stops {
+            let steps: Vec<_> = machine.plan().into_values().flat_map(|area| area.steps).collect();
+            for step in steps.iter().take(stop) {
+                machine.apply(step);
+            }
+        }
+        machine.settle();
+        prop_assert_eq!(&machine.owed, &BTreeSet::new());
+        prop_assert_eq!(&machine.owed, &whole.owed);
+        prop_assert_eq!(&machine.found.files, &whole.found.files);
+        prop_assert_eq!(&machine.found.memory, &whole.found.memory);
+        prop_assert_eq!(machine.found.swap_file, whole.found.swap_file);
+    }
+
     /// Nobody asks: nothing is done. What is unmanaged stays as it was found.
     #[test]
     fn areas_that_nobody_asks_for_are_left_alone(mut machine in machines()) {
