@@ -40,7 +40,7 @@ fn read(mut file: File, lines: usize, most: u64) -> std::io::Result<(Vec<u8>, bo
         .map(|(at, _)| text.len() - 1 - at)
         .nth(lines.saturating_sub(1));
     text.drain(..begin.unwrap_or(0));
-    let got = text.iter().filter(|byte| **byte == b'\n').count();
+    let got = text.split_inclusive(|byte| *byte == b'\n').count();
     Ok((text, from > 0 && got < lines))
 }
 

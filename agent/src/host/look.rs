@@ -214,10 +214,9 @@ fn plain_files(areas: &[HostArea]) -> Vec<String> {
             HostArea::Firewall => &[SSHD_MAIN, SSH_SOCKET, RULES],
             HostArea::Fail2ban => &[SSHD_MAIN, SSH_SOCKET, JAIL],
             HostArea::TimeZone => &["etc/timezone"],
-            HostArea::Swap => &[],
             HostArea::Sysctls => &[SYSCTLS],
             HostArea::Docker => &[DAEMON],
-            HostArea::Timers => &[],
+            HostArea::Swap | HostArea::Timers => &[],
         };
         let unit = match area {
             HostArea::Firewall => Some(RULES_UNIT),

@@ -222,16 +222,18 @@ impl Machine {
         String::from_utf8_lossy(&done.stdout).into_owned()
     }
 
-    /// Whether the command says so within a while.
-    pub fn until(&self, command: &[&str], said: &str) -> bool {
-        wait(|| {
-            let done = self.exec(command);
-            let words = String::from_utf8_lossy(&done.stdout).into_owned();
-            words.lines().any(|line| line.trim() == said)
-                || (said.contains(' ') && words.contains(said))
-                || words.contains(&format!(" {said} "))
-                || words.contains(&format!("{said}\n"))
-        })
+    /// Whether a line of what the command says is this, within a while.
+    pub fn until(&self, command: &[&str], line: &str) -> bool {
+        wait(|| self.said(command).lines().any(|it| it.trim() == line))
+    }
+
+    /// Whether the command says this among other things, within a while.
+    pub fn until_says(&self, command: &[&str], part: &str) -> bool {
+        wait(|| self.said(command).contains(part))
+    }
+
+    fn said(&self, command: &[&str]) -> String {
+        String::from_utf8_lossy(&self.exec(command).stdout).into_owned()
     }
 
     pub fn exists(&self, path: &str) -> bool {

@@ -68,7 +68,7 @@ fn a_bare_machine_becomes_what_is_asked_for_and_comes_back_after_a_restart() {
         machine.run(&["cat", "/proc/sys/net/core/somaxconn"]),
         "1234\n"
     );
-    assert!(machine.until(&["fail2ban-client", "status", "sshd"], "Currently banned"));
+    assert!(machine.until_says(&["fail2ban-client", "status", "sshd"], "Currently banned"));
     machine.run(&["systemctl", "start", "tenantry-timer-tidy.service"]);
     assert!(
         machine
@@ -129,7 +129,7 @@ fn a_bare_machine_becomes_what_is_asked_for_and_comes_back_after_a_restart() {
     ]);
     machine.restart();
     assert!(
-        machine.until(&["nft", "list", "table", "inet", "tenantry"], "dport"),
+        machine.until_says(&["nft", "list", "table", "inet", "tenantry"], "dport"),
         "before anything else"
     );
     assert!(machine.until(
@@ -143,7 +143,7 @@ fn a_bare_machine_becomes_what_is_asked_for_and_comes_back_after_a_restart() {
     assert!(machine.until_ssh(&al, 22022));
     assert!(!machine.reaches(22));
     assert!(machine.until(&["cat", "/proc/sys/net/core/somaxconn"], "1234"));
-    assert!(machine.until(&["tenantry-agent", "diff"], "Nothing to do."));
+    assert!(machine.until_says(&["tenantry-agent", "diff"], "Nothing to do."));
 }
 
 #[test]
