@@ -1,6 +1,7 @@
 //! What the agent would do now, for people and programs. Does nothing itself.
 
 use crate::agent::Look;
+use crate::status::because;
 use serde::Serialize;
 use std::fmt;
 
@@ -32,20 +33,19 @@ pub fn diff(look: &Look) -> Diff {
         step: step.to_string(),
         repair: step.is_repair(),
     });
-    let instances = look
-        .plan
-        .verdicts
-        .iter()
-        .filter_map(|(name, verdict)| Some((name.to_string(), verdict.message.clone()?)));
+    let instances = look.plan.verdicts.iter().filter_map(|(name, verdict)| {
+        let why = because(verdict.message.as_deref(), verdict.waiting.as_ref());
+        Some((name.to_string(), why?))
+    });
     let sites = look
         .plan
         .sites
         .iter()
         .filter_map(|(host, verdict)| Some((host.to_string(), verdict.message.clone()?)));
-    let areas =
-        look.plan.areas.iter().filter_map(|(area, report)| {
-            Some((format!("machine: {area}"), report.message.clone()?))
-        });
+    let areas = look.plan.areas.iter().filter_map(|(area, report)| {
+        let why = because(report.message.as_deref(), report.waiting.as_ref());
+        Some((format!("machine: {area}"), why?))
+    });
     Diff {
         steps: steps.collect(),
         waiting: instances.chain(sites).chain(areas).collect(),

@@ -97,8 +97,8 @@ impl Standing {
                     AreaState::Refused => "refused",
                     AreaState::Failed => "failed",
                 };
-                let because = report.message.as_ref();
-                let because = because.map_or(String::new(), |message| format!(": {message}"));
+                let because = because(report.message.as_deref(), report.waiting.as_ref());
+                let because = because.map_or(String::new(), |because| format!(": {because}"));
                 format!("machine, {area}: {state}{because}")
             })
             .collect()
@@ -229,6 +229,14 @@ fn container_words(container: &ContainerReport) -> String {
         many => format!(", restarted {many} times"),
     };
     format!("{state}{health}{restarts}")
+}
+
+/// What is said about something, and what it waits for.
+pub fn because(message: Option<&str>, waiting: Option<&AgentWait>) -> Option<String> {
+    match (message, waiting.map(sentence)) {
+        (Some(message), Some(wait)) => Some(format!("{message} ({wait})")),
+        (message, wait) => message.map(str::to_owned).or(wait),
+    }
 }
 
 fn sentence(wait: &AgentWait) -> String {

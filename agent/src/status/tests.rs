@@ -5,7 +5,8 @@ use crate::link::troubles::Trouble;
 use crate::outbox::aside::Why;
 use crate::report::test_report;
 use jiff::Timestamp;
-use tenantry_schema::wire::{InstanceReport, SmokeResult};
+use tenantry_schema::document::HostArea;
+use tenantry_schema::wire::{AreaReport, InstanceReport, SmokeResult};
 
 fn container(
     state: ContainerState,
@@ -69,6 +70,33 @@ container engine: does not answer; web server: does not run
     site-html-web-1              ended with exit code 137
 "
     );
+}
+
+#[test]
+fn areas_say_why() {
+    let wait = AgentWait::Window {
+        opens: Timestamp::UNIX_EPOCH,
+    };
+    let area = |message: Option<&str>, waiting| AreaReport {
+        state: AreaState::Waiting,
+        message: message.map(str::to_owned),
+        waiting,
+    };
+    let mut standing = standing();
+    standing.report.areas = [
+        (HostArea::Swap, area(None, Some(wait.clone()))),
+        (HostArea::Docker, area(Some("settings"), Some(wait))),
+        (HostArea::Ssh, area(Some("`users` comes first"), None)),
+    ]
+    .into();
+    let words = standing.words();
+    for line in [
+        "machine, swap: waits: until the maintenance window opens at 1970-01-01T00:00:00Z\n",
+        "machine, docker: waits: settings (until the maintenance window opens at 1970-01-01T00:00:00Z)\n",
+        "machine, ssh: waits: `users` comes first\n",
+    ] {
+        assert!(words.contains(line), "{line} in {words}");
+    }
 }
 
 #[test]

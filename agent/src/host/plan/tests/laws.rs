@@ -13,6 +13,7 @@ fn areas() -> impl Strategy<Value = String> {
         Just(r#""fail2ban": {}"#),
         Just(r#""time_zone": "Europe/Berlin""#),
         Just(r#""swap": "1G""#),
+        Just(r#""swap": "3G""#),
         Just(r#""docker": {}"#),
         Just(r#""timers": {"trim": {"every": "1d", "action": "trim"}}"#),
     ];
@@ -25,9 +26,22 @@ fn areas() -> impl Strategy<Value = String> {
 }
 
 fn machines() -> impl Strategy<Value = Machine> {
-    (areas(), any::<[bool; 4]>(), 0..3_usize).prop_map(|(areas, [jo, al, root, systemd], drift)| {
+    let windows = prop_oneof![
+        Just(None),
+        // The clock stands at ten on a Saturday.
+        Just(Some("Sat 09:00-11:00")),
+        Just(Some("Sun 02:00-05:00")),
+    ];
+    let drawn = (areas(), any::<[bool; 5]>(), 0..3_usize, windows);
+    drawn.prop_map(|(areas, [jo, al, root, systemd, swaps], drift, window)| {
         let mut machine = Machine::new(&areas);
         machine.found.systemd = systemd;
+        machine.window = window.map(|text| Window::try_from(text.to_owned()).unwrap());
+        if swaps {
+            machine.found.swap_file = Some(2 << 30);
+            let all = machine.found.swaps.as_mut().unwrap();
+            all.insert(format!("/{SWAP}"), 2 << 30);
+        }
         if jo {
             machine = machine.with("jo", true);
         }
@@ -79,7 +93,9 @@ proptest! {
         }
         for (area, plan) in machine.plan() {
             prop_assert!(plan.report.state != AreaState::Changing, "{area}: {plan:?}");
-            prop_assert!(plan.report.state == AreaState::Good || plan.report.message.is_some(), "{area} says why");
+            let why = crate::status::because(plan.report.message.as_deref(), plan.report.waiting.as_ref());
+            prop_assert!(plan.report.state == AreaState::Good || why.is_some(), "{area} says why");
+            prop_assert!(plan.report.state != AreaState::Waiting || plan.next.is_some() || plan.report.message.is_some());
         }
     }
 
