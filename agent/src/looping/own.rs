@@ -33,15 +33,40 @@ pub struct Trial {
 
 /// What came of work beside the loop.
 enum Outcome {
-    Weighed(String),
+    Weighed(Result<String, String>),
     Here(Release, Sha256),
     Failed(Release, Sha256, String),
+}
+
+/// Which program this is.
+#[derive(Debug, Default)]
+struct Weight {
+    digest: Option<String>,
+    /// Not before then, where it could not be had.
+    again: Option<Instant>,
+}
+
+impl Weight {
+    fn is_due(&self, now: Instant) -> bool {
+        self.again.is_none_or(|again| again <= now)
+    }
+
+    /// What could not be read is not known, and is read again later.
+    fn take(&mut self, weighed: Result<String, String>, now: Instant) {
+        match weighed {
+            Ok(digest) => self.digest = Some(digest),
+            Err(why) => {
+                tracing::warn!(why, "this program cannot be read, so no other is tried");
+                self.again = Some(now + super::PATROL);
+            }
+        }
+    }
 }
 
 /// What is known about the agent's own program.
 pub(super) struct Own {
     file: UpdateFile,
-    digest: Option<String>,
+    weight: Weight,
     here: Option<Sha256>,
     done: Rc<Cell<u64>>,
     work: Option<JoinHandle<Outcome>>,
@@ -66,7 +91,7 @@ impl Own {
     ) -> Result<Self, AgentError> {
         Ok(Self {
             file: UpdateFile::of(&config.state)?,
-            digest: None,
+            weight: Weight::default(),
             here: None,
             done: Rc::default(),
             work: None,
@@ -108,7 +133,7 @@ impl Own {
         };
         // Work that panicked is begun again.
         match work.await {
-            Ok(Outcome::Weighed(digest)) => self.digest = Some(digest),
+            Ok(Outcome::Weighed(weighed)) => self.weight.take(weighed, Instant::now()),
             Ok(Outcome::Here(release, sha256)) => {
                 tracing::info!(%release, %sha256, "another program for this agent is here");
                 self.here = Some(sha256);
@@ -149,10 +174,9 @@ impl<W: WebServer + 'static> Loop<W> {
             wanted: wanted.as_deref(),
             architecture: Architecture::named(std::env::consts::ARCH),
             own: release,
-            own_digest: self.own.digest.as_deref(),
+            own_digest: self.own.weight.digest.as_deref(),
             memory: self.own.file.get(),
             here: self.own.here.as_ref(),
-            done: self.own.done.get(),
             now: Timestamp::now(),
         });
         self.own.state = decision.report(self.own.done.get());
@@ -160,8 +184,8 @@ impl<W: WebServer + 'static> Loop<W> {
             Decision::Stay => patrol,
             Decision::Wait(_, again) => again.map_or(patrol, |again| patrol.min(instant(again))),
             Decision::Weigh => {
-                if self.own.work.is_none() {
-                    self.own.begin(weigh());
+                if self.own.work.is_none() && self.own.weight.is_due(Instant::now()) {
+                    self.own.begin(weigh("/proc/self/exe"));
                 }
                 patrol
             }
@@ -200,8 +224,35 @@ impl<W: WebServer + 'static> Loop<W> {
 }
 
 /// The digest of this very program, whatever stands in its place by now.
-async fn weigh() -> Outcome {
-    let digest = tokio::task::spawn_blocking(|| digest_of_file("/proc/self/exe".as_ref()));
-    let digest = digest.await.ok().and_then(Result::ok);
-    Outcome::Weighed(digest.unwrap_or_default())
+async fn weigh(program: &'static str) -> Outcome {
+    let digest = tokio::task::spawn_blocking(move || digest_of_file(program.as_ref()));
+    let digest = match digest.await {
+        Ok(digest) => digest.map_err(|error| format!("{program}: {error}")),
+        Err(error) => Err(error.to_string()),
+    };
+    Outcome::Weighed(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_program_that_cannot_be_read_is_not_known() {
+        let Outcome::Weighed(Ok(digest)) = weigh("/proc/self/exe").await else {
+            panic!("this very program can be read");
+        };
+        assert_eq!(digest.len(), 64);
+        let Outcome::Weighed(Err(why)) = weigh("/proc/self/no-such-file").await else {
+            panic!("no digest of nothing");
+        };
+        assert!(why.starts_with("/proc/self/no-such-file: "), "{why}");
+        let (mut weight, now) = (Weight::default(), Instant::now());
+        assert!(weight.is_due(now));
+        weight.take(Err(why), now);
+        assert!(weight.digest.is_none() && !weight.is_due(now));
+        assert!(weight.is_due(now + super::super::PATROL));
+        weight.take(Ok(digest.clone()), now);
+        assert_eq!(weight.digest, Some(digest));
+    }
 }

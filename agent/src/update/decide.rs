@@ -25,8 +25,6 @@ pub struct Input<'a> {
     pub memory: &'a Memory,
     /// The newest program that is here whole, by digest.
     pub here: Option<&'a Sha256>,
-    /// Bytes of it that are here while it is fetched.
-    pub done: u64,
     /// The time.
     pub now: Timestamp,
 }
@@ -163,7 +161,6 @@ mod tests {
             own_digest: Some(own.as_str()),
             memory: &memory,
             here: None,
-            done: 0,
             now: at(0),
         };
         assert_eq!(
