@@ -6,19 +6,20 @@ use super::kernel;
 use super::sample::{ContainerSample, HostSample, Sample};
 use super::window::Gathering;
 use crate::containers::{Engine, usage_of};
+use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::wire::UsageWindow;
 
-/// Windows that wait for the next report; of more the oldest are dropped. Reports come at least every quarter of an hour.
-const MOST: usize = 60;
 /// Time that the engine may take to tell what a container uses.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Containers that the engine is asked about at once.
+const AT_ONCE: usize = 16;
 
 /// A container whose usage is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +39,8 @@ pub struct Target {
 pub struct Meter {
     targets: RefCell<Vec<Target>>,
     disk: RefCell<Option<PathBuf>>,
-    windows: RefCell<VecDeque<UsageWindow>>,
+    /// Until the next report, a quarter of an hour at most.
+    windows: RefCell<Vec<UsageWindow>>,
 }
 
 impl Meter {
@@ -52,15 +54,7 @@ impl Meter {
 
     /// The windows that were completed since this was called last, oldest first.
     pub fn take(&self) -> Vec<UsageWindow> {
-        self.windows.take().into()
-    }
-
-    fn keep(&self, window: UsageWindow) {
-        let mut windows = self.windows.borrow_mut();
-        if windows.len() >= MOST {
-            windows.pop_front();
-        }
-        windows.push_back(window);
+        self.windows.take()
     }
 
     /// Reads for ever.
@@ -73,8 +67,9 @@ impl Meter {
             let disk = self.disk.borrow().clone();
             let at = Timestamp::now();
             let elapsed = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-            let containers = reader.containers(&engine, targets).await;
+            // At once: rates are by the time that was just taken.
             let host = reader.host(disk.as_deref());
+            let containers = reader.containers(&engine, targets).await;
             let sample = Sample {
                 at,
                 elapsed,
@@ -82,7 +77,7 @@ impl Meter {
                 containers,
             };
             if let Some(window) = gathering.add(sample) {
-                self.keep(window);
+                self.windows.borrow_mut().push(window);
             }
             tokio::time::sleep(PERIOD).await;
         }
@@ -132,30 +127,26 @@ impl Reader {
     ) -> BTreeMap<(InstanceName, String), ContainerSample> {
         self.found
             .retain(|id, _| targets.iter().any(|target| target.id == *id));
-        let mut all = BTreeMap::new();
+        let (mut all, mut unseen) = (BTreeMap::new(), Vec::new());
         for target in targets {
             let place = self.place(&target);
-            let sample = match &place.group {
-                Some(group) => ContainerSample {
-                    cpu: group.cpu(),
-                    memory: group.memory(),
-                    io: group.io(),
-                    network: place.network.then(|| network_of(target.pid)).flatten(),
-                    id: target.id,
-                },
-                None => {
-                    let asked = tokio::time::timeout(PATIENCE, usage_of(engine, &target.id)).await;
-                    let Ok(Ok(told)) = asked else { continue };
-                    ContainerSample {
-                        id: target.id,
-                        cpu: told.cpu,
-                        memory: told.memory,
-                        io: told.io,
-                        network: told.network,
-                    }
-                }
+            let Some(group) = &place.group else {
+                unseen.push(target);
+                continue;
+            };
+            let sample = ContainerSample {
+                cpu: group.cpu(),
+                memory: group.memory(),
+                io: group.io(),
+                network: place.network.then(|| network_of(target.pid)).flatten(),
+                id: target.id,
             };
             all.insert((target.instance, target.service), sample);
+        }
+        let asked = unseen.into_iter().map(|target| ask(engine, target));
+        let mut answers = futures_util::stream::iter(asked).buffer_unordered(AT_ONCE);
+        while let Some(answer) = answers.next().await {
+            all.extend(answer);
         }
         all
     }
@@ -182,6 +173,20 @@ impl Reader {
     }
 }
 
+/// What the engine says, if it does.
+async fn ask(engine: &Engine, target: Target) -> Option<((InstanceName, String), ContainerSample)> {
+    let asked = tokio::time::timeout(PATIENCE, usage_of(engine, &target.id)).await;
+    let told = asked.ok()?.ok()?;
+    let sample = ContainerSample {
+        id: target.id,
+        cpu: told.cpu,
+        memory: told.memory,
+        io: told.io,
+        network: told.network,
+    };
+    Some(((target.instance, target.service), sample))
+}
+
 fn network_of(pid: u32) -> Option<(u64, u64)> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/net/dev")).ok()?;
     // One that has no network at all uses none.
@@ -202,6 +207,7 @@ fn space(path: &Path) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[test]
     fn the_server_is_read() {
@@ -225,20 +231,57 @@ mod tests {
         assert!(found.is_empty(), "the engine is asked, and is not there");
     }
 
-    #[test]
-    fn the_newest_windows_are_kept() {
-        let meter = Meter::default();
-        for minute in 0..100 {
-            let at = Timestamp::from_second(minute * 60).unwrap();
-            meter.keep(UsageWindow {
-                from: at,
-                until: at,
-                host: tenantry_schema::wire::HostUsage::default(),
-                containers: BTreeMap::new(),
+    /// An engine that tells nobody anything before it was asked about all. `HTTP/1.1` without its finer points.
+    async fn patient_engine(listener: tokio::net::UnixListener, all: usize) {
+        let asked = Rc::new(tokio::sync::Barrier::new(all));
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let asked = asked.clone();
+            tokio::task::spawn_local(async move {
+                let (mut head, mut byte) = (Vec::new(), [0]);
+                while !head.ends_with(b"\r\n\r\n") {
+                    if stream.read(&mut byte).await.unwrap_or(0) == 0 {
+                        return;
+                    }
+                    head.push(byte[0]);
+                }
+                let body = if String::from_utf8_lossy(&head).contains("/stats") {
+                    asked.wait().await;
+                    r#"{"cpu_stats":{"cpu_usage":{"total_usage":5000}}}"#
+                } else {
+                    r#"{"Version":"29.0.0","ApiVersion":"1.52"}"#
+                };
+                let head =
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
+                let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+                let _ = stream.write_all(answer.as_bytes()).await;
             });
         }
-        let kept = meter.take();
-        assert_eq!((kept.len(), kept[0].from.as_second()), (MOST, 40 * 60));
-        assert!(meter.take().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_engine_is_asked_about_many_containers_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let target = |number: usize| Target {
+            instance: InstanceName::try_from("site-html".to_owned()).unwrap(),
+            service: format!("s{number}"),
+            id: format!("{number:064x}"),
+            pid: std::process::id(),
+        };
+        let local = tokio::task::LocalSet::new();
+        let found = local.run_until(async {
+            tokio::task::spawn_local(patient_engine(listener, AT_ONCE));
+            let targets = (0..AT_ONCE).map(target).collect();
+            let engine = Engine::at(&*socket);
+            Reader::default().containers(&engine, targets).await
+        });
+        let found = found.await;
+        assert_eq!(found.len(), AT_ONCE);
+        assert!(
+            found.values().all(|sample| sample.cpu == Some(5)),
+            "{found:?}"
+        );
     }
 }
