@@ -451,10 +451,7 @@ impl<W: WebServer> Agent<W> {
             + 1;
         report.taken_at = now;
         ledger.update(|ledger| ledger.sequence = report.sequence)?;
-        report.refusals.clone_from(&self.news.refusals);
-        report.events.clone_from(&self.news.events);
-        report.matches.clone_from(&self.news.matches);
-        report.usage.clone_from(&self.news.usage);
+        self.news.tell(&mut report);
         outbox.push(&report)?;
         self.news = News::default();
         Ok(())

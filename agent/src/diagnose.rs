@@ -19,6 +19,7 @@ use crate::redact::Redactor;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::DomainName;
@@ -47,12 +48,12 @@ pub struct Own {
     keeper: String,
     instances: BTreeSet<InstanceName>,
     sites: BTreeMap<DomainName, u16>,
-    redactor: Redactor,
+    redactor: Rc<Redactor>,
 }
 
 impl Own {
-    /// Everything of the slice.
-    pub fn of(desired: &Desired) -> Self {
+    /// Everything of the slice. `redactor`: knows its secrets.
+    pub fn of(desired: &Desired, redactor: Rc<Redactor>) -> Self {
         Self {
             keeper: desired.keeper.clone(),
             instances: desired.instances.keys().cloned().collect(),
@@ -61,7 +62,7 @@ impl Own {
                 .iter()
                 .map(|(host, site)| (host.clone(), site.port))
                 .collect(),
-            redactor: Redactor::new(desired.secrets.values().map(|file| &file.value)),
+            redactor,
         }
     }
 }

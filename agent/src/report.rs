@@ -1,5 +1,9 @@
 //! What the hub is told: state, and what happened. Built from what was seen and decided; keeping and sending it is done elsewhere.
 
+mod news;
+
+pub use news::{News, add_match};
+
 use crate::agent::Look;
 use crate::desired::Desired;
 use crate::host_state::HostState;
@@ -8,54 +12,8 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::document::State;
 use tenantry_schema::wire::{
-    Event, HostFacts, InstancePhase, InstanceReport, LogMatch, Refusal, Report, SiteReport,
-    SmokeResult, UsageWindow,
+    HostFacts, InstancePhase, InstanceReport, Report, SiteReport, SmokeResult,
 };
-
-/// Events and refusals that one report carries at most; more are counted, not kept.
-const MOST_NEWS: usize = 200;
-
-/// What happened since the last report.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct News {
-    /// Slices and answers that were refused.
-    pub refusals: Vec<Refusal>,
-    /// Everything else.
-    pub events: Vec<Event>,
-    /// What rules found in logs.
-    pub matches: Vec<LogMatch>,
-    /// What was used. No news: it waits for a report that is made anyway.
-    pub usage: Vec<UsageWindow>,
-}
-
-impl News {
-    /// Whether nothing happened.
-    pub fn is_empty(&self) -> bool {
-        self.refusals.is_empty() && self.events.is_empty() && self.matches.is_empty()
-    }
-
-    /// Adds an event, unless there are too many already.
-    pub fn event(&mut self, event: Event) {
-        if self.events.len() < MOST_NEWS {
-            self.events.push(event);
-        }
-    }
-
-    /// Adds a line that was found, unless there are too many already.
-    pub fn log_match(&mut self, found: LogMatch) {
-        if self.matches.len() < MOST_NEWS {
-            self.matches.push(found);
-        }
-    }
-
-    /// Adds a refusal, unless there are too many already or it repeats the last one.
-    pub fn refusal(&mut self, refusal: Refusal) {
-        let same = |last: &Refusal| last.kind == refusal.kind && last.detail == refusal.detail;
-        if self.refusals.len() < MOST_NEWS && !self.refusals.last().is_some_and(same) {
-            self.refusals.push(refusal);
-        }
-    }
-}
 
 /// The state of the server in the hub's words, without number, time and news.
 pub fn report(desired: Option<&Desired>, look: &Look, ledger: &Ledger) -> Report {
@@ -206,7 +164,7 @@ pub(crate) fn test_report(sequence: u64, news: bool) -> Report {
     report.sequence = sequence;
     if news {
         let kind = tenantry_schema::wire::EventKind::Started;
-        report.events.push(Event {
+        report.events.push(tenantry_schema::wire::Event {
             at: Timestamp::UNIX_EPOCH,
             kind,
             instance: None,
@@ -227,19 +185,5 @@ mod tests {
             24_682_352 * 1024
         );
         assert_eq!(memory(""), 0);
-    }
-
-    #[test]
-    fn a_refusal_that_repeats_is_told_once() {
-        let mut news = News::default();
-        let refusal = |detail: &str| Refusal {
-            at: Timestamp::UNIX_EPOCH,
-            kind: tenantry_schema::wire::RefusalKind::OldGeneration,
-            detail: detail.into(),
-        };
-        for detail in ["a", "a", "b", "b"] {
-            news.refusal(refusal(detail));
-        }
-        assert_eq!(news.refusals.len(), 2);
     }
 }

@@ -64,13 +64,6 @@ pub struct ContainerEvent {
     pub exit_code: Option<i64>,
 }
 
-impl ContainerEvent {
-    /// Whether it ended.
-    pub fn is_death(&self) -> bool {
-        self.action == "die"
-    }
-}
-
 /// Sends wake-ups until the receiver is dropped.
 pub async fn watch(engine: Engine, wakes: mpsc::Sender<Wake>) {
     let mut pause = FIRST_PAUSE;

@@ -255,6 +255,7 @@ fn details_of(details: &ContainerInspectResponse) -> Details {
             .and_then(|pid| u32::try_from(pid).ok())
             .filter(|pid| *pid > 0),
         out_of_memory: state.oom_killed.unwrap_or_default(),
+        ended: state.finished_at.as_ref().and_then(time),
         health_output: output
             .filter(|text| text.len() <= LONGEST_OUTPUT)
             .map(Into::into),
@@ -267,7 +268,6 @@ pub(super) fn time(text: &impl ToString) -> Option<Timestamp> {
     (time > Timestamp::UNIX_EPOCH).then_some(time)
 }
 
-/// An entry without id or name cannot be addressed, and is no container for us.
 /// Ports of a container that others than this machine can reach.
 fn published(summary: &ContainerSummary) -> Vec<((u16, Protocol), String)> {
     use bollard::models::PortSummaryTypeEnum as Listed;
@@ -291,6 +291,7 @@ fn published(summary: &ContainerSummary) -> Vec<((u16, Protocol), String)> {
         .collect()
 }
 
+/// An entry without id or name cannot be addressed, and is no container for us.
 fn container(summary: ContainerSummary) -> Option<Container> {
     let status = summary.status.unwrap_or_default();
     let mut marks = summary.labels.unwrap_or_default();

@@ -73,6 +73,8 @@ pub struct Details {
     pub pid: Option<u32>,
     /// Whether the kernel ended it for lack of memory.
     pub out_of_memory: bool,
+    /// When it ended last, if it ever did.
+    pub ended: Option<Timestamp>,
     /// What its health check printed when it was last found bad, as it is: secrets may be in it.
     pub health_output: Option<Arc<str>>,
 }

@@ -20,36 +20,47 @@ use tokio::task::spawn_local;
 /// Questions that are taken at once; no hub puts more.
 const MOST_QUESTIONS: usize = 8;
 
-/// Windows of usage that wait for a report: an hour.
-const MOST_WINDOWS: usize = 60;
-
 /// What is worked out once a slice.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     /// Content of the slice.
     of: String,
     redactors: BTreeMap<InstanceName, Rc<Redactor>>,
+    /// Knows the secrets of all instances.
+    whole: Option<Rc<Redactor>>,
     /// Rules of services that have some.
-    rules: BTreeMap<(InstanceName, String), Rules>,
+    rules: BTreeMap<InstanceName, BTreeMap<String, Rc<Rules>>>,
 }
 
 impl Watched {
     /// For this slice.
     fn of(desired: &Desired) -> Self {
-        let rules = desired.host.error_rules.iter().flat_map(|(name, rules)| {
-            let input = desired
-                .instances
-                .get(name)
-                .and_then(|instance| instance.containers.as_ref().ok());
-            let services = input.into_iter().flat_map(|input| input.services.keys());
-            services
-                .map(move |service| ((name.clone(), service.clone()), Rules::of(rules, service)))
+        let rules = desired.host.error_rules.iter().filter_map(|(name, rules)| {
+            let input = desired.instances.get(name)?.containers.as_ref().ok()?;
+            let services = Rules::by_service(rules, input.services.keys());
+            (!services.is_empty()).then(|| (name.clone(), services))
         });
         Self {
             of: desired.reference.content.clone(),
             redactors: BTreeMap::new(),
-            rules: rules.filter(|(_, rules)| !rules.is_empty()).collect(),
+            whole: None,
+            rules: rules.collect(),
         }
+    }
+
+    /// Begins anew where the slice is another one.
+    fn refresh(&mut self, desired: &Desired) {
+        if self.of != desired.reference.content {
+            *self = Self::of(desired);
+        }
+    }
+
+    /// The same for what is of no one instance.
+    fn whole_redactor(&mut self, desired: &Desired) -> Rc<Redactor> {
+        let whole = self
+            .whole
+            .get_or_insert_with(|| Rc::new(redactor_of(desired, None)));
+        whole.clone()
     }
 
     /// Made when first needed: it holds the secrets in several forms.
@@ -104,9 +115,7 @@ impl<W: WebServer + 'static> Loop<W> {
         let (Some(desired), Ok(engine)) = (self.agent.desired(), &look.state.engine) else {
             return;
         };
-        if self.watched.of != desired.reference.content {
-            self.watched = Watched::of(desired);
-        }
+        self.watched.refresh(desired);
         let mut measured = BTreeMap::new();
         let mut read = Vec::new();
         for container in &engine.containers {
@@ -122,15 +131,16 @@ impl<W: WebServer + 'static> Loop<W> {
                 };
                 measured.insert((name.clone(), service), target);
             }
-            let key = (name.clone(), service.to_owned());
-            if let Some(rules) = self.watched.rules.get(&key).cloned() {
+            let rules = self.watched.rules.get(name);
+            if let Some(rules) = rules.and_then(|rules| rules.get(service)).cloned() {
                 let redactor = self.watched.redactor(desired, name);
                 read.push(scan::Target {
-                    instance: key.0,
-                    service: key.1,
+                    instance: name.clone(),
+                    service: service.to_owned(),
                     id: container.id.clone(),
                     made: container.made,
                     up: container.state.is_up(),
+                    ended: container.details.ended,
                     rules,
                     redactor,
                 });
@@ -171,9 +181,12 @@ impl<W: WebServer + 'static> Loop<W> {
     }
 
     /// Answers operators, beside everything else.
-    pub(super) fn answer(&self, questions: Questions) {
+    pub(super) fn answer(&mut self, questions: Questions) {
         for question in questions.questions.into_iter().take(MOST_QUESTIONS) {
-            let own = self.agent.desired().map(Own::of);
+            let own = self.agent.desired().map(|desired| {
+                self.watched.refresh(desired);
+                Own::of(desired, self.watched.whole_redactor(desired))
+            });
             let answerer = self.answerer.clone();
             spawn_local(async move { answerer.answer(question, own).await });
         }
@@ -181,10 +194,7 @@ impl<W: WebServer + 'static> Loop<W> {
 
     /// What was measured and found since the last report goes into the next.
     pub(super) fn gather(&mut self) {
-        let usage = &mut self.agent.news.usage;
-        usage.extend(self.meter.take());
-        // More than that wait only where no report can be kept.
-        usage.drain(..usage.len().saturating_sub(MOST_WINDOWS));
+        self.agent.news.usage(self.meter.take());
         for found in self.scan.take() {
             self.agent.news.log_match(found);
         }

@@ -4,6 +4,7 @@ use super::lines::Line;
 use jiff::{SignedDuration, Timestamp};
 use regex::Regex;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use tenantry_schema::document::{ErrorRule, MOST_CONTEXT};
 use tenantry_schema::id::RuleName;
 use tenantry_schema::pattern::LogPattern;
@@ -11,10 +12,10 @@ use tenantry_schema::pattern::LogPattern;
 /// Found lines that wait for what follows them. More than that come too fast for context.
 const MOST_OPEN: usize = 32;
 
-/// Rules that apply to one service, compiled. Cheap to clone: expressions are shared.
-#[derive(Debug, Clone, Default)]
+/// Rules that apply to one service, compiled.
+#[derive(Debug, Default)]
 pub struct Rules {
-    all: Vec<(RuleName, Compiled)>,
+    all: Vec<(RuleName, Rc<Compiled>)>,
     /// As they were written: equal text, equal rules.
     written: Vec<(RuleName, ErrorRule)>,
 }
@@ -25,7 +26,7 @@ impl PartialEq for Rules {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Compiled {
     pattern: Regex,
     except: Option<Regex>,
@@ -34,35 +35,39 @@ struct Compiled {
 }
 
 impl Rules {
-    /// Those of `rules` that are meant for `service`.
-    pub fn of(rules: &BTreeMap<RuleName, ErrorRule>, service: &str) -> Self {
-        let meant = |rule: &ErrorRule| {
-            rule.services.is_empty() || rule.services.iter().any(|one| one == service)
+    /// Rules of an instance by service, of `services` that have some. Each is compiled once.
+    pub fn by_service<'s>(
+        rules: &BTreeMap<RuleName, ErrorRule>,
+        services: impl IntoIterator<Item = &'s String>,
+    ) -> BTreeMap<String, Rc<Self>> {
+        let compiled: Vec<_> = rules
+            .iter()
+            .filter_map(|(name, rule)| Some((name, rule, Rc::new(Compiled::of(rule)?))))
+            .collect();
+        let of = |service: &String| {
+            let mut found = Self::default();
+            for (name, rule, compiled) in &compiled {
+                if rule.services.is_empty() || rule.services.contains(service) {
+                    found.all.push(((*name).clone(), compiled.clone()));
+                    found.written.push(((*name).clone(), (*rule).clone()));
+                }
+            }
+            (!found.all.is_empty()).then(|| (service.clone(), Rc::new(found)))
         };
-        let mut found = Self::default();
-        for (name, rule) in rules.iter().filter(|(_, rule)| meant(rule)) {
-            // What was parsed was compiled then.
-            let (Ok(pattern), Ok(except)) = (
-                rule.pattern.compile(),
-                rule.except.as_ref().map(LogPattern::compile).transpose(),
-            ) else {
-                continue;
-            };
-            let compiled = Compiled {
-                pattern,
-                except,
-                context: usize::from(rule.context.min(MOST_CONTEXT)),
-                pause: SignedDuration::from_mins(rule.pause.minutes.into()),
-            };
-            found.all.push((name.clone(), compiled));
-            found.written.push((name.clone(), rule.clone()));
-        }
-        found
+        services.into_iter().filter_map(of).collect()
     }
+}
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
+impl Compiled {
+    /// What was parsed was compiled then, so there always is one.
+    fn of(rule: &ErrorRule) -> Option<Self> {
+        let except = rule.except.as_ref().map(LogPattern::compile).transpose();
+        Some(Self {
+            pattern: rule.pattern.compile().ok()?,
+            except: except.ok()?,
+            context: usize::from(rule.context.min(MOST_CONTEXT)),
+            pause: SignedDuration::from_mins(rule.pause.minutes.into()),
+        })
     }
 }
 
@@ -171,9 +176,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn rules(text: &str) -> Rules {
-        let rules: BTreeMap<RuleName, ErrorRule> = serde_json::from_str(text).unwrap();
-        Rules::of(&rules, "web")
+    fn all(text: &str, services: &[&str]) -> BTreeMap<String, Rc<Rules>> {
+        let services: Vec<_> = services.iter().map(|name| (*name).to_owned()).collect();
+        Rules::by_service(&serde_json::from_str(text).unwrap(), &services)
+    }
+
+    fn rules(text: &str) -> Rc<Rules> {
+        all(text, &["web"]).remove("web").unwrap()
     }
 
     fn scan(rules: &Rules, lines: &[(i64, &str)]) -> Vec<Found> {
@@ -241,7 +250,23 @@ mod tests {
         let one = rules(r#"{"a":{"match":"x"}}"#);
         assert_eq!(one, rules(r#"{"a":{"match":"x"}}"#));
         assert_ne!(one, rules(r#"{"a":{"match":"y"}}"#));
-        assert!(Rules::of(&BTreeMap::new(), "web").is_empty());
+        assert!(all("{}", &["web"]).is_empty());
+    }
+
+    #[test]
+    fn a_rule_of_many_services_is_compiled_once() {
+        let text = r#"{"a":{"match":"x"},"b":{"match":"y","services":["db"]}}"#;
+        let all = all(text, &["web", "db", "job"]);
+        let names = |service: &str| {
+            let rules = all[service].all.iter();
+            rules.map(|(name, _)| name.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (names("web"), names("db")),
+            (vec!["a".to_owned()], vec!["a".to_owned(), "b".to_owned()])
+        );
+        let of = |service: &str| all[service].all[0].1.clone();
+        assert!(Rc::ptr_eq(&of("web"), &of("job")));
     }
 
     proptest! {

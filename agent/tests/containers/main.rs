@@ -5,6 +5,7 @@ mod changes;
 mod compose_tools;
 mod differential;
 mod lab;
+mod logs;
 mod taking_in;
 
 use bollard::models::NetworkDisconnectRequest;
@@ -287,7 +288,7 @@ fn a_killed_container_runs_again_within_a_second_of_its_event() {
                 .expect("an event comes")
             {
                 Some(Wake::Container(event))
-                    if event.is_death() && event.project.as_ref() == Some(&lab.project) =>
+                    if event.action == "die" && event.project.as_ref() == Some(&lab.project) =>
                 {
                     break event;
                 }
