@@ -11,6 +11,7 @@ mod forge;
 mod inventory;
 mod lost;
 mod mode;
+mod push;
 mod refuse;
 mod run;
 mod source;
@@ -143,8 +144,12 @@ pub struct Hub {
     followed: watch::Sender<crate::verdicts::Followed>,
     /// Why verdicts do not reach the forge.
     forge_problem: watch::Sender<Option<String>>,
-    /// When pushing decisions is tried again after a failure, and how often it failed in a row.
-    commit_again: Option<(Timestamp, u32)>,
+    /// Decisions on their way to the branch.
+    pushes: push::Pushes,
+    /// Wakes the loop, where there is one.
+    waker: Option<push::Waker>,
+    /// The time of the last round.
+    looked_at: Timestamp,
     problem: Option<String>,
 }
 
@@ -180,11 +185,21 @@ impl Hub {
     fn rounds(&mut self, branch_may_have_moved: bool, done: &mut Done) -> Result<(), HubError> {
         let mut look = branch_may_have_moved || self.loaded.is_none();
         for _ in 0..ROUNDS {
+            if let Some(count) = self.take_in_push() {
+                done.decisions += count;
+                look = true;
+            }
             if look {
                 self.follow_branch()?;
             }
             self.keep_losses()?;
             let now = Timestamp::now();
+            self.looked_at = now;
+            if self.pushes.is_under_way()
+                && let Ok(head) = self.fleet.head()
+            {
+                self.pushes.look_at(head, now);
+            }
             self.make_plan(now);
             self.hold_lost_decisions(now)?;
             if self.mode() != Mode::Active {
@@ -248,8 +263,8 @@ impl Hub {
 
     /// When the loop must run again if nothing wakes it before.
     pub fn next_wake(&self) -> Timestamp {
-        let commit = self.commit_again.map(|(at, _)| at);
-        [self.plan.next_wake(), commit, Some(self.full_pass_due)]
+        let push = self.pushes.next_wake(self.looked_at);
+        [self.plan.next_wake(), push, Some(self.full_pass_due)]
             .into_iter()
             .flatten()
             .min()

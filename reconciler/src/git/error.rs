@@ -89,6 +89,9 @@ pub enum GitError {
     /// The remote cannot be asked. What is known of it stays as it is.
     #[error("{0}")]
     Unreachable(String),
+    /// Nobody wanted it any more ([`super::Stop`]). What it had begun may have come to its end.
+    #[error("given up: nobody waits for it any more")]
+    Stopped,
     /// The `git` program wrote more than it may and was ended.
     #[error("`git {command}` brought more than {} MiB", most >> 20)]
     TooMuch {

@@ -7,9 +7,9 @@ use super::error::GitError;
 use super::history::{Generations, Version, is_descendant};
 use super::local;
 use super::location::Location;
-use super::mirror::{Mirror, Pushed};
+use super::mirror::Mirror;
 use super::objects::Objects;
-use super::program;
+use super::program::{self, Stop};
 use super::watch::{WatchError, Watcher};
 use super::write::{Author, write_commit};
 use git2::Oid;
@@ -17,13 +17,13 @@ use jiff::Timestamp;
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long `git maintenance` may take.
 const MAINTENANCE: Duration = Duration::from_mins(30);
 
-/// How long a push waits for a fetch that is under way.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks whether the way to the remote is free.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// One branch of the fleet's repository.
 ///
@@ -35,8 +35,10 @@ pub struct Fleet {
     mirror: Option<Mirror>,
     accepted: Accepted,
     generations: Generations,
-    /// One push or fetch of the mirror at a time.
-    transport: Mutex<()>,
+    /// One fetch at a time.
+    fetching: Mutex<()>,
+    /// One push at a time. Neither waits for the other: one that hangs says nothing about where the branch is.
+    pushing: Mutex<()>,
     /// What the remote said when it was last asked.
     answer: Mutex<Answer>,
 }
@@ -89,6 +91,17 @@ pub enum Outcome {
     Moved,
 }
 
+/// A commit that is written and that no branch has yet, or why there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// Its objects are in the repository, or in the mirror of a remote. [`Fleet::land`] moves the branch.
+    Commit(Oid),
+    /// As [`Outcome::Unchanged`].
+    Unchanged,
+    /// As [`Outcome::Moved`].
+    Moved,
+}
+
 impl Fleet {
     /// Opens `branch` of the repository at `location`. A remote is not contacted yet; its mirror is `<data>/fleet.git`.
     pub fn open(location: Location, branch: &str, data: &Path) -> Result<Self, GitError> {
@@ -117,7 +130,8 @@ impl Fleet {
             mirror,
             accepted,
             generations: Generations::default(),
-            transport: Mutex::new(()),
+            fetching: Mutex::default(),
+            pushing: Mutex::default(),
             answer: Mutex::default(),
         })
     }
@@ -161,17 +175,23 @@ impl Fleet {
 
     /// Asks the remote, if there is one, where the branch is now; [`Fleet::look`] sees what it said. Takes as long as the network does.
     pub fn ask(&self) -> Result<(), GitError> {
+        self.ask_until(&Stop::default())
+    }
+
+    fn ask_until(&self, stop: &Stop) -> Result<(), GitError> {
         let Some(mirror) = &self.mirror else {
             let git_dir = self.objects.path();
             let lock = git_dir.join(format!("refs/heads/{}.lock", self.branch));
             local::remove_abandoned(git_dir, &lock);
             return Ok(());
         };
-        let _one = self.transport.lock();
-        let asked = self.head().and_then(|known| mirror.fetch(known.is_some()));
+        let _one = turn(&self.fetching, stop)?;
+        let known = self.head();
+        let asked = known.and_then(|known| mirror.fetch(known.is_some(), stop));
         let answer = match &asked {
             Ok(true) => Answer::Branch,
             Ok(false) => Answer::NoBranch,
+            Err(GitError::Stopped) => return Err(GitError::Stopped),
             Err(error) => Answer::Failed(crate::hub::chain(error)),
         };
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
@@ -212,23 +232,6 @@ impl Fleet {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-    }
-
-    /// The way to the remote, for a push. One that hangs keeps it for longer than a push would wait.
-    fn take_transport(&self) -> Result<MutexGuard<'_, ()>, GitError> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.transport.try_lock() {
-                Ok(guard) => return Ok(guard),
-                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(GitError::Unreachable("it takes long to answer".into()));
-                }
-            }
-        }
     }
 
     /// The commit accepted last, remembered across restarts in `<data>/fleet.accepted`.
@@ -277,25 +280,45 @@ impl Fleet {
         message: &str,
         time: Timestamp,
     ) -> Result<Outcome, GitError> {
+        match self.write(base, changes, author, message, time)? {
+            Written::Commit(new) => self.land(base, new, &Stop::default()),
+            Written::Unchanged => Ok(Outcome::Unchanged),
+            Written::Moved => Ok(Outcome::Moved),
+        }
+    }
+
+    /// The first half of [`Fleet::commit`], which asks nobody: everything but the branch.
+    pub fn write(
+        &self,
+        base: Oid,
+        changes: &[Change],
+        author: &Author,
+        message: &str,
+        time: Timestamp,
+    ) -> Result<Written, GitError> {
         // Saves writing objects that nobody would ever reach. What decides is the swap.
         if self.head()? != Some(base) {
-            return Ok(Outcome::Moved);
+            return Ok(Written::Moved);
         }
         let new = self
             .objects
             .with(|repo| write_commit(repo, base, changes, author, message, time))?;
-        let Some(new) = new else {
-            return Ok(Outcome::Unchanged);
-        };
+        Ok(new.map_or(Written::Unchanged, Written::Commit))
+    }
+
+    /// Whether [`Fleet::land`] takes as long as a network does.
+    pub fn lands_far_away(&self) -> bool {
+        self.mirror.is_some()
+    }
+
+    /// The second half of [`Fleet::commit`]: the branch goes from `base` to `new`, its child that was written, unless it has moved. `stop` ends the wait
+    /// for a remote.
+    ///
+    /// # Errors
+    /// As [`Fleet::commit`], and [`GitError::Stopped`] where it was stopped before anything was known.
+    pub fn land(&self, base: Oid, new: Oid, stop: &Stop) -> Result<Outcome, GitError> {
         let moved = match &self.mirror {
-            Some(mirror) => {
-                // One that cannot even be asked would only be waited for.
-                if let Answer::Failed(why) = self.answered() {
-                    return Err(GitError::Unreachable(why));
-                }
-                let _one = self.take_transport()?;
-                matches!(mirror.push(base, new)?, Pushed::Done)
-            }
+            Some(mirror) => self.push(mirror, base, new, stop)?,
             None => self
                 .objects
                 .with(|repo| local::swap(repo, &self.branch, base, new))?,
@@ -307,6 +330,33 @@ impl Fleet {
         })
     }
 
+    /// Whether the remote's branch is, or was, at `new`.
+    fn push(&self, mirror: &Mirror, base: Oid, new: Oid, stop: &Stop) -> Result<bool, GitError> {
+        // One that cannot even be asked would only be waited for.
+        if let Answer::Failed(why) = self.answered() {
+            return Err(GitError::Unreachable(why));
+        }
+        let _one = turn(&self.pushing, stop)?;
+        let pushed = mirror.push(base, new, stop).and_then(|()| {
+            let _one = turn(&self.fetching, stop)?;
+            mirror.remember(base, new)
+        });
+        let Err(failed) = pushed else {
+            return Ok(true);
+        };
+        // What the remote holds now decides what happened.
+        match self.ask_until(stop) {
+            Ok(()) if matches!(self.answered(), Answer::NoBranch) => return Ok(false),
+            Ok(()) | Err(GitError::Stopped) => {}
+            Err(error) => return Err(error),
+        }
+        match self.head()? {
+            Some(head) if head == base => Err(failed),
+            Some(head) => self.is_descendant(new, head),
+            None => Ok(false),
+        }
+    }
+
     /// Wakes when the branch may have moved. A remote elsewhere is looked at every `poll`; on this machine its references are watched.
     pub fn watch(&self, poll: Duration) -> Result<Watcher, WatchError> {
         Watcher::new(self.location.watchable(), poll)
@@ -314,7 +364,7 @@ impl Fleet {
 
     /// Keeps the repository packed, when Git thinks that it needs it. For a quiet hour.
     pub fn maintain(&self) -> Result<(), GitError> {
-        let _one = self.transport.lock();
+        let _one = self.fetching.lock();
         program::git_ok(
             self.objects.path(),
             "gc",
@@ -322,6 +372,18 @@ impl Fleet {
             MAINTENANCE,
         )
         .map(drop)
+    }
+}
+
+/// Waits for one's turn, as long as anybody wants it.
+fn turn<'a>(one: &'a Mutex<()>, stop: &Stop) -> Result<MutexGuard<'a, ()>, GitError> {
+    loop {
+        match one.try_lock() {
+            Ok(guard) => return Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if stop.is_asked() => return Err(GitError::Stopped),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK),
+        }
     }
 }
 

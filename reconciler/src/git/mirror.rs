@@ -3,10 +3,10 @@
 use super::advice::advised;
 use super::error::GitError;
 use super::local;
-use super::program::{Ran, git, git_ok};
+use super::program::{Bounds, Ran, Stop, git, git_within};
 use super::write::durable;
 use git2::{Oid, Repository};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +17,8 @@ const TRACKING: &str = "refs/tenantry/remote";
 const FIRST_FETCH: Duration = Duration::from_hours(1);
 const FETCH: Duration = Duration::from_mins(2);
 const PUSH: Duration = Duration::from_mins(1);
+/// Between two looks whether another hub's push has ended.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// See the module.
 pub(super) struct Mirror {
@@ -24,14 +26,6 @@ pub(super) struct Mirror {
     branch: String,
     /// The far end's Git folder, if it is on this machine: its durability, and pushing one at a time, are then ours to see to.
     far_end: Option<PathBuf>,
-}
-
-/// What the remote answered to a push.
-pub(super) enum Pushed {
-    /// The branch is at the new commit.
-    Done,
-    /// The branch is elsewhere.
-    Moved,
 }
 
 impl Mirror {
@@ -103,7 +97,7 @@ impl Mirror {
     }
 
     /// Asks the remote. `false`: it answered, and has no such branch.
-    pub(super) fn fetch(&self, known: bool) -> Result<bool, GitError> {
+    pub(super) fn fetch(&self, known: bool, stop: &Stop) -> Result<bool, GitError> {
         let refspec = format!("+refs/heads/{}:{TRACKING}", self.branch);
         let arguments = [
             "--quiet",
@@ -114,16 +108,15 @@ impl Mirror {
             "origin",
             refspec.as_str(),
         ];
-        let ran = git(
-            &self.path,
-            "fetch",
-            &arguments,
-            if known { FETCH } else { FIRST_FETCH },
-        )?;
+        let bounds = Bounds {
+            stop: Some(stop),
+            ..Bounds::of(if known { FETCH } else { FIRST_FETCH })
+        };
+        let ran = git_within(&self.path, "fetch", &arguments, &bounds)?;
         if ran.status.success() {
             return Ok(true);
         }
-        let listed = self.list()?;
+        let listed = self.list(stop)?;
         match listed.status.code() {
             Some(2) => Ok(false),
             _ => Err(GitError::Program {
@@ -134,25 +127,22 @@ impl Mirror {
     }
 
     /// Exit status 2: the remote was reached and has no such branch.
-    fn list(&self) -> Result<Ran, GitError> {
-        git(
-            &self.path,
-            "ls-remote",
-            &[
-                "--quiet",
-                "--exit-code",
-                "origin",
-                &format!("refs/heads/{}", self.branch),
-            ],
-            FETCH,
-        )
+    fn list(&self, stop: &Stop) -> Result<Ran, GitError> {
+        let branch = format!("refs/heads/{}", self.branch);
+        let arguments = ["--quiet", "--exit-code", "origin", branch.as_str()];
+        let bounds = Bounds {
+            stop: Some(stop),
+            ..Bounds::of(FETCH)
+        };
+        git_within(&self.path, "ls-remote", &arguments, &bounds)
     }
 
-    /// Moves the remote's branch from exactly `base` to `new`, its child.
+    /// Moves the remote's branch from exactly `base` to `new`, its child. After an error the outcome is unknown: an answer can get lost after the
+    /// branch has moved, and texts differ between servers. [`Mirror::fetch`] shows it.
     ///
     /// The lease makes it a compare-and-swap: a plain push would also fast-forward a branch that was rewound behind `base`. It never forces,
     /// since a child of `base` is a fast-forward wherever the lease holds. The server's hooks and guards have their say.
-    pub(super) fn push(&self, base: Oid, new: Oid) -> Result<Pushed, GitError> {
+    pub(super) fn push(&self, base: Oid, new: Oid, stop: &Stop) -> Result<(), GitError> {
         let name = format!("refs/heads/{}", self.branch);
         let lease = format!("--force-with-lease={name}:{base}");
         let refspec = format!("{new}:{name}");
@@ -163,51 +153,46 @@ impl Mirror {
             "--no-recurse-submodules",
             lease.as_str(),
         ];
-        let _one = self.far_end.as_deref().map(one_at_a_time).transpose()?;
-        if self.far_end.is_some() {
+        let far_end = self.far_end.as_deref();
+        let _one = far_end
+            .map(|git_dir| one_at_a_time(git_dir, stop))
+            .transpose()?;
+        if far_end.is_some() {
             // Git does not hand its settings on to the far end, even if that is on the same disk.
             arguments.push(
                 "--receive-pack=git -c core.fsync=all -c core.fsyncMethod=fsync receive-pack",
             );
         }
         arguments.extend(["origin", refspec.as_str()]);
-        let failed = match git(&self.path, "push", &arguments, PUSH) {
-            Ok(ran) if ran.status.success() => {
-                self.remember(new)?;
-                return Ok(Pushed::Done);
-            }
+        let bounds = Bounds {
+            stop: Some(stop),
+            ..Bounds::of(PUSH)
+        };
+        let failed = match git_within(&self.path, "push", &arguments, &bounds) {
+            Ok(ran) if ran.status.success() => return Ok(()),
             Ok(ran) => GitError::Refused(advised(rejection(&ran))),
             Err(error) => error,
         };
-        if let Some(far_end) = &self.far_end {
+        if let Some(far_end) = far_end {
             // On this machine nobody else would see to it.
             local::remove_abandoned(far_end, &far_end.join(format!("{name}.lock")));
         }
-        // What the remote holds now decides what happened: an answer can get lost after the branch has moved, and texts differ between servers.
-        if !self.fetch(true)? {
-            return Ok(Pushed::Moved);
-        }
-        let repo = Repository::open_bare(&self.path).map_err(|source| GitError::Open {
-            path: self.path.clone(),
-            source,
-        })?;
-        match Self::head(&repo)? {
-            Some(head) if head == new || repo.graph_descendant_of(head, new).unwrap_or(false) => {
-                Ok(Pushed::Done)
-            }
-            Some(head) if head == base => Err(failed),
-            _ => Ok(Pushed::Moved),
-        }
+        Err(failed)
     }
 
-    fn remember(&self, head: Oid) -> Result<(), GitError> {
-        git_ok(
-            &self.path,
-            "update-ref",
-            &[TRACKING, &head.to_string()],
-            FETCH,
-        )
-        .map(drop)
+    /// Writes down that the branch has gone from `base` to `new`. Nothing where a fetch has seen it go there, or further. Not while a fetch runs: that
+    /// would put back what the remote had said before.
+    pub(super) fn remember(&self, base: Oid, new: Oid) -> Result<(), GitError> {
+        let (base, new) = (base.to_string(), new.to_string());
+        let ran = git(&self.path, "update-ref", &[TRACKING, &new, &base], FETCH)?;
+        let repo = Repository::open_bare(&self.path).map_err(GitError::open(&self.path))?;
+        match Self::head(&repo)? {
+            Some(head) if head.to_string() == base => Err(GitError::Program {
+                command: "update-ref",
+                message: ran.complaint(),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -215,14 +200,18 @@ impl Mirror {
 ///
 /// `updateInstead` writes the work tree before the reference: of two pushes at once the loser's files stay, and Git then refuses every push
 /// because of "staged changes".
-fn one_at_a_time(git_dir: &Path) -> Result<File, GitError> {
+fn one_at_a_time(git_dir: &Path, stop: &Stop) -> Result<File, GitError> {
     let path = git_dir.join("tenantry-push.lock");
-    let lock = || {
-        let file = File::options().create(true).append(true).open(&path)?;
-        file.lock()?;
-        Ok(file)
-    };
-    lock().map_err(GitError::io("lock", &path))
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.map_err(GitError::io("lock", &path))?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if stop.is_asked() => return Err(GitError::Stopped),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK),
+            Err(TryLockError::Error(error)) => return Err(GitError::io("lock", &path)(error)),
+        }
+    }
 }
 
 /// The remote's reason, from the line that `--porcelain` begins with `!`, or from what it complained about.

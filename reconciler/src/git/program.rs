@@ -6,13 +6,16 @@ use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Output beyond this is dropped; the hub only looks at a few lines.
 const KEPT_OUTPUT: u64 = 256 * 1024;
 /// How often it is looked how much a run has written.
 const MEASURED: Duration = Duration::from_millis(200);
+/// A program that is ended has this long to tidy up: one that is killed outright leaves its lock files behind.
+const TIDYING: Duration = Duration::from_secs(1);
 
 /// Variables that would lead `git` to another repository than the one it is told, when the hub itself was started by a hook.
 const LEADING_ASTRAY: [&str; 9] = [
@@ -45,6 +48,21 @@ fn has_own_ssh() -> bool {
     *OWN.get_or_init(crate::config::has_own_ssh)
 }
 
+/// Ends what another thread does with a remote, as soon as nobody wants it any more. Copies are one.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Now, and for good.
+    pub fn now(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// What a run may use.
 pub(crate) struct Bounds<'a> {
     /// Time.
@@ -59,6 +77,8 @@ pub(crate) struct Bounds<'a> {
     pub(crate) settings: &'static [&'static str],
     /// The index to look at, where it is not the repository's own.
     pub(crate) index: Option<&'a Path>,
+    /// Ends it before its time.
+    pub(crate) stop: Option<&'a Stop>,
 }
 
 impl Bounds<'_> {
@@ -71,6 +91,7 @@ impl Bounds<'_> {
             memory: None,
             settings: &[],
             index: None,
+            stop: None,
         }
     }
 }
@@ -163,6 +184,7 @@ pub(crate) fn git_within(
                 after: bounds.time,
             });
         }
+        Ended::Unwanted => return Err(GitError::Stopped),
         Ended::TooMuch(most) => return Err(GitError::TooMuch { command, most }),
     };
     Ok(Ran {
@@ -205,6 +227,8 @@ fn drain(pipe: Option<impl Read + Send + 'static>, most: u64) -> std::thread::Jo
 enum Ended {
     ByItself(ExitStatus),
     TooSlow,
+    /// Nobody wants what it does any more.
+    Unwanted,
     /// It wrote more than this many bytes.
     TooMuch(u64),
 }
@@ -217,6 +241,7 @@ fn wait(child: &mut Child, bounds: &Bounds<'_>) -> Ended {
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Ended::ByItself(status),
+            Ok(None) if bounds.stop.is_some_and(Stop::is_asked) => return Ended::Unwanted,
             Ok(None) if started.elapsed() < bounds.time => {
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(Duration::from_millis(20));
@@ -245,11 +270,14 @@ fn size(folder: &Path) -> u64 {
 }
 
 fn end_group(child: &mut Child) {
-    if let Some(group) = i32::try_from(child.id())
-        .ok()
-        .and_then(rustix::process::Pid::from_raw)
-    {
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    use rustix::process::{Pid, Signal, kill_process_group};
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(group, Signal::TERM);
+        let asked = Instant::now();
+        while asked.elapsed() < TIDYING && matches!(child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = kill_process_group(group, Signal::KILL);
     }
     let _ = child.kill();
     let _ = child.wait();

@@ -1,14 +1,15 @@
 //! Doing what is due: decisions become a commit, then slices are made and published. Execution has no choices left but when to try again.
 
+use super::push::Told;
 use super::{Done, HUB_EMAIL, Hub, HubError};
 use crate::decide::{self, Decider};
-use crate::git::{Author, Outcome, Signer};
+use crate::git::{Author, Outcome, Signer, Stop, Written};
 use crate::load::Revision;
 use crate::publish::{Publisher, Sealed};
 use crate::slices;
 use crate::store::AuditEntry;
 use crate::web::CurrentSlice;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,8 +21,6 @@ use tenantry_schema::id::CustomerId;
 
 /// Who signs commits of decisions.
 const AUTHOR: (&str, &str) = ("Tenantry hub", HUB_EMAIL);
-/// Longest pause between attempts to push decisions.
-const LONGEST_PAUSE: u32 = 6;
 /// Slices that are rendered, written and announced together. Bounds memory, and lets the first servers begin before the last slice is made.
 const BATCH: usize = 256;
 
@@ -38,7 +37,7 @@ enum Committed {
     Done(usize),
     /// The branch is no longer where they were planned: read and plan again.
     Moved,
-    /// None could be written now.
+    /// None is in the branch: nothing could be written now, or it is on its way to a remote.
     Nothing,
 }
 
@@ -55,6 +54,7 @@ impl Hub {
     /// Commits decisions if there are any, else publishes slices.
     pub(super) fn act(&mut self, now: Timestamp) -> Result<Acted, HubError> {
         if self.plan.is_empty() {
+            self.pushes.forget_failures();
             return Ok(Acted {
                 did: Done::default(),
                 again: false,
@@ -71,14 +71,15 @@ impl Hub {
             .collect();
         // On top of a commit that is not followed nothing can be committed.
         let open = self.source.refused.is_none();
-        if open && !decisions.is_empty() && self.commit_again.is_none_or(|(at, _)| at <= now) {
+        if decisions.is_empty() {
+            self.pushes.forget_failures();
+        } else if open && self.pushes.may_begin(now) {
             match self.commit(&decisions, now) {
                 Ok(committed) => {
-                    self.commit_again = None;
                     again = committed == Committed::Moved;
                     did.decisions = committed.count();
                 }
-                Err(error) => self.pause_commits(now, &error),
+                Err(error) => self.pushes.fail(&error, now),
             }
         }
         // Slices that are due now do not wait for decisions of others.
@@ -175,40 +176,56 @@ impl Hub {
         if let Some(signer) = self.signer.borrow().clone() {
             author = author.signed_by(Signer::Key(signer));
         }
-        match self.fleet.commit(base, &changes, &author, &message, now)? {
-            Outcome::Committed(id) => {
-                for decision in &kept {
-                    tracing::info!(commit = %id, "decided: {}", decision.summary());
-                }
-                self.diary(
-                    "commit decisions",
-                    self.fleet.branch(),
-                    Some(id.to_string()),
-                    message.trim_end(),
-                );
-                Ok(Committed::Done(kept.len()))
-            }
-            Outcome::Unchanged => {
-                tracing::warn!("decisions are in the branch already; reading it again");
-                Ok(Committed::Moved)
-            }
-            Outcome::Moved => {
-                tracing::info!("the branch moved while deciding; planning again on top");
-                Ok(Committed::Moved)
+        let written = self.fleet.write(base, &changes, &author, &message, now)?;
+        let summaries = kept.iter().map(|decision| decision.summary()).collect();
+        let told = Told { summaries, message };
+        let new = match written {
+            Written::Commit(new) => new,
+            Written::Unchanged => return Ok(self.committed(&told, Outcome::Unchanged)),
+            Written::Moved => return Ok(self.committed(&told, Outcome::Moved)),
+        };
+        if self.fleet.lands_far_away() {
+            let (fleet, wake) = (self.fleet.clone(), self.waker.clone());
+            self.pushes.begin(&fleet, (base, new), told, now, wake);
+            return Ok(Committed::Nothing);
+        }
+        let outcome = self.fleet.land(base, new, &Stop::default())?;
+        Ok(self.committed(&told, outcome))
+    }
+
+    /// Takes in what came of a push, if one has ended: how many decisions the branch got. It has to be looked at in any case.
+    pub(super) fn take_in_push(&mut self) -> Option<usize> {
+        let (told, outcome) = self.pushes.ended()?;
+        match outcome {
+            Ok(outcome) => Some(self.committed(&told, outcome).count()),
+            Err(error) => {
+                self.pushes.fail(&HubError::from(error), Timestamp::now());
+                Some(0)
             }
         }
     }
 
-    fn pause_commits(&mut self, now: Timestamp, error: &HubError) {
-        let failures = self.commit_again.map_or(0, |(_, failures)| failures);
-        let pause = SignedDuration::from_secs(1 << failures.min(LONGEST_PAUSE));
-        let problem = format!("decisions cannot be committed: {}", super::chain(error));
-        tracing::warn!("{problem}");
-        self.source.problem = Some(problem);
-        self.commit_again = Some((
-            now.checked_add(pause).unwrap_or(Timestamp::MAX),
-            failures + 1,
-        ));
+    /// Says what came of decisions.
+    fn committed(&mut self, told: &Told, outcome: Outcome) -> Committed {
+        self.pushes.forget_failures();
+        match outcome {
+            Outcome::Committed(id) => {
+                for summary in &told.summaries {
+                    tracing::info!(commit = %id, "decided: {summary}");
+                }
+                let (branch, message) = (self.fleet.branch(), told.message.trim_end());
+                self.diary("commit decisions", branch, Some(id.to_string()), message);
+                Committed::Done(told.summaries.len())
+            }
+            Outcome::Unchanged => {
+                tracing::warn!("decisions are in the branch already; reading it again");
+                Committed::Moved
+            }
+            Outcome::Moved => {
+                tracing::info!("the branch moved while deciding; planning again on top");
+                Committed::Moved
+            }
+        }
     }
 
     fn publish(&mut self, tasks: &[SliceTask], now: Timestamp) -> Result<usize, HubError> {

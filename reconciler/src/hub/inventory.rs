@@ -28,6 +28,8 @@ pub(super) struct Reports {
 pub(super) enum Wake {
     /// The branch may have moved.
     Branch,
+    /// A push has ended.
+    Pushed,
     /// There is something new to show.
     Told,
     /// Reports arrived.

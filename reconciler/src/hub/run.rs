@@ -127,7 +127,9 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         status: watch::Sender::new(Arc::new(nothing_known())),
         followed: watch::Sender::default(),
         forge_problem: watch::Sender::default(),
-        commit_again: None,
+        pushes: super::push::Pushes::default(),
+        waker: None,
+        looked_at: Timestamp::MIN,
         problem: None,
         fleet,
     };
@@ -196,7 +198,11 @@ pub async fn apply_once(options: &Options) -> Result<(Done, Arc<FleetStatus>), H
     let done = tokio::task::block_in_place(|| {
         // What it says is said by the pass.
         drop(hub.fleet.ask());
-        hub.pass(true)
+        let mut done = hub.pass(true)?;
+        while hub.pushes.wait() {
+            done.add(hub.pass(false)?);
+        }
+        Ok::<_, HubError>(done)
     })?;
     Ok((done, hub.status()))
 }
@@ -216,6 +222,8 @@ pub async fn serve(
         .map_err(|error| HubError::Listen(listen.to_string(), error))?;
     let mut hub = open(&options).await?;
     let (wake, wakes) = mpsc::unbounded_channel();
+    let landed = wake.clone();
+    hub.waker = Some(Arc::new(move || drop(landed.send(Wake::Pushed))));
     // The first look, so that agents that connect are known from the start. A remote that takes its time is not waited for.
     let asked = tokio::time::timeout(FIRST_ANSWER, ask(&hub.fleet)).await;
     tokio::task::block_in_place(|| {
@@ -374,7 +382,7 @@ fn run_loop(
         }
         while let Some(woken) = wake {
             match woken {
-                Wake::Branch => look = true,
+                Wake::Branch | Wake::Pushed => look = true,
                 Wake::Told => {}
                 Wake::Reports(reports) => batch.push(*reports),
                 Wake::Stop => return Ok(()),

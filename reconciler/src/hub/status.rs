@@ -16,7 +16,16 @@ impl Hub {
             .send_replace(Arc::new(self.make_status(found.as_ref().clone())));
     }
 
+    /// What keeps the fleet from following the branch, or the branch from getting decisions.
+    fn source_problem(&self, now: Timestamp) -> Option<String> {
+        let source = self.source.problem.clone();
+        source
+            .or_else(|| self.pushes.problem(now))
+            .or_else(|| self.problem.clone())
+    }
+
     fn make_status(&self, diagnostics: Vec<Diagnostic>) -> FleetStatus {
+        let now = Timestamp::now();
         let loaded = self.loaded.as_ref();
         let desired = loaded.and_then(|loaded| loaded.desired.as_ref());
         let mut totals = Totals::default();
@@ -34,9 +43,9 @@ impl Hub {
             release: RELEASE.to_owned(),
             mode: self.mode(),
             commit: self.source.commit.clone(),
-            source_problem: self.source.problem.clone().or_else(|| self.problem.clone()),
+            source_problem: self.source_problem(now),
             forge_problem: self.forge_problem.borrow().clone(),
-            at: Timestamp::now(),
+            at: now,
             totals,
             orders,
             servers,

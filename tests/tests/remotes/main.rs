@@ -3,6 +3,7 @@
 
 mod concurrency;
 mod https;
+mod slow;
 mod ssh;
 
 use std::time::Duration;
