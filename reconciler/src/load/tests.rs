@@ -2,7 +2,7 @@
 
 mod containment;
 mod decisions;
-mod held;
+pub(super) mod held;
 mod removal;
 mod revision;
 mod sparse;

@@ -29,6 +29,7 @@ pub(super) struct Comparisons {
     known: HashMap<(Oid, Option<Oid>), Arc<Losses>>,
     /// By the earlier commit, the decisions of the later one and the commits that lead there.
     decided: HashMap<(Oid, Option<Oid>, Vec<Oid>), Arc<Losses>>,
+    by_hub: decided::ByHub,
 }
 
 impl Comparisons {
@@ -65,7 +66,7 @@ impl Comparisons {
             return Ok(known.clone());
         }
         let mut losses = Losses::default();
-        Pair::new(objects, before, after)?.decided(heads, &mut losses)?;
+        Pair::new(objects, before, after)?.decided(heads, &mut self.by_hub, &mut losses)?;
         let losses = Arc::new(losses);
         if self.decided.len() >= KEPT {
             self.decided.clear();

@@ -17,16 +17,16 @@ use tenantry_planner::codes;
 use tenantry_schema::Diagnostic;
 
 /// A repository in which commits are made with any parents.
-struct Graph {
+pub(in crate::load) struct Graph {
     dir: tempfile::TempDir,
     repo: Repository,
-    objects: Objects,
+    pub(in crate::load) objects: Objects,
     keys: String,
     clock: Cell<i64>,
 }
 
 impl Graph {
-    fn new() -> Self {
+    pub(in crate::load) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let repo = Repository::init_bare(dir.path().join("fleet.git")).unwrap();
         let objects = Objects::open(repo.path()).unwrap();
@@ -40,13 +40,16 @@ impl Graph {
     }
 
     /// A commit with the tree of its first parent, changed.
-    fn commit(&self, parents: &[Oid], changes: &[Change]) -> Oid {
+    pub(in crate::load) fn commit(&self, parents: &[Oid], changes: &[Change]) -> Oid {
         let base = parents.first().map(|first| self.root(*first));
         self.make(parents, base, changes, &author().email)
     }
 
     fn by_hub(&self, parent: Oid, text: &str) -> Oid {
-        let change = put("fleet/decisions/README", text);
+        self.decided(parent, put("fleet/decisions/README", text))
+    }
+
+    pub(in crate::load) fn decided(&self, parent: Oid, change: Change) -> Oid {
         self.make(&[parent], Some(self.root(parent)), &[change], HUB_EMAIL)
     }
 
@@ -74,7 +77,7 @@ impl Graph {
             .unwrap()
     }
 
-    fn root(&self, commit: Oid) -> Oid {
+    pub(in crate::load) fn root(&self, commit: Oid) -> Oid {
         self.objects.root_tree(commit).unwrap()
     }
 
@@ -98,7 +101,7 @@ impl Graph {
     }
 
     /// A fleet of four without a limit.
-    fn four(&self) -> Oid {
+    pub(in crate::load) fn four(&self) -> Oid {
         let mut first = stack(0);
         first.push(put(
             "fleet/hub.yaml",
