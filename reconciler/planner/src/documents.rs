@@ -174,6 +174,15 @@ impl CustomerDocuments {
         self.orders.get(name).or_else(by_file)
     }
 
+    /// Every server that has a document, those with errors included.
+    pub(crate) fn all_servers(&self) -> BTreeSet<&ServerId> {
+        let unread = self.unread.iter().filter_map(|kind| match kind {
+            Kind::Server(_, id) => Some(id),
+            _ => None,
+        });
+        self.servers.keys().chain(unread).collect()
+    }
+
     /// Where an order is kept: its file may have been renamed.
     pub fn order_file(&self, order: &OrderId) -> String {
         let name = self.written_orders.get(order).unwrap_or(order);

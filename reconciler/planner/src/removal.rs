@@ -74,7 +74,7 @@ impl Losses {
             customer: customer.clone(),
             server: server.clone(),
         };
-        for id in servers(before) {
+        for id in before.all_servers() {
             let (old, new) = (
                 before.servers.get(id),
                 after.and_then(|after| after.servers.get(id)),
@@ -84,7 +84,7 @@ impl Losses {
                     Loss::OtherMachine(key(id), machine(new))
                 }
                 (_, Some(_)) => continue,
-                _ if after.is_some_and(|after| servers(after).contains(id)) => continue,
+                _ if after.is_some_and(|after| after.all_servers().contains(id)) => continue,
                 _ => Loss::Server(key(id)),
             };
             self.add(loss, key(id));
@@ -179,15 +179,6 @@ static NOTHING: OrderDecisions = OrderDecisions {
     tools: BTreeMap::new(),
     secrets: BTreeMap::new(),
 };
-
-/// Servers that have a document, those with errors included.
-fn servers(documents: &CustomerDocuments) -> BTreeSet<&ServerId> {
-    let unread = documents.unread.iter().filter_map(|kind| match kind {
-        Kind::Server(_, id) => Some(id),
-        _ => None,
-    });
-    documents.servers.keys().chain(unread).collect()
-}
 
 /// Orders that have a document, those with errors included.
 fn orders(documents: &CustomerDocuments) -> BTreeSet<&OrderId> {

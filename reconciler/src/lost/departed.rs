@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tenantry_planner::Plan;
 use tenantry_planner::decision::Choice;
+use tenantry_planner::domains::reversed;
 use tenantry_schema::id::{CustomerId, OrderId, OrderKey};
 use tenantry_schema::name::DomainName;
 
@@ -33,26 +34,20 @@ impl History {
         root: Oid,
         plan: &Plan,
     ) -> Result<Claims, GitError> {
-        let asked: BTreeSet<&str> = plan
-            .decisions()
-            .filter_map(|decision| match &decision.choice {
-                Choice::Domain(claim) => Some(claim.domain.as_str()),
-                _ => None,
-            })
-            .collect();
+        let asked = plan.decisions().filter_map(|decision| {
+            let Choice::Domain(claim) = &decision.choice else {
+                return None;
+            };
+            Some(reversed(claim.domain.as_str()))
+        });
+        let asked: BTreeSet<String> = asked.collect();
         if asked.is_empty() {
             return Ok(Claims::new());
         }
         let claims = self.all_departed(objects, root)?;
-        let mut found = Claims::new();
-        for claim in claims.iter() {
-            let name = claim.1.as_str();
-            let below = asked.iter().any(|asked| is_below(asked, name));
-            if below || with_parents(name).any(|name| asked.contains(name)) {
-                found.push(claim.clone());
-            }
-        }
-        Ok(found)
+        let found = claims.iter();
+        let found = found.filter(|(_, name)| is_in_the_way(name.as_str(), &asked));
+        Ok(found.cloned().collect())
     }
 
     /// Every claim of a customer who is gone.
@@ -139,14 +134,35 @@ fn read(objects: &Objects, (customers, decisions): Folders) -> Result<Claims, Gi
     Ok(claims)
 }
 
-/// A name and every name above it.
-fn with_parents(name: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(name), |name| {
-        name.split_once('.').map(|(_, rest)| rest)
-    })
+/// Whether one of the names that are asked for is this one, below it or above it. They stand with their labels in reverse order, so that all below a name
+/// come right behind it.
+fn is_in_the_way(name: &str, asked: &BTreeSet<String>) -> bool {
+    let name = reversed(name);
+    let next = asked.range(name.clone()..).next();
+    let ends = name.match_indices('.').map(|(at, _)| at + 1);
+    next.is_some_and(|next| next.starts_with(&name))
+        || ends
+            .filter_map(|end| name.get(..end))
+            .any(|above| asked.contains(above))
 }
 
-fn is_below(name: &str, above: &str) -> bool {
-    name.strip_suffix(above)
-        .is_some_and(|rest| rest.ends_with('.'))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn names_above_and_below_are_in_the_way(
+            name in "[ab]{1,2}(\\.[ab]{1,2}){0,3}",
+            asked in prop::collection::vec("[ab]{1,2}(\\.[ab]{1,2}){0,3}", 0..4),
+        ) {
+            let below = |one: &str, other: &str| one.ends_with(&format!(".{other}"));
+            let expected = asked
+                .iter()
+                .any(|asked| *asked == name || below(asked, &name) || below(&name, asked));
+            let asked = asked.iter().map(|asked| reversed(asked)).collect();
+            prop_assert_eq!(is_in_the_way(&name, &asked), expected);
+        }
+    }
 }

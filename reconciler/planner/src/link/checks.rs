@@ -4,7 +4,7 @@ use super::{Linker, hint};
 use crate::codes;
 use crate::desired::ToolDesired;
 use crate::documents::CustomerDocuments;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tenantry_schema::document::{Kind, Plan};
 use tenantry_schema::id::{ServerId, ToolName};
 use tenantry_schema::name::DomainName;
@@ -21,7 +21,10 @@ impl Linker<'_, '_> {
         {
             let hint = hint(
                 server.as_str(),
-                servers(self.documents).into_iter().map(ToString::to_string),
+                self.documents
+                    .all_servers()
+                    .into_iter()
+                    .map(ToString::to_string),
                 "the customer has no server; add one under servers/",
             );
             self.error(
@@ -137,15 +140,6 @@ impl Linker<'_, '_> {
 pub(super) fn has_server(documents: &CustomerDocuments, id: &ServerId) -> bool {
     let unread = || Kind::Server(documents.id.clone(), id.clone());
     documents.servers.contains_key(id) || documents.unread.contains(&unread())
-}
-
-/// Every server of the customer, those whose document has errors included.
-pub(super) fn servers(documents: &CustomerDocuments) -> BTreeSet<&ServerId> {
-    let unread = documents.unread.iter().filter_map(|kind| match kind {
-        Kind::Server(_, id) => Some(id),
-        _ => None,
-    });
-    documents.servers.keys().chain(unread).collect()
 }
 
 /// Whether names are registered below this one, as with `co.uk` and `github.io`: the Public Suffix List (<https://publicsuffix.org>), both of

@@ -1,6 +1,6 @@
 //! What was decided for orders, seen together: a decision that cannot be followed is an error of its own line, whoever wrote it.
 
-use super::checks::{has_server, servers};
+use super::checks::has_server;
 use super::findings::Findings;
 use super::{Context, hint};
 use crate::codes;
@@ -26,7 +26,7 @@ pub(super) fn servers_are_there(
             continue;
         }
         let path = What::Server.path(&key(documents, id));
-        let known = servers(documents).into_iter().map(ToString::to_string);
+        let known = documents.all_servers().into_iter().map(ToString::to_string);
         let message = format!(
             "order {id} was decided to run on `{server}`, which is no server of the customer"
         );

@@ -6,6 +6,7 @@ use crate::codes;
 use crate::desired::OrderDesired;
 use crate::documents::CustomerDocuments;
 use crate::input::locate;
+use crate::operations;
 use std::collections::BTreeMap;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::document::Operation;
@@ -42,7 +43,7 @@ fn rotation(
     let declared = &stack.document.secrets;
     let unknown = operation.secrets.iter();
     let unknown = unknown.filter(|name| !declared.contains_key(*name));
-    let path = format!("fleet/customers/{}/operations/{id}.yaml", documents.id);
+    let path = operations::path(&documents.id, id);
     unknown
         .map(|name| {
             let place = locate(context.text_of, &path, &["secrets", name.as_str()], false);
