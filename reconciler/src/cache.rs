@@ -14,6 +14,7 @@
 mod bytes;
 pub mod file;
 pub mod folders;
+pub(crate) mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -83,15 +84,15 @@ fn half(digest: Sha256) -> [u8; 16] {
 #[derive(Debug, Default)]
 pub struct Cache {
     known: HashMap<Key, Entry>,
-    /// Trees of stacks and templates that customers are pinned to: nothing is known where one of them is gone.
-    trees: BTreeSet<ObjectId>,
     used: std::collections::HashSet<Key>,
-    learned: HashMap<Key, Facts>,
+    learned: HashMap<Key, Entry>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 struct Entry {
     facts: Arc<Facts>,
+    /// Trees of stacks and templates that the customer is pinned to: nothing is known where one of them is gone.
+    trees: Arc<[ObjectId]>,
     /// How many times the file was written since this was of use.
     age: u8,
 }
@@ -126,34 +127,43 @@ impl Cache {
 
     /// Takes over what was found out, and the trees that it rests on. What is known of decisions is not forgotten.
     pub fn learn(&mut self, key: Key, facts: Facts, trees: impl IntoIterator<Item = ObjectId>) {
-        self.trees.extend(trees);
         self.used.insert(key);
         if !self.known.contains_key(&key) {
-            self.learned.entry(key).or_insert(facts);
+            self.learned.entry(key).or_insert_with(|| Entry {
+                facts: Arc::new(facts),
+                trees: trees.into_iter().collect(),
+                age: 0,
+            });
         }
     }
 
     /// Takes over that nothing is to be decided for a customer of whom the rest is known.
     pub fn learn_settled(&mut self, key: &Key) {
-        if let Some(facts) = self.learned.get_mut(key) {
-            facts.settled = true;
+        if let Some(entry) = self.learned.get_mut(key) {
+            Arc::make_mut(&mut entry.facts).settled = true;
         } else if let Some(entry) = self.known.get(key).filter(|entry| !entry.facts.settled) {
-            let facts = Facts {
-                settled: true,
-                ..(*entry.facts).clone()
-            };
-            self.learned.insert(*key, facts);
+            let mut entry = entry.clone();
+            Arc::make_mut(&mut entry.facts).settled = true;
+            self.learned.insert(*key, Entry { age: 0, ..entry });
         }
     }
 
-    /// Trees without which nothing here can be relied on.
-    pub fn trees(&self) -> impl Iterator<Item = &ObjectId> {
-        self.trees.iter()
+    /// Trees that something here rests on.
+    pub fn trees(&self) -> BTreeSet<ObjectId> {
+        let entries = self.known.values().chain(self.learned.values());
+        entries
+            .flat_map(|entry| entry.trees.iter().copied())
+            .collect()
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        *self = Self::default();
+    /// Forgets what rests on one of these trees.
+    pub fn forget(&mut self, gone: &BTreeSet<ObjectId>) {
+        if gone.is_empty() {
+            return;
+        }
+        for entries in [&mut self.known, &mut self.learned] {
+            entries.retain(|_, entry| entry.trees.iter().all(|tree| !gone.contains(tree)));
+        }
     }
 
     /// Writes what is known now to the first of these files that can be written, if anything was learned. A cache that cannot be kept is no
@@ -163,19 +173,13 @@ impl Cache {
             return;
         }
         let content = bytes::encode(&self.settled(), stamp);
-        let written = paths
-            .iter()
-            .find_map(|path| file::write(path, &content).ok());
-        if written.is_none() {
-            tracing::debug!("the cache cannot be written");
-        }
+        file::keep(paths, &content, "what is known of customers");
     }
 
     /// What is to be kept for the next run.
     fn settled(self) -> Self {
         let Self {
             mut known,
-            trees,
             used,
             learned,
         } = self;
@@ -186,11 +190,7 @@ impl Cache {
                 entry.age.saturating_add(1)
             };
         }
-        let new = learned.into_iter().map(|(key, facts)| {
-            let facts = Arc::new(facts);
-            (key, Entry { facts, age: 0 })
-        });
-        known.extend(new);
+        known.extend(learned);
         let mut unused: Vec<(u8, Key)> = known
             .iter()
             .filter(|(_, entry)| entry.age > 0)
@@ -205,7 +205,6 @@ impl Cache {
         }
         Self {
             known,
-            trees,
             ..Self::default()
         }
     }

@@ -41,8 +41,8 @@ use tokio::sync::watch;
 
 pub use inventory::ReportDoor;
 pub use mode::mode_of;
-pub(crate) use run::held;
 pub use run::{Options, apply_once, open, serve};
+pub(crate) use run::{held, taken};
 
 /// The address in the hub's commits.
 pub const HUB_EMAIL: &str = "hub@tenantry.invalid";

@@ -315,14 +315,14 @@ impl Loader {
     /// # Errors
     /// Where objects cannot be read.
     pub fn sparse(objects: Objects, mut cache: Cache, need: Need) -> Result<Self, GitError> {
-        let all_there = objects.with(|repo| {
+        let trees = cache.trees();
+        let gone = objects.with(|repo| {
             let database = repo.odb().map_err(GitError::library("opening objects"))?;
             let exists = |id: &ObjectId| oid(*id).is_ok_and(|id| database.exists(id));
-            Ok(cache.trees().all(exists))
+            let gone = trees.iter().filter(|tree| !exists(tree));
+            Ok(gone.copied().collect())
         })?;
-        if !all_there {
-            cache.clear();
-        }
+        cache.forget(&gone);
         let mut loader = Self::new(objects);
         loader.customers.sparse = Some(Sparse::new(cache, need));
         Ok(loader)

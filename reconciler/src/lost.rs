@@ -19,6 +19,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+use crate::cache::Surroundings;
 use crate::git::{GitError, Objects, Oid};
 use crate::load::{Revision, document};
 use acknowledged::Given;
@@ -46,6 +47,8 @@ pub struct History {
     taken: Taken,
     /// Files that the index is kept in, the best first.
     places: Vec<PathBuf>,
+    /// Which program this is.
+    program: Surroundings,
     /// Whether they were looked at.
     opened: bool,
     /// Commits that were looked at since it was written.
@@ -55,10 +58,11 @@ pub struct History {
 }
 
 impl History {
-    /// With an index that is kept in the first of these files that can be used.
-    pub fn kept_in(places: Vec<PathBuf>) -> Self {
+    /// With an index that is kept in the first of these files that can be used. What another program wrote is not.
+    pub fn kept_in(places: Vec<PathBuf>, program: Surroundings) -> Self {
         Self {
             places,
+            program,
             ..Self::default()
         }
     }
@@ -105,13 +109,13 @@ impl History {
 
     fn follow(&mut self, objects: &Objects, head: Oid) -> Result<(), GitError> {
         if !std::mem::replace(&mut self.opened, true)
-            && let Some(taken) = keep::open(&self.places)
+            && let Some(taken) = keep::open(&self.places, &self.program)
         {
             self.taken = taken;
         }
         self.unsaved += self.taken.follow(objects, head)?;
         if self.unsaved >= WORTH_KEEPING {
-            keep::save(&self.places, &self.taken);
+            keep::save(&self.places, &self.program, &self.taken);
             self.unsaved = 0;
         }
         Ok(())

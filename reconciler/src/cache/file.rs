@@ -3,12 +3,16 @@
 //! A file is read only if it is an ordinary one of this person's that nobody else can read or write, has one name, and is not larger than
 //! [`MAX_FILE`]. It is written beside its place and moved there, so that two processes at once are no trouble: the later one wins.
 
+use super::Surroundings;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+/// The first bytes of a file: what it is, with the number of the format.
+pub(crate) type Mark = [u8; 16];
 
 /// A larger file is neither read nor written, in bytes.
 pub const MAX_FILE: u64 = 64 << 20;
@@ -30,6 +34,38 @@ pub fn places(git_dir: &Path, person: Option<&Path>, name: &str) -> Vec<PathBuf>
         folder.join("tenantry").join(fleet).join(name)
     });
     std::iter::once(own).chain(elsewhere).collect()
+}
+
+/// What a file holds: a mark, the program that wrote it, what `write` adds, and the SHA-256 of all that.
+pub(crate) fn seal(
+    mark: &Mark,
+    program: &Surroundings,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> Vec<u8> {
+    let mut out = [&mark[..], program].concat();
+    write(&mut out);
+    let checksum = Sha256::digest(&out);
+    out.extend_from_slice(&checksum);
+    out
+}
+
+/// What [`seal`] was given to write. None: another file, another program's, or a damaged one.
+pub(crate) fn unseal<'c>(
+    content: &'c [u8],
+    mark: &Mark,
+    program: &Surroundings,
+) -> Option<&'c [u8]> {
+    let (body, checksum) = content.split_last_chunk::<32>()?;
+    let inner = body.strip_prefix(mark)?.strip_prefix(program)?;
+    (Sha256::digest(body)[..] == checksum[..]).then_some(inner)
+}
+
+/// Writes to the first of these places that can be written. One that cannot be kept is no failure: the next run takes longer.
+pub(crate) fn keep(places: &[PathBuf], content: &[u8], what: &str) {
+    let written = places.iter().any(|path| write(path, content).is_ok());
+    if !written && !places.is_empty() {
+        tracing::debug!("{what} cannot be kept");
+    }
 }
 
 /// The content of a file that may be trusted this far. None: there is none.

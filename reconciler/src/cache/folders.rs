@@ -1,11 +1,10 @@
-//! What is known of the folders of a work tree, kept as the cache of customers is: a mark, the program, digests in order, a checksum.
+//! What is known of the folders of a work tree, kept as the cache of customers is: digests in order.
 
 use super::{Surroundings, file};
 use crate::git::edited::{FolderDigest, FolderDigests};
-use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 
-const MARK: &[u8; 16] = b"tenantry folder1";
+const MARK: &file::Mark = b"tenantry folder1";
 const SIZE: usize = size_of::<FolderDigest>();
 
 /// What the last look said; nothing where that is not known.
@@ -26,29 +25,17 @@ pub fn save(
     if now.iter().all(|digest| known.binary_search(digest).is_ok()) {
         return;
     }
-    let content = encode(now, stamp);
-    if !places
-        .iter()
-        .any(|path| file::write(path, &content).is_ok())
-    {
-        tracing::debug!("what is known of folders cannot be written");
-    }
+    file::keep(places, &encode(now, stamp), "what is known of folders");
 }
 
 fn encode(digests: &[FolderDigest], stamp: &Surroundings) -> Vec<u8> {
-    let mut out = [&MARK[..], stamp, digests.as_flattened()].concat();
-    let checksum = Sha256::digest(&out);
-    out.extend_from_slice(&checksum);
-    out
+    file::seal(MARK, stamp, |out| {
+        out.extend_from_slice(digests.as_flattened());
+    })
 }
 
 fn decode(content: &[u8], stamp: &Surroundings) -> Option<FolderDigests> {
-    let (body, checksum) = content.split_last_chunk::<32>()?;
-    let digests = body.strip_prefix(MARK)?.strip_prefix(stamp)?;
-    if Sha256::digest(body)[..] != checksum[..] {
-        return None;
-    }
-    let (digests, rest) = digests.as_chunks::<SIZE>();
+    let (digests, rest) = file::unseal(content, MARK, stamp)?.as_chunks::<SIZE>();
     (rest.is_empty() && digests.is_sorted()).then(|| digests.to_vec())
 }
 
@@ -72,9 +59,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_answered(body in prop::collection::vec(any::<u8>(), 0..99)) {
-            let mut content = [&MARK[..], &[1; 32], &body].concat();
-            let checksum = Sha256::digest(&content);
-            content.extend_from_slice(&checksum);
+            let content = file::seal(MARK, &[1; 32], |content| content.extend(body));
             let _ = decode(&content, &[1; 32]);
         }
     }

@@ -44,17 +44,16 @@ fn facts() -> impl Strategy<Value = Facts> {
 }
 
 fn cache() -> impl Strategy<Value = Cache> {
-    let entry = (facts(), any::<u8>()).prop_map(|(facts, age)| Entry {
+    let tree = (0..4_u8).prop_map(|number| ObjectId([number; 20]));
+    let trees = prop::collection::vec(tree, 0..3);
+    let entry = (facts(), trees, any::<u8>()).prop_map(|(facts, trees, age)| Entry {
         facts: Arc::new(facts),
+        trees: trees.into(),
         age,
     });
-    let trees = prop::collection::btree_set(any::<[u8; 20]>().prop_map(ObjectId), 0..3);
-    (prop::collection::hash_map(any::<Key>(), entry, 0..5), trees).prop_map(|(known, trees)| {
-        Cache {
-            known,
-            trees,
-            ..Cache::default()
-        }
+    prop::collection::hash_map(any::<Key>(), entry, 0..5).prop_map(|known| Cache {
+        known,
+        ..Cache::default()
     })
 }
 
@@ -64,7 +63,6 @@ proptest! {
         let content = bytes::encode(&cache, &STAMP);
         let read = bytes::decode(&content, &STAMP).unwrap();
         prop_assert_eq!(&read.known, &cache.known);
-        prop_assert_eq!(&read.trees, &cache.trees);
         prop_assert!(bytes::decode(&content, &[2; 32]).is_none(), "another program's");
     }
 
@@ -83,13 +81,10 @@ proptest! {
     /// Somebody who knows the format, and gets the checksum right.
     #[test]
     fn any_bytes_are_answered(body in prop::collection::vec(any::<u8>(), 0..200), lengths in prop::collection::vec(any::<u32>(), 0..9)) {
-        use sha2::{Digest, Sha256};
-        let mut content = b"tenantry facts 1".to_vec();
-        content.extend(STAMP);
-        content.extend(lengths.iter().flat_map(|length| length.to_le_bytes()));
-        content.extend(body);
-        let checksum = Sha256::digest(&content);
-        content.extend(checksum);
+        let content = file::seal(b"tenantry facts 2", &STAMP, |content| {
+            content.extend(lengths.iter().flat_map(|length| length.to_le_bytes()));
+            content.extend(body);
+        });
         let _ = bytes::decode(&content, &STAMP);
     }
 }
@@ -224,6 +219,29 @@ fn what_is_of_no_use_is_left_out_in_the_end() {
     write(&path, cache);
     let kept = Cache::open(&path, &STAMP).known.len();
     assert_eq!(kept, super::LEAST_UNUSED + 1);
+}
+
+#[test]
+fn a_tree_that_is_gone_takes_with_it_what_rests_on_it_and_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache");
+    let tree = |number| ObjectId([number; 20]);
+    let mut cache = Cache::default();
+    cache.learn([1; 16], Facts::default(), [tree(1), tree(2)]);
+    cache.learn([2; 16], Facts::default(), [tree(2)]);
+    write(&path, cache);
+    let mut cache = Cache::open(&path, &STAMP);
+    cache.learn([3; 16], Facts::default(), [tree(1)]);
+    assert_eq!(cache.trees(), [tree(1), tree(2)].into());
+    cache.forget(&[tree(1)].into());
+    assert_eq!(cache.trees(), [tree(2)].into());
+    assert!(cache.get(&[1; 16]).is_none() && cache.get(&[2; 16]).is_some());
+    cache.learn([4; 16], Facts::default(), []);
+    write(&path, cache);
+    // What nothing rests on any more is not kept.
+    let cache = Cache::open(&path, &STAMP);
+    assert_eq!(cache.known.len(), 2);
+    assert_eq!(cache.trees(), [tree(2)].into());
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Kept {
 
     /// What the history says of decisions that were taken away.
     pub(super) fn history(&self) -> History {
-        History::kept_in(self.lost.clone())
+        History::kept_in(self.lost.clone(), self.program)
     }
 
     /// Keeps what was said of folders now, where `known` was said before.

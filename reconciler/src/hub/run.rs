@@ -7,6 +7,7 @@ use crate::cache::file::HELD;
 use crate::git::{Fleet, Location, Oid};
 use crate::keys::HubIdentity;
 use crate::load::{Keep, Loader};
+use crate::lost::History;
 use crate::slices::SliceStore;
 use crate::store::{SqliteStore, StateStore};
 use crate::verdicts::{self, VerdictBoard};
@@ -73,6 +74,15 @@ pub(crate) fn held(data: &std::path::Path, after: usize) -> Option<Keep> {
     })
 }
 
+/// What the history says of decisions that were taken away, as far as it was found out in this data directory.
+pub(crate) fn taken(data: &std::path::Path) -> History {
+    let places = vec![data.join(crate::lost::keep::NAME)];
+    let program = crate::config::program();
+    program.map_or_else(History::default, |program| {
+        History::kept_in(places, program)
+    })
+}
+
 /// Opens everything and reads the diary. Nothing of the fleet is known until the first [`Hub::pass`].
 pub async fn open(options: &Options) -> Result<Hub, HubError> {
     super::refuse::check(options)?;
@@ -114,7 +124,7 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         attempts_revision: 0,
         cache: PlanCache::default(),
         plan: Plan::default(),
-        history: crate::lost::History::kept_in(vec![options.data.join(crate::lost::keep::NAME)]),
+        history: taken(&options.data),
         given_up: None,
         departed: Vec::new(),
         lost: tenantry_planner::lost::LostDecisions::default(),

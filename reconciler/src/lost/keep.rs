@@ -1,70 +1,51 @@
 //! The index on disk: a cache, so that a start, or a command, need not walk the whole history. Losing it costs time alone.
 
 use super::taken::{Event, Taken, Written};
-use crate::cache::file;
+use crate::cache::{Surroundings, file};
 use crate::git::Oid;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Its name in a folder of caches.
 pub const NAME: &str = "lost.cache";
-/// Raised with every change of what is an event, or of how it is written.
-const FORMAT: u32 = 1;
-/// The digest before the rest.
-const DIGEST: usize = 32;
+const MARK: &file::Mark = b"tenantry lost  2";
 
 #[derive(Serialize, Deserialize)]
 struct Content {
-    format: u32,
-    release: String,
     at: String,
     events: BTreeMap<String, Vec<Written>>,
 }
 
-/// What one of these files holds. None where there is none that this release wrote and that is whole.
-pub(super) fn open(places: &[PathBuf]) -> Option<Taken> {
-    places.iter().find_map(|place| decode(&file::read(place)?))
+/// What one of these files holds. None where there is none that this program wrote and that is whole.
+pub(super) fn open(places: &[PathBuf], program: &Surroundings) -> Option<Taken> {
+    let mut places = places.iter();
+    places.find_map(|place| decode(&file::read(place)?, program))
 }
 
 /// Writes it to the first of these files that can be written. That it cannot be kept is no failure.
-pub(super) fn save(places: &[PathBuf], taken: &Taken) {
-    let Some(content) = encode(taken) else { return };
-    let written = places
-        .iter()
-        .find_map(|place| file::write(place, &content).ok());
-    if written.is_none() && !places.is_empty() {
-        tracing::debug!("the index of lost decisions cannot be written");
+pub(super) fn save(places: &[PathBuf], program: &Surroundings, taken: &Taken) {
+    if let Some(content) = encode(taken, program) {
+        file::keep(places, &content, "the index of lost decisions");
     }
 }
 
-fn encode(taken: &Taken) -> Option<Vec<u8>> {
+fn encode(taken: &Taken, program: &Surroundings) -> Option<Vec<u8>> {
     let written = |(path, events): (&String, &Vec<Event>)| {
         let events = events.iter().filter_map(Written::of).collect();
         (path.clone(), events)
     };
     let content = Content {
-        format: FORMAT,
-        release: crate::RELEASE.to_owned(),
         at: taken.at?.to_string(),
         events: taken.events.iter().map(written).collect(),
     };
     let body = serde_json::to_vec(&content).ok()?;
-    let mut bytes = Sha256::digest(&body).to_vec();
-    bytes.extend(body);
-    Some(bytes)
+    Some(file::seal(MARK, program, |out| out.extend(body)))
 }
 
-fn decode(bytes: &[u8]) -> Option<Taken> {
-    let (digest, body) = bytes.split_at_checked(DIGEST)?;
-    if Sha256::digest(body).as_slice() != digest {
-        return None;
-    }
+fn decode(content: &[u8], program: &Surroundings) -> Option<Taken> {
+    let body = file::unseal(content, MARK, program)?;
     let content: Content = serde_json::from_slice(body).ok()?;
-    if content.format != FORMAT || content.release != crate::RELEASE {
-        return None;
-    }
     let mut taken = Taken {
         at: Some(Oid::from_str(&content.at).ok()?),
         ..Taken::default()
@@ -111,16 +92,34 @@ mod tests {
             damage in any::<proptest::sample::Index>(),
         ) {
             let taken = Taken { at: Some(at), events };
-            let mut bytes = encode(&taken).unwrap();
-            prop_assert_eq!(decode(&bytes), Some(taken));
+            let mut bytes = encode(&taken, &[1; 32]).unwrap();
+            prop_assert_eq!(decode(&bytes, &[1; 32]), Some(taken));
+            prop_assert_eq!(decode(&bytes, &[2; 32]), None, "another program's");
             let place = damage.index(bytes.len());
             bytes[place] ^= 1;
-            prop_assert_eq!(decode(&bytes), None);
+            prop_assert_eq!(decode(&bytes, &[1; 32]), None);
         }
 
         #[test]
         fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-            prop_assert_eq!(decode(&bytes), None);
+            let content = file::seal(MARK, &[1; 32], |content| content.extend(bytes));
+            let _ = decode(&content, &[1; 32]);
+        }
+
+        /// Also those that are JSON, with something else in the place of ids and parts.
+        #[test]
+        fn any_content_is_answered(
+            at in "[0-9a-f]{0,41}|[0-9a-f]{40}",
+            commit in "[0-9a-fé]{0,41}|[0-9a-f]{40}",
+            parent in any::<i64>(),
+        ) {
+            let json = serde_json::json!({ "at": at, "events": { "x": [
+                { "commit": commit, "parent": parent, "old": at, "whole": true, "parts": [] },
+            ] } });
+            let content = |content: &mut Vec<u8>| content.extend(json.to_string().bytes());
+            let read = decode(&file::seal(MARK, &[1; 32], content), &[1; 32]);
+            let good = Oid::from_str(&at).is_ok() && Oid::from_str(&commit).is_ok() && u32::try_from(parent).is_ok();
+            prop_assert_eq!(read.is_some(), good);
         }
     }
 
@@ -128,7 +127,7 @@ mod tests {
     fn a_file_that_is_not_there_says_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let places = [folder.path().join("tenantry").join(NAME)];
-        assert_eq!(open(&places), None);
+        assert_eq!(open(&places, &[1; 32]), None);
         let event = Event {
             commit: Some(Oid::ZERO_SHA1),
             parent: 1,
@@ -140,7 +139,7 @@ mod tests {
             at: Some(Oid::ZERO_SHA1),
             events: BTreeMap::from([("fleet/decisions/a".to_owned(), vec![event])]),
         };
-        save(&places, &taken);
-        assert_eq!(open(&places), Some(taken));
+        save(&places, &[1; 32], &taken);
+        assert_eq!(open(&places, &[1; 32]), Some(taken));
     }
 }

@@ -9,7 +9,6 @@ use crate::forge::{Client, CommitStatus, ForgeError, Hook};
 use crate::git::{Fleet, Offer, Offers, Oid};
 use crate::keys::HubIdentity;
 use crate::load::Revision;
-use crate::lost::History;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -317,7 +316,7 @@ fn judge_all(parts: &Parts, at: Revision, branches: &[Offer]) -> Result<Judged, 
     let now = Timestamp::now();
     let identity = parts.identity.as_ref();
     let past = Past {
-        taken: History::kept_in(vec![parts.data.join(crate::lost::keep::NAME)]),
+        taken: crate::hub::taken(&parts.data),
         // What the loop found out; it is the loop that writes.
         held: crate::hub::held(&parts.data, usize::MAX),
     };

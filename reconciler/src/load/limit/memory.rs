@@ -1,15 +1,14 @@
 //! What is held back at which commit, as it was found out: a fleet that was looked at once is not looked at again from its beginning.
 //!
-//! What is held back at a commit follows from its history, so nothing here is ever out of date. The file is a cache: a mark, the program that wrote
-//! it, what is below, and the SHA-256 of all that.
+//! What is held back at a commit follows from its history, so nothing here is ever out of date. The file is a cache.
 
 use crate::cache::file;
+use crate::cache::parts::{Reader, number};
 use crate::git::Oid;
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-const MARK: &[u8; 16] = b"tenantry held  1";
+const MARK: &file::Mark = b"tenantry held  1";
 
 /// Commits at which something stays.
 pub(super) type Bases = Vec<Oid>;
@@ -62,73 +61,42 @@ impl Memory {
 
     /// Keeps it. One that cannot be kept is no failure: the next run takes longer.
     pub(super) fn save(&mut self, places: &[PathBuf], program: &[u8; 32]) {
-        let content = encode(self, program);
-        if !places
-            .iter()
-            .any(|path| file::write(path, &content).is_ok())
-        {
-            tracing::debug!("what is held back cannot be kept");
-        }
+        file::keep(places, &encode(self, program), "what is held back");
         self.new = 0;
     }
 }
 
 fn encode(memory: &Memory, program: &[u8; 32]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(128 + 24 * memory.at.len());
-    out.extend_from_slice(MARK);
-    out.extend_from_slice(program);
-    out.push(u8::from(memory.limited));
-    out.extend_from_slice(memory.since.unwrap_or(Oid::ZERO_SHA1).as_bytes());
-    number(&mut out, memory.different.len());
-    for bases in &memory.different {
-        number(&mut out, bases.len());
-        for base in bases {
-            out.extend_from_slice(base.as_bytes());
+    file::seal(MARK, program, |out| {
+        out.reserve(128 + 24 * memory.at.len());
+        out.push(u8::from(memory.limited));
+        out.extend_from_slice(memory.since.unwrap_or(Oid::ZERO_SHA1).as_bytes());
+        number(out, memory.different.len());
+        for bases in &memory.different {
+            number(out, bases.len());
+            for base in bases {
+                out.extend_from_slice(base.as_bytes());
+            }
         }
-    }
-    number(&mut out, memory.at.len());
-    for (commit, place) in &memory.at {
-        out.extend_from_slice(commit.as_bytes());
-        out.extend_from_slice(&place.to_le_bytes());
-    }
-    let checksum = Sha256::digest(&out);
-    out.extend_from_slice(&checksum);
-    out
-}
-
-fn number(out: &mut Vec<u8>, number: usize) {
-    let number = u32::try_from(number).unwrap_or(u32::MAX);
-    out.extend_from_slice(&number.to_le_bytes());
+        number(out, memory.at.len());
+        for (commit, place) in &memory.at {
+            out.extend_from_slice(commit.as_bytes());
+            out.extend_from_slice(&place.to_le_bytes());
+        }
+    })
 }
 
 fn decode(content: &[u8], program: &[u8; 32]) -> Option<Memory> {
-    let (body, checksum) = content.split_last_chunk::<32>()?;
-    let rest = body.strip_prefix(MARK)?.strip_prefix(program)?;
-    if Sha256::digest(body)[..] != checksum[..] {
-        return None;
-    }
-    let mut reader = Reader(rest);
-    let limited = match reader.take::<1>()? {
-        [0] => false,
-        [1] => true,
-        _ => return None,
-    };
+    let mut reader = Reader(file::unseal(content, MARK, program)?);
+    let limited = reader.flag()?;
     let since = Some(reader.oid()?).filter(|oid| !oid.is_zero());
-    let mut different = Vec::new();
-    for _ in 0..reader.number()? {
-        let mut bases = Bases::new();
-        for _ in 0..reader.number()? {
-            bases.push(reader.oid()?);
-        }
-        different.push(bases);
-    }
-    let mut at = HashMap::new();
-    for _ in 0..reader.number()? {
+    let different: Vec<Bases> = reader.list(|reader| reader.list(Reader::oid))?;
+    let at: HashMap<Oid, u32> = reader.list(|reader| {
         let (commit, place) = (reader.oid()?, reader.number()?);
         different.get(place as usize)?;
-        at.insert(commit, place);
-    }
-    let whole = reader.0.is_empty() && different.first().is_none_or(Vec::is_empty);
+        Some((commit, place))
+    })?;
+    let whole = reader.is_at_end() && different.first().is_none_or(Vec::is_empty);
     whole.then_some(Memory {
         at,
         different,
@@ -136,24 +104,6 @@ fn decode(content: &[u8], program: &[u8; 32]) -> Option<Memory> {
         since,
         new: 0,
     })
-}
-
-struct Reader<'b>(&'b [u8]);
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*taken)
-    }
-
-    fn number(&mut self) -> Option<u32> {
-        self.take().map(u32::from_le_bytes)
-    }
-
-    fn oid(&mut self) -> Option<Oid> {
-        Oid::from_bytes(&self.take::<20>()?).ok()
-    }
 }
 
 #[cfg(test)]
@@ -198,9 +148,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_answered(body in prop::collection::vec(any::<u8>(), 0..99)) {
-            let mut content = [&MARK[..], &[1; 32], &body].concat();
-            let checksum = Sha256::digest(&content);
-            content.extend_from_slice(&checksum);
+            let content = file::seal(MARK, &[1; 32], |content| content.extend(body));
             let _ = decode(&content, &[1; 32]);
         }
     }

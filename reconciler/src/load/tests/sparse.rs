@@ -402,6 +402,17 @@ fn a_pinned_tree_that_is_gone_takes_with_it_what_rests_on_it() {
     assert!(!cache.is_empty());
     let nowhere = tenantry_planner::ObjectId([9; 20]);
     cache.learn([1; 16], crate::cache::Facts::default(), [nowhere]);
+    let mut loader = Loader::sparse(objects.clone(), cache, Need::Verdict).unwrap();
+    let loaded = loader.load(desk.revision(at)).unwrap();
+    assert_eq!(read(&loaded), [""; 0], "what others rest on is there");
+    let mut cache = loader.into_cache().unwrap();
+    assert!(cache.get(&[1; 16]).is_none());
+
+    let root = objects.root_tree(at).unwrap();
+    let stack = objects.lookup(root, "stacks/html").unwrap().unwrap().oid;
+    let stack = crate::load::object_id(stack);
+    assert!(cache.trees().contains(&stack));
+    cache.forget(&[stack].into());
     let mut loader = Loader::sparse(objects, cache, Need::Verdict).unwrap();
     let loaded = loader.load(desk.revision(at)).unwrap();
     assert_eq!(read(&loaded), CUSTOMERS);

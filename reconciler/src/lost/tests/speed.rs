@@ -23,7 +23,7 @@ fn lost_speed() {
     asked.order.customer = "nobody".try_into().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("lost.cache");
-    let mut history = History::kept_in(vec![place.clone()]);
+    let mut history = History::kept_in(vec![place.clone()], [1; 32]);
     let time = |what: &str, history: &mut History, commit| {
         let begun = Instant::now();
         let found = history.ask(&objects, at(commit), [&asked]).unwrap();
@@ -37,6 +37,6 @@ fn lost_speed() {
     let begun = Instant::now();
     let suspects = history.suspects(&objects, at(commit)).unwrap();
     eprintln!("{} suspects: {:?}", suspects.len(), begun.elapsed());
-    let mut history = History::kept_in(vec![place]);
+    let mut history = History::kept_in(vec![place], [1; 32]);
     time("from disk", &mut history, commit);
 }

@@ -351,13 +351,13 @@ fn an_index_on_disk_is_used_and_a_damaged_one_made_anew() {
         .join("cache")
         .join(super::super::keep::NAME);
     let ask = || {
-        let mut history = History::kept_in(vec![place.clone()]);
+        let mut history = History::kept_in(vec![place.clone()], [1; 32]);
         let found = history.ask(&objects, at, [&missing]).unwrap();
         (found.len(), history.unsaved)
     };
     assert_eq!(ask(), (1, 0), "written");
     let written = std::fs::read(&place).unwrap();
-    let mut history = History::kept_in(vec![place.clone()]);
+    let mut history = History::kept_in(vec![place.clone()], [1; 32]);
     history.follow(&objects, at.commit).unwrap();
     assert_eq!(history.unsaved, 0, "nothing was walked");
     assert_eq!(ask(), (1, 0));
