@@ -184,6 +184,7 @@ fn who_is_erased_is_unreadable_in_every_clone() {
             "accounting law",
             "orders/website.yaml",
             "mails: this release sends none",
+            "hub.db of the hub: lines that rules found in logs",
             "nothing was changed",
         ],
     );

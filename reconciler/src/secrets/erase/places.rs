@@ -3,6 +3,7 @@
 use super::Survey;
 use crate::secrets::person_keys::REFERENCE;
 use crate::secrets::{SecretsError, Target, WorkTree};
+use crate::store::HISTORY_PER_SERVER;
 use serde::Serialize;
 use std::path::Path;
 use tenantry_schema::document::{Customer, Hub, Kind, classify};
@@ -193,6 +194,23 @@ fn backups(
     })
 }
 
+/// What the hub remembers of servers: mostly ids, but programs write into their logs and health checks what they like.
+fn diary(data: Option<&Path>) -> Place {
+    let at = data.map(|data| data.join("hub.db"));
+    let at = at.map_or("hub.db of the hub".to_owned(), |at| {
+        at.display().to_string()
+    });
+    place(
+        format!("reports of their servers in {at}"),
+        Fate::ByHand,
+        format!(
+            "lines that rules found in logs, with the lines around them, and what health checks and events say: any of it may name people. \
+             Of a server that reports, newer ones push them out ({HISTORY_PER_SERVER} a server are kept, and one report); of one that is gone \
+             they stay until somebody deletes that file, which the hub makes anew, also while it runs"
+        ),
+    )
+}
+
 fn elsewhere(
     customer: &CustomerId,
     remote: Option<&str>,
@@ -219,11 +237,7 @@ fn elsewhere(
             "a slice holds no personal data in this release",
         )),
     }
-    places.push(place(
-        "journal and reports of the hub",
-        Fate::Nothing,
-        "ids only",
-    ));
+    places.push(diary(data));
     places.push(place(
         "mails",
         Fate::Nothing,
