@@ -51,11 +51,11 @@ pub trait StateStore: Send + Sync {
     /// As [`StateStore::history`], for every server that has reported.
     fn recent_history(&self, per_server: usize) -> Reply<BTreeMap<ServerKey, Vec<HistoryEntry>>>;
 
-    /// How long it is remembered what was used. Holds for reports from now on.
+    /// How long it is remembered what was used. Holds for reports from now on. Before it is said nothing goes that any setting would keep.
     fn keep_usage(&self, rule: History);
     /// What a server and its containers used, up to `now`.
     fn usage(&self, server: ServerKey, span: UsageSpan, now: Timestamp) -> Reply<UsageHistory>;
-    /// Forgets what servers used that have been silent for longer than it is remembered. Once a day is enough.
+    /// Forgets what servers used that have been silent for longer than it is remembered. Once a day is enough. Nothing, where that was not said.
     fn forget_usage(&self, now: Timestamp) -> Reply<()>;
 
     /// Counts a failed attempt at the action `key`. `jitter` is random, from −1 to 1. Answers with what stands in the journal now.

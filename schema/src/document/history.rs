@@ -21,6 +21,14 @@ pub struct History {
     pub containers: u16,
 }
 
+impl History {
+    /// The longest that can be asked for.
+    pub const LONGEST: Self = Self {
+        servers: LONGEST,
+        containers: LONGEST,
+    };
+}
+
 impl Default for History {
     fn default() -> Self {
         Self {

@@ -29,7 +29,8 @@ use worker::Worker;
 pub struct SqliteStore {
     writer: Worker,
     reader: Worker,
-    keep: Mutex<History>,
+    /// How long usage is kept. None: nobody has said so yet.
+    keep: Mutex<Option<History>>,
 }
 
 impl SqliteStore {
@@ -43,6 +44,10 @@ impl SqliteStore {
             reader,
             keep,
         })
+    }
+
+    fn rule(&self) -> Option<History> {
+        *self.keep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write<T: Send + 'static>(
@@ -67,12 +72,13 @@ impl StateStore for SqliteStore {
         batch: ReportBatch,
         received_at: Timestamp,
     ) -> Reply<Recorded> {
-        let keep = *self.keep.lock().unwrap_or_else(PoisonError::into_inner);
+        // Until somebody says how long it is kept, nothing goes that anybody may want to keep.
+        let keep = self.rule().unwrap_or(History::LONGEST);
         self.write(move |db| reports::record(db, &server, batch, received_at, keep))
     }
 
     fn keep_usage(&self, rule: History) {
-        *self.keep.lock().unwrap_or_else(PoisonError::into_inner) = rule;
+        *self.keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(rule);
     }
 
     fn usage(&self, server: ServerKey, span: UsageSpan, now: Timestamp) -> Reply<UsageHistory> {
@@ -80,8 +86,8 @@ impl StateStore for SqliteStore {
     }
 
     fn forget_usage(&self, now: Timestamp) -> Reply<()> {
-        let keep = *self.keep.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write(move |db| usage::forget_silent(db, now, keep))
+        let keep = self.rule();
+        self.write(move |db| keep.map_or(Ok(()), |keep| usage::forget_silent(db, now, keep)))
     }
 
     fn latest_reports(&self) -> Reply<BTreeMap<ServerKey, StoredReport>> {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::store::SqliteStore;
 use std::collections::BTreeMap;
+use tenantry_schema::id::InstanceName;
 use tenantry_schema::wire::{ContainerUsage, HostUsage, LogMatch, UsageWindow};
 
 /// The beginning of an hour.
@@ -47,6 +48,13 @@ fn deliver(store: &dyn StateStore, name: &str, days: i64) {
 }
 
 fn open(folder: &tempfile::TempDir) -> SqliteStore {
+    let store = untold(folder);
+    store.keep_usage(History::default());
+    store
+}
+
+/// One that nobody has told how long to keep what.
+fn untold(folder: &tempfile::TempDir) -> SqliteStore {
     SqliteStore::open(&folder.path().join("hub.db")).unwrap()
 }
 
@@ -200,6 +208,42 @@ fn the_setting_says_how_long() {
     assert!(!rows(&folder).is_empty());
     store.forget_usage(second(NOW + 5 * DAY)).wait().unwrap();
     assert!(rows(&folder).is_empty());
+    assert!(usage(&store, "one", UsageSpan::All).host.is_empty());
+}
+
+#[test]
+fn nothing_goes_before_it_is_said_how_long_it_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let hours = |store: &dyn StateStore| {
+        let all = usage(store, "one", UsageSpan::All);
+        let web: usize = all.containers[&InstanceName::try_from("site-html".to_owned()).unwrap()]
+            .values()
+            .map(Vec::len)
+            .sum();
+        (all.host.len(), web)
+    };
+    let long = History {
+        servers: 365,
+        containers: 365,
+    };
+    let store = untold(&folder);
+    store.keep_usage(long);
+    deliver(&store, "one", 20);
+    drop(store);
+
+    // A hub that starts and cannot read the fleet knows nothing of the year that is asked for. Reports and days go on.
+    let store = untold(&folder);
+    let mut batch = batch("l", &[1000]);
+    batch.reports[0].usage = vec![window(NOW, 100)];
+    let late = second(NOW + 30 * DAY);
+    store
+        .record_reports(server("one"), batch, late)
+        .wait()
+        .unwrap();
+    store.forget_usage(second(NOW + 120 * DAY)).wait().unwrap();
+    assert_eq!(hours(&store), (481, 481));
+    store.keep_usage(History::default());
+    store.forget_usage(second(NOW + 120 * DAY)).wait().unwrap();
     assert!(usage(&store, "one", UsageSpan::All).host.is_empty());
 }
 
