@@ -8,6 +8,7 @@ use tenantry_yaml::{Limits, Problem, ProblemKind, Span};
 
 /// Takes over what the reader of Compose files refuses, but for what was put right before.
 pub(super) fn check(draft: &mut Draft<'_>) {
+    in_one_line(draft);
     for mut problem in tenantry_compose::check(draft.tree.text, &|_| true) {
         let last = problem
             .path
@@ -76,6 +77,23 @@ pub(super) fn left_over(text: &str, stack: &Imported) -> Vec<Problem> {
     wrong.into_iter().map(shown).collect()
 }
 
+/// Services in braces that stand on a line which is to go: it would take all of the service along.
+fn in_one_line(draft: &mut Draft<'_>) {
+    for service in draft.tree.services() {
+        let begin = Span::point(service.key.span.start);
+        if draft.tree.is_flow(service.node) && draft.edits.is_gone(begin) {
+            let message = format!(
+                "`{}` is written in braces, and a line of it has to go",
+                service.name
+            );
+            draft.refuse(service.key, message, WITHOUT_BRACES);
+        }
+    }
+}
+
+/// How to write a service so that it can be edited by lines.
+const WITHOUT_BRACES: &str = "write it without braces, one key on a line";
+
 /// Services with something wrong in them that are written in braces, where no line can be added.
 fn in_braces(text: &str, wrong: &[Problem]) -> Vec<Problem> {
     let Ok(root) = tenantry_yaml::parse(text, &Limits::with_merge_keys()) else {
@@ -96,7 +114,7 @@ fn in_braces(text: &str, wrong: &[Problem]) -> Vec<Problem> {
                 service.name
             );
             Problem::new(service.key.span, ProblemKind::Unsupported, message)
-                .with_help("write it without braces, one key on a line")
+                .with_help(WITHOUT_BRACES)
         })
         .collect()
 }

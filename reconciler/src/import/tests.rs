@@ -108,16 +108,38 @@ fn a_service_in_braces_gets_its_health_check_within_them() {
         redis.at(&["healthcheck", "retries"]).unwrap().as_str(),
         Some("30")
     );
-    // Where lines have to be added, the service is named, and its line.
-    let text = "services:\n  web: {image: nginx:1.27, ports: [\"8080:80\"], environment: {ADMIN_PASSWORD: geheim}}\n";
-    if let Err(problems) = taken(text) {
+}
+
+#[test]
+fn a_service_in_braces_that_would_lose_its_line_is_named() {
+    let named = |service: &str, text: &str| {
+        let problems = taken(text).unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(
-            problems[0].message.contains("`web` is written in braces"),
-            "{problems:?}"
-        );
-        assert_eq!(problems[0].span.of(text), "web");
-    }
+        let said = format!("`{service}` is written in braces");
+        assert!(problems[0].message.contains(&said), "{problems:?}");
+        assert_eq!(problems[0].span.of(text), service);
+    };
+    // Variables of a file stand in lines of their own.
+    named(
+        "web",
+        "services:\n  web: {image: nginx:1.27, ports: [\"8080:80\"], env_file: [web.env]}\n",
+    );
+    // With the line of its ports the whole service would go, and nobody would miss it.
+    named(
+        "redis",
+        "services:\n  web:\n    image: nginx:1.27\n    ports: [\"8080:80\"]\n  redis: {image: redis:7-alpine, ports: [\"6379:6379\"]}\n",
+    );
+    named(
+        "redis",
+        "services:\n  web:\n    image: nginx:1.27\n    ports: [\"8080:80\"]\n  redis: {image: redis:7-alpine, container_name: cache}\n",
+    );
+    // One that is spread over lines loses only what it is to lose.
+    let text = "services:\n  web: {\n    image: nginx:1.27,\n    container_name: front,\n    ports: [\"8080:80\"]\n  }\n";
+    let compose = taken(text).unwrap();
+    assert!(
+        compose.contains("image: nginx:1.27") && !compose.contains("front"),
+        "{compose}"
+    );
 }
 
 proptest! {
