@@ -4,7 +4,6 @@
 //! beside it. Data flows one way: branch and reports in, decisions, slices and status out.
 
 mod act;
-mod approvals;
 mod data;
 mod diary;
 mod forge;
@@ -18,6 +17,7 @@ mod source;
 mod status;
 #[cfg(test)]
 mod tests;
+mod today;
 
 use crate::git::{Fleet, GitError};
 use crate::keys::HubIdentity;
@@ -120,6 +120,8 @@ pub struct Hub {
     attempts_revision: u64,
     cache: PlanCache,
     plan: Plan,
+    /// What is said of the loaded commit.
+    said: Option<today::Said>,
     history: History,
     /// What the history says was taken away by hand.
     lost: LostDecisions,

@@ -19,8 +19,9 @@ use crate::cache::{Cache, Key};
 use crate::git::{EntryKind, GitError, Objects, Oid};
 use catalogue::Catalogues;
 use customers::{Changed, Customers};
+use jiff::Timestamp;
 use sparse::Sparse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tenantry_planner::catalogue::Catalogue;
@@ -30,7 +31,7 @@ use tenantry_planner::domains::DomainIndex;
 use tenantry_planner::lost::LostDecisions;
 use tenantry_planner::removal::Removal;
 use tenantry_planner::status::FrozenScope;
-use tenantry_planner::{Desired, ObjectId};
+use tenantry_planner::{Desired, ObjectId, today};
 use tenantry_planner::{codes, policy, references};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::document::Automation;
@@ -340,14 +341,6 @@ impl Loader {
         }
     }
 
-    /// Who is read whatever is known: those that were wanted, and those who turned out to share a name with somebody.
-    pub fn wanted(&self) -> BTreeSet<CustomerId> {
-        let sparse = self.customers.sparse.as_ref();
-        sparse
-            .map(|sparse| sparse.wanted().clone())
-            .unwrap_or_default()
-    }
-
     /// Those of the last load who were read, are good and share no name with anybody, with their keys: whether anything is to be decided for
     /// them depends on nobody else.
     pub fn by_themselves(&mut self) -> BTreeMap<CustomerId, Key> {
@@ -496,6 +489,16 @@ fn explain_consequences(found: &mut [Diagnostic], frozen: &[FrozenScope], custom
 /// The text of the file at `path` below the root tree `root`. None where there is none that can be read.
 pub fn text_of(objects: &Objects, root: Oid, path: &str) -> Option<Arc<str>> {
     customers::text_of(objects, root, path)
+}
+
+/// What is to be said of what was loaded from the root tree `root`, beside what loading said.
+pub fn said_today(
+    objects: &Objects,
+    root: Oid,
+    desired: &Desired,
+    now: Timestamp,
+) -> Vec<Diagnostic> {
+    today::diagnose(desired, now, &|path| text_of(objects, root, path))
 }
 
 /// The settings of the fleet at a root tree. None where they have errors, or where there is no fleet.

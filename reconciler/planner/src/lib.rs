@@ -34,6 +34,7 @@ pub mod render;
 pub mod sealing;
 pub mod slice_input;
 pub mod status;
+pub mod today;
 pub mod waiting;
 
 pub use desired::Desired;

@@ -5,11 +5,11 @@ use crate::waiting::WaitingOn;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tenantry_schema::document::{Manage, State};
+use tenantry_schema::document::{HostArea, Manage, State};
 use tenantry_schema::id::{CustomerId, InstanceName, OrderId, RuleName, ServerId, ToolName};
 use tenantry_schema::name::DomainName;
 use tenantry_schema::wire::{
-    AgentWait, BackupsReport, ContainerReport, Event, InstancePhase, LogMatch, Refusal,
+    AgentWait, AreaReport, BackupsReport, ContainerReport, Event, InstancePhase, LogMatch, Refusal,
     RolloutReport, SiteReport, SmokeResult,
 };
 use tenantry_schema::{Diagnostic, SharedMap};
@@ -44,7 +44,7 @@ pub struct FleetStatus {
     /// Customers that stay at an earlier commit because of errors.
     pub frozen: Vec<FrozenScope>,
     /// Everything wrong with the newest commit.
-    pub diagnostics: Vec<Diagnostic>,
+    pub diagnostics: Arc<Vec<Diagnostic>>,
 }
 
 /// Whether a hub acts.
@@ -202,6 +202,9 @@ pub struct ServerStatus {
     /// Its sites and their certificates.
     #[serde(default)]
     pub sites: SharedMap<DomainName, SiteReport>,
+    /// How the areas of the machine stand that its slice asks for.
+    #[serde(default, skip_serializing_if = "SharedMap::is_empty")]
+    pub areas: SharedMap<HostArea, AreaReport>,
     /// Why it is not well.
     pub waiting: Vec<WaitingOn>,
     /// Slices that it refused, newest last.

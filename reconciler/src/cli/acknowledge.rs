@@ -48,13 +48,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let opened = look(&args.fleet.fleet, &args.fleet.branch)?;
+    let opened = look(&args.fleet.fleet, &args.fleet.branch, args.cache)?;
     let removals = &opened.loaded.removals;
     let held: Vec<&Removal> = removals
         .iter()
         .filter(|removal| removal.is_held())
         .collect();
-    let lost = opened.lost(args.cache)?;
+    let lost = opened.lost()?;
     let done = |text: &str, written: bool, outcome: Outcome| {
         if args.json {
             json(&report(&held, &lost, written))?;

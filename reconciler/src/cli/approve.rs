@@ -6,10 +6,10 @@ pub(super) mod key;
 use super::Outcome;
 use super::open::{Opened, look};
 use super::output::{json, say};
-use crate::config::FleetArgs;
+use crate::config::{CacheArgs, FleetArgs};
 use crate::secrets::WorkTree;
 use anyhow::{Context, bail};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use tenantry_planner::desired::CustomerDesired;
@@ -17,6 +17,7 @@ use tenantry_planner::documents::HeadDocuments;
 use tenantry_planner::operations::{
     NAMESPACE, Property, Standing, act, destroys, judge, path, to_sign,
 };
+use tenantry_planner::today::day;
 use tenantry_schema::document::{Kind, Operation, classify};
 use tenantry_schema::id::{CustomerId, OperationId};
 
@@ -55,7 +56,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (customer, id) = named(&args.operation)?;
     one_alone(&args.fleet.fleet)?;
-    let opened = look(&args.fleet.fleet, &args.fleet.branch)?;
+    let opened = look(&args.fleet.fleet, &args.fleet.branch, CacheArgs::default())?;
     if !opened.work_tree {
         bail!(
             "`{}` has no files to edit: work in a clone of it",
@@ -83,7 +84,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         say(message.trim_end());
         return Ok(Outcome::Clean);
     }
-    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let today = day(Timestamp::now());
     let whose = (&customer, &property);
     if !args.json {
         tell(&customer, &operation, desired);

@@ -4,6 +4,7 @@ use super::Outcome;
 use super::open::look;
 use super::output::{count, json, say};
 use crate::backups::{Repository, RepositoryError, address, retain};
+use crate::config::CacheArgs;
 use crate::keys::HubIdentity;
 use anyhow::{Context, bail};
 use base64::Engine as _;
@@ -99,7 +100,7 @@ fn with_fleet<T>(
     common: &Common,
     work: impl FnOnce(&Opened<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let opened = look(&common.fleet, &common.branch)?;
+    let opened = look(&common.fleet, &common.branch, CacheArgs::default())?;
     let identity = HubIdentity::read(&common.key)?;
     let desired = opened
         .loaded
@@ -110,7 +111,7 @@ fn with_fleet<T>(
     let Some(settings) = &hub.backups else {
         bail!("the fleet makes no backups: `fleet/hub.yaml` has no `backups:`");
     };
-    let objects = opened.texts.objects();
+    let objects = opened.objects();
     let mut customers = Vec::new();
     for (id, customer) in &desired.customers {
         let Some(file) = &customer.backup_secrets else {

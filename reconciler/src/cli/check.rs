@@ -5,10 +5,7 @@ mod staged;
 use super::output::{count, diagnostics, json, say};
 use super::{Outcome, open};
 use crate::config::{CacheArgs, FleetArgs};
-use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
-use tenantry_planner::domains::contested;
-use tenantry_planner::operations;
 use tenantry_planner::status::FrozenScope;
 use tenantry_schema::Diagnostic;
 
@@ -42,11 +39,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let opened = open::look_for_errors(&args.fleet.fleet, &args.fleet.branch, args.cache)?;
     let mut found = opened.loaded.diagnostics.to_vec();
     if let Some(desired) = &opened.loaded.desired {
-        found.extend(contested(desired, &|path| opened.texts.get(path)));
-        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-        found.extend(operations::diagnose(desired, today, &|path| {
-            opened.texts.get(path)
-        }));
+        found.extend(opened.said_today(desired));
     }
     let errors = found
         .iter()

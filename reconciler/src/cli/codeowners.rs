@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::open;
 use super::output::{json, say};
-use crate::config::FleetArgs;
+use crate::config::{CacheArgs, FleetArgs};
 use crate::trust::Rules;
 use anyhow::Context;
 use serde::Serialize;
@@ -48,7 +48,7 @@ struct Line<'a> {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let opened = open::look(&args.fleet.fleet, &args.fleet.branch)?;
+    let opened = open::look(&args.fleet.fleet, &args.fleet.branch, CacheArgs::default())?;
     let desired = opened
         .loaded
         .desired

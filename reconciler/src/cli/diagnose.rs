@@ -4,7 +4,7 @@
 use super::Outcome;
 use super::approve::key;
 use super::output::{json, say};
-use super::status::{HubUrl, fetch};
+use super::status::{HubUrl, client, fetch, no_answer};
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -168,9 +168,9 @@ fn put(hub: &HubUrl, ask: &SignedAsk) -> anyhow::Result<AnswerOutcome> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
+        let client = client(hub, PATIENCE)?;
         let answer = client.post(&url).json(ask).send().await;
-        let answer = answer.with_context(|| format!("no hub answers at {}", hub.hub))?;
+        let answer = answer.with_context(|| no_answer(hub))?;
         let status = answer.status();
         if status.is_success() {
             return answer

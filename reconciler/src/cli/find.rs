@@ -3,6 +3,7 @@
 use super::output::{count, json, say};
 use super::status::AskHub;
 use super::{Outcome, open};
+use crate::config::CacheArgs;
 use anyhow::{Context, bail};
 use std::collections::BTreeSet;
 use tenantry_planner::explain::word;
@@ -48,7 +49,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     {
         bail!("only a hub knows `{word}`: give --hub URL");
     }
-    let opened = open::look(&args.fleet, &args.branch)?;
+    let opened = open::look(&args.fleet, &args.branch, CacheArgs::default())?;
     let desired = opened
         .loaded
         .desired

@@ -6,13 +6,15 @@ use crate::config::{CacheArgs, branch_is_named};
 use crate::git::memory::writes_to_memory;
 use crate::git::staged::{Update, on_top, staged};
 use crate::git::{Fleet, Location, Objects, Oid, Scratch, discover, edited};
-use crate::load::{Loaded, Loader, Revision};
+use crate::load::{Loaded, Loader, Revision, said_today};
 use anyhow::{Context, Error, anyhow, ensure};
 use git2::Repository;
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use tenantry_planner::Desired;
 use tenantry_planner::lost::{TakenAway, by_commit};
+use tenantry_schema::Diagnostic;
 
 /// A fleet at one moment.
 pub(super) struct Opened {
@@ -21,40 +23,21 @@ pub(super) struct Opened {
     revision: Revision,
     /// Whether uncommitted edits are included.
     pub(super) work_tree: bool,
-    /// Texts of files, to show their lines.
-    pub(super) texts: Texts,
-    /// Holds what the texts are read from.
+    /// Where what is known of the fleet is kept. None: nothing is kept.
+    kept: Option<Kept>,
     view: View,
 }
 
-/// Reads the files of a fleet at one moment.
-pub(super) struct Texts {
-    objects: Objects,
-    tree: Oid,
-}
-
-impl Texts {
-    /// Where files are read.
-    pub(super) fn objects(&self) -> &Objects {
-        &self.objects
-    }
-
-    /// The text of a file.
-    pub(super) fn get(&self, path: &str) -> Option<Arc<str>> {
-        crate::load::text_of(&self.objects, self.tree, path)
-    }
-}
-
 /// Opens what `fleet` names. Of a folder that people edit, the files as they are now; of anything else, or where the person named one, the branch.
-pub(super) fn look(fleet: &str, branch: &str) -> anyhow::Result<Opened> {
+pub(super) fn look(fleet: &str, branch: &str, cache: CacheArgs) -> anyhow::Result<Opened> {
     let view = View::open(fleet, branch)?;
     let (revision, files) = view.newest(None)?;
-    let kept = Kept::of(&view, CacheArgs::default());
+    let kept = Kept::of(&view, cache);
     let loader = Loader::new(view.scratch.objects().clone());
     let loaded = loader
-        .remembering(kept.map(|kept| kept.held()))
+        .remembering(kept.as_ref().map(Kept::held))
         .load(revision)?;
-    Ok(Opened::new(view, files, revision, loaded))
+    Ok(Opened::new(view, files, revision, loaded, kept))
 }
 
 /// The same, without customers of whom it is known that they are good.
@@ -67,15 +50,29 @@ pub(super) fn look_for_errors(
     let kept = Kept::of(&view, cache);
     let (revision, files) = view.newest(kept.as_ref())?;
     let loaded = verdict(&view, revision, kept.as_ref())?;
-    Ok(Opened::new(view, files, revision, loaded))
+    Ok(Opened::new(view, files, revision, loaded, kept))
 }
 
 impl Opened {
+    /// Where its files are read.
+    pub(super) fn objects(&self) -> &Objects {
+        self.view.scratch.objects()
+    }
+
+    /// What is to be said of it today, beside what loading said.
+    pub(super) fn said_today(&self, desired: &Desired) -> Vec<Diagnostic> {
+        said_today(
+            self.objects(),
+            self.revision.tree,
+            desired,
+            Timestamp::now(),
+        )
+    }
+
     /// What the history says was taken away of decisions, by order and commit.
-    pub(super) fn lost(&self, cache: CacheArgs) -> anyhow::Result<Vec<TakenAway>> {
-        let kept = Kept::of(&self.view, cache);
-        let mut history = kept.as_ref().map(Kept::history).unwrap_or_default();
-        let (objects, at) = (self.texts.objects(), self.revision);
+    pub(super) fn lost(&self) -> anyhow::Result<Vec<TakenAway>> {
+        let mut history = self.kept.as_ref().map(Kept::history).unwrap_or_default();
+        let (objects, at) = (self.objects(), self.revision);
         let suspects = history.suspects(objects, at)?;
         let lost = history.losses(objects, at, &self.loaded, &suspects)?;
         let taken = lost
@@ -84,15 +81,18 @@ impl Opened {
         Ok(taken.collect())
     }
 
-    fn new(view: View, work_tree: bool, revision: Revision, loaded: Loaded) -> Self {
+    fn new(
+        view: View,
+        work_tree: bool,
+        revision: Revision,
+        loaded: Loaded,
+        kept: Option<Kept>,
+    ) -> Self {
         Self {
             loaded,
             revision,
             work_tree,
-            texts: Texts {
-                objects: view.scratch.objects().clone(),
-                tree: revision.tree,
-            },
+            kept,
             view,
         }
     }

@@ -9,7 +9,7 @@ use super::status::AskHub;
 use crate::config::{CacheArgs, FleetArgs, wants_colour};
 use crate::foresee::{Foresight, Past};
 use crate::git::Oid;
-use crate::load::Revision;
+use crate::load::{Revision, said_today};
 use crate::review::{End, Ends, Report, Seen, markdown, report, text};
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -82,9 +82,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         bail!("the fleet's own documents have errors and were never good; nothing can be planned");
     }
     let approvals = report::approvals(view.scratch.objects(), &ends, &before)?;
+    let tree = ends.to.1.tree;
     let mut report = Report::new(ends, &before, &after, approvals, &|file| {
         foresight.marks(file)
     });
+    if let Some(desired) = &after.loaded.desired {
+        let objects = view.scratch.objects();
+        let found = said_today(objects, tree, desired, observed.now);
+        report.diagnostics.extend(found);
+    }
     if let Some(desired) = &after.loaded.desired
         && let Some(status) = args.hub.ask(&desired.head.hub.fleet_id)?
     {

@@ -82,17 +82,9 @@ pub(super) fn fetch(hub: &HubUrl) -> anyhow::Result<FleetStatus> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut client = reqwest::Client::builder().timeout(Duration::from_secs(15));
-        if is_here(&url) {
-            client = client.no_proxy();
-        }
-        let client = client.build()?;
-        let answer = client.get(&url).send().await.with_context(|| {
-            format!(
-                "no hub answers at {}: is `tenantry serve` running there? Another address is named by --hub or TENANTRY_HUB (`url:` of fleet/hub.yaml may say it)",
-                hub.hub
-            )
-        })?;
+        let client = client(hub, Duration::from_secs(15))?;
+        let answer = client.get(&url).send().await;
+        let answer = answer.with_context(|| no_answer(hub))?;
         let answer = answer
             .error_for_status()
             .with_context(|| format!("the hub at {} refuses", hub.hub))?;
@@ -103,9 +95,21 @@ pub(super) fn fetch(hub: &HubUrl) -> anyhow::Result<FleetStatus> {
     })
 }
 
-/// Whether an address is on this machine: no proxy leads there.
-fn is_here(url: &str) -> bool {
-    reqwest::Url::parse(url).is_ok_and(|url| crate::forge::is_loopback(&url))
+/// What asks a hub, and waits so long for the whole answer. No proxy leads to this machine.
+pub(super) fn client(hub: &HubUrl, timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    let mut client = reqwest::Client::builder().timeout(timeout);
+    if reqwest::Url::parse(&hub.hub).is_ok_and(|url| crate::forge::is_loopback(&url)) {
+        client = client.no_proxy();
+    }
+    client.build()
+}
+
+/// What is said where no hub answers.
+pub(super) fn no_answer(hub: &HubUrl) -> String {
+    format!(
+        "no hub answers at {}: is `tenantry serve` running there? Another address is named by --hub or TENANTRY_HUB (`url:` of fleet/hub.yaml may say it)",
+        hub.hub
+    )
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -194,7 +198,7 @@ fn text(status: &FleetStatus) -> String {
             let _ = writeln!(out, "      waits: {reason}");
         }
     }
-    for diagnostic in &status.diagnostics {
+    for diagnostic in status.diagnostics.iter() {
         let _ = write!(out, "\n{}", diagnostic.render());
     }
     out

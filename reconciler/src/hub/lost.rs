@@ -88,6 +88,8 @@ impl Hub {
     }
 
     fn tell_planner(&mut self) {
+        // Who waits for which domain is no longer what it was.
+        self.said = None;
         let Some(loaded) = &mut self.loaded else {
             return;
         };

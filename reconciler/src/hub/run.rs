@@ -124,6 +124,7 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         attempts_revision: 0,
         cache: PlanCache::default(),
         plan: Plan::default(),
+        said: None,
         history: taken(&options.data),
         given_up: None,
         departed: Vec::new(),
@@ -139,7 +140,7 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         forge_problem: watch::Sender::default(),
         pushes: super::push::Pushes::default(),
         waker: None,
-        looked_at: Timestamp::MIN,
+        looked_at: Timestamp::now(),
         problem: None,
         fleet,
     };
@@ -198,7 +199,7 @@ fn nothing_known() -> FleetStatus {
         servers: Vec::new(),
         operations: Vec::new(),
         frozen: Vec::new(),
-        diagnostics: Vec::new(),
+        diagnostics: Arc::default(),
     }
 }
 
@@ -345,7 +346,7 @@ fn wake_on_push(branch: &Arc<Notify>, offers: &Arc<Notify>) -> web::Pushed {
     })
 }
 
-/// At the start and once a day: what servers used that have been silent for longer than that is kept.
+/// At the start and once a day: what servers used that have been silent for longer than that is kept. Nothing where no commit could be read.
 async fn forget_silent_servers(store: Arc<dyn StateStore>) {
     let mut days = tokio::time::interval(A_DAY);
     loop {

@@ -12,8 +12,7 @@ impl Hub {
     pub(super) fn tell(&mut self) {
         let found = self.found();
         self.tell_verdicts(found.clone());
-        self.status
-            .send_replace(Arc::new(self.make_status(found.as_ref().clone())));
+        self.status.send_replace(Arc::new(self.make_status(found)));
     }
 
     /// What keeps the fleet from following the branch, or the branch from getting decisions.
@@ -24,7 +23,7 @@ impl Hub {
             .or_else(|| self.problem.clone())
     }
 
-    fn make_status(&self, diagnostics: Vec<Diagnostic>) -> FleetStatus {
+    fn make_status(&self, diagnostics: Arc<Vec<Diagnostic>>) -> FleetStatus {
         let now = Timestamp::now();
         let loaded = self.loaded.as_ref();
         let desired = loaded.and_then(|loaded| loaded.desired.as_ref());

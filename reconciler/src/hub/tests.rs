@@ -5,7 +5,11 @@ use crate::git::tests::{World, commit, delete, put};
 use crate::git::{Change, Layout, Location};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use tenantry_planner::codes;
+use tenantry_planner::today::day;
+use tenantry_schema::Diagnostic;
 use tenantry_schema::wire::ASK_NAMESPACE;
 use tenantry_wire::{SigningKey, sshsig};
 
@@ -105,4 +109,46 @@ fn what_follows_from_a_commit_is_done_even_where_its_losses_cannot_be_read_at_on
     fs::rename(&aside, &object).unwrap();
     observed.hub.pass(false).unwrap();
     assert!(observed.hub.departed.is_empty(), "nobody has it any more");
+}
+
+#[test]
+fn what_is_said_of_a_commit_is_worked_out_once_a_day() {
+    let now = jiff::Timestamp::now();
+    let last = day(now).tomorrow().unwrap();
+    let reinstall = format!(
+        "reinstall: acme-1\ndestroys: [all of acme-1]\nreason: ticket 812\nexpires: {last}\n"
+    );
+    let mut observed = Observed::new(vec![
+        put("fleet/customers/acme/customer.yaml", "language: en\n"),
+        put(
+            "fleet/customers/acme/servers/acme-1.yaml",
+            "provider: static\naddress: 192.0.2.1\n",
+        ),
+        put(
+            "fleet/customers/acme/operations/2026-11-20-reinstall-x7k2.yaml",
+            &reinstall,
+        ),
+    ]);
+    let codes_of =
+        |all: &[Diagnostic]| -> Vec<u16> { all.iter().map(|found| found.code.0).collect() };
+    observed.hub.pass(true).unwrap();
+    let first = observed.hub.status();
+    assert!(
+        codes_of(&first.diagnostics).contains(&codes::UNAPPROVED),
+        "{:#?}",
+        first.diagnostics
+    );
+    // Reports wake the hub all the time; nothing is judged or looked up again.
+    observed.hub.pass(false).unwrap();
+    let second = observed.hub.status();
+    assert!(Arc::ptr_eq(&first.diagnostics, &second.diagnostics));
+
+    // Another commit, and another day, say something else.
+    observed.commit(&[put("fleet/customers/acme/customer.yaml", "language: de\n")]);
+    observed.hub.pass(true).unwrap();
+    let third = observed.hub.status();
+    assert!(!Arc::ptr_eq(&first.diagnostics, &third.diagnostics));
+    observed.hub.looked_at = now + jiff::SignedDuration::from_hours(72);
+    let found = observed.hub.found();
+    assert!(codes_of(&found).contains(&codes::EXPIRED), "{found:?}");
 }

@@ -7,13 +7,13 @@ use crate::foresee::{Foreseen, Foresight, Past};
 use crate::forge::State;
 use crate::git::{Excess, GitError, Most, Oid, Scratch};
 use crate::keys::HubIdentity;
-use crate::load::{LoadError, MAX_FILE, Revision, object_id};
+use crate::load::{LoadError, MAX_FILE, Revision, object_id, said_today};
 use crate::review::{End, Ends, Report, count, report, text};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::Path;
-use tenantry_planner::{Inventory, Observed, operations};
+use tenantry_planner::{Inventory, Observed};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::document::{Kind, classify};
 
@@ -137,10 +137,8 @@ impl<'s> Judge<'s> {
         let marks = |file| self.foresight.marks(file);
         let mut report = Report::new(ends, &self.before, after, approvals, &marks);
         if let Some(desired) = &after.loaded.desired {
-            let today = self.now.to_zoned(TimeZone::UTC).date();
             let objects = self.scratch.objects();
-            let text_of = |path: &str| crate::load::text_of(objects, revision.tree, path);
-            let found = operations::diagnose(desired, today, &text_of);
+            let found = said_today(objects, revision.tree, desired, self.now);
             report.diagnostics.extend(found);
         }
         let errors: Vec<&Diagnostic> = report

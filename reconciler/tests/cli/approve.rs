@@ -68,6 +68,9 @@ fn an_owner_reads_what_is_destroyed_and_signs_it() {
             "wipe acme-1/html: no owner has approved it",
         ],
     );
+    // Whoever plans it reads the same.
+    desk.run(&["plan", "fleet"])
+        .says(2, &["warning[T0135]", "no owner has approved it"]);
     // Nobody can be asked here.
     desk.run(&["approve", &format!("acme/{NAME}"), "fleet", "--key", "olga"])
         .says(1, &["destroys: its pages", "add --yes"]);
@@ -125,8 +128,10 @@ fn an_owner_reads_what_is_destroyed_and_signs_it() {
     desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
         text.replace("[html]", "[html, guestbook]")
     });
-    desk.run(&["check", "fleet"])
-        .says(1, &["error[T0136]", "it was changed after it was signed"]);
+    for command in ["check", "plan"] {
+        desk.run(&[command, "fleet"])
+            .says(1, &["error[T0136]", "it was changed after it was signed"]);
+    }
     approve(&desk, "olga", &[]).says(0, &["approved by olga"]);
     desk.run(&["check", "fleet"]).says(0, &[]);
 }

@@ -32,8 +32,15 @@ fn limited(desk: &Desk) {
 fn a_removal_that_is_too_large_is_shown_held_back_and_agreed_to() {
     let desk = Desk::new();
     limited(&desk);
+    // Who wants nothing kept leaves nothing behind.
+    let kept = desk.path("fleet/.git/tenantry");
+    std::fs::remove_dir_all(&kept).ok();
+    desk.run(&["acknowledge", "fleet", "--no-cache"])
+        .says(0, &["nothing is held back"]);
+    assert!(!kept.exists());
     desk.run(&["acknowledge", "fleet"])
         .says(0, &["nothing is held back"]);
+    assert!(kept.join("held.cache").exists());
     for customer in ["c-1", "c-2"] {
         std::fs::remove_dir_all(desk.path(&format!("fleet/fleet/customers/{customer}"))).unwrap();
     }

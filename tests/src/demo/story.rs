@@ -179,7 +179,7 @@ impl Story {
                 !status.diagnostics.is_empty()
             })
             .await?;
-        for diagnostic in &status.diagnostics {
+        for diagnostic in status.diagnostics.iter() {
             teller.show(&diagnostic.render());
         }
         let shown = status

@@ -14,6 +14,7 @@ use crate::inventory::{Observed, Published, ServerObservation, slice_key};
 use crate::operations::{OperationStatus, Property, Standing, soon_enough};
 use crate::slice_input::{InstanceInput, RENDERER, SliceInput};
 use crate::status::{Health, Totals};
+use crate::today::day;
 use crate::waiting::WaitingOn;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -170,7 +171,7 @@ impl<'a> Customer<'a> {
         if self.desired.operations.is_empty() {
             return Vec::new();
         }
-        let today = self.observed.now.to_zoned(TimeZone::UTC).date();
+        let today = day(self.observed.now);
         let property = Property::of(self.desired);
         let all = self.desired.operations.iter();
         all.map(|(id, operation)| {

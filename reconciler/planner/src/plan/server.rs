@@ -103,6 +103,9 @@ pub(super) fn plan_server(
         sites: report
             .map(|report| report.sites.clone().into())
             .unwrap_or_default(),
+        areas: report
+            .map(|report| report.areas.clone().into())
+            .unwrap_or_default(),
         waiting,
         refusals: seen.map(|seen| seen.refusals.clone()).unwrap_or_default(),
         events: seen.map(|seen| seen.events.clone()).unwrap_or_default(),

@@ -4,15 +4,15 @@ use super::super::Outcome;
 use super::super::output::{count, diagnostics, json, say};
 use super::{Common, Desk};
 use crate::git::Change;
-use crate::load::{Loaded, text_of};
+use crate::load::{Loaded, said_today};
 use anyhow::{Context, bail};
+use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use tenantry_planner::domains::contested;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::name::RelativePath;
 
@@ -91,15 +91,11 @@ fn check(desk: &mut Desk, proposal: &Proposal) -> anyhow::Result<Vec<Diagnostic>
         });
     }
     let objects = desk.view.scratch.objects().clone();
+    let now = Timestamp::now();
     let findings = |loaded: &Loaded, tree| {
         let mut found = loaded.diagnostics.to_vec();
-        let text = |path: &str| text_of(&objects, tree, path);
-        found.extend(
-            loaded
-                .desired
-                .iter()
-                .flat_map(|desired| contested(desired, &text)),
-        );
+        let desired = loaded.desired.iter();
+        found.extend(desired.flat_map(|desired| said_today(&objects, tree, desired, now)));
         found
     };
     let before = findings(&desk.before, desk.revision.tree);

@@ -125,6 +125,6 @@ fn empty() -> FleetStatus {
         servers: Vec::new(),
         operations: Vec::new(),
         frozen: Vec::new(),
-        diagnostics: Vec::new(),
+        diagnostics: Arc::default(),
     }
 }
