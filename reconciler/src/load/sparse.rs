@@ -196,10 +196,6 @@ impl Sparse {
         let alone = self.good.iter().filter(|(id, _)| !shared.contains(*id));
         alone.map(|(id, key)| (id.clone(), *key)).collect()
     }
-
-    pub(super) fn wanted(&self) -> &BTreeSet<CustomerId> {
-        &self.wanted
-    }
 }
 
 fn key(surroundings: Option<&Surroundings>, id: &CustomerId, trees: Trees) -> Option<Key> {

@@ -5,6 +5,7 @@ use super::events::Audience;
 use super::operator::{QuestionDesk, Seen, ServerDoors};
 use super::pages::Templates;
 use super::snapshot::Snapshots;
+use super::usage::Recent;
 use super::webhooks::{ForgeDoors, Turn};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -53,6 +54,7 @@ pub(super) struct Inner {
     pub(super) turn: Turn,
     pub(super) questions: QuestionDesk,
     pub(super) seen: Seen,
+    pub(super) usage: Recent,
 }
 
 impl App {
@@ -64,6 +66,7 @@ impl App {
             turn: Turn::default(),
             questions: QuestionDesk::default(),
             seen: Seen::default(),
+            usage: Recent::default(),
             state,
         }))
     }

@@ -22,7 +22,7 @@ pub use agent::{
     SliceBoard, SliceSource, SourceError,
 };
 pub use app::WebState;
-pub use operator::{Diary, MOST_ANSWER, ServerDoors, StaffDirectory};
+pub use operator::{Diary, ServerDoors, StaffDirectory};
 pub use serve::{Closing, serve};
 pub use webhooks::{ForgeDoors, Pushed};
 

@@ -5,11 +5,10 @@ mod desk;
 mod diagnose;
 mod staff;
 
-pub use diagnose::MOST_ANSWER;
 pub use staff::StaffDirectory;
 
 pub(in crate::web) use desk::QuestionDesk;
-pub(in crate::web) use diagnose::{Seen, diagnose};
+pub(in crate::web) use diagnose::{MOST_ANSWER, Seen, diagnose};
 
 use super::agent::SourceError;
 use crate::store::{AuditEntry, UsageHistory, UsageSpan};

@@ -1,11 +1,14 @@
 //! `/api/v1/servers/{customer}/{server}/usage?range=24h`: what a server and its containers used, for programs. Read-only.
 
+mod recent;
+
 use super::app::App;
 use crate::store::{UsageHistory, UsageSpan};
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
 use tenantry_planner::status::{FleetStatus, ServerStatus};
 use tenantry_schema::id::ServerKey;
 
@@ -31,32 +34,44 @@ pub(super) fn span(query: Option<&str>) -> Option<UsageSpan> {
     word.map_or(Some(UsageSpan::default()), UsageSpan::parse)
 }
 
-/// What a server used. None: the fleet has no such server, or the diary cannot be read, which the log says.
+pub(super) use recent::Recent;
+
+/// What is said where the diary does not answer.
+pub(super) const UNREADABLE: &str = "what was used cannot be read now; the hub's log says why";
+
+/// The diary does not answer. The log says why.
+#[derive(Debug)]
+pub(super) struct Unreadable;
+
+/// What a server used, up to a minute ago. None: the fleet has no such server.
 pub(super) async fn of(
     app: &App,
     customer: &str,
     server: &str,
     span: UsageSpan,
-) -> Option<UsageHistory> {
+) -> Result<Option<Arc<UsageHistory>>, Unreadable> {
     let status = app.state.status.borrow().clone();
-    let found = find(&status, customer, server)?;
+    let Some(found) = find(&status, customer, server) else {
+        return Ok(None);
+    };
     let key = ServerKey {
         customer: found.customer.clone(),
         server: found.server.clone(),
     };
     let now = (app.state.clock)();
-    let history = app.state.servers.diary.usage(key, span, now).await;
-    history
-        .map_err(|error| {
-            tracing::error!(
-                error = &*error as &dyn std::error::Error,
-                "what a server used cannot be read"
-            );
-        })
-        .ok()
+    let diary = &app.state.servers.diary;
+    let read = || diary.usage(key.clone(), span, now);
+    let history = app.usage.get((key.clone(), span), now, read).await;
+    history.map(Some).map_err(|error| {
+        tracing::error!(
+            error = &*error as &dyn std::error::Error,
+            "what a server used cannot be read"
+        );
+        Unreadable
+    })
 }
 
-/// 200 with a [`UsageHistory`].
+/// 200 with a [`UsageHistory`]. 503 where it is not known.
 pub(super) async fn usage(
     State(app): State<App>,
     Path((customer, server)): Path<(String, String)>,
@@ -71,8 +86,11 @@ pub(super) async fn usage(
             .into_response();
     };
     match of(&app, &customer, &server, span).await {
-        Some(history) => Json(history).into_response(),
-        None => (StatusCode::NOT_FOUND, "there is no such server\n").into_response(),
+        Ok(Some(history)) => Json(&*history).into_response(),
+        Ok(None) => (StatusCode::NOT_FOUND, "there is no such server\n").into_response(),
+        Err(Unreadable) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{UNREADABLE}\n")).into_response()
+        }
     }
 }
 

@@ -158,6 +158,16 @@ impl Hub {
     }
 
     pub(crate) async fn start_with(status: FleetStatus, signs: bool, limits: Limits) -> Self {
+        Self::start_beside(status, signs, limits, tenantry::web::ServerDoors::none()).await
+    }
+
+    /// With a diary.
+    pub(crate) async fn start_beside(
+        status: FleetStatus,
+        signs: bool,
+        limits: Limits,
+        servers: tenantry::web::ServerDoors,
+    ) -> Self {
         let key = Arc::new(SigningKey::generate(&mut rand::rng()));
         let agent_key = SigningKey::generate(&mut rand::rng());
         let (status, status_of) = watch::channel(Arc::new(status));
@@ -177,7 +187,7 @@ impl Hub {
             clock: now,
             metrics: metrics::install(),
             forge: tenantry::web::ForgeDoors::none(),
-            servers: tenantry::web::ServerDoors::none(),
+            servers,
             limits,
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -13,3 +13,4 @@ mod programs;
 mod readers;
 mod reports;
 mod throughput;
+mod usage;

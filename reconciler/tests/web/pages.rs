@@ -97,6 +97,9 @@ async fn pages_of_orders_and_servers() {
     assert!(server.contains("href=\"/orders/acme/website\""));
     for fact in [
         "portainer watchtower",
+        "The machine 3 packages good it is as it should be",
+        "firewall good published to the world and kept shut: 5432/tcp of container shop-db-1",
+        "ssh refused port 443 is a site's",
         "container died",
         "website-umami-umami-1 was started again",
         "smoke check passed",

@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 const REMEMBERED: usize = 10_000;
 
 /// Largest body of an agent's answer, in bytes: the text, as JSON escapes it.
-pub const MOST_ANSWER: usize = 4 * LARGEST_ANSWER;
+pub(in crate::web) const MOST_ANSWER: usize = 4 * LARGEST_ANSWER;
 
 /// Asks that were taken.
 #[derive(Debug, Default)]
@@ -116,7 +116,7 @@ async fn serve(app: &App, request: Request) -> Result<AnswerOutcome, Refusal> {
     let malformed = |error: serde_json::Error| Refusal::Malformed(error.to_string());
     let signed: SignedAsk = serde_json::from_slice(&body).map_err(malformed)?;
     let staff = app.state.servers.staff.borrow().clone();
-    let (who, _) = staff.signer(signed.ask.as_bytes(), &signed.signature)?;
+    let who = staff.signer(signed.ask.as_bytes(), &signed.signature)?;
     let ask: Ask = serde_json::from_str(&signed.ask).map_err(malformed)?;
     let now = (app.state.clock)();
     if ask.fleet_id != staff.fleet_id() {

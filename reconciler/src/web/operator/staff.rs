@@ -1,6 +1,6 @@
 //! The people who may ask servers, by their signing keys, as the fleet says at one commit.
 
-use tenantry_schema::document::{Role, Staff};
+use tenantry_schema::document::Staff;
 use tenantry_schema::id::{FleetId, StaffId};
 use tenantry_schema::wire::ASK_NAMESPACE;
 use tenantry_wire::VerifyingKey;
@@ -12,7 +12,7 @@ pub struct StaffDirectory {
     fleet_id: String,
     keys: Vec<VerifyingKey>,
     /// Whose each of `keys` is.
-    people: Vec<(StaffId, Role)>,
+    people: Vec<StaffId>,
 }
 
 impl StaffDirectory {
@@ -26,7 +26,7 @@ impl StaffDirectory {
             for key in &person.signing_keys {
                 if let Ok(key) = VerifyingKey::try_from(key) {
                     directory.keys.push(key);
-                    directory.people.push((id.clone(), person.role));
+                    directory.people.push(id.clone());
                 }
             }
         }
@@ -39,16 +39,10 @@ impl StaffDirectory {
     }
 
     /// Who signed `text`.
-    pub(crate) fn signer(
-        &self,
-        text: &[u8],
-        signature: &str,
-    ) -> Result<(&StaffId, Role), SshSigError> {
+    pub(crate) fn signer(&self, text: &[u8], signature: &str) -> Result<&StaffId, SshSigError> {
         let key = sshsig::verify(&self.keys, ASK_NAMESPACE, text, signature)?;
         let at = self.keys.iter().position(|known| known == key);
-        let person = at.and_then(|at| self.people.get(at));
-        person
-            .map(|(id, role)| (id, *role))
+        at.and_then(|at| self.people.get(at))
             .ok_or(SshSigError::BadSignature)
     }
 }

@@ -1,6 +1,6 @@
 //! Rows about backups: what is kept of each instance, when it was last good, and what the last restore drill showed.
 
-use super::words::{Badge, Moment};
+use super::words::{Badge, Moment, bytes};
 use jiff::Timestamp;
 use serde::Serialize;
 use tenantry_schema::id::InstanceName;
@@ -76,7 +76,7 @@ fn row(name: &InstanceName, backups: &InstanceBackups, now: Timestamp) -> Backup
         name: name.to_string(),
         badge,
         last: backups.last.as_ref().map(|last| Moment::new(last.at, now)),
-        size: backups.last.as_ref().map(|last| size(last.bytes)),
+        size: backups.last.as_ref().map(|last| bytes(last.bytes)),
         took: backups
             .last
             .as_ref()
@@ -97,40 +97,10 @@ fn row(name: &InstanceName, backups: &InstanceBackups, now: Timestamp) -> Backup
     }
 }
 
-/// Bytes for people.
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut whole = bytes;
-    let mut unit = "B";
-    for name in UNITS {
-        if whole < 1024 {
-            break;
-        }
-        whole /= 1024;
-        unit = name;
-    }
-    format!("{whole} {unit}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use tenantry_schema::wire::GoodBackup;
-
-    #[test]
-    fn sizes() {
-        let shown: Vec<String> = [0, 1023, 1024, 5 << 20, 3 << 30, u64::MAX]
-            .into_iter()
-            .map(size)
-            .collect();
-        assert_eq!(
-            shown,
-            ["0 B", "1023 B", "1 KiB", "5 MiB", "3 GiB", "16777215 TiB"]
-        );
-    }
 
     #[test]
     fn only_what_is_asked_for_is_shown() {

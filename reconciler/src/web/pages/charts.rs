@@ -1,5 +1,6 @@
 //! Charts of what was used, as paths of SVG that are part of the page: they need no script. Pure.
 
+use super::words::bytes;
 use crate::store::{UsageHistory, UsageSpan};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -250,17 +251,6 @@ fn told(value: u64, unit: Unit) -> String {
         Unit::Bytes => bytes(value),
         Unit::Rate => format!("{}/s", bytes(value)),
     }
-}
-
-fn bytes(value: u64) -> String {
-    let (mut number, mut unit) = (value as f64, 0);
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    while number >= 1024.0 && unit + 1 < UNITS.len() {
-        number /= 1024.0;
-        unit += 1;
-    }
-    let digits = usize::from(unit > 0 && number < 10.0);
-    format!("{number:.digits$} {}", UNITS[unit])
 }
 
 #[cfg(test)]

@@ -89,7 +89,10 @@ async fn server(
     show(app, shape, move |snapshot, now| {
         let status = &snapshot.status;
         let found = usage::find(status, &customer, &server)?;
-        let used = used.map(|history| charts::view(&history, span));
+        let used = match &used {
+            Ok(history) => Ok(history.as_ref().map(|history| charts::view(history, span))),
+            Err(usage::Unreadable) => Err(usage::UNREADABLE),
+        };
         Some((
             format!("{customer}/{server}"),
             "server.html",

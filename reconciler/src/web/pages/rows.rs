@@ -7,8 +7,8 @@ use super::words::{
 use jiff::Timestamp;
 use serde::Serialize;
 use tenantry_planner::status::{InstanceStatus, MatchNote, ServerStatus, ToolStatus};
-use tenantry_schema::document::State;
-use tenantry_schema::wire::{ContainerReport, Event, EventKind, Refusal};
+use tenantry_schema::document::{HostArea, State};
+use tenantry_schema::wire::{AreaReport, ContainerReport, Event, EventKind, Refusal};
 
 /// A tool of an order.
 #[derive(Serialize)]
@@ -112,6 +112,25 @@ fn note(report: &ContainerReport) -> Option<String> {
         return Some("the kernel ended it for lack of memory".to_owned());
     }
     report.health_output.as_deref().map(str::to_owned)
+}
+
+/// An area of the machine.
+#[derive(Serialize)]
+pub(super) struct AreaRow {
+    area: String,
+    badge: Badge,
+    sentence: String,
+}
+
+impl AreaRow {
+    pub(super) fn new((area, report): (&HostArea, &AreaReport)) -> Self {
+        let (badge, sentence) = words::area(report);
+        Self {
+            area: area.to_string(),
+            badge,
+            sentence,
+        }
+    }
 }
 
 /// Something that happened.

@@ -2,7 +2,9 @@
 
 use super::backups::{self, BackupsView};
 use super::charts::UsageView;
-use super::rows::{EventRow, InstanceRow, MatchRow, RefusalRow, events, matches, refusals};
+use super::rows::{
+    AreaRow, EventRow, InstanceRow, MatchRow, RefusalRow, events, matches, refusals,
+};
 use super::sites::SiteRow;
 use super::words::{self, Badge, Moment};
 use jiff::Timestamp;
@@ -28,6 +30,7 @@ pub(super) struct ServerPage {
     paused: Option<String>,
     reasons: Vec<String>,
     instances: Vec<InstanceRow>,
+    areas: Vec<AreaRow>,
     sites: Vec<SiteRow>,
     refusals: Vec<RefusalRow>,
     events: Vec<EventRow>,
@@ -35,6 +38,8 @@ pub(super) struct ServerPage {
     unmanaged_more: usize,
     backups: Option<BackupsView>,
     usage: Option<UsageView>,
+    /// Why nothing of it is shown.
+    usage_unknown: Option<&'static str>,
     matches: Vec<MatchRow>,
 }
 
@@ -42,7 +47,7 @@ pub(super) struct ServerPage {
 pub(super) fn view(
     status: &FleetStatus,
     server: &ServerStatus,
-    usage: Option<UsageView>,
+    usage: Result<Option<UsageView>, &'static str>,
     now: Timestamp,
 ) -> ServerPage {
     let here: Vec<(InstanceName, String)> = status
@@ -83,6 +88,7 @@ pub(super) fn view(
             .iter()
             .map(|instance| InstanceRow::new(instance, order_of(&instance.name)))
             .collect(),
+        areas: server.areas.iter().map(AreaRow::new).collect(),
         sites: server
             .sites
             .iter()
@@ -92,7 +98,8 @@ pub(super) fn view(
         events: events(server, SHOWN, now),
         unmanaged: server.unmanaged.iter().take(SHOWN).cloned().collect(),
         unmanaged_more: server.unmanaged.len().saturating_sub(SHOWN),
-        usage,
+        usage_unknown: usage.as_ref().err().copied(),
+        usage: usage.ok().flatten(),
         matches: matches(server, SHOWN, now),
         backups: backups::view(server.backups.as_ref(), |_| true, now),
     }

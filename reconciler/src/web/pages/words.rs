@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tenantry_planner::status::{Health, Phase};
 use tenantry_schema::wire::{
-    AgentWait, ContainerHealth, ContainerReport, ContainerState, InstancePhase, SmokeResult,
+    AgentWait, AreaReport, AreaState, ContainerHealth, ContainerReport, ContainerState,
+    InstancePhase, SmokeResult,
 };
 
 /// A word with a tone: `good`, `busy`, `warn`, `bad`, `mute`.
@@ -127,6 +128,38 @@ pub(super) fn agent_wait(wait: &AgentWait) -> String {
     }
 }
 
+/// A number of bytes: two digits where it is small.
+pub(super) fn bytes(value: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut number, mut unit) = (value as f64, 0);
+    while number >= 1024.0 && unit + 1 < UNITS.len() {
+        number /= 1024.0;
+        unit += 1;
+    }
+    let digits = usize::from(unit > 0 && number < 10.0);
+    format!("{number:.digits$} {}", UNITS[unit])
+}
+
+/// How an area of the machine stands.
+pub(super) fn area(report: &AreaReport) -> (Badge, String) {
+    let (tone, sentence) = match report.state {
+        AreaState::Good => ("good", "it is as it should be"),
+        AreaState::Changing => ("busy", "it is being changed"),
+        AreaState::Waiting => ("warn", "it is not as it should be"),
+        AreaState::Refused => ("bad", "what is asked for would do harm"),
+        AreaState::Failed => ("bad", "it failed, and is tried again"),
+    };
+    let sentence = report
+        .message
+        .clone()
+        .unwrap_or_else(|| sentence.to_owned());
+    let sentence = match &report.waiting {
+        Some(wait) => format!("{sentence}; {}", agent_wait(wait)),
+        None => sentence,
+    };
+    (Badge::new(tone, spoken(&report.state)), sentence)
+}
+
 /// How much of an image is here.
 fn fetched(done: u64, total: u64) -> String {
     match total {
@@ -183,6 +216,23 @@ pub(super) fn short(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes() {
+        let shown = [0, 1023, 1024, 1536, 5 << 20, 20 << 30, u64::MAX].map(bytes);
+        assert_eq!(
+            shown,
+            [
+                "0 B",
+                "1023 B",
+                "1.0 KiB",
+                "1.5 KiB",
+                "5.0 MiB",
+                "20 GiB",
+                "16777216 TiB"
+            ]
+        );
+    }
 
     #[test]
     fn ages() {
