@@ -91,7 +91,7 @@ enum Command {
     Trust(trust::Args),
     /// Write the file by which a forge asks the right people to review.
     Codeowners(codeowners::Args),
-    /// Say how far an order or server is, and why not further; or what a code such as T0107 means.
+    /// Say how far an order, server or operation is, and why not further; or what a code such as T0107 means.
     Explain(explain::Args),
     /// Print completions for a shell.
     Completions(completions::Args),
