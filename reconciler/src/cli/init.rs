@@ -7,7 +7,7 @@ mod keys;
 use super::Outcome;
 use super::output::{json, say};
 use crate::config::person;
-use crate::git::{Author, Layout, init_repository};
+use crate::git::{Author, InitError, Layout, init_repository};
 use anyhow::bail;
 use files::{file, files};
 use forge::Forge;
@@ -123,7 +123,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     );
     if let Err(error) = made {
         // Half a fleet, and keys of none, would only be in the way of the next attempt.
-        take_back(&args.dir, was_there);
+        take_back(&args.dir, was_there, &error);
         for file in [&hub_file, &recovery_file] {
             drop(std::fs::remove_file(file));
         }
@@ -160,8 +160,11 @@ Next:
     Ok(Outcome::Clean)
 }
 
-/// Empties the folder, which was empty or not there before.
-fn take_back(dir: &Path, was_there: bool) {
+/// Empties the folder, which was empty or not there before. What somebody else put there meanwhile is theirs.
+fn take_back(dir: &Path, was_there: bool, error: &InitError) {
+    if matches!(error, InitError::NotEmpty(_)) {
+        return;
+    }
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
@@ -251,4 +254,36 @@ fn random_id() -> anyhow::Result<FleetId> {
         .map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]))
         .collect();
     Ok(FleetId::try_from(id)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::GitError;
+
+    #[test]
+    fn what_others_put_into_the_folder_meanwhile_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let theirs = folder.path().join("theirs");
+        std::fs::write(&theirs, "x").unwrap();
+        let author = Author::new("Jo", "jo@example.com");
+        let made = init_repository(
+            folder.path(),
+            "main",
+            Layout::WorkTree,
+            &[],
+            &author,
+            "init\n",
+            Timestamp::now(),
+        );
+        take_back(folder.path(), true, &made.unwrap_err());
+        assert!(theirs.exists());
+
+        // What a failed attempt left is nobody's.
+        let failed = InitError::Git(GitError::library("writing")(git2::Error::from_str(
+            "no space",
+        )));
+        take_back(folder.path(), true, &failed);
+        assert!(!theirs.exists() && folder.path().exists());
+    }
 }
