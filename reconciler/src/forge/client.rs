@@ -199,11 +199,7 @@ impl Client {
             .unwrap_or_default();
         match answer.url().join(location) {
             // Without the name and password that an address may hold.
-            Ok(url) => {
-                let port = url.port().map(|port| format!(":{port}"));
-                let host = url.host_str().unwrap_or_default();
-                format!("{}://{host}{}", url.scheme(), port.unwrap_or_default())
-            }
+            Ok(url) => url.origin().ascii_serialization(),
             Err(_) => "nowhere".to_owned(),
         }
     }
