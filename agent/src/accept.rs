@@ -2,6 +2,7 @@
 //! Nothing is written for a slice that is refused.
 
 use crate::containers::{Login, Logins};
+use crate::execute::sentence;
 use crate::files::FilesError;
 use crate::ledger::LedgerFile;
 use crate::slices::Slices;
@@ -237,7 +238,10 @@ impl Gate {
         // The bundle first: the ledger must never name a slice that is not there.
         slices.store(&slice.reference, bundle)?;
         ledger.update(|ledger| ledger.accepted = Some(slice.reference.clone()))?;
-        slices.prune(&slice.reference, &ledger.get().needed())?;
+        // It is accepted by now: too many old ones on disk are no reason to say otherwise.
+        if let Err(error) = slices.prune(&slice.reference, &ledger.get().needed()) {
+            tracing::warn!(error = sentence(&error), "old slices cannot be removed");
+        }
         Ok(if verdict == Verdict::SameContent {
             Offered::Same(slice)
         } else {
@@ -246,10 +250,17 @@ impl Gate {
     }
 
     /// The slice with this content, checked again, if it is still kept.
-    pub fn kept(&self, content: &str, slices: &Slices) -> Option<Slice> {
-        let bundle = slices.find(content).ok().flatten()?;
-        let slice = self.check(&bundle).ok()?;
-        Some(slice).filter(|slice| slice.reference.content == content)
+    ///
+    /// # Errors
+    /// Where it cannot be read, which does not say that it is gone.
+    pub fn kept(&self, content: &str, slices: &Slices) -> Result<Option<Slice>, FilesError> {
+        let bundle = match slices.find(content) {
+            Ok(Some(bundle)) => bundle,
+            Err(error @ FilesError::Io { .. }) => return Err(error),
+            Ok(None) | Err(_) => return Ok(None),
+        };
+        let slice = self.check(&bundle).ok();
+        Ok(slice.filter(|slice| slice.reference.content == content))
     }
 
     /// The slice that the ledger names, checked again. `None` without a ledger, or if the slice is gone or damaged: the hub is

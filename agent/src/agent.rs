@@ -176,8 +176,10 @@ impl<W: WebServer> Agent<W> {
             }
             Ok(Offered::Same(slice)) => {
                 match &mut self.desired {
-                    Some(desired) => desired.reference = slice.reference,
-                    None => self.apply(slice),
+                    Some(desired) if desired.reference.content == slice.reference.content => {
+                        desired.reference = slice.reference;
+                    }
+                    _ => self.apply(slice),
                 }
                 self.refresh_in_force();
                 true
@@ -292,7 +294,8 @@ impl<W: WebServer> Agent<W> {
                 now,
             })
         });
-        let plan = plan.unwrap_or_default();
+        let mut plan = plan.unwrap_or_default();
+        self.in_force.hold_unread(&mut plan);
         self.note_settled(&plan);
         Look { state, plan }
     }

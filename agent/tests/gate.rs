@@ -205,6 +205,33 @@ fn the_same_content_later_only_moves_the_ledger() {
 }
 
 #[test]
+fn a_slice_that_was_accepted_and_never_applied_is_applied_when_it_comes_again() {
+    let world = World::new();
+    let mut agent = open(&world);
+    offer(&mut agent, &world.bundle(5, world.html(&[])), true).unwrap();
+    let six = world.html(&[("stacks/web-html/files/a", "6")]);
+    // All that the gate wrote before something failed.
+    let draft = world.draft(6, six.clone());
+    agent
+        .hands()
+        .ledger
+        .borrow_mut()
+        .update(|ledger| {
+            let accepted = ledger.accepted.as_mut().unwrap();
+            (accepted.generation, accepted.content) = (6, draft.content.clone());
+        })
+        .unwrap();
+    offer(&mut agent, &world.bundle(6, six), true).unwrap();
+    assert_eq!(agent.have().unwrap().content, draft.content);
+    let desired = agent.desired().unwrap();
+    let files: Vec<_> = desired
+        .live_files()
+        .map(|(path, _)| path.as_str())
+        .collect();
+    assert!(files.contains(&"web-html/files/a"), "{files:?}");
+}
+
+#[test]
 fn a_slice_that_was_changed_on_disk_is_not_used_and_can_be_fetched_again() {
     let world = World::new();
     let mut agent = open(&world);
