@@ -66,11 +66,14 @@ impl SecretFiles {
     pub fn observe(&self, wanted: &Wanted) -> Result<Seen, FilesError> {
         let mut seen = Seen::new();
         for (path, stamp) in self.root.list()? {
+            let data = match wanted.get(&path).map(|_| self.root.read(&path, LIMIT)) {
+                // Not known, which is no reason to write it anew.
+                Some(Err(error)) if error.is_blind() => return Err(error),
+                result => result.and_then(|result| result.ok().flatten()),
+            };
             let right = wanted.get(&path).is_some_and(|file| {
-                let data = self.root.read(&path, LIMIT).ok().flatten();
-                stamp.has(&file.access)
-                    && data
-                        .is_some_and(|data| digest(&data) == digest(file.value.expose().as_bytes()))
+                let same = |data: &Vec<u8>| digest(data) == digest(file.value.expose().as_bytes());
+                stamp.has(&file.access) && data.as_ref().is_some_and(same)
             });
             seen.insert(path, right);
         }

@@ -2,12 +2,15 @@
 
 use super::Agent;
 use crate::containers::image_name;
+use crate::converge::Plan;
 use crate::desired::Desired;
+use crate::files::FilesError;
 use crate::rollout::{Version, Versions, effective, rolled_back};
+use crate::step::Lane;
 use crate::web_server::WebServer;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::id::InstanceName;
-use tenantry_schema::wire::SliceRef;
+use tenantry_schema::wire::{InstancePhase, SliceRef};
 
 /// Last good versions, and what is in force because of them.
 #[derive(Debug, Default)]
@@ -21,6 +24,9 @@ pub(super) struct InForce {
     replaced: Option<Desired>,
     /// Images that slices of the last generations name, and the slice for which that was looked up.
     kept_images: (Option<SliceRef>, BTreeSet<String>),
+    /// Why the last good version of an instance could not be read that must not run the newer one. It may be there: it is looked for
+    /// again at every look.
+    unread: BTreeMap<InstanceName, String>,
 }
 
 /// Slices whose images stay, the accepted one included.
@@ -39,6 +45,23 @@ impl InForce {
     pub(super) fn versions(&self) -> &Versions {
         &self.versions
     }
+
+    /// Nothing is done to an instance while nobody knows which version of it should run, and no image is removed while nobody knows
+    /// which are needed.
+    pub(super) fn hold_unread(&self, plan: &mut Plan) {
+        for (name, why) in &self.unread {
+            plan.steps.remove(&Lane::Instance(name.clone()));
+            plan.steps.remove(&Lane::Files(name.clone()));
+            plan.converged = false;
+            if let Some(verdict) = plan.verdicts.get_mut(name) {
+                verdict.phase = InstancePhase::Failed;
+                verdict.message = Some(format!("its last good version cannot be read: {why}"));
+            }
+        }
+        if self.kept_images.0.is_none() {
+            plan.steps.remove(&Lane::Images);
+        }
+    }
 }
 
 impl<W: WebServer> Agent<W> {
@@ -46,8 +69,9 @@ impl<W: WebServer> Agent<W> {
     pub(super) fn refresh_in_force(&mut self) {
         let Some(wanted) = &self.desired else { return };
         if self.in_force.kept_images.0.as_ref() != Some(&wanted.reference) {
-            let images = self.images_of_last_slices();
-            self.in_force.kept_images = (Some(wanted.reference.clone()), images);
+            let known = self.images_of_last_slices().ok();
+            let of = known.as_ref().map(|_| wanted.reference.clone());
+            self.in_force.kept_images = (of, known.unwrap_or_default());
         }
         let ledger = self.hands.ledger.borrow();
         let rollouts = &ledger.get().rollouts;
@@ -56,11 +80,23 @@ impl<W: WebServer> Agent<W> {
             (good.digest != instance.digest).then(|| (name.clone(), good.content.clone()))
         });
         let needed: BTreeMap<_, _> = needed.collect();
+        let unread = &mut self.in_force.unread;
+        unread.retain(|name, _| needed.contains_key(name));
         if self.in_force.from != needed {
             let before = std::mem::take(&mut self.in_force.versions);
             let from = std::mem::take(&mut self.in_force.from);
-            self.in_force.versions = self.good_versions(&needed, &from, before);
+            let (versions, unread) = self.good_versions(&needed, &from, before);
+            self.in_force.versions = versions;
             self.in_force.from = needed;
+            let known = |name: &InstanceName, _: &mut String| !unread.contains_key(name);
+            self.in_force.from.retain(known);
+            let given_up = |name: &InstanceName, _: &mut String| {
+                let (rollout, instance) = (rollouts.get(name), wanted.instances.get(name));
+                let both = rollout.zip(instance);
+                both.is_some_and(|(rollout, it)| rollout.rejected(&it.digest).is_some())
+            };
+            self.in_force.unread = unread;
+            self.in_force.unread.retain(given_up);
             self.in_force.back = None;
         }
         let in_force = &mut self.in_force;
@@ -73,46 +109,117 @@ impl<W: WebServer> Agent<W> {
         }
     }
 
-    fn images_of_last_slices(&self) -> BTreeSet<String> {
-        let newest = self.slices.newest(GENERATIONS).unwrap_or_default();
+    fn images_of_last_slices(&self) -> Result<BTreeSet<String>, FilesError> {
+        let newest = self.slices.newest(GENERATIONS)?;
         let slices = newest
             .iter()
             .filter_map(|bundle| self.gate.check(bundle).ok());
         let all = slices.map(|slice| Desired::new(slice, &self.surroundings));
-        all.flat_map(|desired| desired.instances.into_values())
+        let images = all
+            .flat_map(|desired| desired.instances.into_values())
             .filter_map(|instance| instance.containers.ok())
             .flat_map(|containers| containers.services.into_values())
-            .map(|service| image_name(&service.container.image))
-            .collect()
+            .map(|service| image_name(&service.container.image));
+        Ok(images.collect())
     }
 
-    /// Reads what is not known yet. A slice that is gone or damaged holds no version to go back to.
+    /// Reads what is not known yet. A slice that is gone or damaged holds no version to go back to; of one that cannot be read nobody
+    /// knows.
     fn good_versions(
         &self,
         needed: &BTreeMap<InstanceName, String>,
         from: &BTreeMap<InstanceName, String>,
         mut before: Versions,
-    ) -> Versions {
-        let mut slices: BTreeMap<&str, Option<Desired>> = BTreeMap::new();
-        let mut versions = Versions::new();
+    ) -> (Versions, BTreeMap<InstanceName, String>) {
+        let mut slices: BTreeMap<&str, Result<Option<Desired>, String>> = BTreeMap::new();
+        let (mut versions, mut unread) = (Versions::new(), BTreeMap::new());
         for (name, content) in needed {
             let known = before
                 .remove(name)
                 .filter(|_| from.get(name) == Some(content));
-            let version = known.or_else(|| {
-                let slice = slices.entry(content).or_insert_with(|| {
-                    let slice = self.gate.kept(content, &self.slices)?;
-                    Some(Desired::new(slice, &self.surroundings))
-                });
-                Version::of(slice.as_ref()?, name)
+            if let Some(version) = known {
+                versions.insert(name.clone(), version);
+                continue;
+            }
+            let slice = slices.entry(content).or_insert_with(|| {
+                let slice = self.gate.kept(content, &self.slices);
+                let desired = |slice| Desired::new(slice, &self.surroundings);
+                let desired = slice.map(|slice| slice.map(desired));
+                desired.map_err(|error| error.to_string())
             });
-            match version {
-                Some(version) => drop(versions.insert(name.clone(), version)),
-                None => {
-                    tracing::warn!(instance = %name, content, "its last good version cannot be read");
-                }
+            match slice {
+                Err(why) => drop(unread.insert(name.clone(), why.clone())),
+                Ok(slice) => match slice.as_ref().and_then(|slice| Version::of(slice, name)) {
+                    Some(version) => drop(versions.insert(name.clone(), version)),
+                    None => {
+                        tracing::warn!(instance = %name, content, "its last good version is not there any more");
+                    }
+                },
             }
         }
-        versions
+        (versions, unread)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::converge::Verdict;
+    use crate::step::Step;
+
+    fn name(text: &str) -> InstanceName {
+        text.to_owned().try_into().unwrap()
+    }
+
+    fn plan() -> Plan {
+        let steps = || vec![Step::ReloadWebServer];
+        let lanes = [
+            Lane::Instance(name("web-a")),
+            Lane::Files(name("web-a")),
+            Lane::Instance(name("web-b")),
+            Lane::Images,
+        ];
+        Plan {
+            steps: lanes.into_iter().map(|lane| (lane, steps())).collect(),
+            verdicts: [(name("web-a"), Verdict::default())].into(),
+            converged: true,
+            ..Plan::default()
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_alone_and_told() {
+        let read = SliceRef {
+            generation: 1,
+            content: String::new(),
+            commit: String::new(),
+        };
+        let mut in_force = InForce {
+            unread: [(name("web-a"), "Input/output error".to_owned())].into(),
+            kept_images: (Some(read), BTreeSet::new()),
+            ..InForce::default()
+        };
+        let mut held = plan();
+        in_force.hold_unread(&mut held);
+        let lanes: Vec<_> = held.steps.keys().cloned().collect();
+        assert_eq!(lanes, [Lane::Instance(name("web-b")), Lane::Images]);
+        assert!(!held.converged);
+        let verdict = &held.verdicts[&name("web-a")];
+        assert_eq!(verdict.phase, InstancePhase::Failed);
+        assert!(
+            verdict
+                .message
+                .as_ref()
+                .unwrap()
+                .ends_with("Input/output error")
+        );
+
+        // Nobody knows which images are needed.
+        in_force.unread.clear();
+        in_force.kept_images.0 = None;
+        let mut held = plan();
+        in_force.hold_unread(&mut held);
+        assert!(held.converged && !held.steps.contains_key(&Lane::Images));
+        assert_eq!(held.steps.len(), 3);
     }
 }

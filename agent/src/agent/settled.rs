@@ -18,7 +18,7 @@ impl<W: WebServer> Agent<W> {
             return desired.instances.clone();
         }
         let slice = self.gate.kept(content, &self.slices);
-        slice.map_or_else(BTreeMap::new, |slice| {
+        slice.ok().flatten().map_or_else(BTreeMap::new, |slice| {
             Desired::new(slice, &self.surroundings).instances
         })
     }

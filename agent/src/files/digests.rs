@@ -23,7 +23,7 @@ impl DigestCache {
         limit: u64,
     ) -> Result<BTreeMap<RelativePath, Option<String>>, FilesError> {
         let listed = root.list()?;
-        Ok(self.look_up(root, listed, limit))
+        self.look_up(root, listed, limit)
     }
 
     /// The same for these files alone; those that are missing are left out.
@@ -39,7 +39,7 @@ impl DigestCache {
                 listed.insert(path.clone(), stamp);
             }
         }
-        Ok(self.look_up(root, listed, limit))
+        self.look_up(root, listed, limit)
     }
 
     fn look_up(
@@ -47,7 +47,7 @@ impl DigestCache {
         root: &Root,
         listed: BTreeMap<RelativePath, Stamp>,
         limit: u64,
-    ) -> BTreeMap<RelativePath, Option<String>> {
+    ) -> Result<BTreeMap<RelativePath, Option<String>>, FilesError> {
         let inside = |path: &Path| {
             path.strip_prefix(root.path())
                 .ok()
@@ -64,7 +64,11 @@ impl DigestCache {
             let found = if let Some((_, digest)) = known {
                 digest.clone()
             } else {
-                let data = root.read(&path, limit).ok().flatten();
+                let data = match root.read(&path, limit) {
+                    // Not known, which is no reason to write it anew.
+                    Err(error) if error.is_blind() => return Err(error),
+                    result => result.ok().flatten(),
+                };
                 let right = |data: &Vec<u8>| stamp.has(&root.usual_access(data));
                 let fresh = data.filter(right).map(|data| digest(&data));
                 self.0.insert(full, (stamp, fresh.clone()));
@@ -72,6 +76,6 @@ impl DigestCache {
             };
             digests.insert(path, found);
         }
-        digests
+        Ok(digests)
     }
 }

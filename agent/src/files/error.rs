@@ -42,6 +42,17 @@ impl FilesError {
         )
     }
 
+    /// Whether it says nothing about the file: this process may open no more files, or there is no memory.
+    pub fn is_blind(&self) -> bool {
+        matches!(
+            self,
+            Self::Io {
+                error: Errno::MFILE | Errno::NFILE | Errno::NOMEM,
+                ..
+            }
+        )
+    }
+
     /// From an error of the standard library.
     pub fn io(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
         Self::Io {

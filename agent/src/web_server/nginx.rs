@@ -20,7 +20,7 @@ use super::prepare::Surroundings;
 use super::{Complaints, Target, WebError, WebServer, WebState, loaded, test_prefix};
 use crate::certificates::Certificate;
 use crate::config::{Control, Nginx};
-use crate::files::{DigestCache, Root, digest};
+use crate::files::{DigestCache, FilesError, Root, digest};
 use jiff::Timestamp;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -110,8 +110,14 @@ impl NginxServer {
         let root = Root::public(&folder)?;
         let mut sites = Sites::new();
         for path in root.list()?.into_keys() {
-            if let (Some(host), Ok(Some(text))) = (host_of(&path), root.read(&path, LIMIT)) {
-                sites.insert(host, String::from_utf8_lossy(&text).into_owned());
+            let Some(host) = host_of(&path) else { continue };
+            match root.read(&path, LIMIT) {
+                Ok(Some(text)) => {
+                    sites.insert(host, String::from_utf8_lossy(&text).into_owned());
+                }
+                // A site whose text is not known would be taken down where it is to be kept.
+                Err(error @ FilesError::Io { .. }) => return Err(error.into()),
+                Ok(None) | Err(_) => {}
             }
         }
         Ok(sites)
