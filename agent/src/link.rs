@@ -6,6 +6,7 @@ pub mod deliver;
 pub mod poll;
 mod refusal;
 pub mod troubles;
+pub mod unsaved;
 
 pub use refusal::HubRefusal;
 

@@ -14,6 +14,7 @@ use crate::lanes::{self, LaneResult};
 use crate::link::deliver::deliver;
 use crate::link::poll::{FromHub, poll};
 use crate::link::troubles::{About, Troubles};
+use crate::link::unsaved::{Unsaved, deliver_unsaved};
 use crate::outbox::Outbox;
 use crate::scan::Scan;
 use crate::step::Lane;
@@ -98,6 +99,8 @@ struct Loop<W> {
     outbox: Rc<RefCell<Outbox>>,
     troubles: Rc<RefCell<Troubles>>,
     posted: Rc<Notify>,
+    /// Reports that could not be kept.
+    unsaved: Rc<RefCell<Unsaved>>,
     heard: (Instant, Timestamp),
     inspected: Instant,
     reported: Option<(Report, Instant)>,
@@ -136,6 +139,8 @@ impl<W: WebServer + 'static> Loop<W> {
             posted.clone(),
             troubles.clone(),
         ));
+        let unsaved = Rc::new(RefCell::new(Unsaved::default()));
+        spawn_local(deliver_unsaved(agent.link()?, unsaved.clone()));
         spawn_local(containers::watch(agent.hands().engine.clone(), to_engine));
         let files = FileWatch::new()
             .inspect_err(|error| tracing::warn!(%error, "managed files are not watched, only looked at every {PATROL:?}"));
@@ -159,6 +164,7 @@ impl<W: WebServer + 'static> Loop<W> {
             outbox,
             troubles,
             posted,
+            unsaved,
             heard: (now, Timestamp::now()),
             inspected: now,
             reported: None,
@@ -482,11 +488,24 @@ impl<W: WebServer + 'static> Loop<W> {
             Ok(()) => {
                 self.gathered();
                 self.posted.notify_one();
+                self.unsaved.borrow_mut().over();
             }
-            Err(error) => tracing::error!(error = sentence(&error), "a report cannot be kept"),
+            Err(error) => self.tell_unsaved(report.clone(), &sentence(&error)),
         }
         self.reported = Some((report, now));
         now + HEARTBEAT
+    }
+}
+
+impl<W: WebServer + 'static> Loop<W> {
+    /// The hub is told from memory. What happened is told with it, and nowhere else.
+    fn tell_unsaved(&mut self, report: Report, why: &str) {
+        tracing::error!(error = why, "a report cannot be kept");
+        let news = std::mem::take(&mut self.agent.news);
+        let mut unsaved = self.unsaved.borrow_mut();
+        unsaved.put(report, &news, why, Timestamp::now());
+        drop(unsaved);
+        self.gathered();
     }
 }
 

@@ -27,6 +27,7 @@ use crate::smoke;
 use crate::web_server::NginxServer;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use tenantry_schema::Secret;
@@ -58,7 +59,7 @@ pub enum AgentError {
 /// Held while an agent works on this server.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: std::fs::File,
+    _file: OwnedFd,
 }
 
 impl Agent<NginxServer> {
@@ -133,15 +134,13 @@ impl Agent<NginxServer> {
 
 impl Lock {
     fn take(config: &Config) -> Result<Self, AgentError> {
-        use rustix::fs::{FlockOperation, flock};
+        use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
         let root = Root::private(&config.state)?;
         let path = root.path().join("agent.lock");
-        let open = std::fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path);
-        let file = open.map_err(|error| FilesError::io(path, &error))?;
+        // Nothing is written to it, so that an agent also starts where nothing can be written any more.
+        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = open(&path, flags, Mode::from_raw_mode(0o600));
+        let file = file.map_err(|error| FilesError::Io { path, error })?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| AgentError::Busy)?;
         Ok(Self { _file: file })
     }
