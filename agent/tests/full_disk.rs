@@ -6,52 +6,9 @@
 mod common;
 
 use common::World;
-use std::path::{Path, PathBuf};
+use common::small::Small;
 use std::process::Command;
 use tenantry_agent::agent::Agent;
-
-/// A file system of so many mebibytes, for as long as it lives.
-struct Small(PathBuf);
-
-impl Small {
-    fn mount(at: &Path, mebibytes: u32) -> Option<Self> {
-        std::fs::create_dir_all(at).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "none"])
-            .arg(at)
-            .output();
-        let good = mounted.is_ok_and(|output| output.status.success());
-        good.then(|| Self(at.to_owned()))
-    }
-
-    /// Takes all room that is left.
-    fn fill(&self) {
-        let mut rest = 1 << 20;
-        let mut number = 0;
-        while rest > 0 {
-            number += 1;
-            let path = self.0.join(format!("filler-{number}"));
-            if std::fs::write(&path, vec![1; rest]).is_err() {
-                let _ = std::fs::remove_file(&path);
-                rest /= 2;
-            }
-        }
-    }
-
-    fn make_room(&self) {
-        for entry in std::fs::read_dir(&self.0).unwrap().flatten() {
-            if entry.file_name().to_string_lossy().starts_with("filler") {
-                std::fs::remove_file(entry.path()).unwrap();
-            }
-        }
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-    }
-}
 
 fn generation(agent: &Agent<tenantry_agent::web_server::NginxServer>) -> u64 {
     agent.have().map_or(0, |slice| slice.generation)

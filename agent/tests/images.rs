@@ -8,74 +8,15 @@ mod common;
 #[path = "containers/lab.rs"]
 mod lab;
 
-use bollard::auth::DockerCredentials;
-use bollard::query_parameters::{
-    CommitContainerOptions, PushImageOptions, RemoveContainerOptions, RemoveImageOptions,
-    TagImageOptions,
-};
+use bollard::query_parameters::{RemoveContainerOptions, TagImageOptions};
 use common::hub::Hub;
+use common::registry::{self, PASSWORD, Registry};
 use common::{Files, Running, World, files};
-use futures_util::TryStreamExt as _;
 use lab::{Lab, lab};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tenantry_schema::wire::{InstancePhase, InstanceReport, Report};
-
-const PASSWORD: &str = "registry-password-1";
-
-/// A registry that wants a password, on a port of its own.
-struct Registry {
-    process: Child,
-    address: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Registry {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        drop(free);
-        let users = Command::new("htpasswd")
-            .args(["-Bbn", "acme", PASSWORD])
-            .output()
-            .unwrap();
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("users"), users.stdout).unwrap();
-        let config = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\nhttp: {{addr: '{address}'}}\nauth: {{htpasswd: {{realm: test, path: {}}}}}\n",
-            path("images").display(),
-            path("users").display()
-        );
-        std::fs::write(path("config.yaml"), config).unwrap();
-        let process = Command::new("docker-registry")
-            .arg("serve")
-            .arg(path("config.yaml"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let begun = Instant::now();
-        while std::net::TcpStream::connect(&address).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(10), "no registry");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self {
-            process,
-            address,
-            _folder: folder,
-        }
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 struct Rig {
     world: World,
@@ -101,78 +42,18 @@ impl Rig {
     }
 
     fn repository(&self) -> String {
-        format!("{}/{}/web", self.registry.address, self.lab.project)
+        self.registry.repository(&self.lab.project)
     }
 
-    /// Makes an image that is not like any other, pushes it under a tag, and forgets it here.
     async fn push(&self, tag: &str, colour: &str) -> String {
         let docker = &self.lab.docker;
-        let body = bollard::models::ContainerCreateBody {
-            image: Some("tenantry-test/busybox:1".to_owned()),
-            cmd: Some(vec!["true".to_owned()]),
-            labels: Some(
-                [(
-                    "com.docker.compose.project".into(),
-                    format!("{}-made", self.lab.project),
-                )]
-                .into(),
-            ),
-            ..bollard::models::ContainerCreateBody::default()
-        };
-        let made = docker
-            .create_container(
-                None::<bollard::query_parameters::CreateContainerOptions>,
-                body,
-            )
+        self.registry
+            .push(docker, &self.lab.project, tag, colour)
             .await
-            .unwrap();
-        let options = CommitContainerOptions {
-            container: Some(made.id.clone()),
-            repo: Some(self.repository()),
-            tag: Some(tag.to_owned()),
-            changes: Some(format!("ENV COLOUR={colour}")),
-            ..CommitContainerOptions::default()
-        };
-        docker
-            .commit_container(options, bollard::models::ContainerConfig::default())
-            .await
-            .unwrap();
-        let remove = RemoveContainerOptions {
-            force: true,
-            ..RemoveContainerOptions::default()
-        };
-        docker
-            .remove_container(&made.id, Some(remove))
-            .await
-            .unwrap();
-        let login = DockerCredentials {
-            username: Some("acme".to_owned()),
-            password: Some(PASSWORD.to_owned()),
-            ..DockerCredentials::default()
-        };
-        let options = PushImageOptions {
-            tag: Some(tag.to_owned()),
-            ..PushImageOptions::default()
-        };
-        docker
-            .push_image(&self.repository(), Some(options), Some(login))
-            .try_collect::<Vec<_>>()
-            .await
-            .unwrap();
-        let name = format!("{}:{tag}", self.repository());
-        docker.inspect_image(&name).await.unwrap().id.unwrap()
     }
 
     async fn forget(&self, image: &str) {
-        let options = RemoveImageOptions {
-            force: true,
-            ..RemoveImageOptions::default()
-        };
-        let _ = self
-            .lab
-            .docker
-            .remove_image(image, Some(options), None)
-            .await;
+        registry::forget(&self.lab.docker, image).await;
     }
 
     fn slice(&self, tag: &str, password: &str, version: u8) -> Files {

@@ -29,6 +29,8 @@ pub struct Hub {
 pub struct Said {
     /// The newest slice: generation, content digest, bundle.
     pub slice: Option<(u64, String, Vec<u8>)>,
+    /// How long it holds a request twice while there is nothing new; a second where nothing is said.
+    pub hold: Option<Duration>,
     /// Answers 503 to everything.
     pub down: bool,
     /// Answers 413, not signed, to bodies of more bytes.
@@ -55,7 +57,10 @@ pub struct Said {
     pub reports: Vec<Report>,
     /// Every report that arrived, again and again included.
     pub arrived: usize,
+    /// The ledger that the last reports counted in.
     pub ledger: String,
+    /// The highest number of each ledger.
+    pub highest: BTreeMap<String, u64>,
 }
 
 impl Hub {
@@ -185,7 +190,8 @@ async fn next(
         if let Some(bundle) = bundle {
             return hub.answer(StatusCode::OK, bundle, &nonce);
         }
-        let _ = tokio::time::timeout(Duration::from_secs(1), news).await;
+        let hold = hub.read(|said| said.hold);
+        let _ = tokio::time::timeout(hold.unwrap_or(Duration::from_secs(1)), news).await;
     }
     hub.answer(StatusCode::NO_CONTENT, Vec::new(), &nonce)
 }
@@ -264,19 +270,19 @@ async fn reports(
     let mut accepted = 0;
     let lost = {
         let mut said = hub.said.lock().unwrap();
-        said.ledger = batch.ledger;
+        let highest = said.highest.get(&batch.ledger).copied();
+        let mut highest = highest.unwrap_or_default();
         said.bodies.push(body.len());
         for report in batch.reports {
             said.arrived += 1;
             accepted = report.sequence;
-            if said
-                .reports
-                .last()
-                .is_none_or(|last| last.sequence < report.sequence)
-            {
+            if highest < report.sequence {
+                highest = report.sequence;
                 said.reports.push(report);
             }
         }
+        said.highest.insert(batch.ledger.clone(), highest);
+        said.ledger = batch.ledger;
         let lost = said.lose_receipts > 0;
         said.lose_receipts = said.lose_receipts.saturating_sub(1);
         lost

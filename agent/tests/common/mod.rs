@@ -7,7 +7,9 @@
 
 pub mod hub;
 pub mod pebble;
+pub mod registry;
 pub mod revoke;
+pub mod small;
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;

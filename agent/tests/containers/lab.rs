@@ -44,13 +44,22 @@ pub(crate) struct Lab {
 /// Runs a test in a lab and cleans up behind it, whatever comes of it. Without an engine it says so and does nothing, unless
 /// `TENANTRY_REQUIRE_PEERS` is set.
 pub(crate) fn lab<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Lab) -> F) {
+    lab_on(Path::new(SOCKET), test);
+}
+
+/// The same on the engine at another socket.
+#[allow(dead_code, reason = "not every test program has an engine of its own")]
+pub(crate) fn lab_on<F: Future<Output = ()> + Send + 'static>(
+    socket: &Path,
+    test: impl FnOnce(Lab) -> F,
+) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let docker = match prepare().await {
+        let docker = match prepare(socket).await {
             Ok(docker) => docker,
             Err(why) => {
                 #[expect(clippy::disallowed_methods, reason = "tests have no config.rs")]
@@ -66,7 +75,7 @@ pub(crate) fn lab<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Lab
             std::process::id(),
             COUNT.fetch_add(1, Ordering::Relaxed)
         );
-        let engine = Engine::at(SOCKET);
+        let engine = Engine::at(socket);
         let lab = Lab {
             docker: docker.clone(),
             observer: Observer::new(engine.clone()),
@@ -280,8 +289,9 @@ fn digests(folder: &Path, key: &InputsKey) -> BTreeMap<PathBuf, String> {
 }
 
 /// An engine that has the test image, which is made from this machine's own static busybox.
-async fn prepare() -> Result<Docker, String> {
-    let docker = Docker::connect_with_unix(SOCKET, 60, bollard::API_DEFAULT_VERSION)
+async fn prepare(socket: &Path) -> Result<Docker, String> {
+    let socket = socket.to_str().ok_or("a socket with a strange name")?;
+    let docker = Docker::connect_with_unix(socket, 60, bollard::API_DEFAULT_VERSION)
         .map_err(|_| "no container engine runs here")?;
     let docker = docker
         .negotiate_version()
@@ -309,7 +319,10 @@ async fn make_image(docker: &Docker, name: &str, changes: &str) -> Result<(), St
         from_src: Some("-".to_owned()),
         repo: Some(name.split(':').next().unwrap_or_default().to_owned()),
         tag: Some(name.split(':').next_back().unwrap_or_default().to_owned()),
-        changes: vec![changes.to_owned()],
+        changes: Some(changes.to_owned())
+            .filter(|it| !it.is_empty())
+            .into_iter()
+            .collect(),
         ..CreateImageOptions::default()
     };
     let body = bollard::body_full(image(&busybox).map_err(|error| error.to_string())?.into());
@@ -338,7 +351,7 @@ fn image(busybox: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// Everything that belongs to projects whose names begin like this one.
-async fn clean_up(docker: &Docker, project: &str) {
+pub(crate) async fn clean_up(docker: &Docker, project: &str) {
     let ours = |labels: Option<&String>| {
         labels.is_some_and(|name| name == project || name.starts_with(&format!("{project}-")))
     };
