@@ -405,7 +405,7 @@ impl<W: WebServer> Agent<W> {
         let ledger = self.hands.ledger.borrow();
         let kept = self.desired().and_then(|desired| desired.backups.as_ref());
         Report {
-            backups: kept.map(|kept| self.desk.report(&kept.spec)),
+            backups: kept.map(|kept| self.desk.report(kept)),
             ..report::report(self.desired(), look, ledger.get())
         }
     }

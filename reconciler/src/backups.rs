@@ -2,6 +2,10 @@
 
 mod repository;
 mod retain;
+mod schedule;
+mod upkeep;
 
 pub use repository::{Repository, RepositoryError, address};
 pub use retain::{Kept, retain};
+pub(crate) use schedule::{Last, due};
+pub use upkeep::{Customer, Keys, Looked, Upkeep, UpkeepError};

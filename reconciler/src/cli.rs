@@ -78,7 +78,7 @@ enum Command {
     Secrets(secrets::Args),
     /// Set up a clone: diffs and merges of secrets, and a hook that checks commits.
     GitSetup(git_setup::Args),
-    /// Look after backups: forget what is not kept any more, print the log-ins of agents.
+    /// Look after backups: list them, forget what is not kept any more, print the log-ins of agents.
     Backups(backups::Args),
     /// Erase the personal data of a customer from all of Git's history.
     Erase(erase::Args),

@@ -18,6 +18,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod today;
+mod upkeep;
 
 use crate::git::{Fleet, GitError};
 use crate::keys::HubIdentity;
@@ -152,6 +153,10 @@ pub struct Hub {
     waker: Option<push::Waker>,
     /// The time of the last round.
     looked_at: Timestamp,
+    /// When backups are made, for the task that looks after their repositories.
+    upkeep_window: watch::Sender<Option<tenantry_schema::window::Window>>,
+    /// How the repositories of backups were looked after.
+    upkeep_shown: watch::Sender<Option<tenantry_planner::status::UpkeepStatus>>,
     problem: Option<String>,
 }
 

@@ -31,7 +31,10 @@ pub use backup::{Backup, Database, During, KeptVolume, SqliteFile};
 pub use backups::{BackupPlace, Backups, Keep, PlaceError, RepositoryCheck};
 pub use certificates::{Certificates, CertificatesError, DirectoryUrl, Pem, WeeklyBudget};
 pub use customer::{Brand, Customer, CustomerSecret, Notice, RegistryLogin, Standing};
-pub use decision::{DomainClaim, Erased, Fulfilled, Pin, ServerAssignment, ToolDecision};
+pub use decision::{
+    DomainClaim, Erased, Fulfilled, OperationDone, OperationOutcome, OperationRecord, Pin,
+    ServerAssignment, ToolDecision,
+};
 pub use error_rule::{ErrorRule, ErrorRules, MOST_CONTEXT};
 pub use forge::{Forge, ForgeKind, SecretName};
 pub use history::History;

@@ -166,6 +166,8 @@ impl fmt::Display for OrderKey {
 #[serde(try_from = "String", into = "String")]
 pub struct InstanceName(Box<str>);
 
+crate::json::text_schema!(InstanceName, SLUG_PATTERN, ["website-umami"]);
+
 impl InstanceName {
     /// Joins order and tool.
     pub fn new(order: &OrderId, tool: &ToolName) -> Self {

@@ -15,8 +15,8 @@ mod usage;
 
 pub use backups::{
     APPEND_PASSWORD, BackupFailure, BackupItem, BackupsReport, BackupsSpec, CheckResult,
-    DatabaseEngine, DrillResult, GoodBackup, InstanceBackups, REPOSITORY_KEY, RestoreResult,
-    RestoreSpec, SnapshotRef,
+    DatabaseEngine, DrillResult, GoodBackup, InstanceBackups, REPOSITORY_KEY, RestoreBegun,
+    RestoreResult, RestoreSpec, SnapshotRef,
 };
 pub use certificate::{CertificateReport, CertificateWait};
 pub use error_rule::{ErrorRules, LogMatch};

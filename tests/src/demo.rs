@@ -1,5 +1,6 @@
 //! The demo: a story in steps, each of which proves what it says with the real programs.
 
+mod example;
 mod story;
 mod tell;
 
@@ -16,6 +17,8 @@ pub struct Options {
     pub once: bool,
     /// Folder for everything; a default below this repository.
     pub data: Option<PathBuf>,
+    /// A folder of `examples` to be set up instead of the story.
+    pub example: Option<String>,
 }
 
 /// A step that failed.
@@ -38,7 +41,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         .clone()
         .unwrap_or_else(|| config.repository.join(".tenantry/demo"));
     let mut teller = Teller::new();
-    let result = tell_it(&mut teller, config, &data, options.once).await;
+    let result = tell_it(&mut teller, config, &data, &options).await;
     result.map_err(|error| Failure {
         step: teller.step().to_owned(),
         problem: crate::lab::with_causes(&error),
@@ -50,14 +53,22 @@ async fn tell_it(
     teller: &mut Teller,
     config: Config,
     data: &Path,
-    once: bool,
+    options: &Options,
 ) -> Result<(), LabError> {
+    let once = options.once;
     teller.begin("container engine and images (built from Debian packages on the spot)");
     let lab = Lab::try_open(config).await?;
     clear(&lab, data).await?;
     teller.done("ready");
 
-    teller.begin("a fleet with its keys, a hub, two servers");
+    let (what, names): (&str, &[&str]) = match options.example {
+        Some(_) => ("a fleet with its keys, a hub, a server", &["acme/acme-1"]),
+        None => (
+            "a fleet with its keys, a hub, two servers",
+            &["acme/acme-1", "globex/globex-1"],
+        ),
+    };
+    teller.begin(what);
     let hub_port = reserve()?;
     let place = Place {
         data: data.join("hub"),
@@ -69,7 +80,7 @@ async fn tell_it(
     let mut servers = Vec::new();
     let mut held = vec![hub_port];
     let mut ranges = Vec::new();
-    for name in ["acme/acme-1", "globex/globex-1"] {
+    for name in names {
         let (http, https) = (reserve()?, reserve()?);
         let sites = PortRange::reserve(16)?;
         let ports = Ports {
@@ -92,6 +103,22 @@ async fn tell_it(
     }
     teller.done(&format!("in {}", data.display()));
 
+    if let Some(name) = &options.example {
+        let server = servers.remove(0);
+        let example = example::tell(teller, &lab, &fleet, &place, server, name).await?;
+        teller.say(&format!("status page: {}", example.hub.url()));
+        if once {
+            drop((example.server, example.hub));
+            clear_containers(&lab).await?;
+            teller.say("everything worked; all that the demo started was stopped and removed");
+        } else {
+            teller.say("the hub and the server go on running; Ctrl-C ends them");
+            let _ = tokio::signal::ctrl_c().await;
+            drop((example.server, example.hub));
+            teller.say("stopped; containers stay until the next demo");
+        }
+        return Ok(());
+    }
     let mut story = Story::new(lab, fleet, place, servers);
     story.tell(teller).await?;
     story.table(teller);

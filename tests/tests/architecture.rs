@@ -197,7 +197,7 @@ const EDGES: [&str; 21] = [
     "reconciler/src/secrets/",
     "reconciler/src/cli/init/",
     "reconciler/src/cli/secrets/",
-    "reconciler/src/backups/repository.rs",
+    "reconciler/src/backups/",
     "reconciler/src/cli/backups.rs",
     "agent/src/backups/",
     "agent/src/keys.rs",

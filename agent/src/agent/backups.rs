@@ -79,6 +79,7 @@ impl<W: WebServer> Agent<W> {
                 before: spec.before,
                 overwrites: spec.overwrites.clone(),
                 only: spec.only.clone(),
+                until: spec.until,
             }),
             _ => None,
         };

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tenantry_schema::id::InstanceName;
+use tenantry_schema::id::{InstanceName, OperationId};
 use tenantry_schema::wire::{BackupsReport, BackupsSpec};
 use tokio::sync::Notify;
 
@@ -25,6 +25,8 @@ pub struct Desk {
     busy: RefCell<BTreeSet<InstanceName>>,
     asked: RefCell<BTreeSet<InstanceName>>,
     overdue: RefCell<BTreeMap<InstanceName, Timestamp>>,
+    /// The restore that is being done.
+    restoring: RefCell<Option<OperationId>>,
     done: Notify,
 }
 
@@ -66,6 +68,7 @@ impl Desk {
             busy: RefCell::default(),
             asked: RefCell::default(),
             overdue: RefCell::default(),
+            restoring: RefCell::default(),
             done: Notify::new(),
         })
     }
@@ -194,11 +197,19 @@ impl Desk {
             .collect();
     }
 
+    /// Which restore is being done now, if one is.
+    pub fn set_restoring(&self, operation: Option<&OperationId>) {
+        *self.restoring.borrow_mut() = operation.cloned();
+    }
+
     /// As the hub is told.
-    pub fn report(&self, spec: &BackupsSpec) -> BackupsReport {
-        self.records
-            .borrow()
-            .get()
-            .report(spec, &self.overdue.borrow())
+    pub fn report(&self, kept: &crate::accept::Backups) -> BackupsReport {
+        let (wanted, at_work) = (kept.restores.keys(), self.restoring.borrow());
+        self.records.borrow().get().report(
+            &kept.spec,
+            &self.overdue.borrow(),
+            wanted,
+            at_work.as_ref(),
+        )
     }
 }

@@ -290,6 +290,9 @@ impl<T: BackupTool> Work<T> {
         {
             return Vec::new();
         }
+        self.desk.set_restoring(Some(id));
+        // The hub is told that it is at work.
+        self.desk.ring();
         let result = match (&self.order, self.targets()) {
             (Some(order), Ok(targets)) => {
                 let spool = self.desk.spool();
@@ -321,6 +324,7 @@ impl<T: BackupTool> Work<T> {
         let _ = self
             .desk
             .remember(|records| drop(records.restores.insert(id.clone(), Some(result))));
+        self.desk.set_restoring(None);
         vec![event]
     }
 

@@ -75,8 +75,7 @@ fn due(facts: &Facts<'_>, wake: &mut Wake) -> Option<Job> {
         }
         return Some(Job::Look);
     }
-    let begun = |id: &&OperationId| records.restores.contains_key(*id);
-    if let Some(id) = facts.restores.iter().find(|id| !begun(id)) {
+    if let Some(id) = facts.restores.iter().find(|id| !records.was_begun(id)) {
         return Some(Job::Restore(id.clone()));
     }
     let asked = facts.asked.iter().find(|name| {

@@ -1,4 +1,5 @@
-//! What is remembered about backups, in one file of the state folder. It is a cache: lost, the repository is asked.
+//! What is remembered about backups, in the state folder. It is a cache: lost, the repository is asked. Restores are not: where what is written
+//! down about them cannot be read, none is begun.
 
 use crate::files::{FilesError, Root};
 use jiff::{SignedDuration, Timestamp};
@@ -8,10 +9,12 @@ use tenantry_schema::id::{InstanceName, OperationId};
 use tenantry_schema::name::RelativePath;
 use tenantry_schema::wire::{
     BackupFailure, BackupsReport, BackupsSpec, CheckResult, DrillResult, GoodBackup,
-    InstanceBackups, RestoreResult, SnapshotRef,
+    InstanceBackups, RestoreBegun, RestoreResult, SnapshotRef,
 };
 
 const FILE: &str = "records.json";
+/// Restores that were begun, in a file of their own: it is no cache, for the repository does not know them.
+const RESTORES: &str = "restores.json";
 const LIMIT: u64 = 16 << 20;
 /// Older good backups that are reported.
 const MOST_OLDER: usize = 60;
@@ -25,10 +28,14 @@ pub struct Records {
     /// The last check of the repository.
     pub check: Option<CheckResult>,
     /// Restores that were begun, with what came of them. None: it was begun, and what came of it is not known.
+    #[serde(skip_serializing)]
     pub restores: BTreeMap<OperationId, Option<RestoreResult>>,
     /// The place whose backups were looked through since the agent began.
     #[serde(skip)]
     pub looked: Option<String>,
+    /// Set where the file of restores is damaged: any restore may have been begun.
+    #[serde(skip)]
+    pub restores_unreadable: bool,
     /// Why looking failed.
     pub trouble: Option<BackupFailure>,
 }
@@ -109,11 +116,38 @@ impl Record {
 }
 
 impl Records {
-    /// As the hub is told. `overdue`: instances that were found to be.
-    pub fn report(
-        &self,
+    /// Whether a restore is not to be begun, because it was, or may have been.
+    pub fn was_begun(&self, id: &OperationId) -> bool {
+        self.restores_unreadable || self.restores.contains_key(id)
+    }
+
+    /// Restores that were begun and have not ended. `wanted`: those that the slice asks for. `at_work`: the one that is being done.
+    fn begun<'i>(
+        &'i self,
+        wanted: impl Iterator<Item = &'i OperationId>,
+        at_work: Option<&OperationId>,
+    ) -> BTreeMap<OperationId, RestoreBegun> {
+        let noted = self.restores.iter().filter(|(_, result)| result.is_none());
+        let unreadable =
+            wanted.filter(|id| self.restores_unreadable && !self.restores.contains_key(*id));
+        let standing = |id: &OperationId| match at_work {
+            Some(running) if running == id => RestoreBegun::Running,
+            _ => RestoreBegun::OutcomeUnknown,
+        };
+        noted
+            .map(|(id, _)| id)
+            .chain(unreadable)
+            .map(|id| (id.clone(), standing(id)))
+            .collect()
+    }
+
+    /// As the hub is told. `overdue`: instances that were found to be. `wanted`: restores that the slice asks for; `at_work`: the one that is being done.
+    pub fn report<'i>(
+        &'i self,
         spec: &BackupsSpec,
         overdue: &BTreeMap<InstanceName, Timestamp>,
+        wanted: impl Iterator<Item = &'i OperationId>,
+        at_work: Option<&OperationId>,
     ) -> BackupsReport {
         let instances = spec.instances.keys().map(|name| {
             let record = self.instances.get(name);
@@ -134,6 +168,7 @@ impl Records {
             instances: instances.collect(),
             check: self.check.clone(),
             restores: restores.collect(),
+            begun: self.begun(wanted, at_work),
         }
     }
 
@@ -157,10 +192,19 @@ pub struct RecordsFile {
 }
 
 impl RecordsFile {
-    /// Reads them. What cannot be read counts as none: the repository knows.
+    /// Reads them. What cannot be read counts as none: the repository knows. Of restores it knows nothing.
     pub fn open(root: Root) -> Result<Self, FilesError> {
-        let bytes = root.read(&name(), LIMIT)?.unwrap_or_default();
-        let records = serde_json::from_slice(&bytes).unwrap_or_default();
+        let bytes = root.read(&name(FILE), LIMIT)?.unwrap_or_default();
+        let mut records: Records = serde_json::from_slice(&bytes).unwrap_or_default();
+        if let Some(bytes) = root.read(&name(RESTORES), LIMIT)? {
+            match serde_json::from_slice(&bytes) {
+                Ok(restores) => records.restores = restores,
+                Err(error) => {
+                    tracing::error!(%error, "{RESTORES} is damaged: no restore is begun until a person has looked and removed it");
+                    records.restores_unreadable = true;
+                }
+            }
+        }
         Ok(Self { root, records })
     }
 
@@ -173,17 +217,25 @@ impl RecordsFile {
     pub fn update(&mut self, change: impl FnOnce(&mut Records)) -> Result<(), FilesError> {
         let mut next = self.records.clone();
         change(&mut next);
-        if next != self.records {
-            let bytes = serde_json::to_vec_pretty(&next).expect("records are text and numbers");
-            self.root.write(&name(), &bytes)?;
-            self.records = next;
+        if next == self.records {
+            return Ok(());
         }
+        let text = |value: Result<Vec<u8>, serde_json::Error>| {
+            value.expect("records are text and numbers")
+        };
+        if next.restores != self.records.restores {
+            let bytes = text(serde_json::to_vec_pretty(&next.restores));
+            self.root.write(&name(RESTORES), &bytes)?;
+        }
+        let bytes = text(serde_json::to_vec_pretty(&next));
+        self.root.write(&name(FILE), &bytes)?;
+        self.records = next;
         Ok(())
     }
 }
 
-fn name() -> RelativePath {
-    RelativePath::try_from(FILE).expect("a plain name")
+fn name(file: &str) -> RelativePath {
+    RelativePath::try_from(file).expect("a plain name")
 }
 
 #[cfg(test)]
@@ -204,5 +256,80 @@ mod tests {
         assert_eq!(open().get().instances.len(), 1);
         std::fs::write(folder.path().join(FILE), "{").unwrap();
         assert_eq!(*open().get(), Records::default());
+    }
+
+    fn operation(name: &str) -> OperationId {
+        name.try_into().unwrap()
+    }
+
+    fn spec() -> BackupsSpec {
+        serde_yaml::from_str(
+            "place: /srv\nuser: acme\nwindow: daily 01:00-05:00\noffset: 0\ncheck_every: 7d\ncheck_share: 5%\ndrill_every: 30d\nwarn_after: 36h\ninstances: {}\n",
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_begun_restore_is_remembered_apart_and_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || RecordsFile::open(Root::private(folder.path()).unwrap()).unwrap();
+        let (one, two) = (operation("one"), operation("two"));
+        open()
+            .update(|records| drop(records.restores.insert(one.clone(), None)))
+            .unwrap();
+        // Whatever happens to the cache.
+        std::fs::remove_file(folder.path().join(FILE)).unwrap();
+        let file = open();
+        assert!(file.get().was_begun(&one) && !file.get().was_begun(&two));
+        let told = |at_work: Option<&OperationId>| {
+            let wanted = [&one, &two];
+            let report = file
+                .get()
+                .report(&spec(), &BTreeMap::new(), wanted.into_iter(), at_work);
+            report.begun
+        };
+        assert_eq!(
+            told(None),
+            [(one.clone(), RestoreBegun::OutcomeUnknown)].into()
+        );
+        assert_eq!(
+            told(Some(&one)),
+            [(one.clone(), RestoreBegun::Running)].into()
+        );
+    }
+
+    #[test]
+    fn where_the_file_of_restores_is_damaged_any_may_have_been_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = operation("one");
+        std::fs::write(folder.path().join(RESTORES), "{\"one\": nul").unwrap();
+        let mut file = RecordsFile::open(Root::private(folder.path()).unwrap()).unwrap();
+        assert!(file.get().was_begun(&one));
+        let report = file
+            .get()
+            .report(&spec(), &BTreeMap::new(), [&one].into_iter(), None);
+        assert_eq!(
+            report.begun,
+            [(one.clone(), RestoreBegun::OutcomeUnknown)].into()
+        );
+        // What else is remembered goes on, and the evidence stays as it is.
+        file.update(|records| records.trouble = None).unwrap();
+        file.update(|records| {
+            records.check = Some(CheckResult {
+                at: Timestamp::UNIX_EPOCH,
+                problem: None,
+            });
+        })
+        .unwrap();
+        let left = std::fs::read_to_string(folder.path().join(RESTORES)).unwrap();
+        assert_eq!(left, "{\"one\": nul");
+    }
+
+    #[test]
+    fn restores_in_the_records_of_an_earlier_release_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), r#"{"restores": {"one": null}}"#).unwrap();
+        let file = RecordsFile::open(Root::private(folder.path()).unwrap()).unwrap();
+        assert!(file.get().was_begun(&operation("one")));
     }
 }

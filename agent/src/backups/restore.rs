@@ -38,6 +38,8 @@ pub struct Order<T> {
     pub overwrites: Vec<Data>,
     /// Only the database or volume of this name. Absent: all of them.
     pub only: Option<String>,
+    /// The moment from which on it is not begun any more.
+    pub until: Option<Timestamp>,
 }
 
 /// A restore that did not come about.
@@ -61,6 +63,11 @@ pub async fn restore<T: BackupTool>(
     live: &Path,
 ) -> RestoreResult {
     let mut result = failed(String::new());
+    if let Some(until) = order.until.filter(|until| Timestamp::now() >= *until) {
+        return failed(format!(
+            "it came too late: it was to begin before {until:.0}, and nothing was touched"
+        ));
+    }
     let folder = scratch.join(format!("restore-{}", order.instance));
     let outcome = match files::clear(&folder) {
         Ok(()) => put_back(hands, order, targets, &folder, live, &mut result).await,

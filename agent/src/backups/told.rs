@@ -49,6 +49,9 @@ pub fn words(report: &BackupsReport) -> String {
         let verdict = restore.problem.as_deref().unwrap_or("done");
         let _ = writeln!(text, "restore {id} at {:.0}: {verdict}", restore.at);
     }
+    for id in report.begun.keys() {
+        let _ = writeln!(text, "restore {id}: begun, and not known to have ended");
+    }
     text
 }
 

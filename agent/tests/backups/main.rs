@@ -7,6 +7,7 @@ mod common;
 #[allow(dead_code, reason = "made for other tests too")]
 #[path = "../containers/lab.rs"]
 mod lab;
+mod maria;
 mod rig;
 
 use rig::Rig;

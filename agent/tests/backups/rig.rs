@@ -12,6 +12,44 @@ use tenantry_agent::containers::Engine;
 use tenantry_agent::containers::exec::{self, Program};
 use tenantry_schema::wire::{InstanceBackups, InstancePhase, Report};
 
+/// What the server of a test runs.
+pub(crate) struct Tool {
+    image: &'static str,
+    compose: &'static str,
+    /// Items of `backups.yaml`.
+    items: &'static str,
+}
+
+/// PostgreSQL, a database of SQLite, and a volume.
+pub(crate) const POSTGRES: Tool = Tool {
+    image: "postgres:15",
+    compose: COMPOSE,
+    items: "  - {kind: database, engine: postgres, service: db}\n  - {kind: sqlite, volume: data, path: app.db}\n  - {kind: volume, volume: uploads, during: paused}\n",
+};
+
+/// MariaDB alone.
+pub(crate) const MARIADB: Tool = Tool {
+    image: "mariadb:10.11",
+    compose: "
+services:
+  db:
+    image: mariadb:10.11
+    environment: { MARIADB_DATABASE: shop, MARIADB_ROOT_PASSWORD_FILE: /run/secrets/db_password }
+    secrets: [db_password]
+    volumes: ['db:/var/lib/mysql']
+    healthcheck: { test: [CMD, mariadb-admin, ping, --protocol=tcp, --host=127.0.0.1], interval: 1s, retries: 90 }
+    stop_grace_period: 10s
+  app:
+    image: tenantry-test/busybox:1
+    command: [sleep, 1d]
+    init: true
+    stop_grace_period: 1s
+volumes: { db: {} }
+secrets: { db_password: { environment: DB_PASSWORD } }
+",
+    items: "  - {kind: database, engine: mysql, service: db}\n",
+};
+
 const COMPOSE: &str = "
 services:
   db:
@@ -37,10 +75,19 @@ pub(crate) struct Rig {
     lab: Lab,
     engine: Engine,
     place: PathBuf,
+    tool: &'static Tool,
+}
+
+/// Runs a test with PostgreSQL, SQLite and a volume, unless a real part is missing.
+pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F + Send + 'static) {
+    run_with(&POSTGRES, test);
 }
 
 /// Runs a test, unless a real part is missing.
-pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F + Send + 'static) {
+pub(crate) fn run_with<F: Future<Output = ()>>(
+    tool: &'static Tool,
+    test: impl FnOnce(Rig) -> F + Send + 'static,
+) {
     if skip_without("restic") {
         return;
     }
@@ -53,7 +100,7 @@ pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F + Send + '
                 .build()
                 .unwrap();
             runtime.block_on(async move {
-                let rig = Rig::new(lab).await;
+                let rig = Rig::new(lab, tool).await;
                 if let Some(rig) = rig {
                     test(rig).await;
                 }
@@ -69,9 +116,9 @@ pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F + Send + '
 }
 
 impl Rig {
-    async fn new(lab: Lab) -> Option<Self> {
-        if lab.docker.inspect_image("postgres:15").await.is_err() {
-            println!("skipped: the image postgres:15 is missing");
+    async fn new(lab: Lab, tool: &'static Tool) -> Option<Self> {
+        if lab.docker.inspect_image(tool.image).await.is_err() {
+            println!("skipped: the image {} is missing", tool.image);
             return None;
         }
         let mut world = World::with(|config| {
@@ -87,6 +134,7 @@ impl Rig {
             hub,
             lab,
             place,
+            tool,
         };
         rig.slow_restic(false);
         Some(rig)
@@ -108,7 +156,7 @@ impl Rig {
         let stack = |name: &str| format!("stacks/{project}/{name}");
         let mut all = files(&[
             ("host.yaml", &host),
-            (&stack("compose.yaml"), COMPOSE),
+            (&stack("compose.yaml"), self.tool.compose),
             (&stack(".env"), ""),
             (
                 &stack("secrets.yaml"),
@@ -119,9 +167,10 @@ impl Rig {
             let clock = begins.to_zoned(jiff::tz::TimeZone::UTC);
             let (hour, minute, second) = (clock.hour(), clock.minute(), clock.second());
             let spec = format!(
-                "place: {}\nuser: example.acme\nwindow: daily {hour:02}:{minute:02}-{:02}:{minute:02}\noffset: {second}\ncheck_every: 7d\ncheck_share: 5%\ndrill_every: 30d\nwarn_after: 36h\ninstances:\n  {project}:\n  - {{kind: database, engine: postgres, service: db}}\n  - {{kind: sqlite, volume: data, path: app.db}}\n  - {{kind: volume, volume: uploads, during: paused}}\n",
+                "place: {}\nuser: example.acme\nwindow: daily {hour:02}:{minute:02}-{:02}:{minute:02}\noffset: {second}\ncheck_every: 7d\ncheck_share: 5%\ndrill_every: 30d\nwarn_after: 36h\ninstances:\n  {project}:\n{}",
                 self.place.display(),
                 (hour + 4) % 24,
+                self.tool.items,
             );
             let secrets = sealed(&[
                 ("REPOSITORY_KEY", "repository-key-1"),
@@ -135,10 +184,15 @@ impl Rig {
         all
     }
 
-    /// Publishes the tool, and waits until it runs and has something to lose.
-    pub(crate) async fn publish(&self, generation: u64) {
+    /// Publishes the tool, and waits until it runs.
+    pub(crate) async fn publish_alone(&self, generation: u64) {
         self.hub.publish(&self.world, generation, self.slice(None));
         self.until_well().await;
+    }
+
+    /// Publishes the tool, and waits until it runs and has something to lose.
+    pub(crate) async fn publish(&self, generation: u64) {
+        self.publish_alone(generation).await;
         let data = self.volume("data").await;
         let database = rusqlite::Connection::open(data.join("app.db")).unwrap();
         database
@@ -235,6 +289,24 @@ impl Rig {
             "-c",
         ];
         let program = Program::new(&self.lab.name("db"), fixed).and(statement);
+        let (ended, text) = exec::output(&self.engine, &program, 1 << 20).await.unwrap();
+        assert_eq!(ended.code, 0, "{}", ended.complaints);
+        String::from_utf8(text).unwrap()
+    }
+
+    /// A statement for MariaDB, and what it answers.
+    pub(crate) async fn maria(&self, statement: &str) -> String {
+        let fixed = [
+            "mariadb",
+            "--batch",
+            "--skip-column-names",
+            "--user=root",
+            "--password=hunter2-hunter2",
+            "--default-character-set=utf8mb4",
+            "--database=shop",
+        ];
+        let program =
+            Program::new(&self.lab.name("db"), fixed).and(format!("--execute={statement}"));
         let (ended, text) = exec::output(&self.engine, &program, 1 << 20).await.unwrap();
         assert_eq!(ended.code, 0, "{}", ended.complaints);
         String::from_utf8(text).unwrap()

@@ -1,5 +1,6 @@
 //! Invariants of a plan, checked by code that shares nothing with the planner but the types. Run in tests on every plan, and by the hub before it acts.
 
+mod operations;
 mod ports;
 
 use crate::decision::{Choice, Decision};
@@ -43,6 +44,7 @@ pub fn check_by_customer(
         slices_stay_within_their_customer(id, part, customer, found);
         nothing_that_runs_vanishes(part, customer, found);
         nothing_published_twice(part, inventory, found);
+        operations::agents_are_told_what_was_started(part, customer, found);
     }
     domains_have_one_holder(plan, desired, &mut wrong);
     wrong.retain(|_, found| !found.is_empty());
@@ -124,6 +126,9 @@ fn decisions_are_write_once(
                         "{id}: the secret {secret} of backups would be generated again"
                     ));
                 }
+            }
+            Choice::Operation(operation, record) => {
+                wrong.extend(operations::record(customer, operation, record));
             }
             Choice::Fulfilled(record) => {
                 let before = order.fulfilled.as_ref();

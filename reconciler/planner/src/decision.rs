@@ -3,9 +3,10 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tenantry_schema::document::{
-    DomainClaim, Fulfilled, SecretSpec, ServerAssignment, ToolDecision,
+    DomainClaim, Fulfilled, OperationOutcome, OperationRecord, SecretSpec, ServerAssignment,
+    ToolDecision,
 };
-use tenantry_schema::id::{OrderKey, ToolName};
+use tenantry_schema::id::{OperationId, OrderKey, ToolName};
 use tenantry_schema::name::VariableName;
 
 /// One choice or record of one order.
@@ -32,6 +33,8 @@ pub enum Choice {
     BackupSecrets(BTreeMap<VariableName, SecretSpec>),
     /// First fulfilment.
     Fulfilled(Fulfilled),
+    /// An operation was started, or ended.
+    Operation(OperationId, OperationRecord),
 }
 
 /// Which of an order's decisions.
@@ -49,6 +52,8 @@ pub enum What {
     BackupSecrets,
     /// First fulfilment.
     Fulfilled,
+    /// That an operation was started, and what came of it.
+    Operation(OperationId),
 }
 
 impl What {
@@ -63,6 +68,7 @@ impl What {
             Self::Secrets(tool) => format!("{folder}/tools/{tool}.secrets.yaml"),
             Self::BackupSecrets => format!("fleet/decisions/{customer}/backups.secrets.yaml"),
             Self::Fulfilled => format!("{folder}/fulfilled.yaml"),
+            Self::Operation(id) => format!("fleet/decisions/{customer}/operations.d/{id}.yaml"),
         }
     }
 }
@@ -77,6 +83,16 @@ impl Choice {
             Self::Secrets(tool, _) => What::Secrets(tool.clone()),
             Self::BackupSecrets(_) => What::BackupSecrets,
             Self::Fulfilled(_) => What::Fulfilled,
+            Self::Operation(id, _) => What::Operation(id.clone()),
+        }
+    }
+
+    /// Whether it writes down what happened, and chooses nothing.
+    pub fn is_record(&self) -> bool {
+        match self {
+            Self::Fulfilled(_) => true,
+            Self::Operation(_, record) => record.done.is_some(),
+            _ => false,
         }
     }
 }
@@ -94,6 +110,7 @@ impl Decision {
             Choice::Domain(document) => Some(yaml(document)),
             Choice::Tool(_, document) => Some(yaml(document)),
             Choice::Fulfilled(document) => Some(yaml(document)),
+            Choice::Operation(_, document) => Some(yaml(document)),
             Choice::Secrets(..) | Choice::BackupSecrets(_) => None,
         }
     }
@@ -131,6 +148,11 @@ impl Decision {
             Choice::Fulfilled(record) => match record.order {
                 Some(_) => format!("{order}: fulfilled ({})", join(record.tools.keys())),
                 None => format!("{order}: first run of {}", join(record.tools.keys())),
+            },
+            Choice::Operation(id, record) => match record.done.as_ref().map(|done| done.outcome) {
+                None => format!("{order}: operation {id} is started on {}", record.server),
+                Some(OperationOutcome::Done) => format!("{order}: operation {id} is done"),
+                Some(OperationOutcome::Failed) => format!("{order}: operation {id} failed"),
             },
         }
     }

@@ -10,7 +10,9 @@ use crate::waiting::WaitingOn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tenantry_schema::SharedMap;
-use tenantry_schema::document::{Customer, Fulfilled, Operation, Order, Server, Tool};
+use tenantry_schema::document::{
+    Customer, Fulfilled, Operation, OperationRecord, Order, Server, Tool,
+};
 use tenantry_schema::id::{CustomerId, OperationId, OrderId, ServerId, SiteName, ToolName};
 use tenantry_schema::name::DomainName;
 
@@ -59,6 +61,8 @@ pub struct CustomerDesired {
     pub unplaced_ports: BTreeSet<u16>,
     /// One-time acts, approved or not; [`crate::operations`] says which may be started.
     pub operations: BTreeMap<OperationId, Arc<Operation>>,
+    /// Those that were started, and what came of them.
+    pub records: BTreeMap<OperationId, Arc<OperationRecord>>,
     /// Why they stay as they are, or in part, although the documents say otherwise.
     pub waiting: Vec<WaitingOn>,
 }

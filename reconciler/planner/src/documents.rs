@@ -21,8 +21,8 @@ use std::sync::Arc;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::{
-    Activation, Customer, DomainClaim, Erased, Fulfilled, Hub, Kind, Operation, Order, Server,
-    ServerAssignment, Staff, ToolDecision, classify,
+    Activation, Customer, DomainClaim, Erased, Fulfilled, Hub, Kind, Operation, OperationRecord,
+    Order, Server, ServerAssignment, Staff, ToolDecision, classify,
 };
 use tenantry_schema::id::{CustomerId, OperationId, OrderId, ServerId, ToolName};
 use tenantry_yaml::{Limits, MAX_PROBLEMS, Problem, ProblemKind};
@@ -61,6 +61,8 @@ pub struct CustomerDocuments {
     pub backup_secrets: Option<Arc<SecretsFile>>,
     /// One-time acts.
     pub operations: BTreeMap<OperationId, Arc<Operation>>,
+    /// Records of those that were started.
+    pub records: BTreeMap<OperationId, Arc<OperationRecord>>,
     /// The names of the files of orders that were renamed, by the id that they keep.
     pub written_orders: BTreeMap<OrderId, OrderId>,
     /// Files that are there and have errors. What refers to one of them is not wrong because of that.
@@ -242,6 +244,7 @@ pub fn customer(files: &CustomerFiles) -> (Option<CustomerDocuments>, Vec<Diagno
         decisions: BTreeMap::new(),
         backup_secrets: None,
         operations: BTreeMap::new(),
+        records: BTreeMap::new(),
         written_orders: BTreeMap::new(),
         unread: HashSet::new(),
         partly: BTreeMap::new(),
@@ -306,6 +309,9 @@ fn take(
             insert(&mut decided(decisions, order).secrets, tool, secrets);
         }
         Kind::BackupSecrets(_) => documents.backup_secrets = shared(read_secrets(file, found)),
+        Kind::OperationRecord(_, id) => {
+            insert(&mut documents.records, id, shared(read(file, found)));
+        }
         Kind::Misplaced(expected) => found.push(misplaced(file, expected)),
         _ => {}
     }

@@ -130,6 +130,7 @@ pub fn customer(
         retired_ports,
         unplaced_ports,
         operations: documents.operations.clone(),
+        records: documents.records.clone(),
         waiting: findings.waiting.clone(),
     };
     let good = documents.unread.is_empty() && findings.good();

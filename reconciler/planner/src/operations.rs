@@ -2,10 +2,13 @@
 
 mod approval;
 mod diagnose;
+mod progress;
 mod property;
+mod restore;
 mod standing;
 
 use crate::documents::HeadDocuments;
+use crate::waiting::WaitingOn;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use tenantry_schema::document::Operation;
@@ -13,7 +16,9 @@ use tenantry_schema::id::{CustomerId, OperationId};
 
 pub use approval::{MOST_DAYS, NAMESPACE, judge, soon_enough, to_sign};
 pub use diagnose::diagnose;
+pub use progress::{Downtime, Measured, Progress, Target};
 pub use property::{Machines, Property, Tools, machine, machine_of};
+pub use restore::{Restore, over, restore, spec};
 pub use standing::Standing;
 
 /// One operation as it is shown.
@@ -33,6 +38,18 @@ pub struct OperationStatus {
     pub expires: Option<Date>,
     /// Whether it may be started.
     pub standing: Standing,
+    /// What it is done to, where that is a tool and it is clear which.
+    #[serde(default)]
+    pub target: Option<Target>,
+    /// How long that will stand still.
+    #[serde(default)]
+    pub downtime: Option<Downtime>,
+    /// How far it is.
+    #[serde(default)]
+    pub progress: Progress,
+    /// Why it is not started although it may be.
+    #[serde(default)]
+    pub waiting: Vec<WaitingOn>,
 }
 
 impl OperationStatus {
@@ -52,6 +69,10 @@ impl OperationStatus {
             reason: operation.reason.clone(),
             expires: operation.expires,
             standing: judge(head, (customer, property), id, operation, today),
+            target: None,
+            downtime: None,
+            progress: Progress::NotStarted,
+            waiting: Vec::new(),
         }
     }
 
@@ -76,7 +97,11 @@ pub fn act(operation: &Operation) -> String {
 pub fn destroys(operation: &Operation) -> Vec<String> {
     let overwrites = operation.overwrites.iter().map(|data| {
         let data = serde_json::to_value(data).unwrap_or_default();
-        format!("{} as they are now", data.as_str().unwrap_or_default())
+        let data = data.as_str().unwrap_or_default();
+        match &operation.only {
+            Some(only) => format!("{data} as they are now, of `{only}` alone"),
+            None => format!("{data} as they are now"),
+        }
     });
     operation
         .destroys

@@ -12,6 +12,7 @@ mod machine;
 mod missing;
 mod order;
 mod ports;
+mod restores;
 mod server;
 mod sites;
 

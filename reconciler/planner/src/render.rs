@@ -171,6 +171,12 @@ fn backups(
     let yaml = serde_yaml::to_string(&input.spec).map_err(|why| failed(why.to_string()))?;
     let path = RelativePath::try_from("backups.yaml").map_err(|why| failed(why.to_string()))?;
     out.files.insert(path, yaml.into_bytes());
+    for (id, spec) in &input.restores {
+        let yaml = serde_yaml::to_string(spec).map_err(|why| failed(why.to_string()))?;
+        let path = RelativePath::try_from(format!("operations/{id}.yaml"));
+        let path = path.map_err(|why| failed(why.to_string()))?;
+        out.files.insert(path, yaml.into_bytes());
+    }
     for name in [REPOSITORY_KEY, APPEND_PASSWORD] {
         let value = plaintext.backups.get(name);
         let value = value.ok_or_else(|| failed(format!("the secret `{name}` has no value")))?;

@@ -11,11 +11,13 @@ use tenantry_schema::document::{
     AgentRelease, Certificates, Drift, ErrorRules, Host, Manage, RegistryLogin, State, Tool,
     WebPorts,
 };
-use tenantry_schema::id::{FleetId, InstanceName, OrderId, ServerKey, SiteName, StaffId, ToolName};
+use tenantry_schema::id::{
+    FleetId, InstanceName, OperationId, OrderId, ServerKey, SiteName, StaffId, ToolName,
+};
 use tenantry_schema::key::PublicKeys;
 use tenantry_schema::name::DomainName;
 use tenantry_schema::window::Window;
-use tenantry_schema::wire::{BackupsSpec, UserSpec};
+use tenantry_schema::wire::{BackupsSpec, RestoreSpec, UserSpec};
 
 /// Bumped when rendering changes so that equal inputs no longer give equal files.
 pub const RENDERER: u32 = 3;
@@ -76,6 +78,9 @@ pub struct BackupsInput {
     pub spec: BackupsSpec,
     /// The file of generated secrets.
     pub secrets: ObjectId,
+    /// Data that is to be put back, by operation.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub restores: BTreeMap<OperationId, RestoreSpec>,
 }
 
 /// What one tool is rendered from.

@@ -30,6 +30,9 @@ pub struct FleetStatus {
     /// Set where the forge named in `hub.yaml` does not take what the hub thinks of commits, and why. Nothing else depends on it.
     #[serde(default)]
     pub forge_problem: Option<String>,
+    /// How the repositories of backups were looked after last. None: it was not done yet, or is not to be.
+    #[serde(default)]
+    pub upkeep: Option<UpkeepStatus>,
     /// When it was worked out.
     pub at: Timestamp,
     /// Totals.
@@ -45,6 +48,30 @@ pub struct FleetStatus {
     pub frozen: Vec<FrozenScope>,
     /// Everything wrong with the newest commit.
     pub diagnostics: Arc<Vec<Diagnostic>>,
+}
+
+/// How the repositories of backups were looked after: what is not kept any more was forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpkeepStatus {
+    /// When it ended.
+    pub at: Timestamp,
+    /// Repositories that there are.
+    pub repositories: usize,
+    /// Snapshots that were forgotten.
+    pub forgotten: usize,
+    /// How many repositories could not be looked after.
+    pub failed: usize,
+    /// Why, for the first of them.
+    pub failures: Vec<String>,
+    /// When it is done next.
+    pub next: Option<Timestamp>,
+}
+
+impl UpkeepStatus {
+    /// When it ended, and whether nothing failed.
+    pub fn last(&self) -> (Timestamp, bool) {
+        (self.at, self.failed == 0)
+    }
 }
 
 /// Whether a hub acts.

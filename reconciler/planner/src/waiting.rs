@@ -6,7 +6,7 @@ use crate::lost::TakenAway;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tenantry_schema::document::HostArea;
-use tenantry_schema::id::{InstanceName, OrderKey, ServerId, ToolName};
+use tenantry_schema::id::{InstanceName, OperationId, OrderKey, ServerId, ToolName};
 use tenantry_schema::name::DomainName;
 use tenantry_schema::wire::RefusalKind;
 
@@ -208,6 +208,13 @@ pub enum WaitingOn {
         instance: InstanceName,
         /// What differs.
         problem: String,
+    },
+    /// An operation may be started, and is not, because what it names is not clear or not there.
+    OperationHeld {
+        /// Which.
+        operation: OperationId,
+        /// Why.
+        because: String,
     },
     /// A retry after failures.
     Retry {

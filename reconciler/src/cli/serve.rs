@@ -28,6 +28,9 @@ pub(super) struct HubOptions {
     /// the key file names in a line `# trust-root: COMMIT`.
     #[arg(long, value_name = "COMMIT", env = "TENANTRY_TRUST_ROOT")]
     trust_root: Option<String>,
+    /// The program restic, with which repositories of backups are looked after.
+    #[arg(long, default_value = "restic", value_name = "PROGRAM")]
+    restic: PathBuf,
 }
 
 impl HubOptions {
@@ -39,6 +42,7 @@ impl HubOptions {
             key: self.hub.key.clone(),
             observe,
             poll: Duration::from_secs(self.poll.max(1)),
+            restic: self.restic.clone(),
             trust_root: self.trust_root.as_deref().map(commit_id).transpose()?,
             programs: None,
         })

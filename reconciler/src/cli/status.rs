@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use std::fmt::Write as _;
 use std::time::Duration;
 use tenantry_planner::explain::{short, word};
+use tenantry_planner::operations::Progress;
 use tenantry_planner::status::{FleetStatus, Health, Mode};
 use tenantry_schema::id::FleetId;
 
@@ -161,6 +162,9 @@ fn text(status: &FleetStatus) -> String {
     if let Some(problem) = &status.forge_problem {
         let _ = writeln!(out, "! verdicts do not reach the forge: {problem}");
     }
+    for failure in status.upkeep.iter().flat_map(|upkeep| &upkeep.failures) {
+        let _ = writeln!(out, "! backups are not looked after: {failure}");
+    }
     let _ = writeln!(out, "\norders");
     for order in &status.orders {
         let tools: Vec<String> = order
@@ -198,8 +202,30 @@ fn text(status: &FleetStatus) -> String {
             let _ = writeln!(out, "      waits: {reason}");
         }
     }
+    operations(&mut out, status);
     for diagnostic in status.diagnostics.iter() {
         let _ = write!(out, "\n{}", diagnostic.render());
     }
     out
+}
+
+/// One-time acts, and why they are not further.
+fn operations(out: &mut String, status: &FleetStatus) {
+    if !status.operations.is_empty() {
+        let _ = writeln!(out, "\noperations");
+    }
+    for operation in &status.operations {
+        let far = match &operation.progress {
+            Progress::NotStarted => operation.standing.to_string(),
+            progress => progress.to_string(),
+        };
+        let _ = writeln!(
+            out,
+            "  {}/{}: {}: {far}",
+            operation.customer, operation.operation, operation.act
+        );
+        for reason in &operation.waiting {
+            let _ = writeln!(out, "      waits: {reason}");
+        }
+    }
 }

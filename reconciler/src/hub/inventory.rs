@@ -34,6 +34,8 @@ pub(super) enum Wake {
     Told,
     /// Reports arrived.
     Reports(Box<Reports>),
+    /// Somebody asks which repositories of backups there are to be looked after.
+    Upkeep(tokio::sync::oneshot::Sender<Option<crate::backups::Upkeep>>),
     /// The hub stops.
     Stop,
 }

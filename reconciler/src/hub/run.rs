@@ -2,6 +2,7 @@
 
 use super::data::{Claim, DIARY, DataDirectory, MIRROR, SLICES};
 use super::inventory::{RECENT, ReportDoor, Reports, Wake};
+use super::upkeep;
 use super::{Done, Hub, HubError};
 use crate::cache::file::HELD;
 use crate::git::{Fleet, Location, Oid};
@@ -56,6 +57,8 @@ pub struct Options {
     pub observe: bool,
     /// How often a remote is asked.
     pub poll: Duration,
+    /// The program restic, with which repositories of backups are looked after.
+    pub restic: PathBuf,
     /// A commit that is known to be good, for fleets with `trust: signed`. None: the key file may name one.
     pub trust_root: Option<Oid>,
     /// The folder of programs for agents, each named by its SHA-256.
@@ -141,6 +144,8 @@ pub async fn open(options: &Options) -> Result<Hub, HubError> {
         pushes: super::push::Pushes::default(),
         waker: None,
         looked_at: Timestamp::now(),
+        upkeep_window: watch::Sender::default(),
+        upkeep_shown: watch::Sender::default(),
         problem: None,
         fleet,
     };
@@ -193,6 +198,7 @@ fn nothing_known() -> FleetStatus {
         commit: None,
         source_problem: None,
         forge_problem: None,
+        upkeep: None,
         at: Timestamp::now(),
         totals: Totals::default(),
         orders: Vec::new(),
@@ -286,6 +292,15 @@ pub async fn serve(
         wake: Box::new(move || drop(told.send(Wake::Told))),
     }));
     let forgets = tokio::spawn(forget_silent_servers(hub.store.clone()));
+    let looking_after = tokio::spawn(upkeep::run(upkeep::Parts {
+        wake: wake.clone(),
+        window: hub.upkeep_window.subscribe(),
+        shown: hub.upkeep_shown.clone(),
+        objects: hub.fleet.objects().clone(),
+        identity: hub.identity.clone(),
+        data: options.data.clone(),
+        restic: options.restic.clone(),
+    }));
     let watching = wake.clone();
     let local = options.location.watchable().is_some();
     let fleet = hub.fleet.clone();
@@ -330,6 +345,7 @@ pub async fn serve(
     watch_task.abort();
     verdicts.abort();
     forgets.abort();
+    looking_after.abort();
     let _ = wake.send(Wake::Stop);
     match tokio::task::spawn_blocking(move || worker.join()).await {
         Ok(Ok(outcome)) => outcome,
@@ -395,6 +411,8 @@ fn run_loop(
             match woken {
                 Wake::Branch | Wake::Pushed => look = true,
                 Wake::Told => {}
+                // Who asked and did not wait is gone.
+                Wake::Upkeep(answer) => drop(answer.send(hub.upkeep())),
                 Wake::Reports(reports) => batch.push(*reports),
                 Wake::Stop => return Ok(()),
             }

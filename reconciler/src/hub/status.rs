@@ -12,6 +12,7 @@ impl Hub {
     pub(super) fn tell(&mut self) {
         let found = self.found();
         self.tell_verdicts(found.clone());
+        self.tell_upkeep();
         self.status.send_replace(Arc::new(self.make_status(found)));
     }
 
@@ -44,6 +45,7 @@ impl Hub {
             commit: self.source.commit.clone(),
             source_problem: self.source_problem(now),
             forge_problem: self.forge_problem.borrow().clone(),
+            upkeep: self.upkeep_shown.borrow().clone(),
             at: now,
             totals,
             orders,

@@ -106,6 +106,16 @@ fn operations(out: &mut String, report: &Report) {
             let _ = writeln!(out, "  - destroys {}", text(lost));
         }
         let _ = writeln!(out, "  - because: {}", text(&operation.reason));
+        if let Some(downtime) = report.downtime(operation) {
+            let _ = writeln!(out, "  - {}", text(&downtime.to_string()));
+        }
+        for wait in operation
+            .waiting
+            .iter()
+            .filter(|wait| !wait.is_about_agents())
+        {
+            let _ = writeln!(out, "  - waits: {}", text(&wait.to_string()));
+        }
     }
     if !report.operations.is_empty() {
         out.push('\n');

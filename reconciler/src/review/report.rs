@@ -12,7 +12,7 @@ use tenantry_planner::change::{
     groups, monthly, names,
 };
 use tenantry_planner::explain::word;
-use tenantry_planner::operations::OperationStatus;
+use tenantry_planner::operations::{Downtime, OperationStatus};
 use tenantry_planner::removal::Removal;
 use tenantry_planner::status::FrozenScope;
 use tenantry_schema::Diagnostic;
@@ -206,6 +206,13 @@ impl Report {
             frozen: after.loaded.frozen.clone(),
             seen: None,
         }
+    }
+
+    /// For how long a tool stands still: as the hub that was asked measured it, where one was.
+    pub(crate) fn downtime(&self, operation: &OperationStatus) -> Option<Downtime> {
+        let seen = self.seen.as_ref();
+        let measured = seen.and_then(|seen| seen.downtime(operation));
+        measured.or_else(|| operation.downtime.clone())
     }
 
     /// Whether something is wrong.

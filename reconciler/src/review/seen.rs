@@ -3,8 +3,9 @@
 use super::{Report, count};
 use jiff::Timestamp;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tenantry_planner::explain::{short, word};
+use tenantry_planner::operations::{Downtime, OperationStatus};
 use tenantry_planner::status::{FleetStatus, Health, ServerStatus};
 use tenantry_schema::id::ServerKey;
 use tenantry_schema::wire::InstancePhase;
@@ -23,6 +24,9 @@ pub(crate) struct Seen {
     servers: Vec<SeenServer>,
     /// Servers that the change touches and that the hub does not know: they are new.
     unknown: Vec<String>,
+    /// How long tools are expected to stand still, by operation.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    downtimes: BTreeMap<String, Downtime>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,7 +72,13 @@ impl Seen {
                 .filter(|key| !known.contains(*key))
                 .map(ToString::to_string)
                 .collect(),
+            downtimes: downtimes(status, report),
         }
+    }
+
+    /// How long the tool of an operation is expected to stand still.
+    pub(crate) fn downtime(&self, operation: &OperationStatus) -> Option<Downtime> {
+        self.downtimes.get(&operation.path()).cloned()
     }
 
     /// Where the hub is, if that is not where the comparison starts.
@@ -110,6 +120,19 @@ impl Seen {
         }
         lines
     }
+}
+
+fn downtimes(status: &FleetStatus, report: &Report) -> BTreeMap<String, Downtime> {
+    let measured = |operation: &OperationStatus| {
+        let target = operation.target.as_ref()?;
+        let server = status.servers.iter().find(|server| {
+            server.customer == operation.customer && server.server == target.server
+        })?;
+        let backups = server.backups.as_ref()?.instances.get(&target.instance);
+        Some((operation.path(), Downtime::of(&target.instance, backups)))
+    };
+    let operations = report.operations.iter();
+    operations.filter_map(|one| measured(one)).collect()
 }
 
 impl SeenServer {

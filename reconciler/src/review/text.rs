@@ -218,6 +218,16 @@ fn operations(out: &mut String, report: &Report, colour: bool) {
             .map(|day| format!(", may be started until {day}"));
         let _ = writeln!(out, "  because: {}", operation.reason);
         let _ = writeln!(out, "  {}{}", operation.standing, until.unwrap_or_default());
+        if let Some(downtime) = report.downtime(operation) {
+            let _ = writeln!(out, "  {downtime}");
+        }
+        for wait in operation
+            .waiting
+            .iter()
+            .filter(|wait| !wait.is_about_agents())
+        {
+            let _ = writeln!(out, "  waits: {wait}");
+        }
     }
 }
 

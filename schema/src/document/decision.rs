@@ -1,7 +1,7 @@
 //! `decisions/…`: what the hub chose, and facts that cannot be observed again. Written by the hub alone, in one canonical form.
 
-use crate::id::{ServerId, SiteName, ToolName};
-use crate::key::AgeRecipient;
+use crate::id::{InstanceName, ServerId, SiteName, ToolName};
+use crate::key::{AgeRecipient, SshPublicKey};
 use crate::map::SharedMap;
 use crate::name::DomainName;
 use jiff::Timestamp;
@@ -87,4 +87,54 @@ pub struct Erased {
     /// What accounting law keeps, by path.
     #[serde(default)]
     pub kept: Vec<String>,
+}
+
+/// `<customer>/operations.d/<operation>.yaml`: the record that an operation was started, and of what came of it. It is committed before the
+/// agent is told, so whatever is lost afterwards, the operation is not started a second time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OperationRecord {
+    /// When the agent was told.
+    pub started: Timestamp,
+    /// The server that it is done on.
+    pub server: ServerId,
+    /// The instance that it is done to.
+    pub instance: InstanceName,
+    /// The agent that was told: one with another key does not know whether it was done.
+    pub agent: SshPublicKey,
+    /// What came of it. Absent: it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<OperationDone>,
+}
+
+/// What came of an operation. Names and numbers only: messages of database servers can quote data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OperationDone {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How.
+    pub outcome: OperationOutcome,
+    /// The backup that was put back. Absent: it did not come so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// The backup of what was overwritten. Absent: it did not come so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// Seconds for which the tool stood still.
+    #[serde(default)]
+    pub downtime: u64,
+    /// What was put back and compared, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OperationOutcome {
+    /// As it should.
+    Done,
+    /// With an error, which the server's page shows.
+    Failed,
 }

@@ -47,6 +47,8 @@ pub enum Kind {
     ToolSecrets(CustomerId, OrderId, ToolName),
     /// `fleet/decisions/<customer>/backups.secrets.yaml`
     BackupSecrets(CustomerId),
+    /// `fleet/decisions/<customer>/operations.d/<id>.yaml`. No order has a dot in its id.
+    OperationRecord(CustomerId, OperationId),
     /// Any file below `stacks/<tool>/`
     StackFile(ToolName),
     /// `nginx/<name>.conf`
@@ -91,7 +93,8 @@ impl Kind {
             | Self::Erased(id)
             | Self::ToolDecision(id, ..)
             | Self::ToolSecrets(id, ..)
-            | Self::BackupSecrets(id) => Scope::Customer(id.clone()),
+            | Self::BackupSecrets(id)
+            | Self::OperationRecord(id, _) => Scope::Customer(id.clone()),
             Self::StackFile(tool) => Scope::Stack(tool.clone()),
             Self::NginxTemplate(_) => Scope::Nginx,
             Self::Acknowledged
@@ -163,6 +166,9 @@ fn fleet(parts: &[&str]) -> Option<Kind> {
         ["rollouts", name] => Kind::Rollout(yaml(name)?.try_into().ok()?),
         ["decisions", id, "erased.yaml"] => Kind::Erased((*id).try_into().ok()?),
         ["decisions", id, "backups.secrets.yaml"] => Kind::BackupSecrets((*id).try_into().ok()?),
+        ["decisions", id, "operations.d", name] => {
+            Kind::OperationRecord((*id).try_into().ok()?, yaml(name)?.try_into().ok()?)
+        }
         ["decisions", id, order, "server.yaml"] => {
             Kind::ServerAssignment((*id).try_into().ok()?, (*order).try_into().ok()?)
         }
@@ -201,6 +207,10 @@ mod tests {
         assert!(matches!(
             classify("fleet/decisions/acme/website/tools/umami.secrets.yaml"),
             Kind::ToolSecrets(..)
+        ));
+        assert!(matches!(
+            classify("fleet/decisions/acme/operations.d/server.yaml"),
+            Kind::OperationRecord(..)
         ));
         assert!(matches!(
             classify("fleet/customers/Acme/customer.yaml"),

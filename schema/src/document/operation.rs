@@ -21,6 +21,7 @@ use written::Written;
     extend("oneOf" = one_act(&ACTS)),
     extend("dependentRequired" = {
         "restore": ["from", "overwrites", "expires"], "from": ["restore"], "overwrites": ["restore"],
+        "of": ["restore"], "only": ["restore"],
         "wipe": ["destroys", "expires"], "reinstall": ["destroys", "expires"], "erase": ["destroys", "expires"],
         "rotate": ["secrets"], "secrets": ["rotate"], "move": ["to"], "to": ["move"],
     }),
@@ -35,6 +36,13 @@ pub struct Operation {
     /// Which backup `restore` takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<BackupChoice>,
+    /// Whose backup `restore` takes, where it is another one's: `<server>/<tool>`, or `<server>/<order>-<tool>`. The server may have left the fleet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<ServerTool>,
+    /// The one database, SQLite file or volume that `restore` puts back. Absent: all that `overwrites` names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255), example = &"uploads")]
+    pub only: Option<String>,
     /// What of the tool's data `restore` replaces.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
@@ -258,9 +266,27 @@ impl TryFrom<String> for BackupChoice {
     }
 }
 
+impl BackupChoice {
+    /// The moment before which the backup was taken; none for the newest.
+    pub fn before(&self) -> Option<Timestamp> {
+        let time = self.as_str().strip_prefix("latest before ")?;
+        // A choice is only made where one of the two can be read.
+        time.parse().or_else(|_| format!("{time}Z").parse()).ok()
+    }
+}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_choice_of_backups_says_before_which_moment() {
+        let before = |text: &str| BackupChoice::try_from(text.to_owned()).unwrap().before();
+        let utc: Timestamp = "2026-11-20T03:00:00Z".parse().unwrap();
+        assert_eq!(before("latest"), None);
+        assert_eq!(before("latest before 2026-11-20T03:00"), Some(utc));
+        assert_eq!(before("latest before 2026-11-20T03:00Z"), Some(utc));
+        assert_eq!(before("latest before 2026-11-20T05:00+02:00"), Some(utc));
+    }
 
     #[test]
     fn what_owners_read_before_they_sign_cannot_be_painted_over() {

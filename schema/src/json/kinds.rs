@@ -2,8 +2,8 @@
 
 use super::{sealed_map, shape};
 use crate::document::{
-    Acknowledged, Activation, Customer, DomainClaim, Erased, Fulfilled, Hub, Operation, Order,
-    Pool, Rollout, Server, ServerAssignment, Stack, Staff, ToolDecision,
+    Acknowledged, Activation, Customer, DomainClaim, Erased, Fulfilled, Hub, Operation,
+    OperationRecord, Order, Pool, Rollout, Server, ServerAssignment, Stack, Staff, ToolDecision,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
@@ -42,7 +42,7 @@ macro_rules! kind {
 }
 
 /// Every kind of document. What people write comes first.
-pub const KINDS: [DocumentKind; 18] = [
+pub const KINDS: [DocumentKind; 19] = [
     kind!(
         "hub",
         "Settings of the fleet",
@@ -143,6 +143,13 @@ pub const KINDS: [DocumentKind; 18] = [
         "Record: personal data erased",
         ["fleet/decisions/*/erased.yaml"],
         of::<Erased>,
+        true
+    ),
+    kind!(
+        "operation-record",
+        "Record: an operation",
+        ["fleet/decisions/*/operations.d/*.yaml"],
+        of::<OperationRecord>,
         true
     ),
     kind!(

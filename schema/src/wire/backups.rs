@@ -120,6 +120,19 @@ pub struct RestoreSpec {
     /// Only the database or volume of this name. Absent: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<String>,
+    /// The moment from which on it is not begun any more. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// A restore that was begun and has not ended as far as the agent knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestoreBegun {
+    /// It is at work.
+    Running,
+    /// It was broken off, or what is written down about it cannot be read. It is not begun again.
+    OutcomeUnknown,
 }
 
 /// How backups of a server stand.
@@ -133,6 +146,9 @@ pub struct BackupsReport {
     /// Restores that were asked for, by operation.
     #[serde(default)]
     pub restores: BTreeMap<OperationId, RestoreResult>,
+    /// Restores that were begun and have not ended, by operation.
+    #[serde(default)]
+    pub begun: BTreeMap<OperationId, RestoreBegun>,
 }
 
 /// How backups of one instance stand.

@@ -15,6 +15,9 @@ struct Args {
     /// Folder for everything the demo makes; what an earlier demo left there is removed.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Set a folder of `examples` up instead, such as `six-stacks`.
+    #[arg(long, value_name = "NAME")]
+    example: Option<String>,
 }
 
 #[tokio::main]
@@ -23,6 +26,7 @@ async fn main() -> ExitCode {
     match demo::run(Options {
         once: args.once,
         data: args.data,
+        example: args.example,
     })
     .await
     {

@@ -346,7 +346,7 @@ fn docker(arguments: &[&str]) -> Result<String, LabError> {
 }
 
 /// Asks for a page until it contains `text`. Returns its address.
-async fn page_until(
+pub(super) async fn page_until(
     server: &Server,
     host: &str,
     text: &str,
@@ -404,7 +404,7 @@ fn assert_eq<T: PartialEq + std::fmt::Debug>(
     }
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) -> Result<(), LabError> {
+pub(super) fn copy(from: &std::path::Path, to: &std::path::Path) -> Result<(), LabError> {
     let failed = || LabError::io(format!("cannot copy {}", from.display()));
     std::fs::create_dir_all(to).map_err(failed())?;
     for entry in std::fs::read_dir(from).map_err(failed())? {

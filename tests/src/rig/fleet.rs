@@ -175,7 +175,11 @@ impl Fleet {
         ]);
         Ok(run(&mut log)?
             .lines()
-            .filter(|line| !line.is_empty() && !line.ends_with("/fulfilled.yaml"))
+            .filter(|line| {
+                !line.is_empty()
+                    && !line.ends_with("/fulfilled.yaml")
+                    && !line.contains("/operations.d/")
+            })
             .map(str::to_owned)
             .collect())
     }

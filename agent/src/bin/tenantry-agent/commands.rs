@@ -161,7 +161,7 @@ fn backups_shown(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let desired = agent.desired().context(NO_SLICE)?;
     let kept = desired.backups.as_ref();
     let kept = kept.context("nothing on this server is backed up")?;
-    let report = agent.desk.report(&kept.spec);
+    let report = agent.desk.report(kept);
     say(&if json {
         serde_json::to_string_pretty(&report)? + "\n"
     } else {

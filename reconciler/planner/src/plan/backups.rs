@@ -1,6 +1,6 @@
 //! Backups of one customer: the secrets that they need, what each server keeps, and which backups are missing.
 
-use super::customer::Customer;
+use super::customer::{Customer, Placed};
 use crate::decision::{Choice, Decision};
 use crate::slice_input::{BackupsInput, InstanceInput};
 use crate::waiting::WaitingOn;
@@ -68,6 +68,25 @@ fn settings<'a>(customer: &Customer<'a>) -> Option<&'a Backups> {
     customer.fleet.head.hub.backups.as_ref()
 }
 
+/// Whether the customer's servers make backups.
+pub(super) fn are_made(customer: &Customer<'_>) -> bool {
+    settings(customer).is_some() && complete(customer)
+}
+
+/// Whether something of an instance is kept.
+pub(super) fn keeps(instance: &InstanceInput) -> bool {
+    let declared = instance.stack.document.backup.as_ref();
+    instance.document.backup != Some(false) && declared.is_some_and(|backup| !backup.is_empty())
+}
+
+/// Whether every secret that backups need was drawn.
+fn complete(customer: &Customer<'_>) -> bool {
+    let secrets = customer.desired.backup_secrets.as_ref();
+    [REPOSITORY_KEY, APPEND_PASSWORD]
+        .iter()
+        .all(|name| secrets.is_some_and(|secrets| secrets.names.contains(*name)))
+}
+
 fn has_backups(report: &Report) -> bool {
     let backups = report.backups.as_ref();
     backups.is_some_and(|backups| backups.instances.values().any(|one| one.last.is_some()))
@@ -98,14 +117,12 @@ fn first_order(customer: &Customer<'_>) -> Option<OrderId> {
 pub(super) fn input(
     customer: &Customer<'_>,
     server: &ServerKey,
-    instances: &BTreeMap<InstanceName, InstanceInput>,
+    placed: &Placed,
 ) -> Option<BackupsInput> {
     let settings = settings(customer)?;
     let secrets = customer.desired.backup_secrets.as_ref()?;
-    let complete = [REPOSITORY_KEY, APPEND_PASSWORD]
-        .iter()
-        .all(|name| secrets.names.contains(*name));
-    let kept: BTreeMap<InstanceName, Vec<BackupItem>> = instances
+    let kept: BTreeMap<InstanceName, Vec<BackupItem>> = placed
+        .instances
         .iter()
         .filter(|(_, instance)| instance.document.backup != Some(false))
         .filter_map(|(name, instance)| {
@@ -113,7 +130,7 @@ pub(super) fn input(
             (!items.is_empty()).then(|| (name.clone(), items))
         })
         .collect();
-    if !complete || kept.is_empty() {
+    if !complete(customer) || kept.is_empty() {
         return None;
     }
     let fleet = &customer.fleet.head.hub.fleet_id;
@@ -132,6 +149,7 @@ pub(super) fn input(
     Some(BackupsInput {
         spec,
         secrets: secrets.blob,
+        restores: placed.restores.clone(),
     })
 }
 

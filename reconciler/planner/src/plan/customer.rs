@@ -1,29 +1,28 @@
 //! The plan of one customer: orders first, which yields decisions and what is ready to run, then servers.
 
-use super::backups;
 use super::machine;
 use super::missing::{missing, missing_records};
 use super::order::plan_order;
 use super::ports;
 use super::server::plan_server;
 use super::{CustomerPlan, SILENCE};
-use crate::decision::{Choice, What};
+use super::{backups, restores};
+use crate::decision::What;
 use crate::desired::{CustomerDesired, Desired, OrderDesired};
 use crate::domains::Verdict;
 use crate::inventory::{Observed, Published, ServerObservation, slice_key};
-use crate::operations::{OperationStatus, Property, Standing, soon_enough};
 use crate::slice_input::{InstanceInput, RENDERER, SliceInput};
 use crate::status::{Health, Totals};
 use crate::today::day;
 use crate::waiting::WaitingOn;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tenantry_schema::document::EnvValue;
-use tenantry_schema::id::{InstanceName, OrderId, OrderKey, ServerId, ServerKey};
+use tenantry_schema::id::{InstanceName, OperationId, OrderId, OrderKey, ServerId, ServerKey};
 use tenantry_schema::name::DomainName;
+use tenantry_schema::wire::RestoreSpec;
 
 /// One customer while it is being planned.
 pub(super) struct Customer<'a> {
@@ -45,6 +44,8 @@ pub(super) struct Placed {
     pub(super) instances: BTreeMap<InstanceName, InstanceInput>,
     /// Why something that runs cannot be rendered at the moment. Leaving it out would take it down (law 7), so the whole slice waits.
     pub(super) held: Option<String>,
+    /// Data that is to be put back there.
+    pub(super) restores: BTreeMap<OperationId, RestoreSpec>,
     hosts: BTreeSet<DomainName>,
 }
 
@@ -109,6 +110,7 @@ pub fn plan_customer(
         }
         decision => plan.decisions.extend(decision),
     }
+    plan.operations = restores::plan(&customer, &mut placed, &mut plan.decisions);
     let mut slices = BTreeMap::new();
     for (id, document) in &desired.servers {
         let placed = placed.remove(id).unwrap_or_default();
@@ -131,14 +133,13 @@ pub fn plan_customer(
         let status = draft.finish(&customer, id, order, &slices, &mut plan.decisions);
         plan.orders.push(Arc::new(status));
     }
-    plan.operations = customer.operations();
     if fleet.held.contains(&desired.id) {
         plan.decisions.clear();
         plan.missing.clear();
     }
     if customer.order_with_losses().is_some() {
         plan.decisions
-            .retain(|decision| matches!(decision.choice, Choice::Fulfilled(_)));
+            .retain(|decision| decision.choice.is_record());
     }
     missing_records(desired, &plan.decisions, &mut plan.missing);
     plan.totals = totals(&plan);
@@ -164,33 +165,6 @@ impl<'a> Customer<'a> {
             memory: RefCell::new(memory),
             valid_until: Cell::new(None),
         }
-    }
-
-    /// How operations stand. Looks again when one expires, or ends soon enough to be started.
-    fn operations(&self) -> Vec<Arc<OperationStatus>> {
-        if self.desired.operations.is_empty() {
-            return Vec::new();
-        }
-        let today = day(self.observed.now);
-        let property = Property::of(self.desired);
-        let all = self.desired.operations.iter();
-        all.map(|(id, operation)| {
-            let head = &self.fleet.head;
-            let whose = (&self.desired.id, &property);
-            let status = OperationStatus::new(head, whose, id, operation, today);
-            let over = operation.expires.and_then(|last| last.tomorrow().ok());
-            let soon = match status.standing {
-                Standing::TooLong { on, .. } => Some(soon_enough(on)),
-                _ => None,
-            };
-            for day in over.into_iter().chain(soon) {
-                if let Ok(begin) = day.to_zoned(TimeZone::UTC) {
-                    self.wake_at(begin.timestamp());
-                }
-            }
-            Arc::new(status)
-        })
-        .collect()
     }
 
     pub(super) fn order_key(&self, order: &OrderId) -> OrderKey {
@@ -310,7 +284,7 @@ impl<'a> Customer<'a> {
             .as_ref()
             .filter(|_| !registries.is_empty() || placed.instances.values().any(refers));
         let host = machine::host(&self.fleet.head.hub, server);
-        let backups = backups::input(self, &self.server_key(id), &placed.instances);
+        let backups = backups::input(self, &self.server_key(id), &placed);
         let trusted = &self.fleet.head.hub.policy.trusted_stacks;
         let mut instances = placed.instances;
         for instance in instances.values_mut() {

@@ -93,6 +93,15 @@ pub(super) fn missing_records(
                 });
                 continue;
             }
+            Choice::Operation(id, _) if !customer.records.contains_key(id) => {
+                out.push(Missing {
+                    order: decision.order.clone(),
+                    what: What::Operation(id.clone()),
+                    parts: BTreeSet::new(),
+                    suspicious: false,
+                });
+                continue;
+            }
             _ => continue,
         };
         let before = customer
@@ -152,9 +161,15 @@ impl<'a> Customer<'a> {
     }
 }
 
-/// Whether an order can go on as it is: all it lost is the record that it was fulfilled, or the secrets of backups.
+/// Whether an order can go on as it is: all it lost is the record that it was fulfilled, that of an operation, or
+/// the secrets of backups.
 pub(super) fn only_records(lost: &[Lost]) -> bool {
-    let goes_on = |lost: &Lost| matches!(lost.what, What::Fulfilled | What::BackupSecrets);
+    let goes_on = |lost: &Lost| {
+        matches!(
+            lost.what,
+            What::Fulfilled | What::BackupSecrets | What::Operation(_)
+        )
+    };
     lost.iter().all(goes_on)
 }
 

@@ -169,6 +169,9 @@ impl fmt::Display for WaitingOn {
             Self::DrillFailed { instance, problem } => {
                 write!(f, "the restore drill of {instance} failed: {problem}")
             }
+            Self::OperationHeld { operation, because } => {
+                write!(f, "operation {operation} is not started: {because}")
+            }
             Self::Retry { at, error } => write!(f, "tried again at {at:.0}; last time: {error}"),
             Self::Dead { error } => write!(f, "all attempts failed; last time: {error}"),
             Self::Certificate { host, message } => {

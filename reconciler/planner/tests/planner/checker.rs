@@ -9,7 +9,8 @@ use tenantry_planner::plan::{CustomerPlan, PlanCache, plan};
 use tenantry_planner::slice_input::SliceInput;
 use tenantry_planner::waiting::WaitingOn;
 use tenantry_schema::document::{
-    DomainClaim, Fulfilled, Pin, SecretSpec, ServerAssignment, ToolDecision,
+    DomainClaim, Fulfilled, OperationDone, OperationOutcome, OperationRecord, Pin, SecretSpec,
+    ServerAssignment, ToolDecision,
 };
 use tenantry_schema::id::SiteName;
 
@@ -113,6 +114,33 @@ fn choosing_again() {
         decide(part, domain());
     };
     assert!(complaints(twice).contains("is decided twice in one plan"));
+}
+
+#[test]
+fn an_operation_that_was_not_started() {
+    let record = |done: bool| OperationRecord {
+        started: "2026-11-21T10:00:00Z".parse().unwrap(),
+        server: "acme-1".try_into().unwrap(),
+        instance: "web-notes".to_owned().try_into().unwrap(),
+        agent: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINWt2/SfQsdKmVq3GbXbP5bIREGHZWiNsJXEYF0x4Q48"
+            .to_owned()
+            .try_into()
+            .unwrap(),
+        done: done.then(|| OperationDone {
+            at: "2026-11-21T10:01:00Z".parse().unwrap(),
+            outcome: OperationOutcome::Done,
+            snapshot: None,
+            before: None,
+            downtime: 0,
+            evidence: Vec::new(),
+        }),
+    };
+    let say = |done| {
+        let choice = Choice::Operation("op".try_into().unwrap(), record(done));
+        complaints(|part| decide(part, choice))
+    };
+    assert!(say(false).contains("operation op has no document"));
+    assert!(say(true).contains("operation op would end without having been started"));
 }
 
 #[test]

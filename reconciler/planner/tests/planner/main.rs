@@ -19,6 +19,7 @@ mod policy;
 mod ports;
 mod properties;
 mod rendering;
+mod restores;
 mod scenarios;
 mod sealing;
 mod standing;

@@ -365,3 +365,19 @@ fn an_index_on_disk_is_used_and_a_damaged_one_made_anew() {
     assert_eq!(ask(), (1, 0), "made anew");
     assert_eq!(std::fs::read(&place).unwrap(), written);
 }
+
+#[test]
+fn the_record_of_an_operation_is_missed() {
+    const STARTED: &str = "fleet/decisions/acme/operations.d/restore-x7k2.yaml";
+    let operation = || What::Operation("restore-x7k2".try_into().unwrap());
+    let mut told = Told::new();
+    assert_eq!(told.lost(operation(), &[]), [], "it was never started");
+    told.put(STARTED, "started: 2026-11-20T10:00:00Z\n");
+    told.person("started");
+    told.remove(STARTED);
+    told.person("tidy up");
+    told.edit("1");
+    let lost = told.lost(operation(), &[]);
+    assert_eq!(lost.len(), 1);
+    assert_eq!(lost[0].path, STARTED);
+}

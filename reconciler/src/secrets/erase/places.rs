@@ -153,7 +153,8 @@ fn in_file(tree: &WorkTree, path: &str) -> Option<Place> {
         Kind::ServerAssignment(..)
         | Kind::DomainClaim(..)
         | Kind::ToolDecision(..)
-        | Kind::ToolSecrets(..) => place(
+        | Kind::ToolSecrets(..)
+        | Kind::OperationRecord(..) => place(
             path,
             Fate::Nothing,
             "a decision: ids, and the domain that the order has",

@@ -4,6 +4,7 @@ mod backups;
 mod charts;
 mod diagnostics;
 mod index;
+mod operations;
 mod order;
 mod overview;
 mod rollout;

@@ -1,6 +1,7 @@
 //! The page of one order.
 
 use super::backups::{self, BackupsView};
+use super::operations::{OperationRow, rows};
 use super::rows::{InstanceRow, ToolRow};
 use super::words::{self, Badge, Moment};
 use jiff::Timestamp;
@@ -24,6 +25,7 @@ pub(super) struct OrderPage {
     tools: Vec<ToolRow>,
     instances: Vec<InstanceRow>,
     backups: Option<BackupsView>,
+    operations: Vec<OperationRow>,
     /// The server's last report, which the instances are from.
     seen: Option<Moment>,
 }
@@ -73,6 +75,9 @@ pub(super) fn view(status: &FleetStatus, order: &OrderStatus, now: Timestamp) ->
             |name| ours.contains(name),
             now,
         ),
+        operations: rows(status, &order.customer, |target| {
+            ours.contains(&target.instance) && Some(&target.server) == order.server.as_ref()
+        }),
         seen: server
             .and_then(|server| server.last_seen)
             .map(|at| Moment::new(at, now)),

@@ -2,6 +2,7 @@
 
 use super::diagnostics::Diagnostics;
 use super::index::{Filter, Index, Rows};
+use super::operations::UpkeepRow;
 use super::rows::{InstanceRow, ToolRow};
 use super::words::{self, Badge, Moment, short};
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ pub(super) struct Overview {
     observing: Option<String>,
     source_problem: Option<String>,
     forge_problem: Option<String>,
+    upkeep: Option<UpkeepRow>,
     commit: Option<Commit>,
     at: Moment,
     tiles: [Tile; 3],
@@ -213,6 +215,10 @@ pub(super) fn view(
         },
         source_problem: status.source_problem.clone(),
         forge_problem: status.forge_problem.clone(),
+        upkeep: status
+            .upkeep
+            .as_ref()
+            .map(|upkeep| UpkeepRow::new(upkeep, now)),
         commit,
         at: Moment::new(status.at, now),
         tiles: [

@@ -2,6 +2,7 @@
 
 use super::backups::{self, BackupsView};
 use super::charts::UsageView;
+use super::operations::{OperationRow, rows};
 use super::rows::{
     AreaRow, EventRow, InstanceRow, MatchRow, RefusalRow, events, matches, refusals,
 };
@@ -41,6 +42,7 @@ pub(super) struct ServerPage {
     /// Why nothing of it is shown.
     usage_unknown: Option<&'static str>,
     matches: Vec<MatchRow>,
+    operations: Vec<OperationRow>,
 }
 
 /// The page of `server`.
@@ -102,5 +104,8 @@ pub(super) fn view(
         usage: usage.ok().flatten(),
         matches: matches(server, SHOWN, now),
         backups: backups::view(server.backups.as_ref(), |_| true, now),
+        operations: rows(status, &server.customer, |target| {
+            target.server == server.server
+        }),
     }
 }

@@ -11,6 +11,8 @@ use serde::Deserialize;
 pub(super) struct Written {
     restore: Option<ServerTool>,
     from: Option<BackupChoice>,
+    of: Option<ServerTool>,
+    only: Option<String>,
     overwrites: Vec<Data>,
     wipe: Option<ServerTool>,
     reinstall: Option<ServerId>,
@@ -71,6 +73,12 @@ impl Written {
                 "from",
                 "restore",
                 self.from.is_some() && self.restore.is_none(),
+            ),
+            ("of", "restore", self.of.is_some() && self.restore.is_none()),
+            (
+                "only",
+                "restore",
+                self.only.is_some() && self.restore.is_none(),
             ),
             (
                 "overwrites",
@@ -161,10 +169,10 @@ impl TryFrom<Written> for Operation {
             return Err("an operation says why: add `reason:`".to_owned());
         };
         let texts = std::iter::once(&reason).chain(&written.destroys);
-        let mut read_by_owners = texts.chain(&written.machine);
+        let mut read_by_owners = texts.chain(&written.machine).chain(&written.only);
         if read_by_owners.any(|text| text.chars().any(repaints)) {
             return Err(
-                "`reason`, `destroys` and `machine` hold no control characters, and none that turn the direction of writing: owners read them before they sign"
+                "`reason`, `destroys`, `only` and `machine` hold no control characters, and none that turn the direction of writing: owners read them before they sign"
                     .to_owned(),
             );
         }
@@ -178,6 +186,8 @@ impl TryFrom<Written> for Operation {
         Ok(Self {
             restore: written.restore,
             from: written.from,
+            of: written.of,
+            only: written.only,
             overwrites: written.overwrites,
             wipe: written.wipe,
             reinstall: written.reinstall,

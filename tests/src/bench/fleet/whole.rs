@@ -35,6 +35,7 @@ pub(in crate::bench) fn hub(arguments: &[String]) -> Result<String, BenchError> 
         poll: Duration::from_secs(30),
         trust_root: None,
         programs: None,
+        restic: "restic".into(),
     };
     let runtime = tokio::runtime::Runtime::new().doing("starting")?;
     let begun = Instant::now();

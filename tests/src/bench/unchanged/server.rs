@@ -119,6 +119,7 @@ fn empty() -> FleetStatus {
         commit: None,
         source_problem: None,
         forge_problem: None,
+        upkeep: None,
         at: Timestamp::now(),
         totals: Totals::default(),
         orders: Vec::new(),

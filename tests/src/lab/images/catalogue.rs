@@ -71,7 +71,13 @@ impl Recipe {
 
 /// Every image that the stacks of this repository use.
 pub fn catalogue(repository: &Path) -> Result<Vec<Recipe>, LabError> {
-    Ok(vec![nginx(), postgres(), guestbook(repository)?])
+    Ok(vec![
+        nginx(),
+        postgres(),
+        mariadb(),
+        sqlite(),
+        guestbook(repository)?,
+    ])
 }
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -212,6 +218,96 @@ fn postgres() -> Recipe {
         config,
         packages,
         steps,
+        None,
+    )
+}
+
+fn mariadb() -> Recipe {
+    let config = json!({
+        "Env": [PATH, "LANG=C.UTF-8"],
+        "Entrypoint": ["/usr/local/bin/docker-entrypoint.sh"],
+        "Cmd": ["mariadbd"],
+        "ExposedPorts": {"3306/tcp": {}},
+        "Volumes": {"/var/lib/mysql": {}},
+    });
+    let entrypoint = include_str!("../../../images/mariadb/entrypoint.sh");
+    let steps = vec![
+        Step::file(
+            "etc/passwd",
+            "root:x:0:0:root:/root:/bin/sh\nmysql:x:999:999:MariaDB:/var/lib/mysql:/bin/sh\n",
+        ),
+        Step::file("etc/group", "root:x:0:\nmysql:x:999:\n"),
+        Step::file(
+            "etc/mysql/my.cnf",
+            include_str!("../../../images/mariadb/my.cnf"),
+        ),
+        Step::program("usr/local/bin/docker-entrypoint.sh", entrypoint),
+        Step::folder("tmp", 0o1777, 0),
+        Step::link("var/run", "../run"),
+        Step::folder("run/mysqld", 0o755, 999),
+        Step::folder("var/lib/mysql", 0o755, 999),
+    ];
+    let packages = vec![
+        "busybox-static",
+        "libbsd0",
+        "libc-bin",
+        "libc6",
+        "libcap2",
+        "libcrypt1",
+        "libedit2",
+        "libgcc-s1",
+        "libgcrypt20",
+        "libgpg-error0",
+        "liblz4-1",
+        "liblzma5",
+        "libmariadb3",
+        "libmd0",
+        "libncurses6",
+        "libnuma1",
+        "libpcre2-8-0",
+        "libssl3",
+        "libstdc++6",
+        "libsystemd0",
+        "libtinfo6",
+        "liburing2",
+        "libzstd1",
+        "mariadb-client",
+        "mariadb-client-core",
+        "mariadb-common",
+        "mariadb-server-core",
+        "mysql-common",
+        "zlib1g",
+    ];
+    Recipe::new(
+        ("library/mariadb", "10.11"),
+        "stands in for mariadb 10.11: the MariaDB 10.11 of Debian 12",
+        config,
+        packages,
+        steps,
+        None,
+    )
+}
+
+fn sqlite() -> Recipe {
+    let config = json!({ "Env": [PATH], "Cmd": ["sqlite3"] });
+    let packages = vec![
+        "busybox-static",
+        "libc6",
+        "libreadline8",
+        "libsqlite3-0",
+        "libtinfo6",
+        "sqlite3",
+        "zlib1g",
+    ];
+    Recipe::new(
+        ("tenantry/sqlite", "3"),
+        "the command line of SQLite, and busybox, of Debian 12",
+        config,
+        packages,
+        vec![
+            Step::folder("tmp", 0o1777, 0),
+            Step::folder("run", 0o755, 0),
+        ],
         None,
     )
 }
