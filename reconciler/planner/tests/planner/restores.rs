@@ -268,6 +268,7 @@ fn a_record_that_was_taken_away_starts_nothing() {
         path: RECORD.into(),
         commit: Some("f".repeat(40)),
         parent: 1,
+        good_at: None,
         domain: None,
     };
     world.fleet.lost.add(&order, lost);
