@@ -45,6 +45,7 @@ impl Observed {
             poll: Duration::from_secs(30),
             trust_root: None,
             programs: None,
+            restic: "restic".into(),
         };
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let hub = runtime.block_on(open(&options)).unwrap();
