@@ -1,11 +1,14 @@
-//! A restore from the commit to the database and back, with everything real: an owner's signature, hub, agent, restic, PostgreSQL. And the hub that
-//! forgets, at its time, by itself.
+//! Backups from the commit to the database and back, with everything real: an owner's signature, hub, agent, restic, PostgreSQL. A restore, an upgrade
+//! that wants a backup first, and the hub that forgets, at its time, by itself.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
+use tenantry_planner::WaitingOn;
 use tenantry_planner::operations::{OperationStatus, Progress};
-use tenantry_planner::status::FleetStatus;
+use tenantry_planner::status::{FleetStatus, Phase};
 use tenantry_schema::document::OperationOutcome;
 use tenantry_schema::wire::{GoodBackup, InstanceBackups};
 use tenantry_tests::rig::{World, program, run};
@@ -21,7 +24,14 @@ struct Story {
 impl Story {
     /// A guest book whose server makes backups, and an owner.
     async fn begin() -> Option<Self> {
-        let mut world = World::open(&["acme/acme-1"]).await?;
+        let mut story = Self::prepare().await?;
+        story.world.servers[0].start().unwrap();
+        Some(story)
+    }
+
+    /// The same; the agent does not run yet.
+    async fn prepare() -> Option<Self> {
+        let world = World::open(&["acme/acme-1"]).await?;
         let order = world.lab.name("site");
         let fleet = &world.home.fleet;
         let owner = world.home.dir().join("olga");
@@ -53,7 +63,6 @@ impl Story {
         let path = format!("fleet/customers/acme/orders/{order}.yaml");
         fleet.write(&path, text).unwrap();
         fleet.commit("an order").unwrap();
-        world.servers[0].start().unwrap();
         Some(Self { world, order })
     }
 
@@ -77,6 +86,12 @@ impl Story {
             statement,
         ];
         self.world.docker(&psql).unwrap().trim().to_owned()
+    }
+
+    /// What the engine says of a container.
+    fn inspect(&self, container: &str, format: &str) -> String {
+        let inspect = ["inspect", "--format", format, container];
+        self.world.docker(&inspect).unwrap().trim().to_owned()
     }
 
     async fn until<T>(&self, what: &str, find: impl Fn(&FleetStatus) -> Option<T>) -> T {
@@ -243,4 +258,119 @@ async fn an_approved_restore_brings_rows_back_once() {
         story.world.home.fleet.rewritten_decisions().unwrap(),
         Vec::<String>::new()
     );
+}
+
+#[tokio::test]
+async fn an_upgrade_waits_for_a_backup_that_holds_what_it_could_lose() {
+    let Some(mut story) = Story::prepare().await else {
+        return;
+    };
+    // Nothing is saved for now, so there is no backup when the upgrade comes.
+    let gate = Gate::closed(&story);
+    story.world.servers[0].start().unwrap();
+    story
+        .until("fulfilment", |status| {
+            (status.orders.first()?.phase == Phase::Fulfilled).then_some(())
+        })
+        .await;
+    story.sql("CREATE TABLE marks (n int); INSERT INTO marks SELECT generate_series(1, 300)");
+    let database = format!("{}-db-1", story.instance());
+    let before = story.inspect(&database, "{{.Id}} {{.Config.Image}}");
+    assert!(before.ends_with(" postgres:15"), "{before}");
+
+    // The same server by another name stands for its next version.
+    let next = Tag::new(&story, "postgres:15");
+    let fleet = &story.world.home.fleet;
+    fleet.pull().unwrap();
+    fleet
+        .edit(
+            "stacks/guestbook/compose.yaml",
+            "image: postgres:15",
+            &format!("image: {}", next.name),
+        )
+        .unwrap();
+    let order = format!("fleet/customers/acme/orders/{}.yaml", story.order);
+    fleet
+        .edit(
+            &order,
+            "tools: [guestbook]",
+            "tools: { guestbook: { revision: main } }",
+        )
+        .unwrap();
+    fleet.commit("the next version of the guest book").unwrap();
+    story
+        .until("an upgrade that waits for a backup", |status| {
+            let waiting = &status.orders.first()?.waiting;
+            let first = |reason: &WaitingOn| matches!(reason, WaitingOn::BackupFirst { .. });
+            waiting.iter().any(first).then_some(())
+        })
+        .await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let meanwhile = story.inspect(&database, "{{.Id}} {{.Config.Image}}");
+    assert_eq!(meanwhile, before, "it goes on as it was");
+    let status = story.world.home.hub().status().await.unwrap();
+    assert_eq!(story.backups(&status).and_then(|it| it.last), None);
+
+    // It is changed as soon as there is one, and not before.
+    gate.open();
+    story
+        .until("the next version", |status| {
+            let order = status.orders.first()?;
+            let image = story.inspect(&database, "{{.Config.Image}}");
+            (order.waiting.is_empty() && image == next.name).then_some(())
+        })
+        .await;
+    let good = story.backed_up(None).await;
+    let made: jiff::Timestamp = story.inspect(&database, "{{.Created}}").parse().unwrap();
+    assert!(good.at < made, "{good:?} is no older than {made}");
+    assert!(good.rows.is_some_and(|rows| rows >= 300), "{good:?}");
+    assert_eq!(story.sql("SELECT count(*) FROM marks"), "300");
+}
+
+/// Keeps the agent's restic from saving anything while it is closed.
+struct Gate(PathBuf);
+
+impl Gate {
+    fn closed(story: &Story) -> Self {
+        let server = &story.world.servers[0];
+        let (closed, program) = (server.dir().join("closed"), server.dir().join("restic"));
+        let wait = format!(
+            "i=0\nwhile [ \"$1\" = backup ] && [ -e '{}' ] && [ $i -lt 6000 ]; do i=$((i + 1)); sleep 0.1; done\n",
+            closed.display()
+        );
+        std::fs::write(&closed, "").unwrap();
+        std::fs::write(&program, format!("#!/bin/sh\n{wait}exec restic \"$@\"\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let settings = server.dir().join("agent.yaml");
+        let text = std::fs::read_to_string(&settings).unwrap();
+        let others = text.lines().filter(|line| !line.starts_with("restic:"));
+        let others: Vec<&str> = others.collect();
+        let text = format!("{}\nrestic: {}\n", others.join("\n"), program.display());
+        std::fs::write(&settings, text).unwrap();
+        Self(closed)
+    }
+
+    fn open(self) {
+        std::fs::remove_file(&self.0).unwrap();
+    }
+}
+
+/// Another name of an image, as long as the test runs.
+struct Tag {
+    name: String,
+}
+
+impl Tag {
+    fn new(story: &Story, of: &str) -> Self {
+        let name = format!("{}:next", story.world.lab.name("postgres"));
+        story.world.docker(&["tag", of, &name]).unwrap();
+        Self { name }
+    }
+}
+
+impl Drop for Tag {
+    fn drop(&mut self) {
+        // Takes the name away, and leaves the image to its other one.
+        let _ = Command::new("docker").args(["rmi", &self.name]).output();
+    }
 }

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_tried_again_in_an_hour() {
+    fn a_failure_is_tried_again_in_an_hour_or_at_once_where_that_is_over() {
         let failed = |day: &str| {
             Some(Last {
                 at: at(day),
@@ -93,7 +93,7 @@ mod tests {
         );
         assert_eq!(
             due(night(), failed("20T05:10"), at("20T09:00")),
-            at("20T06:10")
+            at("20T09:00")
         );
         assert_eq!(
             due(night(), failed("21T04:50"), at("21T04:55")),

@@ -29,6 +29,7 @@ fn read(kind: &DocumentKind, text: &str) -> Result<String, Vec<Problem>> {
         "domain-claim" => of::<kinds::DomainClaim>(text),
         "fulfilled" => of::<kinds::Fulfilled>(text),
         "erased" => of::<kinds::Erased>(text),
+        "operation-record" => of::<kinds::OperationRecord>(text),
         "tool-decision" => of::<kinds::ToolDecision>(text),
         other => panic!("{other}"),
     }
