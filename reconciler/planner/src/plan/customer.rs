@@ -13,7 +13,6 @@ use crate::domains::Verdict;
 use crate::inventory::{Observed, Published, ServerObservation, slice_key};
 use crate::slice_input::{InstanceInput, RENDERER, SliceInput};
 use crate::status::{Health, Totals};
-use crate::today::day;
 use crate::waiting::WaitingOn;
 use jiff::Timestamp;
 use std::cell::{Cell, RefCell};
