@@ -117,12 +117,13 @@ impl Machine {
             IMAGE,
             "/sbin/init",
         ]);
-        assert!(run.status.success(), "{}", text(&run));
+        // Before anything is asserted: one that was made and cannot be started is removed as well.
         let machine = Self {
             world,
             name,
             generation: 0,
         };
+        assert!(run.status.success(), "{}", text(&run));
         machine.configure();
         machine.wait_up();
         Some(machine)
