@@ -269,6 +269,12 @@ impl<W: WebServer> Agent<W> {
             .await;
         let kept = desired.and_then(|desired| desired.backups.as_ref());
         state.backups = kept.map_or_else(Default::default, |kept| self.desk.standings(&kept.spec));
+        state.putting_back = ledger
+            .rollouts
+            .values()
+            .filter_map(|rollout| rollout.rejected.as_ref()?.put_back.as_ref())
+            .map(|put_back| (put_back.id.clone(), self.desk.putting_back(&put_back.id)))
+            .collect();
         state.paused = self.pause.until(now);
         if self.clock.jumped(now) {
             // Whatever was to happen in time gets time anew.
@@ -381,7 +387,7 @@ impl<W: WebServer> Agent<W> {
     /// What takes over is not held back by what became of the version before it.
     fn note_rejection(&mut self, step: &Step, now: Timestamp) {
         let Step::Rollout(step) = step else { return };
-        if let Mark::Rejected(_) = step.mark {
+        if let Mark::Rejected(_) | Mark::Restored = step.mark {
             self.history.pace.forget(step.instance.as_str());
             tracing::warn!(instance = %step.instance, "{step}");
             let instance = Some(step.instance.clone());

@@ -8,13 +8,14 @@ use crate::files::DigestCache;
 use crate::host::found::Found;
 use crate::host::look::HostEyes;
 use crate::ledger::Ledger;
-use crate::rollout::Backups;
+use crate::rollout::{Backups, PuttingBack};
 use crate::secrets::{Seen, Wanted};
 use crate::web_server::{WebServer, WebState};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tenantry_schema::id::OperationId;
 use tenantry_schema::name::RelativePath;
 
 /// Longest file that can be compared.
@@ -35,6 +36,8 @@ pub struct HostState {
     pub fetching: BTreeMap<String, Progress>,
     /// How backups stand.
     pub backups: Backups,
+    /// How it stands with data that is put back because a version was given up.
+    pub putting_back: BTreeMap<OperationId, PuttingBack>,
     /// Until when nothing may be changed.
     pub paused: Option<Timestamp>,
     /// The machine beneath, where something is asked of it.
@@ -95,6 +98,7 @@ impl Eyes {
                 .map_err(|error| error.to_string()),
             fetching: hands.engine.fetching(),
             backups: Backups::new(),
+            putting_back: BTreeMap::new(),
             paused: None,
             host: desired.and_then(|desired| {
                 let host = desired.host.host.as_deref()?;

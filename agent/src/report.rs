@@ -149,6 +149,7 @@ pub(crate) fn test_report(sequence: u64, news: bool) -> Report {
         web: Err(String::new()),
         fetching: BTreeMap::new(),
         backups: crate::rollout::Backups::new(),
+        putting_back: std::collections::BTreeMap::new(),
         paused: None,
         certificates: std::sync::Arc::default(),
         host: None,

@@ -11,12 +11,13 @@
 mod backup;
 mod effective;
 
-pub use backup::{Backups, Standing};
+pub use backup::{Backups, PuttingBack, Standing};
 pub use effective::{Version, Versions, effective, rolled_back};
 
 use crate::containers::Pins;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tenantry_schema::id::OperationId;
 use tenantry_schema::wire::Evidence;
 
 /// What is remembered of the versions of one instance.
@@ -66,6 +67,19 @@ pub struct Rejected {
     pub outcome: Outcome,
     /// What was seen.
     pub evidence: Evidence,
+    /// The data that is put back, after which the last good version takes over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_back: Option<PutBack>,
+}
+
+/// The data of before a version was tried (`upgrade.rollback: image+data`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutBack {
+    /// Names it among restores, so that it is begun once.
+    pub id: OperationId,
+    /// Since when the version was tried: the newest backup from before is meant.
+    pub before: Timestamp,
 }
 
 /// What happens to a version that was given up.

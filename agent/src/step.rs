@@ -3,7 +3,7 @@
 use crate::certificates::authority::{Order, Question};
 use crate::containers;
 use crate::host::step::HostStep;
-use crate::rollout::Outcome;
+use crate::rollout::{Outcome, PutBack};
 use crate::secrets::SecretFile;
 use crate::web_server::Target;
 use crate::web_server::logs::Rotation;
@@ -183,6 +183,8 @@ pub enum Mark {
     },
     /// It is given up.
     Rejected(Box<Rejection>),
+    /// The data of before it is back: the last good version takes over.
+    Restored,
 }
 
 /// A version that is given up, and where the evidence is to be found.
@@ -192,6 +194,8 @@ pub struct Rejection {
     pub outcome: Outcome,
     /// What is known already: everything but what containers said last.
     pub evidence: Evidence,
+    /// The data that is put back first.
+    pub put_back: Option<PutBack>,
     /// Ids of the containers of the evidence, by service.
     pub containers: BTreeMap<String, String>,
     /// What is cut out of what they said.
@@ -287,9 +291,13 @@ impl fmt::Display for RolloutStep {
             Mark::Rejected(rejection) => {
                 let then = match rejection.outcome {
                     Outcome::Back => "go back to the last good version",
+                    Outcome::Held if rejection.put_back.is_some() => "put the data of before back",
                     Outcome::Held => "leave the new version to a person",
                 };
                 write!(f, "{then}: {}", rejection.evidence.reason)
+            }
+            Mark::Restored => {
+                f.write_str("go back to the last good version, with the data of before")
             }
         }
     }

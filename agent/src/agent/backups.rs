@@ -10,10 +10,14 @@ use crate::backups::targets::Targets;
 use crate::desired::Desired;
 use crate::web_server::WebServer;
 use jiff::Timestamp;
-use std::collections::BTreeSet;
-use tenantry_schema::document::Manage;
-use tenantry_schema::id::InstanceName;
-use tenantry_schema::wire::{AgentWait, InstancePhase};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use tenantry_schema::document::{Data, Manage};
+use tenantry_schema::id::{InstanceName, OperationId};
+use tenantry_schema::wire::{AgentWait, InstancePhase, RestoreSpec};
+
+/// What is to be put back, and whether the instance is left alone meanwhile.
+type Restores<'a> = BTreeMap<OperationId, (Cow<'a, RestoreSpec>, bool)>;
 
 impl<W: WebServer> Agent<W> {
     /// The job that is due now, if one is, and when to look again. Where nothing is backed up: neither.
@@ -53,36 +57,72 @@ impl<W: WebServer> Agent<W> {
             .filter(|(_, verdict)| verdict.phase == InstancePhase::Healthy)
             .map(|(name, _)| name.clone())
             .collect();
+        let restores = self.restores(desired, backups);
         let (job, wake) = plan(&Facts {
             spec,
             records: &self.desk.records(),
             ready: &ready,
             asked: &self.desk.asked(),
-            restores: &backups.restores.keys().cloned().collect(),
+            restores: &restores.keys().cloned().collect(),
             now,
         });
-        let work = job.map(|job| Box::new(self.work(desired, backups, job)));
+        let work = job.map(|job| Box::new(self.work(desired, backups, &restores, job)));
         (work, Some(wake))
     }
 
-    fn work(&self, desired: &Desired, backups: &Backups, job: Job) -> Work<Restic> {
-        let instance = match &job {
-            Job::Backup(name) | Job::Drill(name) => Some(name.clone()),
-            Job::Restore(id) => backups.restores.get(id).map(|spec| spec.instance.clone()),
-            Job::Look | Job::Check => None,
-        };
-        let order = match &job {
-            Job::Restore(id) => backups.restores.get(id).map(|spec| Order {
-                instance: spec.instance.clone(),
-                of: spec.of.clone(),
-                from: self.repository(backups, spec.server.as_str()),
-                before: spec.before,
-                overwrites: spec.overwrites.clone(),
-                only: spec.only.clone(),
-                until: spec.until,
-            }),
+    /// What is to be put back: as operations say, and where a version was given up with its data (`upgrade.rollback: image+data`).
+    fn restores<'a>(&self, desired: &Desired, backups: &'a Backups) -> Restores<'a> {
+        let asked = backups.restores.iter();
+        let mut all: Restores<'a> = asked
+            .map(|(id, spec)| (id.clone(), (Cow::Borrowed(spec), false)))
+            .collect();
+        let ledger = self.hands.ledger.borrow();
+        for (name, instance) in &desired.instances {
+            let rollout = ledger.get().rollouts.get(name);
+            let rejected = rollout.and_then(|rollout| rollout.rejected(&instance.digest));
+            let Some(put_back) = rejected.and_then(|rejected| rejected.put_back.as_ref()) else {
+                continue;
+            };
+            let spec = RestoreSpec {
+                instance: name.clone(),
+                server: self.config.server.server.clone(),
+                of: name.clone(),
+                before: Some(put_back.before),
+                overwrites: vec![Data::Database, Data::Files],
+                only: None,
+                until: None,
+            };
+            all.insert(put_back.id.clone(), (Cow::Owned(spec), true));
+        }
+        all
+    }
+
+    fn work(
+        &self,
+        desired: &Desired,
+        backups: &Backups,
+        restores: &Restores<'_>,
+        job: Job,
+    ) -> Work<Restic> {
+        let restore = match &job {
+            Job::Restore(id) => restores.get(id),
             _ => None,
         };
+        let instance = match &job {
+            Job::Backup(name) | Job::Drill(name) => Some(name.clone()),
+            Job::Restore(_) => restore.map(|(spec, _)| spec.instance.clone()),
+            Job::Look | Job::Check => None,
+        };
+        let order = restore.map(|(spec, alone)| Order {
+            instance: spec.instance.clone(),
+            of: spec.of.clone(),
+            from: self.repository(backups, spec.server.as_str()),
+            before: spec.before,
+            overwrites: spec.overwrites.clone(),
+            only: spec.only.clone(),
+            until: spec.until,
+            alone: *alone,
+        });
         let live = self.config.live_folder();
         Work {
             targets: instance.map(|name| Targets::resolve(desired, &name, &live)),

@@ -3,14 +3,14 @@
 use super::records::{Records, RecordsFile};
 use crate::execute::sentence;
 use crate::files::{FilesError, Root};
-use crate::rollout::{Backups, Standing};
+use crate::rollout::{Backups, PuttingBack, Standing};
 use jiff::Timestamp;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tenantry_schema::id::{InstanceName, OperationId};
-use tenantry_schema::wire::{BackupsReport, BackupsSpec};
+use tenantry_schema::wire::{BackupsReport, BackupsSpec, RestoreResult};
 use tokio::sync::Notify;
 
 /// Shared by the loop and the job at work.
@@ -19,8 +19,8 @@ pub struct Desk {
     /// `<state>/backups`.
     folder: PathBuf,
     records: RefCell<RecordsFile>,
-    /// Instances that are not to be converged right now.
-    held: RefCell<BTreeSet<InstanceName>>,
+    /// Instances that are not to be converged right now, and how many want it so.
+    held: RefCell<BTreeMap<InstanceName, u32>>,
     /// Instances whose steps are being taken.
     busy: RefCell<BTreeSet<InstanceName>>,
     asked: RefCell<BTreeSet<InstanceName>>,
@@ -52,7 +52,11 @@ pub struct Held<'a> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.desk.held.borrow_mut().remove(&self.instance);
+        let mut held = self.desk.held.borrow_mut();
+        match held.get_mut(&self.instance) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(held.remove(&self.instance)),
+        }
     }
 }
 
@@ -107,7 +111,7 @@ impl Desk {
 
     /// Keeps converging away from an instance. Returns when nobody is at work on it.
     pub async fn hold(&self, instance: &InstanceName) -> Held<'_> {
-        self.held.borrow_mut().insert(instance.clone());
+        *self.held.borrow_mut().entry(instance.clone()).or_default() += 1;
         let held = Held {
             desk: self,
             instance: instance.clone(),
@@ -120,7 +124,7 @@ impl Desk {
 
     /// Whether an instance must not be converged right now.
     pub fn is_held(&self, instance: &InstanceName) -> bool {
-        self.held.borrow().contains(instance)
+        self.held.borrow().contains_key(instance)
     }
 
     /// Whose steps are being taken.
@@ -200,6 +204,26 @@ impl Desk {
     /// Which restore is being done now, if one is.
     pub fn set_restoring(&self, operation: Option<&OperationId>) {
         *self.restoring.borrow_mut() = operation.cloned();
+    }
+
+    /// How it stands with data that is put back because a version was given up.
+    pub fn putting_back(&self, id: &OperationId) -> PuttingBack {
+        let records = self.records.borrow();
+        match records.get().restores.get(id) {
+            Some(Some(RestoreResult { problem: None, .. })) => PuttingBack::Done,
+            Some(Some(RestoreResult {
+                problem: Some(problem),
+                ..
+            })) => PuttingBack::Failed(problem.clone()),
+            Some(None) if self.restoring.borrow().as_ref() == Some(id) => PuttingBack::Running,
+            Some(None) => PuttingBack::Failed(
+                "the agent ended meanwhile, and nobody knows how far it came".to_owned(),
+            ),
+            None if records.get().was_begun(id) => {
+                PuttingBack::Failed("what is written down about restores cannot be read".to_owned())
+            }
+            None => PuttingBack::Waiting,
+        }
     }
 
     /// As the hub is told.

@@ -293,6 +293,11 @@ impl<T: BackupTool> Work<T> {
         self.desk.set_restoring(Some(id));
         // The hub is told that it is at work.
         self.desk.ring();
+        let alone = self.order.as_ref().filter(|order| order.alone);
+        let _held = match alone {
+            Some(order) => Some(self.desk.hold(&order.instance).await),
+            None => None,
+        };
         let result = match (&self.order, self.targets()) {
             (Some(order), Ok(targets)) => {
                 let spool = self.desk.spool();

@@ -40,6 +40,8 @@ pub struct Order<T> {
     pub only: Option<String>,
     /// The moment from which on it is not begun any more.
     pub until: Option<Timestamp>,
+    /// Nobody works on the instance until what came of it is written down: it has a version that was given up.
+    pub alone: bool,
 }
 
 /// A restore that did not come about.

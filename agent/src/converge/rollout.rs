@@ -6,7 +6,7 @@ mod standing;
 use super::{Input, InstancePlan};
 use crate::containers::{Action, EngineState, InstanceInput, Pass, Pins, pin};
 use crate::desired::Instance;
-use crate::rollout::{Outcome, Rejected, Rollout};
+use crate::rollout::{Outcome, PuttingBack, Rejected, Rollout};
 use crate::step::{Lane, Mark, RolloutStep, Step};
 use jiff::{SignedDuration, Timestamp};
 use outcome::{Seen, other_image, reject};
@@ -114,7 +114,7 @@ impl<'a> Change<'a> {
         if let (Some(rejected), true) = (self.rejected, self.is_back()) {
             return tell_back(rejected, plan);
         }
-        if self.instance.spec.state == State::Stopped {
+        if self.puts_back(input, plan) || self.instance.spec.state == State::Stopped {
             return;
         }
         let well = plan.verdict.phase == InstancePhase::Healthy;
@@ -126,8 +126,29 @@ impl<'a> Change<'a> {
             self.go_on(input, engine, plan);
         }
         if self.is_new() {
-            self.tell_new(well, plan);
+            self.tell_new(input, well, plan);
         }
+    }
+
+    /// Whether the data of before it is being put back. Nobody is at work on the version meanwhile, and it is not taken for good: that would be
+    /// with data that goes.
+    fn puts_back(&self, input: &Input<'_>, plan: &mut InstancePlan) -> bool {
+        let Some((rejected, put_back)) = self
+            .rejected
+            .and_then(|rejected| Some((rejected, rejected.put_back.as_ref()?)))
+        else {
+            return false;
+        };
+        match input.state.putting_back.get(&put_back.id) {
+            Some(PuttingBack::Failed(_)) => return false,
+            // Until it is begun it needs the containers of the databases.
+            Some(PuttingBack::Waiting) | None => {}
+            Some(PuttingBack::Running) => plan.steps.clear(),
+            Some(PuttingBack::Done) => plan.steps = vec![self.mark(Mark::Restored)],
+        }
+        tell_held(rejected, rejected.evidence.reason.clone(), plan);
+        plan.settled = false;
+        true
     }
 
     /// It is healthy. Good it is once it has been so for a while.
@@ -236,13 +257,9 @@ impl<'a> Change<'a> {
         plan.settled = false;
     }
 
-    fn tell_new(&self, well: bool, plan: &mut InstancePlan) {
+    fn tell_new(&self, input: &Input<'_>, well: bool, plan: &mut InstancePlan) {
         if let Some(rejected) = self.rejected.filter(|_| !well) {
-            let since = rejected.evidence.at;
-            plan.verdict.phase = InstancePhase::Failed;
-            plan.verdict.waiting = Some(AgentWait::Held { since });
-            plan.verdict.message = Some(rejected.evidence.reason.clone());
-            plan.verdict.rollout = Some(told(RolloutState::Held, rejected));
+            tell_held(rejected, why_held(input, rejected), plan);
         } else if let Some(since) = self.tried_since().filter(|_| !well) {
             plan.verdict.rollout = Some(RolloutReport {
                 state: RolloutState::Trying,
@@ -258,6 +275,27 @@ impl<'a> Change<'a> {
             digest: self.wanted.to_owned(),
             mark,
         })
+    }
+}
+
+/// It stays.
+fn tell_held(rejected: &Rejected, message: String, plan: &mut InstancePlan) {
+    let since = rejected.evidence.at;
+    plan.verdict.phase = InstancePhase::Failed;
+    plan.verdict.waiting = Some(AgentWait::Held { since });
+    plan.verdict.message = Some(message);
+    plan.verdict.rollout = Some(told(RolloutState::Held, rejected));
+}
+
+/// Why a person has to decide.
+fn why_held(input: &Input<'_>, rejected: &Rejected) -> String {
+    let reason = &rejected.evidence.reason;
+    let put_back = rejected.put_back.as_ref();
+    match put_back.and_then(|put_back| input.state.putting_back.get(&put_back.id)) {
+        Some(PuttingBack::Failed(problem)) => format!(
+            "{reason}; that failed: {problem}; commit a restore operation and the version before"
+        ),
+        _ => reason.clone(),
     }
 }
 

@@ -5,6 +5,7 @@ mod hands_off;
 mod held;
 mod images;
 mod laws;
+mod put_back;
 mod rollout_laws;
 mod rollouts;
 mod web;
@@ -18,7 +19,7 @@ use crate::containers::tests::model::Model;
 use crate::containers::{InstanceInput, state::State as Running};
 use crate::desired::{Instance, LiveFile, Site};
 use crate::files::digest;
-use crate::rollout::{Backups, Version, Versions, effective, rolled_back};
+use crate::rollout::{Backups, PuttingBack, Version, Versions, effective, rolled_back};
 use crate::secrets::SecretFile;
 use crate::step::SmokeStep;
 use crate::web_server::{Target, WebState};
@@ -26,6 +27,7 @@ use jiff::SignedDuration;
 use std::sync::Arc;
 use tenantry_schema::Secret;
 use tenantry_schema::document::{Drift, State, WebPorts};
+use tenantry_schema::id::OperationId;
 use tenantry_schema::name::RelativePath;
 use tenantry_schema::wire::{
     FALLBACK_SITE, HostSpec, InstanceSpec, SiteSpec, SliceRef, SmokeResult, UpgradeRule,
@@ -226,6 +228,7 @@ struct Server {
     /// Digests of instances whose smoke check fails.
     broken: BTreeSet<String>,
     backups: Backups,
+    putting_back: BTreeMap<OperationId, PuttingBack>,
     paused: Option<Timestamp>,
     kept_images: BTreeSet<String>,
 }
@@ -248,6 +251,7 @@ impl Server {
             slices: BTreeMap::new(),
             broken: BTreeSet::new(),
             backups: Backups::new(),
+            putting_back: BTreeMap::new(),
             paused: None,
             kept_images: BTreeSet::new(),
         }
@@ -290,6 +294,7 @@ impl Server {
             web: Ok(self.web.clone()),
             fetching: BTreeMap::new(),
             backups: self.backups.clone(),
+            putting_back: self.putting_back.clone(),
             paused: self.paused,
             certificates: self.memory.clone(),
             host: None,
@@ -353,7 +358,10 @@ impl Server {
             Step::Rollout(step) => {
                 let rollout = self.ledger.rollouts.entry(step.instance.clone());
                 crate::execute::note(rollout.or_default(), step, None);
-                if matches!(step.mark, crate::step::Mark::Rejected(_)) {
+                if matches!(
+                    step.mark,
+                    crate::step::Mark::Rejected(_) | crate::step::Mark::Restored
+                ) {
                     self.history.pace.forget(step.instance.as_str());
                 }
             }

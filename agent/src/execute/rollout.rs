@@ -3,7 +3,7 @@
 use super::{Done, Hands, StepError};
 use crate::containers::last_words;
 use crate::redact::Redactor;
-use crate::rollout::{Good, Rejected, Rollout, Trying};
+use crate::rollout::{Good, Outcome, Rejected, Rollout, Trying};
 use crate::step::{Mark, Rejection, RolloutStep};
 use std::time::Duration;
 use tenantry_schema::wire::Evidence;
@@ -53,8 +53,15 @@ pub(crate) fn note(rollout: &mut Rollout, step: &RolloutStep, evidence: Option<E
                 digest,
                 outcome: rejection.outcome,
                 evidence: evidence.unwrap_or_else(|| rejection.evidence.clone()),
+                put_back: rejection.put_back.clone(),
             });
             (rollout.trying, rollout.asked) = (None, None);
+        }
+        Mark::Restored => {
+            if let Some(rejected) = rollout.rejected.as_mut().filter(|it| it.digest == digest) {
+                rejected.outcome = Outcome::Back;
+                rejected.put_back = None;
+            }
         }
     }
 }

@@ -4,6 +4,19 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use tenantry_schema::id::InstanceName;
 
+/// How putting back the data of before a roll-out stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PuttingBack {
+    /// It is still to be begun.
+    Waiting,
+    /// It is at work.
+    Running,
+    /// The data is as it was.
+    Done,
+    /// It failed, or nobody knows what came of it. It is not begun again.
+    Failed(String),
+}
+
 /// How backups of an instance stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Standing {

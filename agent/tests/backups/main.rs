@@ -12,7 +12,7 @@ mod rig;
 
 use rig::Rig;
 use std::time::Duration;
-use tenantry_schema::wire::InstanceBackups;
+use tenantry_schema::wire::{AgentWait, InstanceBackups, Report, RolloutState};
 
 /// Everything that stacks declare is kept, looked at, tried out, and stays whole when a dump is broken off.
 #[test]
@@ -148,6 +148,53 @@ fn what_was_lost_is_put_back_once() {
             .await;
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(rig.sql("SELECT count(*) FROM guests").await.trim(), "4");
+    });
+}
+
+/// A version that does not work and has spoilt its data: what was saved just before it is put back, and the version before runs on it.
+#[test]
+fn a_version_that_spoils_its_data_is_undone_with_it() {
+    rig::run(async |rig: Rig| {
+        let _agent = rig.start();
+        rig.publish(1).await;
+        rig.sql("CREATE TABLE guests (name text); INSERT INTO guests VALUES ('a'), ('b')")
+            .await;
+        rig.backed_up(2);
+        rig.until("backed up", |backups| backups.last.is_some())
+            .await;
+        // Only in the backup that comes before the new version.
+        rig.sql("INSERT INTO guests VALUES ('c')").await;
+        rig.spoiling_version(3);
+        rig.until_rollout(RolloutState::Trying).await;
+        rig.sql("DROP TABLE guests; CREATE TABLE visitors (x int)")
+            .await;
+        let spoil = rig.notes().await.execute_batch("DELETE FROM notes");
+        spoil.unwrap();
+        let told = rig.until_rollout(RolloutState::RolledBack).await;
+        let reason = told.rollout.unwrap().evidence.unwrap().reason;
+        assert!(
+            reason.contains("the data of before is put back"),
+            "{reason}"
+        );
+        let result = rig.restored().await;
+        assert_eq!(result.problem, None, "{result:#?}");
+        let back = |report: &Report| {
+            let found = report.instances.values().next()?;
+            let waits = matches!(found.waiting, Some(AgentWait::RolledBack { .. }));
+            waits.then_some(())
+        };
+        rig.wait("back", back).await;
+        assert_eq!(rig.sql("SELECT count(*) FROM guests").await.trim(), "3");
+        assert_eq!(
+            std::fs::read(rig.uploads().await.join("picture")).unwrap(),
+            b"pixels"
+        );
+        let notes = rig.notes().await;
+        let count = notes.query_row("SELECT count(*) FROM notes", [], |row| row.get::<_, u32>(0));
+        assert_eq!(count, Ok(2));
+        // What the new version left is in a good backup, for people to look at.
+        let before = result.before.unwrap();
+        assert!(rig.receipt(&before).contains("\"public.visitors\": 0"));
     });
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenantry_agent::containers::Engine;
 use tenantry_agent::containers::exec::{self, Program};
-use tenantry_schema::wire::{InstanceBackups, InstancePhase, Report};
+use tenantry_schema::wire::{InstanceBackups, InstancePhase, InstanceReport, Report, RolloutState};
 
 /// What the server of a test runs.
 pub(crate) struct Tool {
@@ -193,9 +193,8 @@ impl Rig {
     /// Publishes the tool, and waits until it runs and has something to lose.
     pub(crate) async fn publish(&self, generation: u64) {
         self.publish_alone(generation).await;
-        let data = self.volume("data").await;
-        let database = rusqlite::Connection::open(data.join("app.db")).unwrap();
-        database
+        let notes = self.notes().await;
+        notes
             .execute_batch("CREATE TABLE notes (t); INSERT INTO notes VALUES ('a'), ('b')")
             .unwrap();
         std::fs::write(self.volume("uploads").await.join("picture"), "pixels").unwrap();
@@ -226,6 +225,50 @@ impl Rig {
         self.wait("restored", result).await
     }
 
+    /// Asks for another version, which spoils the data and ends.
+    pub(crate) fn spoiling_version(&self, generation: u64) {
+        let begins = Timestamp::now() - SignedDuration::from_hours(1);
+        let mut all = self.slice(Some(begins));
+        let mut edit = |name: &str, from: &str, to: &str| {
+            let content = all.get_mut(&name.try_into().unwrap()).unwrap();
+            let text = String::from_utf8(content.clone()).unwrap();
+            assert!(text.contains(from), "{text}");
+            *content = text.replace(from, to).into_bytes();
+        };
+        edit(
+            "host.yaml",
+            "has_data: true\n",
+            "has_data: true\n    upgrade: {timeout: 20, rollback: image+data, backup_before: true}\n",
+        );
+        let compose = format!("stacks/{}/compose.yaml", self.lab.project);
+        edit(
+            &compose,
+            "tenantry-test/busybox:1",
+            "tenantry-test/busybox:2",
+        );
+        edit(
+            &compose,
+            "command: [sleep, 1d]",
+            "command: [sh, -c, 'echo spoilt > /uploads/picture; exit 1']",
+        );
+        self.hub.publish(&self.world, generation, all);
+    }
+
+    /// Waits until the roll-out of the tool stands so.
+    pub(crate) async fn until_rollout(&self, state: RolloutState) -> InstanceReport {
+        let stands = |report: &Report| {
+            let found = report.instances.values().next()?;
+            let rollout = found.rollout.as_ref()?;
+            (rollout.state == state).then(|| found.clone())
+        };
+        self.wait("rolled out so", stands).await
+    }
+
+    /// The database of SQLite.
+    pub(crate) async fn notes(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.volume("data").await.join("app.db")).unwrap()
+    }
+
     pub(crate) async fn uploads(&self) -> PathBuf {
         self.volume("uploads").await
     }
@@ -254,7 +297,7 @@ impl Rig {
     }
 
     /// Waits until the newest report says something. Machines of tests may be slow.
-    async fn wait<T>(&self, what: &str, find: impl Fn(&Report) -> Option<T>) -> T {
+    pub(crate) async fn wait<T>(&self, what: &str, find: impl Fn(&Report) -> Option<T>) -> T {
         for _ in 0..1800 {
             let found = self.hub.read(|said| said.reports.last().and_then(&find));
             if let Some(found) = found {

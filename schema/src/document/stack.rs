@@ -198,7 +198,7 @@ fn timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
 pub struct Upgrade {
     /// Largest step at a time. Absent: any.
     pub step: Option<Step>,
-    /// Whether a backup comes first. Absent: it does not.
+    /// Whether a backup comes first. Absent: it does not, but with `rollback: image+data`.
     pub backup: Option<UpgradeBackup>,
     /// How long a new version may take to become healthy. Absent: 5 minutes.
     pub timeout: Option<Duration>,
@@ -236,7 +236,7 @@ pub enum UpgradeRollback {
     Hold,
     /// Back to the last good image.
     Image,
-    /// Back to the last good image and the data as it was.
+    /// Back to the last good image and the data of before, from a verified backup that comes before the new version.
     #[serde(rename = "image+data")]
     ImageAndData,
 }

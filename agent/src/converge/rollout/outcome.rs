@@ -3,12 +3,12 @@
 use crate::containers::{EngineState, InstanceInput};
 use crate::converge::Input;
 use crate::desired::Instance;
-use crate::rollout::{Outcome, Version};
+use crate::rollout::{Outcome, PutBack, Standing, Version};
 use crate::step::Rejection;
 use std::collections::BTreeMap;
 use tenantry_schema::document::UpgradeRollback;
-use tenantry_schema::id::InstanceName;
-use tenantry_schema::wire::{ContainerEvidence, Evidence, SmokeResult};
+use tenantry_schema::id::{InstanceName, OperationId};
+use tenantry_schema::wire::{BackupItem, ContainerEvidence, Evidence, SmokeResult};
 
 /// What was seen of a version.
 pub(super) struct Seen<'a> {
@@ -25,7 +25,11 @@ pub(super) fn reject(
     instance: &Instance,
     seen: &Seen<'_>,
 ) -> Rejection {
-    let (outcome, then) = outcome(input, name, instance);
+    let Fate {
+        outcome,
+        put_back,
+        then,
+    } = fate(input, name, instance);
     let why = seen.why.as_deref().unwrap_or("it did not become healthy");
     let reason = match seen.engine {
         Some(_) => format!(
@@ -41,6 +45,7 @@ pub(super) fn reject(
     let smoke = input.ledger.smoke.get(name).map(|record| &record.result);
     Rejection {
         outcome,
+        put_back,
         evidence: Evidence {
             at: input.now,
             reason,
@@ -55,34 +60,105 @@ pub(super) fn reject(
     }
 }
 
+/// What becomes of it.
+struct Fate {
+    outcome: Outcome,
+    put_back: Option<PutBack>,
+    /// The same in words, after what was seen.
+    then: &'static str,
+}
+
+impl Fate {
+    fn held(then: &'static str) -> Self {
+        Self {
+            outcome: Outcome::Held,
+            put_back: None,
+            then,
+        }
+    }
+}
+
 /// The rule: what keeps no data goes back. Where another image has opened data, the stack says.
-fn outcome(input: &Input<'_>, name: &InstanceName, instance: &Instance) -> (Outcome, &'static str) {
+fn fate(input: &Input<'_>, name: &InstanceName, instance: &Instance) -> Fate {
     let Some(version) = input.versions.get(name) else {
-        return (
-            Outcome::Held,
-            "it stays, for there is no earlier version that was good",
-        );
+        return Fate::held("it stays, for there is no earlier version that was good");
     };
     let data = instance.spec.has_data || version.instance.spec.has_data;
     let opened = instance
         .containers
         .as_ref()
         .is_ok_and(|containers| other_image(version, containers));
-    let back = (Outcome::Back, "the last good version takes over");
-    if !data || !opened {
-        return back;
+    let rule = instance.spec.upgrade.rollback;
+    if !data || !opened || rule == UpgradeRollback::Image {
+        return Fate {
+            outcome: Outcome::Back,
+            put_back: None,
+            then: "the last good version takes over",
+        };
     }
-    match instance.spec.upgrade.rollback {
-        UpgradeRollback::Image => back,
-        UpgradeRollback::Hold => (
-            Outcome::Held,
+    if rule == UpgradeRollback::Hold {
+        return Fate::held(
             "it stays, for another image has opened the data and `upgrade.rollback` is `hold`; commit another version, or the one before",
-        ),
-        UpgradeRollback::ImageAndData => (
-            Outcome::Held,
-            "it stays until the backup from before is restored; commit a restore operation and the version before",
-        ),
+        );
     }
+    match put_back(input, name, instance, version) {
+        Ok(put_back) => Fate {
+            outcome: Outcome::Held,
+            put_back: Some(put_back),
+            then: "the data of before is put back, then the last good version takes over",
+        },
+        Err(why) => Fate::held(why),
+    }
+}
+
+/// The data of before, where it can be put back without a person.
+fn put_back(
+    input: &Input<'_>,
+    name: &InstanceName,
+    instance: &Instance,
+    version: &Version,
+) -> Result<PutBack, &'static str> {
+    let items = input
+        .wanted
+        .backups
+        .as_ref()
+        .and_then(|backups| backups.spec.instances.get(name));
+    let items = items.ok_or(
+        "it stays, for nothing of it is backed up that could be put back (`upgrade.rollback: image+data`); a person decides",
+    )?;
+    let rollout = input.ledger.rollouts.get(name);
+    let since = rollout.and_then(|rollout| rollout.tried_since(&instance.digest));
+    let verified = match input.state.backups.get(name) {
+        Some(Standing::Verified(_)) => since,
+        _ => None,
+    };
+    let before = verified.ok_or(
+        "it stays, for there is no verified backup from before; commit another version, or the one before",
+    )?;
+    // A server of databases that another version of it has opened can often not be opened by the one before. Only its dump could be loaded,
+    // into an empty one, and emptying it is for a person to decide.
+    let image = |instance: &Instance, service: &str| {
+        let services = &instance.containers.as_ref().ok()?.services;
+        Some(services.get(service)?.container.image.clone())
+    };
+    let same = items.iter().all(|item| match item {
+        BackupItem::Database { service, .. } => {
+            image(instance, service) == image(&version.instance, service)
+        }
+        BackupItem::Sqlite { .. } | BackupItem::Volume { .. } | BackupItem::Files { .. } => true,
+    });
+    if !same {
+        return Err(
+            "it stays, for its database server itself has another image, which has opened the data; put the backup from before into the version before by hand",
+        );
+    }
+    // Names are short: the end of the digest and the moment are enough to be the only ones.
+    let end = instance.digest.len().saturating_sub(12);
+    let digest = instance.digest.get(end..).unwrap_or_default();
+    let id = format!("rollback-{digest}-{}", input.now.as_second());
+    let id = OperationId::try_from(id.as_str())
+        .map_err(|_| "it stays, for putting its data back cannot be named; a person decides")?;
+    Ok(PutBack { id, before })
 }
 
 /// Whether a service of both versions has another image.

@@ -100,7 +100,7 @@ impl Server {
         self.plan(wanted)
     }
 
-    fn break_it(&mut self, wanted: &Desired) {
+    pub(super) fn break_it(&mut self, wanted: &Desired) {
         let digest = wanted.instances[&name("one")].digest.clone();
         self.broken.insert(digest);
     }
@@ -110,7 +110,7 @@ impl Server {
     }
 }
 
-fn verdict(plan: &Plan) -> &Verdict {
+pub(super) fn verdict(plan: &Plan) -> &Verdict {
     &plan.verdicts[&name("one")]
 }
 
@@ -124,7 +124,7 @@ fn broken_after(first: Release, second: Release) -> (Server, Desired, Desired) {
     (server, first, second)
 }
 
-fn state(plan: &Plan) -> Option<RolloutState> {
+pub(super) fn state(plan: &Plan) -> Option<RolloutState> {
     verdict(plan).rollout.as_ref().map(|rollout| rollout.state)
 }
 
