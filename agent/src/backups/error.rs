@@ -69,6 +69,11 @@ pub enum BackupError {
         /// Why not.
         source: rusqlite::Error,
     },
+    /// A container did not stand still while its files were read.
+    #[error(
+        "{0} was started, thawed or removed while its files were read, so they may not belong together"
+    )]
+    Moved(String),
     /// What was compared differs.
     #[error("{0}")]
     Differs(String),

@@ -102,6 +102,10 @@ async fn put_back<T: BackupTool>(
             "the backup has nothing of what is to be put back".to_owned(),
         ));
     }
+    if order.alone {
+        // It does not work: whatever goes on in it only stands in the way of reading what it left.
+        stop(hands, targets).await?;
+    }
     let before = take::take(hands, targets).await?;
     result.before = Some(before.snapshot);
     fetch(&order.from, &manifest, &parts, folder).await?;
@@ -214,6 +218,22 @@ async fn load<'a, T>(
     }
 }
 
+/// Stops everything but the servers of databases, which are needed for what they hold.
+async fn stop<T>(hands: &Hands<'_, T>, targets: &Targets) -> Result<(), BackupError> {
+    let is_server = |container: &str| {
+        targets.items.iter().any(|item| match item {
+            Item::Database(database) => database.container == container,
+            Item::Sqlite { .. } | Item::Volume { .. } | Item::Files { .. } => false,
+        })
+    };
+    for container in targets.containers.values() {
+        if !is_server(container) {
+            scratch::stop(hands.engine, container).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The moment at which the data changes: the tool stands still.
 async fn exchange<T>(
     hands: &Hands<'_, T>,
@@ -224,15 +244,7 @@ async fn exchange<T>(
     live: &Path,
     result: &mut RestoreResult,
 ) -> Result<(), BackupError> {
-    let servers: Vec<&str> = loaded
-        .iter()
-        .map(|one| one.database.container.as_str())
-        .collect();
-    for container in targets.containers.values() {
-        if !servers.contains(&container.as_str()) {
-            scratch::stop(hands.engine, container).await?;
-        }
-    }
+    stop(hands, targets).await?;
     for one in loaded {
         let source = Source::open(hands.engine, one.database).await?;
         let Part::Database {

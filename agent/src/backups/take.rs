@@ -8,8 +8,7 @@ use super::manifest::{Dump, FORMAT, Manifest, Part};
 use super::sqlite;
 use super::targets::{Database, Item, Targets, Volume};
 use super::tool::{BackupTool, Entry, RECEIPT_FILE, data_tags, receipt_tags};
-use crate::containers::Engine;
-use crate::containers::exec;
+use crate::containers::{Engine, exec, still};
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 
@@ -125,11 +124,15 @@ async fn save<T: BackupTool>(
         return Ok(hands.tool.save(paths, &tags).await?);
     }
     let _held = hands.desk.hold(&targets.instance).await;
+    let mut stand = Vec::new();
     let mut outcome = Ok(());
-    for container in &containers {
-        outcome = exec::freeze(hands.engine, container, true).await;
-        if outcome.is_err() {
-            break;
+    for container in containers {
+        match still::freeze(hands.engine, container).await {
+            Ok(how) => stand.push((container, how)),
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
         }
     }
     let saved = match outcome {
@@ -141,8 +144,12 @@ async fn save<T: BackupTool>(
         Err(error) => Err(error.into()),
     };
     let mut thawed = Ok(());
-    for container in &containers {
-        let result = exec::freeze(hands.engine, container, false).await;
+    for (container, how) in &stand {
+        let result = match still::thaw(hands.engine, container, how).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(BackupError::Moved((*container).to_owned())),
+            Err(error) => Err(error.into()),
+        };
         thawed = thawed.and(result);
     }
     // Should that have failed, converging thaws them: the hold ends here.

@@ -262,18 +262,3 @@ pub async fn volume_folder(engine: &Engine, volume: &str) -> Result<PathBuf, Eng
         ))
     }
 }
-
-/// Freezes a container that runs, or thaws one that is frozen. One that is so already, or does not run, stays as it is.
-pub async fn freeze(engine: &Engine, container: &str, frozen: bool) -> Result<(), EngineError> {
-    let what = format!("{} {container}", if frozen { "pause" } else { "unpause" });
-    let (docker, _) = engine.client().await?;
-    let result = if frozen {
-        docker.pause_container(container).await
-    } else {
-        docker.unpause_container(container).await
-    };
-    match result {
-        Err(error) if matches!(super::error::status(&error), Some(404 | 409)) => Ok(()),
-        result => result.map_err(|error| engine.judge(&what, error, None)),
-    }
-}

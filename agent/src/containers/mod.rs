@@ -62,6 +62,7 @@ pub mod spec;
 pub mod state;
 mod stats;
 mod step;
+pub mod still;
 mod verify;
 mod witness;
 

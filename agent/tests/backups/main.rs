@@ -164,6 +164,7 @@ fn a_version_that_spoils_its_data_is_undone_with_it() {
             .await;
         // Only in the backup that comes before the new version.
         rig.sql("INSERT INTO guests VALUES ('c')").await;
+        rig.until_good().await;
         rig.spoiling_version(3);
         rig.until_rollout(RolloutState::Trying).await;
         rig.sql("DROP TABLE guests; CREATE TABLE visitors (x int)")

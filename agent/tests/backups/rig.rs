@@ -225,12 +225,26 @@ impl Rig {
         self.wait("restored", result).await
     }
 
+    /// Waits until the version that runs has run for long enough to go back to.
+    pub(crate) async fn until_good(&self) {
+        let ledger = self.world.config.state.join("ledger.json");
+        for _ in 0..900 {
+            let text = std::fs::read_to_string(&ledger).unwrap();
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            if value["rollouts"][&self.lab.project]["good"].is_object() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("never good");
+    }
+
     /// Asks for another version, which spoils the data and ends.
     pub(crate) fn spoiling_version(&self, generation: u64) {
         let begins = Timestamp::now() - SignedDuration::from_hours(1);
         let mut all = self.slice(Some(begins));
         let mut edit = |name: &str, from: &str, to: &str| {
-            let content = all.get_mut(&name.try_into().unwrap()).unwrap();
+            let content = all.get_mut(name).unwrap();
             let text = String::from_utf8(content.clone()).unwrap();
             assert!(text.contains(from), "{text}");
             *content = text.replace(from, to).into_bytes();

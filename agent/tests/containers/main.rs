@@ -6,6 +6,7 @@ mod compose_tools;
 mod differential;
 mod lab;
 mod logs;
+mod standing_still;
 mod taking_in;
 
 use bollard::models::NetworkDisconnectRequest;
