@@ -4,7 +4,7 @@ use super::{Plaintext, RenderError, Rendered, listen, variables};
 use crate::slice_input::InstanceInput;
 use minijinja::{Value, context};
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_schema::document::{Drift, Protection, Site, State, WebPorts};
+use tenantry_schema::document::{Drift, Protection, Site, State, UpgradeRollback, WebPorts};
 use tenantry_schema::id::{InstanceName, SiteName};
 use tenantry_schema::name::{DomainName, RelativePath, VariableName};
 use tenantry_schema::wire::{InstanceSpec, SiteSpec, UpgradeRule, env_file};
@@ -95,7 +95,8 @@ impl Instance<'_> {
         UpgradeRule {
             timeout: timeout.unwrap_or(UpgradeRule::TIMEOUT),
             rollback: rule.rollback,
-            backup_before: rule.backup.is_some(),
+            // What goes back with its data needs the data of before.
+            backup_before: rule.backup.is_some() || rule.rollback == UpgradeRollback::ImageAndData,
         }
     }
 

@@ -374,3 +374,23 @@ fn passwords_of_registries_are_secret_and_a_missing_one_is_named() {
     assert!(!host.contains("hidden"));
     assert_eq!(rendered.registry_secrets.len(), 1);
 }
+
+#[test]
+fn what_goes_back_with_its_data_is_backed_up_first() {
+    use tenantry_schema::document::UpgradeRollback;
+    for (rollback, first) in [
+        (UpgradeRollback::Hold, false),
+        (UpgradeRollback::Image, false),
+        (UpgradeRollback::ImageAndData, true),
+    ] {
+        let mut stack = shipped("guestbook");
+        let fresh = Arc::get_mut(&mut stack).unwrap();
+        fresh.document.upgrade = Some(tenantry_schema::document::Upgrade {
+            rollback,
+            ..Default::default()
+        });
+        let input = slice([instance(&stack, 20_000, Tool::default())]);
+        let host = text(&render(&input, &generated()).unwrap(), "host.yaml");
+        assert_eq!(host.contains("backup_before: true"), first, "{host}");
+    }
+}
