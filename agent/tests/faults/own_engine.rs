@@ -15,7 +15,7 @@ pub(crate) struct OwnEngine {
 impl OwnEngine {
     /// None where nobody may start one, or there is none.
     pub(crate) fn start() -> Option<Self> {
-        if skip_without("dockerd") || skip_without("setpriv") {
+        if skip_without("dockerd") || skip_without("setpriv") || skip_without("unshare") {
             return None;
         }
         let engine = Self {
@@ -40,10 +40,12 @@ impl OwnEngine {
             .unwrap();
         // Networks of two engines must not overlap.
         let pool = format!("base=10.{}.0.0/16,size=26", 128 + std::process::id() % 120);
-        let mut command = Command::new("setpriv");
+        // In a network of its own: an engine takes away the bridge of the machine's own engine otherwise.
+        let mut command = Command::new("unshare");
         // It ends with us, whatever becomes of us.
         command
-            .args(["--pdeathsig", "TERM", "dockerd", "--host"])
+            .args(["--net", "--", "setpriv", "--pdeathsig", "TERM"])
+            .args(["dockerd", "--host"])
             .arg(format!("unix://{}", at("engine.sock")))
             .args(["--data-root", &at("data"), "--exec-root", &at("exec")])
             .args(["--pidfile", &at("pid"), "--bridge", "none"])
