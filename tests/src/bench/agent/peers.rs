@@ -77,8 +77,11 @@ fn list(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// A playbook: one task for the containers, one with the digest of each file. Empty where Ansible is not installed.
 pub(super) fn ansible(looked: &Looked, runs: usize) -> Result<Vec<f64>, BenchError> {
+    // The one that it runs with itself: what it finds by itself may be a wrapper that does not work.
+    let python = looked.tools.join("ansible/bin/python");
     let mut text = format!(
-        "- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n    - ansible.builtin.command: {}\n      changed_when: false\n    - ansible.builtin.stat: {{ path: \"{{{{ item }}}}\", checksum_algorithm: sha256 }}\n      loop:\n",
+        "- hosts: localhost\n  connection: local\n  gather_facts: false\n  vars: {{ ansible_python_interpreter: {} }}\n  tasks:\n    - ansible.builtin.command: {}\n      changed_when: false\n    - ansible.builtin.stat: {{ path: \"{{{{ item }}}}\", checksum_algorithm: sha256 }}\n      loop:\n",
+        python.display(),
         serde_json::to_string(&looked.inspect()).doing("writing a playbook")?
     );
     for file in &looked.files {
