@@ -139,6 +139,13 @@ pub(super) fn composed(setting: &Setting, runs: usize, size: Size) -> Result<Vec
         std::fs::create_dir(&folder).doing("making a folder")?;
         std::fs::write(folder.join("compose.yaml"), compose(number, size.services))
             .doing("writing a Compose file")?;
+        // Of its own accord an engine has room for thirty networks, and the agent's stacks have theirs.
+        let subnet = format!("10.{}.{number}.0/28", 128 + std::process::id() % 120);
+        let networks = format!(
+            "networks: {{ default: {{ ipam: {{ config: [{{ subnet: {subnet} }}] }} }} }}\n"
+        );
+        std::fs::write(folder.join("compose.override.yaml"), networks)
+            .doing("writing a Compose file")?;
         let port = usize::from(ports.first()) + number;
         std::fs::write(folder.join(".env"), format!("SITE_PORT={port}\n"))
             .doing("writing a Compose file")?;
