@@ -7,6 +7,7 @@ use crate::middle::{Middle, Mishap, Mood};
 use crate::own_engine::OwnEngine;
 use crate::rig::{Agent, Rig};
 use crate::shape::{Shape, ids};
+use bollard::query_parameters::RemoveContainerOptions;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -121,6 +122,31 @@ fn an_engine_that_hangs_in_the_middle_of_a_pass_holds_up_nothing_else() {
         assert!(before.contains_key(&calm), "{before:?}");
         // The file that it mounts was put in place anew.
         assert!(ids(&rig.lab).await.contains_key(&calm));
+    });
+}
+
+#[test]
+fn a_name_that_the_engine_has_not_let_go_of_is_waited_for() {
+    lab(|lab| async move {
+        let middle = Middle::before(Path::new(ENGINE));
+        let mut rig = Rig::new(lab, middle.socket()).await;
+        let clean = rig.clean().await;
+        let _agent = rig.at_work().await;
+        middle.plan(0, Mishap::NameTaken);
+        let options = RemoveContainerOptions {
+            force: true,
+            ..RemoveContainerOptions::default()
+        };
+        let name = rig.lab.name("db");
+        let removed = rig.lab.docker.remove_container(&name, Some(options)).await;
+        removed.unwrap();
+        let begun = Instant::now();
+        while rig.shape().await != clean[1] {
+            assert!(begun.elapsed() < common::PROMPT, "{}", rig.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(middle.seen().struck);
+        assert!(!rig.log().contains("could not"), "{}", rig.log());
     });
 }
 

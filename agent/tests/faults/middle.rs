@@ -31,6 +31,8 @@ pub(crate) enum Mishap {
     Refuse,
     /// It is not done; for a while nobody hears anything, and then the connection is gone.
     Vanish,
+    /// The next container that is to be made cannot have its name.
+    NameTaken,
     /// From here on the engine takes everything and answers nothing more.
     Hang,
 }
@@ -211,10 +213,17 @@ impl Talk {
                 let _ = engine.read(&mut [0; 1024]).await;
                 None
             }
-            Some(Mishap::Refuse) => {
-                let text = r#"{"message":"out of order"}"#;
+            Some(Mishap::Refuse | Mishap::NameTaken) => {
+                let (status, text) = if mishap == Some(Mishap::Refuse) {
+                    ("500 Broken", r#"{"message":"out of order"}"#)
+                } else {
+                    (
+                        "409 Conflict",
+                        r#"{"message":"Conflict. The container name is already in use"}"#,
+                    )
+                };
                 let answer = format!(
-                    "HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
+                    "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
                     text.len()
                 );
                 self.agent.write_all(answer.as_bytes()).await.ok()
@@ -254,7 +263,10 @@ impl Shared {
         let number = seen.changes;
         seen.changes += 1;
         let mut plan = self.plan.lock().unwrap();
-        let (_, mishap) = plan.take_if(|(at, _)| *at == number)?;
+        let (_, mishap) = plan.take_if(|(at, mishap)| match mishap {
+            Mishap::NameTaken => line.contains("/containers/create?"),
+            _ => *at == number,
+        })?;
         seen.struck = true;
         Some(mishap)
     }

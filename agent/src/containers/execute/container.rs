@@ -8,6 +8,11 @@ use crate::containers::{body, labels, names, verify};
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::CreateContainerOptions;
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// An engine lets go of a name some moments after the container that had it is gone: so often it is asked again, with such a pause.
+const WAITS: u32 = 20;
+const WAIT: Duration = Duration::from_millis(100);
 
 impl Act<'_> {
     /// The id of the container, made or found.
@@ -27,7 +32,20 @@ impl Act<'_> {
             // The name moved on.
             body.image = Some(new.image_id.clone());
         }
-        let id = match self.docker.create_container(Some(options), body).await {
+        let mut waits = 0;
+        let answer = loop {
+            let (options, body) = (Some(options.clone()), body.clone());
+            let answer = self.docker.create_container(options, body).await;
+            let taken = answer
+                .as_ref()
+                .is_err_and(|error| status(error) == Some(409));
+            if !taken || waits == WAITS || !self.is_going(&spec.name).await? {
+                break answer;
+            }
+            waits += 1;
+            tokio::time::sleep(WAIT).await;
+        };
+        let id = match answer {
             Ok(made) => {
                 crate::faults::changed();
                 made.id
@@ -53,6 +71,16 @@ impl Act<'_> {
             self.remove(&id).await?;
         }
         finished.map(|ensured| (id, ensured))
+    }
+
+    /// Whether what has this name is gone, or about to be.
+    async fn is_going(&self, name: &str) -> Result<bool, EngineError> {
+        use bollard::models::ContainerStateStatusEnum::{DEAD, REMOVING};
+        let there = self.inspect(name).await?;
+        Ok(there.is_none_or(|there| {
+            let status = there.state.and_then(|state| state.status);
+            matches!(status, Some(DEAD | REMOVING))
+        }))
     }
 
     /// Checks what was made, and connects it to the networks that the engine could not connect it to at once.
