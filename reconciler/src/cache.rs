@@ -38,8 +38,8 @@ pub type Key = [u8; 16];
 pub struct Facts {
     /// Domains that its orders hold or want, labels in reverse order (`example.acme.`), each once.
     pub domains: Vec<String>,
-    /// Digests of its agents' keys, each once.
-    pub agents: Vec<[u8; 16]>,
+    /// Digests of what only one server may have, its agents' keys and its servers' addresses, each once.
+    pub marks: Vec<[u8; 16]>,
     /// How many servers it has.
     pub servers: u32,
     /// What it pays a month by currency, in hundredths.
@@ -69,9 +69,9 @@ pub fn key(
     half(digest)
 }
 
-/// The digest of an agent's key.
-pub fn agent_digest(key: &str) -> [u8; 16] {
-    half(Sha256::new_with_prefix(key))
+/// The digest of an agent's key, or of a server's address.
+pub fn mark(text: &str) -> [u8; 16] {
+    half(Sha256::new_with_prefix(text))
 }
 
 fn half(digest: Sha256) -> [u8; 16] {

@@ -100,6 +100,8 @@ codes! {
     UNSETTLED_SECRET = 141,
     /// Somebody who cannot log in is named where people may.
     UNKNOWN_PERSON = 142,
+    /// Two servers at one address.
+    SAME_ADDRESS = 143,
 /// A Compose file that is wrong.
     COMPOSE = 201,
     /// A variable of a Compose file that has no source.

@@ -9,6 +9,7 @@
 //! Desired + plaintext secrets ──render──▶ files of a slice
 //! ```
 
+pub mod addresses;
 pub mod catalogue;
 pub mod change;
 pub mod check;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tenantry_planner::ObjectId;
 
-const MARK: &file::Mark = b"tenantry facts 2";
+const MARK: &file::Mark = b"tenantry facts 3";
 
 pub(super) fn encode(cache: &Cache, stamp: &Surroundings) -> Vec<u8> {
     let trees = cache.trees();
@@ -37,11 +37,11 @@ pub(super) fn encode(cache: &Cache, stamp: &Surroundings) -> Vec<u8> {
 fn facts(out: &mut Vec<u8>, facts: &Facts) {
     number(out, facts.domains.len());
     facts.domains.iter().for_each(|domain| text(out, domain));
-    number(out, facts.agents.len());
+    number(out, facts.marks.len());
     facts
-        .agents
+        .marks
         .iter()
-        .for_each(|agent| out.extend_from_slice(agent));
+        .for_each(|mark| out.extend_from_slice(mark));
     out.extend_from_slice(&facts.servers.to_le_bytes());
     number(out, facts.monthly.len());
     for (currency, sum) in &facts.monthly {
@@ -75,7 +75,7 @@ pub(super) fn decode(content: &[u8], stamp: &Surroundings) -> Option<Cache> {
 fn read_facts(reader: &mut Reader<'_>) -> Option<Facts> {
     Some(Facts {
         domains: reader.list(Reader::text)?,
-        agents: reader.list(Reader::array)?,
+        marks: reader.list(Reader::array)?,
         servers: reader.number()?,
         monthly: reader.list::<_, BTreeMap<_, _>>(|reader| {
             Some((reader.text()?, u64::from_le_bytes(reader.array()?)))

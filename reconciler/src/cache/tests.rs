@@ -32,9 +32,9 @@ fn facts() -> impl Strategy<Value = Facts> {
         any::<bool>(),
     )
         .prop_map(
-            |(domains, agents, servers, monthly, warnings, settled)| Facts {
+            |(domains, marks, servers, monthly, warnings, settled)| Facts {
                 domains,
-                agents,
+                marks,
                 servers,
                 monthly,
                 warnings,

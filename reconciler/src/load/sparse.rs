@@ -2,7 +2,7 @@
 //!
 //! # Guarantees
 //! What is left out changes nothing for those who are read. Customers see each other through names alone: domains, one of which may be in the
-//! way of another, and agents' keys. Whoever shares a name with somebody else is read ([`Names::shared`]), so every rule about several customers sees
+//! way of another, agents' keys, and addresses of servers. Whoever shares a name with somebody else is read ([`Names::shared`]), so every rule about several customers sees
 //! all whom it concerns.
 
 mod facts;
@@ -12,7 +12,7 @@ use super::catalogue::Catalogues;
 use super::customers::{Broken, Folders, Known, Trees};
 use crate::cache::{self, Cache, Facts, Key, Surroundings};
 use crate::git::{EntryKind, GitError, Objects, Oid};
-use facts::{agents, domains, facts};
+use facts::{domains, facts, marks};
 use names::Names;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -131,7 +131,7 @@ impl Sparse {
                 continue;
             };
             self.names
-                .set(&id, facts.domains.clone(), facts.agents.clone());
+                .set(&id, facts.domains.clone(), facts.marks.clone());
             if known(&id) {
                 rest.push((id.clone(), None));
             }
@@ -152,8 +152,8 @@ impl Sparse {
         }
         let mut domains = desired.map(domains).unwrap_or_default();
         domains.extend(claims.map(|claim| reversed(claim.as_str())));
-        let agents = desired.map(agents).unwrap_or_default();
-        self.names.set(id, domains, agents);
+        let marks = desired.map(marks).unwrap_or_default();
+        self.names.set(id, domains, marks);
     }
 
     /// Those who were left out and share a name with somebody are read from now on.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tenantry::git::{Objects, Oid};
 use tenantry::load::{Loader, Revision, text_of};
+use tenantry_planner::addresses;
 use tenantry_planner::domains::contested;
 use tenantry_planner::operations;
 use tenantry_schema::Diagnostic;
@@ -79,6 +80,7 @@ impl Bench {
         if let Some(desired) = &loaded.desired {
             let text_of = |path: &str| text_of(&objects, tree, path);
             found.extend(contested(desired, &text_of));
+            found.extend(addresses::shared(desired, &text_of));
             // A day of the corpus's own: what expires does so for good.
             let today = "2026-11-20".parse().unwrap();
             found.extend(operations::diagnose(desired, today, &text_of));

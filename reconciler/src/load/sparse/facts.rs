@@ -5,6 +5,7 @@ use crate::load::catalogue::Catalogues;
 use crate::load::customers::Known;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_planner::ObjectId;
+use tenantry_planner::addresses;
 use tenantry_planner::change::paid;
 use tenantry_planner::desired::CustomerDesired;
 use tenantry_planner::documents::HeadDocuments;
@@ -50,19 +51,18 @@ pub(super) fn facts(
     {
         return None;
     }
-    let (domains, agents) = (domains(desired), agents(desired));
-    let names = desired
-        .servers
-        .values()
-        .filter(|server| server.agent.is_some());
-    if agents.len() != names.count() || own_orders_collide(desired) {
+    let (domains, mut marks) = (domains(desired), all_marks(desired));
+    let all = marks.len();
+    marks.sort_unstable();
+    marks.dedup();
+    if marks.len() != all || own_orders_collide(desired) {
         return None;
     }
     let mut monthly = BTreeMap::new();
     paid(&head.hub, desired, &mut monthly);
     let facts = Facts {
         domains,
-        agents,
+        marks,
         servers: u32::try_from(desired.servers.len()).unwrap_or(u32::MAX),
         monthly,
         warnings: linked.found.clone(),
@@ -97,11 +97,19 @@ fn own_orders_collide(desired: &CustomerDesired) -> bool {
     })
 }
 
-pub(super) fn agents(desired: &CustomerDesired) -> Vec<[u8; 16]> {
-    let keys = desired
+/// What only one server may have, each once.
+pub(super) fn marks(desired: &CustomerDesired) -> Vec<[u8; 16]> {
+    let marks: BTreeSet<_> = all_marks(desired).into_iter().collect();
+    marks.into_iter().collect()
+}
+
+/// As often as it is there.
+fn all_marks(desired: &CustomerDesired) -> Vec<[u8; 16]> {
+    let agents = desired
         .servers
         .values()
         .filter_map(|server| server.agent.as_ref());
-    let digests = keys.map(|agent| cache::agent_digest(agent.sign.as_str()));
-    digests.collect::<BTreeSet<_>>().into_iter().collect()
+    let keys = agents.map(|agent| cache::mark(agent.sign.as_str()));
+    let addresses = addresses::of(desired).map(|(_, address)| cache::mark(&address.to_string()));
+    keys.chain(addresses).collect()
 }

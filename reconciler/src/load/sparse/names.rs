@@ -8,28 +8,28 @@ use tenantry_schema::id::CustomerId;
 pub(super) struct Names {
     of: BTreeMap<CustomerId, (Vec<String>, Vec<[u8; 16]>)>,
     domains: BTreeSet<(String, CustomerId)>,
-    agents: BTreeSet<([u8; 16], CustomerId)>,
+    marks: BTreeSet<([u8; 16], CustomerId)>,
     /// Who shares one, as long as nothing has changed since that was found out.
     shared: Option<BTreeSet<CustomerId>>,
 }
 
 impl Names {
     /// Takes over what a customer's names are now.
-    pub(super) fn set(&mut self, id: &CustomerId, domains: Vec<String>, agents: Vec<[u8; 16]>) {
-        let nothing = domains.is_empty() && agents.is_empty();
+    pub(super) fn set(&mut self, id: &CustomerId, domains: Vec<String>, marks: Vec<[u8; 16]>) {
+        let nothing = domains.is_empty() && marks.is_empty();
         let before = self.of.get(id);
         if before.map_or(nothing, |before| {
-            (&before.0, &before.1) == (&domains, &agents)
+            (&before.0, &before.1) == (&domains, &marks)
         }) {
             return;
         }
         self.shared = None;
-        if let Some((domains, agents)) = self.of.remove(id) {
+        if let Some((domains, marks)) = self.of.remove(id) {
             for domain in domains {
                 self.domains.remove(&(domain, id.clone()));
             }
-            for agent in agents {
-                self.agents.remove(&(agent, id.clone()));
+            for mark in marks {
+                self.marks.remove(&(mark, id.clone()));
             }
         }
         if nothing {
@@ -37,12 +37,12 @@ impl Names {
         }
         self.domains
             .extend(domains.iter().map(|domain| (domain.clone(), id.clone())));
-        self.agents
-            .extend(agents.iter().map(|agent| (*agent, id.clone())));
-        self.of.insert(id.clone(), (domains, agents));
+        self.marks
+            .extend(marks.iter().map(|mark| (*mark, id.clone())));
+        self.of.insert(id.clone(), (domains, marks));
     }
 
-    /// Customers that share an agent's key with another one, or have a domain that is another's, or above or below it.
+    /// Customers that share an agent's key or a server's address with another one, or have a domain that is another's, or above or below it.
     pub(super) fn shared(&mut self) -> &BTreeSet<CustomerId> {
         let found = match self.shared.take() {
             Some(found) => found,
@@ -53,7 +53,7 @@ impl Names {
 
     fn find_shared(&self) -> BTreeSet<&CustomerId> {
         let mut shared = BTreeSet::new();
-        for ((one, a), (other, b)) in self.agents.iter().zip(self.agents.iter().skip(1)) {
+        for ((one, a), (other, b)) in self.marks.iter().zip(self.marks.iter().skip(1)) {
             if one == other {
                 shared.extend([a, b]);
             }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use tenantry_planner::addresses;
 use tenantry_planner::domains::contested;
 use tenantry_planner::plan::PlanCache;
 use tenantry_planner::{Inventory, Observed};
@@ -88,7 +89,9 @@ impl Desk {
             Step::Any(edit) => edit.changes(&self.keys),
             Step::Server { customer, key } => {
                 let agent = &self.agents[*key];
-                let text = format!("provider: static\naddress: 192.0.2.1\nagent: {agent}\n");
+                // With keys that are others' as well, and addresses that are others' with keys that are not.
+                let last = (customer + key) % 3;
+                let text = format!("provider: static\naddress: 192.0.2.{last}\nagent: {agent}\n");
                 file(customer, "servers/one.yaml", &text)
             }
             Step::Below { customer, domain } => {
@@ -204,12 +207,10 @@ fn observing<T>(look: impl FnOnce(Observed<'_>) -> T) -> T {
 /// What `check` says of a load.
 fn verdict(loaded: &Loaded) -> (Vec<Diagnostic>, String, usize) {
     let mut found = loaded.diagnostics.to_vec();
-    found.extend(
-        loaded
-            .desired
-            .iter()
-            .flat_map(|desired| contested(desired, &|_| None)),
-    );
+    if let Some(desired) = &loaded.desired {
+        found.extend(contested(desired, &|_| None));
+        found.extend(addresses::shared(desired, &|_| None));
+    }
     let rest = format!(
         "{:#?} {} {:?}",
         loaded.frozen, loaded.fleet_frozen, loaded.taken
