@@ -1,5 +1,9 @@
 //! Public keys as they stand in documents. Only their shape is checked here; the cryptography is elsewhere.
 
+mod people;
+
+pub use people::{LoginKey, PersonKey};
+
 use crate::json::text_schema;
 use crate::name::text_type;
 use schemars::JsonSchema;
@@ -14,6 +18,21 @@ pub enum KeyError {
         "`{0}` is not an SSH public key: expected `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI` and 43 more characters"
     )]
     Ssh(String),
+    /// Not a key that a person signs with.
+    #[error(
+        "`{0}` is not an SSH public key that signs: expected the line of a `.pub` file, `ssh-ed25519 AAAA…` (`ssh-keygen -t ed25519`) or `sk-ssh-ed25519@openssh.com AAAA…` (`-t ed25519-sk`, on a security key)"
+    )]
+    Person(String),
+    /// A key of a kind whose signatures are not checked here.
+    #[error(
+        "SSH keys of kind `{0}` cannot sign here: make one with `ssh-keygen -t ed25519`, or `-t ed25519-sk` on a security key; to log in to servers with this one, put it under `server_login: {{ keys: [...] }}`"
+    )]
+    CannotSign(&'static str),
+    /// Not a key that `sshd` takes.
+    #[error(
+        "`{0}` is not an SSH public key: expected the line of a `.pub` file, without options (`ssh-ed25519 AAAA…`, `ecdsa-sha2-nistp256 AAAA…`, `sk-…@openssh.com AAAA…`, or `ssh-rsa AAAA…` from 2,048 bits on)"
+    )]
+    Login(String),
     /// Not `age1...`.
     #[error("`{0}` is not an age recipient: expected `age1` and 58 more characters")]
     Age(String),

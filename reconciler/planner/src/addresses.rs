@@ -52,11 +52,7 @@ fn warn(
     text_of: &TextOf<'_>,
 ) -> Diagnostic {
     let place = |server: &ServerKey| locate(text_of, &path(server), &["address"], false);
-    let names: Vec<String> = others
-        .iter()
-        .take(SHOWN)
-        .map(ToString::to_string)
-        .collect();
+    let names: Vec<String> = others.iter().take(SHOWN).map(ToString::to_string).collect();
     let more = match others.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!(" and {more} more"),

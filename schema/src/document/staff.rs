@@ -1,7 +1,7 @@
 //! `staff.yaml`: the people who work here.
 
 use crate::id::StaffId;
-use crate::key::{AgeRecipient, SshPublicKey};
+use crate::key::{AgeRecipient, LoginKey, PersonKey};
 use crate::text::{EmailAddress, PasswordHash};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,9 +20,9 @@ pub struct Person {
     pub email: EmailAddress,
     /// What they may do.
     pub role: Role,
-    /// Keys that sign their commits and approvals.
+    /// Keys that sign their commits and approvals: ed25519, also in a security key (`sk-ssh-ed25519@openssh.com`).
     #[serde(default)]
-    pub signing_keys: Vec<SshPublicKey>,
+    pub signing_keys: Vec<PersonKey>,
     /// Key that secrets of people are encrypted to. Absent: they can open none.
     #[serde(default)]
     pub age: Option<AgeRecipient>,
@@ -38,8 +38,8 @@ pub struct Person {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerLogin {
-    /// Keys that open the door. Absent: those of `signing_keys`.
-    pub keys: Option<Vec<SshPublicKey>>,
+    /// Keys that open the door, of any kind that `sshd` takes. Absent: those of `signing_keys`.
+    pub keys: Option<Vec<LoginKey>>,
     /// Whether they may become root. Absent: owners and admins may.
     pub sudo: Option<bool>,
 }

@@ -6,7 +6,7 @@ use crate::document::{
     AgentRelease, Certificates, Drift, Host, Manage, Protection, Reload, State, WebPorts,
 };
 use crate::id::{InstanceName, OrderId, ServerKey, SiteName, StaffId, ToolName};
-use crate::key::SshPublicKey;
+use crate::key::LoginKey;
 use crate::name::{DomainName, Smoke, VariableName};
 use crate::size::ByteSize;
 use crate::window::Window;
@@ -57,7 +57,7 @@ pub struct HostSpec {
 #[serde(deny_unknown_fields)]
 pub struct UserSpec {
     /// Keys that open the door.
-    pub keys: Vec<SshPublicKey>,
+    pub keys: Vec<LoginKey>,
     /// Whether they may become root.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sudo: bool,

@@ -4,13 +4,18 @@ use aws_lc_rs::hkdf;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, ParsedPublicKey};
 use rand_core::CryptoRng;
 use ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey, KeypairData};
-use ssh_key::public::{Ed25519PublicKey, KeyData};
+use ssh_key::public::{Ed25519PublicKey, KeyData, SkEd25519};
 use ssh_key::{HashAlg, LineEnding};
 use std::fmt;
 use std::sync::Arc;
 use tenantry_schema::Secret;
-use tenantry_schema::key::SshPublicKey;
+use tenantry_schema::key::{PersonKey, SshPublicKey};
 use zeroize::Zeroizing;
+
+/// Bytes behind a signature of a security key: flags, and a counter.
+const TRAILER: usize = 5;
+/// The flag that somebody touched it.
+const TOUCHED: u8 = 1;
 
 /// Why a key cannot be used. Never quotes key material.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -127,6 +132,8 @@ impl fmt::Debug for SigningKey {
 #[derive(Clone)]
 pub struct VerifyingKey {
     bytes: [u8; 32],
+    /// Of a key whose private half is in a security key: for which application it was made, mostly `ssh:`.
+    application: Option<Arc<str>>,
     parsed: ParsedPublicKey,
     fingerprint: Arc<str>,
 }
@@ -138,6 +145,7 @@ impl VerifyingKey {
             .to_string();
         Self {
             bytes,
+            application: None,
             parsed: ParsedPublicKey::new(&ED25519, bytes)
                 .expect("every 32 bytes are read as an ed25519 key"),
             fingerprint: fingerprint.into(),
@@ -149,8 +157,19 @@ impl VerifyingKey {
         &self.fingerprint
     }
 
-    /// As it stands in documents.
-    pub fn ssh(&self) -> SshPublicKey {
+    /// A key whose private half is in a security key. What it signs is more than the message (`PROTOCOL.u2f`), so that it can sign nothing but SSH
+    /// signatures.
+    fn in_security_key(key: &SkEd25519) -> Self {
+        let data = KeyData::SkEd25519(key.clone());
+        Self {
+            application: Some(key.application().into()),
+            fingerprint: data.fingerprint(HashAlg::Sha256).to_string().into(),
+            ..Self::from_bytes(key.public_key().0)
+        }
+    }
+
+    /// As it stands in documents, where it is in no security key.
+    fn ssh(&self) -> SshPublicKey {
         let line = ssh_key::PublicKey::from(KeyData::Ed25519(Ed25519PublicKey(self.bytes)))
             .to_openssh()
             .expect("an ed25519 key in memory can always be written");
@@ -158,9 +177,29 @@ impl VerifyingKey {
             .expect("OpenSSH's form of an ed25519 key is what documents hold")
     }
 
-    /// Whether `signature` is this key's over `message`.
+    /// Whether `signature` is this key's over `message`. Never where it is in a security key.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.parsed.verify_sig(message, signature).is_ok()
+        self.application.is_none() && self.parsed.verify_sig(message, signature).is_ok()
+    }
+
+    /// Whether `signature` is this security key's over `message`, made while somebody touched it: the signature itself, a byte of flags and four of a
+    /// counter, over the digests of application and message with those between them (`PROTOCOL.u2f`, "SSH U2F Signatures").
+    pub(crate) fn verifies_touch(&self, message: &[u8], signature: &[u8]) -> bool {
+        let (Some(application), Some((signature, trailer))) =
+            (&self.application, signature.split_last_chunk::<TRAILER>())
+        else {
+            return false;
+        };
+        let digest = |bytes: &[u8]| aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+        let mut signed = digest(application.as_bytes()).as_ref().to_vec();
+        signed.extend_from_slice(trailer);
+        signed.extend_from_slice(digest(message).as_ref());
+        trailer[0] & TOUCHED != 0 && self.parsed.verify_sig(&signed, signature).is_ok()
+    }
+
+    /// For which application it is in a security key. None: it is in none.
+    pub(crate) fn application(&self) -> Option<&str> {
+        self.application.as_deref()
     }
 
     pub(crate) fn bytes(&self) -> &[u8; 32] {
@@ -179,9 +218,21 @@ impl TryFrom<&SshPublicKey> for VerifyingKey {
     }
 }
 
+impl TryFrom<&PersonKey> for VerifyingKey {
+    type Error = KeyError;
+    fn try_from(key: &PersonKey) -> Result<Self, KeyError> {
+        let key = ssh_key::PublicKey::from_openssh(key.as_str()).map_err(|_| KeyError::Public)?;
+        match key.key_data() {
+            KeyData::Ed25519(key) => Ok(Self::from_bytes(key.0)),
+            KeyData::SkEd25519(key) => Ok(Self::in_security_key(key)),
+            _ => Err(KeyError::NotEd25519),
+        }
+    }
+}
+
 impl PartialEq for VerifyingKey {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
+        self.bytes == other.bytes && self.application == other.application
     }
 }
 

@@ -47,7 +47,12 @@ pub fn verify<'k>(
         ));
     }
     let signer = match signature.public_key() {
-        KeyData::Ed25519(key) => trusted.iter().find(|candidate| *candidate.bytes() == key.0),
+        KeyData::Ed25519(key) => trusted
+            .iter()
+            .find(|known| *known.bytes() == key.0 && known.application().is_none()),
+        KeyData::SkEd25519(key) => trusted.iter().find(|known| {
+            *known.bytes() == key.public_key().0 && known.application() == Some(key.application())
+        }),
         _ => None,
     };
     let signer = signer.ok_or_else(|| {
@@ -60,9 +65,13 @@ pub fn verify<'k>(
     })?;
     let data = SshSig::signed_data(namespace, signature.hash_alg(), message)
         .map_err(|_| SshSigError::Malformed)?;
-    if signature.algorithm() == Algorithm::Ed25519
-        && signer.verifies(&data, signature.signature_bytes())
-    {
+    let bytes = signature.signature_bytes();
+    let good = match signature.algorithm() {
+        Algorithm::Ed25519 => signer.verifies(&data, bytes),
+        Algorithm::SkEd25519 => signer.verifies_touch(&data, bytes),
+        _ => false,
+    };
+    if good {
         Ok(signer)
     } else {
         Err(SshSigError::BadSignature)

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use proptest::prelude::*;
+use ssh_key::public::{KeyData, SkEd25519};
+use ssh_key::{Algorithm, HashAlg, LineEnding, Signature, SshSig};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use tenantry_schema::key::SshPublicKey;
+use tenantry_schema::key::{PersonKey, SshPublicKey};
 use tenantry_wire::sshsig::{self, SshSigError};
 use tenantry_wire::{KeyError, SigningKey, VerifyingKey};
 
@@ -152,6 +154,101 @@ fn we_accept_what_ssh_keygen_signs() {
             Err(SshSigError::WrongSigner(_))
         ));
     }
+}
+
+/// What a security key with the private half `key` signs for `namespace`, made by the book (`PROTOCOL.u2f`, `PROTOCOL.sshsig`): real ones need a finger.
+fn touch(key: &SigningKey, application: &str, flags: u8, namespace: &str, text: &[u8]) -> String {
+    use aws_lc_rs::digest::{SHA256, digest};
+    use aws_lc_rs::signature::Ed25519KeyPair;
+    let pem = key.to_openssh("");
+    let private = ssh_key::PrivateKey::from_openssh(pem.expose()).unwrap();
+    let seed = private.key_data().ed25519().unwrap().private.to_bytes();
+    let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+    let hash = HashAlg::Sha512;
+    let data = SshSig::signed_data(namespace, hash, text).unwrap();
+    let trailer = [flags, 0, 0, 1, 44];
+    let mut signed = digest(&SHA256, application.as_bytes()).as_ref().to_vec();
+    signed.extend(trailer);
+    signed.extend(digest(&SHA256, &data).as_ref());
+    let mut signature = pair.sign(&signed).as_ref().to_vec();
+    signature.extend(trailer);
+    let signature = Signature::new(Algorithm::SkEd25519, signature).unwrap();
+    let made = SshSig::new(
+        in_security_key(key, application),
+        namespace,
+        hash,
+        signature,
+    );
+    made.unwrap().to_pem(LineEnding::LF).unwrap()
+}
+
+fn in_security_key(key: &SigningKey, application: &str) -> KeyData {
+    let public = ssh_key::PublicKey::from_openssh(key.public().as_str()).unwrap();
+    let half = *public.key_data().ed25519().unwrap();
+    SkEd25519::new(half, application).into()
+}
+
+fn person(key: &SigningKey, application: &str) -> PersonKey {
+    let line = ssh_key::PublicKey::from(in_security_key(key, application));
+    PersonKey::try_from(line.to_openssh().unwrap()).unwrap()
+}
+
+#[test]
+fn what_a_security_key_signs_is_accepted_as_ssh_keygen_does() {
+    let (folder, key) = (tempfile::tempdir().unwrap(), key());
+    let line = person(&key, "ssh:");
+    let trusted = [VerifyingKey::try_from(&line).unwrap()];
+    let pem = touch(&key, "ssh:", 1, "git", b"a commit");
+    let file = folder.path().join("sig");
+    fs::write(&file, &pem).unwrap();
+    let signers = folder.path().join("signers");
+    fs::write(&signers, format!("jo {line}\n")).unwrap();
+    let (signers, file) = (signers.to_str().unwrap(), file.to_str().unwrap());
+    for (text, good) in [(b"a commit", true), (b"a cOmmit", false)] {
+        let arguments = [
+            "-Y", "verify", "-f", signers, "-I", "jo", "-n", "git", "-s", file,
+        ];
+        let theirs = ssh_keygen(&arguments, text, folder.path());
+        assert_eq!(theirs.status.success(), good);
+        let ours = sshsig::verify(&trusted, "git", text, &pem);
+        assert_eq!(ours.is_ok(), good, "{ours:?}");
+        let said = String::from_utf8_lossy(&theirs.stdout);
+        assert_eq!(said.contains(trusted[0].fingerprint()), good, "{said}");
+    }
+}
+
+#[test]
+fn a_security_key_counts_only_for_what_it_is() {
+    let key = key();
+    let mine = [VerifyingKey::try_from(&person(&key, "ssh:")).unwrap()];
+    let check = |trusted: &[VerifyingKey], pem: &str| {
+        sshsig::verify(trusted, "git", b"x", pem)
+            .map(VerifyingKey::fingerprint)
+            .map(str::to_owned)
+    };
+    assert!(check(&mine, &touch(&key, "ssh:", 5, "git", b"x")).is_ok());
+    // Nobody touched it.
+    let alone = touch(&key, "ssh:", 4, "git", b"x");
+    assert_eq!(check(&mine, &alone), Err(SshSigError::BadSignature));
+    // Made for something else than SSH: another key, though the halves are the same.
+    let elsewhere = touch(&key, "https://shop.example", 1, "git", b"x");
+    assert!(matches!(
+        check(&mine, &elsewhere),
+        Err(SshSigError::WrongSigner(_))
+    ));
+    // Nor is a file with the same halves that key, or that key such a file.
+    let file = [key.verifying_key().clone()];
+    let by_file = sshsig::sign(&key, "git", b"x");
+    assert!(matches!(
+        check(&mine, &by_file),
+        Err(SshSigError::WrongSigner(_))
+    ));
+    let by_key = touch(&key, "ssh:", 1, "git", b"x");
+    assert!(matches!(
+        check(&file, &by_key),
+        Err(SshSigError::WrongSigner(_))
+    ));
+    assert!(check(&file, &by_file).is_ok());
 }
 
 #[test]

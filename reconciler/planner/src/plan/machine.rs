@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tenantry_schema::document::{Host, Hub, Person, Role, Server};
 use tenantry_schema::id::{ServerId, StaffId};
+use tenantry_schema::key::LoginKey;
 use tenantry_schema::wire::{AgentUpdate, AgentWait, AreaState, Report, UserSpec};
 
 /// Areas of the fleet and of the server. Servers that have none of their own share the fleet's.
@@ -33,7 +34,14 @@ pub(super) fn users(head: &HeadDocuments, host: Option<&Host>) -> BTreeMap<Staff
 fn user(person: &Person) -> Option<UserSpec> {
     let login = person.server_login.as_ref()?;
     let keys = login.keys.clone();
-    let keys = keys.unwrap_or_else(|| person.signing_keys.clone());
+    let keys = keys.unwrap_or_else(|| {
+        person
+            .signing_keys
+            .iter()
+            .cloned()
+            .map(LoginKey::from)
+            .collect()
+    });
     let sudo = login.sudo.unwrap_or(person.role <= Role::Admin);
     (!keys.is_empty()).then_some(UserSpec { keys, sudo })
 }

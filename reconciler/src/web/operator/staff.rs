@@ -16,7 +16,7 @@ pub struct StaffDirectory {
 }
 
 impl StaffDirectory {
-    /// Those of `staff.yaml`. Keys that are no ed25519 keys sign nothing here.
+    /// Those of `staff.yaml`. What is no key, whatever it looks like, signs nothing.
     pub fn new(fleet_id: &FleetId, staff: &Staff) -> Self {
         let mut directory = Self {
             fleet_id: fleet_id.to_string(),
