@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tenantry::git::{Objects, Oid};
 use tenantry::load::{Loader, Revision, text_of};
-use tenantry_planner::addresses;
-use tenantry_planner::domains::contested;
-use tenantry_planner::operations;
+use tenantry_planner::today;
 use tenantry_schema::Diagnostic;
 
 /// A file, or what stands in its place.
@@ -79,11 +77,9 @@ impl Bench {
         let mut found = loaded.diagnostics.to_vec();
         if let Some(desired) = &loaded.desired {
             let text_of = |path: &str| text_of(&objects, tree, path);
-            found.extend(contested(desired, &text_of));
-            found.extend(addresses::shared(desired, &text_of));
             // A day of the corpus's own: what expires does so for good.
-            let today = "2026-11-20".parse().unwrap();
-            found.extend(operations::diagnose(desired, today, &text_of));
+            let now = "2026-11-20T12:00:00Z".parse().unwrap();
+            found.extend(today::diagnose(desired, now, &text_of));
         }
         found
     }
