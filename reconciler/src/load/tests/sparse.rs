@@ -90,7 +90,7 @@ impl Desk {
             Step::Server { customer, key } => {
                 let agent = &self.agents[*key];
                 // With keys that are others' as well, and addresses that are others' with keys that are not.
-                let last = (customer + key) % 3;
+                let last = (3 * customer + 2 * key) % 4;
                 let text = format!("provider: static\naddress: 192.0.2.{last}\nagent: {agent}\n");
                 file(customer, "servers/one.yaml", &text)
             }
