@@ -6,6 +6,7 @@ pub(super) mod held;
 mod removal;
 mod revision;
 mod sparse;
+mod stays;
 
 use super::{Loaded, Loader, Revision};
 use crate::git::tests::{World, author, put};

@@ -4,8 +4,8 @@
 //! settings and catalogue, which lets everything else move on; then the settings and the catalogue of that commit as well, for the customer
 //! whose own documents are good and who lost what they refer to. Decisions stay today's as long as these can be read.
 //!
-//! What comes out depends on the history alone, so every hub finds the same. The walk is shared by all customers of a load: a plan that
-//! goes missing may take thousands of them along.
+//! What comes out depends on the history alone, so every hub finds the same. The walk is shared by all customers of a load, since a plan that goes
+//! missing may take thousands of them along: who differs between two commits is found once, and each customer is looked at only where they do.
 
 use super::super::catalogue::Catalogues;
 use super::super::{MAX_HISTORY, head};
@@ -58,6 +58,10 @@ pub(super) struct Fallback<'a> {
     head: &'a Arc<HeadDocuments>,
     stays: Option<&'a Stays>,
     steps: Vec<Step>,
+    /// Steps at which a customer's trees are not those of the step before, the newest first.
+    own: HashMap<CustomerId, Vec<usize>>,
+    /// Steps at which something else may be different for anybody.
+    others: Vec<usize>,
     next: Option<Oid>,
     surroundings: HashMap<SurroundingsKey, Option<Surroundings>>,
     /// What surrounds customers today; known not to help.
@@ -79,6 +83,8 @@ impl<'a> Fallback<'a> {
             head,
             stays,
             steps: Vec::new(),
+            own: HashMap::new(),
+            others: Vec::new(),
             next: Some(revision.commit),
             surroundings: HashMap::new(),
             around: folders_of(objects, revision.tree)?.1,
@@ -97,7 +103,14 @@ impl<'a> Fallback<'a> {
         // What was tried already: versions of the documents, and of those together with what they were resolved against.
         let mut documents_tried = HashSet::from([trees.documents]);
         let mut tried = HashSet::from([(trees, self.around.clone())]);
-        for index in 0.. {
+        let mut last = None;
+        loop {
+            let next = match last {
+                None => Some(0),
+                Some(last) => self.different_after(last, id)?,
+            };
+            let Some(index) = next else { break };
+            last = next;
             let Some(around) = self.step(index)?.map(|step| step.around.clone()) else {
                 break;
             };
@@ -174,6 +187,7 @@ impl<'a> Fallback<'a> {
             let root = self.objects.root_tree(commit)?;
             let (folders, around) = folders_of(self.objects, root)?;
             self.next = self.objects.commit_info(commit)?.parents.first().copied();
+            self.note_differences(folders, &around)?;
             self.steps.push(Step {
                 commit,
                 root,
@@ -182,6 +196,49 @@ impl<'a> Fallback<'a> {
             });
         }
         Ok(self.steps.get(index))
+    }
+
+    /// Notes who differs at the step to come from what they are at the last one: once for all, however many are looked for.
+    fn note_differences(
+        &mut self,
+        folders: Folders,
+        around: &SurroundingsKey,
+    ) -> Result<(), GitError> {
+        let (Some(last), index) = (self.steps.last(), self.steps.len()) else {
+            return Ok(());
+        };
+        match folders.changes(last.folders, self.objects)? {
+            Some(changes) if last.around == *around => {
+                for (id, _) in changes {
+                    self.own.entry(id).or_default().push(index);
+                }
+            }
+            _ => self.others.push(index),
+        }
+        Ok(())
+    }
+
+    /// The next step at which a customer, or what surrounds all of them, may be different. Steps between are like `index`.
+    fn different_after(
+        &mut self,
+        index: usize,
+        id: &CustomerId,
+    ) -> Result<Option<usize>, GitError> {
+        loop {
+            let after = |steps: &[usize]| {
+                let from = steps.partition_point(|step| *step <= index);
+                steps.get(from).copied()
+            };
+            let own = self.own.get(id).and_then(|steps| after(steps));
+            let found = own.into_iter().chain(after(&self.others)).min();
+            if found.is_some() {
+                return Ok(found);
+            }
+            let beyond = self.steps.len().max(index + 1);
+            if self.step(beyond)?.is_none() {
+                return Ok(None);
+            }
+        }
     }
 
     /// A customer's trees at a step. None where there is no such step, or no such customer, or one of them is no folder.
@@ -244,13 +301,17 @@ impl<'a> Fallback<'a> {
 
     /// The oldest commit of the stretch around a step in which the customer's documents were the same.
     fn begin_of(&mut self, index: usize, id: &CustomerId, documents: Oid) -> Result<Oid, GitError> {
-        let mut last = index;
-        while let Some(trees) = self.trees(last + 1, id)?
-            && trees.documents == documents
-        {
-            last += 1;
-        }
-        let step = self.step(last)?.map(|step| step.commit);
+        let mut at = index;
+        let end = loop {
+            let Some(next) = self.different_after(at, id)? else {
+                break self.steps.len();
+            };
+            match self.trees(next, id)? {
+                Some(trees) if trees.documents == documents => at = next,
+                _ => break next,
+            }
+        };
+        let step = self.step(end.saturating_sub(1))?.map(|step| step.commit);
         step.ok_or(GitError::Missing(documents))
     }
 }
