@@ -32,11 +32,12 @@ const PIN: &str = "2222222222222222222222222222222222222222";
 pub(super) fn customer(name: &str, tree: &str, revision: &str) -> Vec<Change> {
     let folder = format!("fleet/customers/{name}");
     let decisions = format!("fleet/decisions/{name}/web");
+    let last = name.bytes().fold(0, u8::wrapping_add);
     vec![
         put(&format!("{folder}/customer.yaml"), "language: en\n"),
         put(
             &format!("{folder}/servers/one.yaml"),
-            "provider: static\naddress: 192.0.2.1\n",
+            &format!("provider: static\naddress: 192.0.2.{last}\n"),
         ),
         put(
             &format!("{folder}/orders/web.yaml"),

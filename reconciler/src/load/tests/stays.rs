@@ -13,7 +13,8 @@ struct Written {
 }
 
 fn step() -> impl Strategy<Value = Edit> {
-    let customer = 0..CUSTOMERS.len();
+    // The first of them is there from the start, and was good.
+    let customer = 1..CUSTOMERS.len();
     prop_oneof![
         5 => (customer, 0..2u8, prop::sample::select(vec![false, true, true]))
             .prop_map(|(customer, domain, mistake)| Edit::Order { customer, domain: domain + 10 * u8::try_from(customer).unwrap(), mistake }),
