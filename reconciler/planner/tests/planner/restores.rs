@@ -7,6 +7,7 @@ use tenantry_planner::Plan;
 use tenantry_planner::decision::{Choice, What};
 use tenantry_planner::lost::Lost;
 use tenantry_planner::operations::{NAMESPACE, OperationStatus, Progress, machine, to_sign};
+use tenantry_schema::Diagnostic;
 use tenantry_schema::document::{Operation, OperationOutcome, OperationRecord, Server};
 use tenantry_schema::id::OrderKey;
 use tenantry_schema::wire::{BackupsReport, InstanceBackups, RestoreBegun, RestoreResult};
@@ -87,6 +88,16 @@ impl World {
     fn waiting(&mut self) -> Vec<String> {
         let waiting = self.status().waiting;
         waiting.iter().map(ToString::to_string).collect()
+    }
+
+    /// What people are told about its file today.
+    fn findings(&mut self) -> Vec<String> {
+        let desired = self.fleet.compile();
+        let files = self.fleet.files.clone();
+        let text_of = move |path: &str| files.get(path).map(|text| text.as_str().into());
+        let found = tenantry_planner::today::diagnose(&desired, self.fleet.now, &text_of);
+        let said = |one: &Diagnostic| format!("{one:?}");
+        found.iter().map(said).collect()
     }
 
     /// What the slice asks the agent to put back.
@@ -212,6 +223,35 @@ fn without_an_approval_or_after_its_last_day_nothing_begins() {
         world.status().progress,
         Progress::OutcomeUnknown { .. }
     ));
+}
+
+#[test]
+fn of_what_ended_nothing_is_said_whatever_comes_later() {
+    let mut world = World::new();
+    world.approved(NOTES);
+    world.fleet.settle();
+    assert_eq!(world.findings(), Vec::<String>::new());
+    let other_key = files::server('b', "");
+    // Started, and nobody has told of its end: another day would start nothing.
+    world.fleet.pass_time(5 * 86_400);
+    let said = world.findings();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("it expired") && said[0].contains("not started again"));
+    assert!(!said[0].contains("another day"), "{said:?}");
+    // It ended: neither the day nor another key of the server matters.
+    world.say(|backups| {
+        backups.restores.insert(ID.try_into().unwrap(), ended(None));
+    });
+    world.fleet.settle();
+    assert!(world.fleet.files[RECORD].contains("outcome: done"));
+    assert_eq!(world.findings(), Vec::<String>::new());
+    let server = "fleet/customers/acme/servers/acme-1.yaml";
+    world.fleet.write(server, &other_key);
+    assert_eq!(world.findings(), Vec::<String>::new());
+    // The same file without the record is told of.
+    world.fleet.remove(RECORD);
+    let said = world.findings();
+    assert!(said[0].contains("another day"), "{said:?}");
 }
 
 #[test]
