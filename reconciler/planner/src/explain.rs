@@ -1,7 +1,7 @@
 //! One order, server or operation told in sentences: how far it is, and why not further (law 12).
 
 use crate::codes;
-use crate::operations::OperationStatus;
+use crate::operations::{OperationStatus, Progress};
 use crate::status::{FleetStatus, FrozenScope, OrderStatus, ServerStatus};
 use crate::waiting::WaitingOn;
 use serde::Serialize;
@@ -216,10 +216,14 @@ fn explain_operation(f: &mut fmt::Formatter<'_>, operation: &OperationStatus) ->
     if !operation.destroys.is_empty() {
         writeln!(f, "  loses: {}", operation.destroys.join(", "))?;
     }
-    match operation.expires {
-        Some(last) => writeln!(f, "  may be started until {last}"),
-        None => Ok(()),
+    if let Some(last) = operation.expires {
+        writeln!(f, "  may be started until {last}")?;
     }
+    match &operation.progress {
+        Progress::NotStarted => {}
+        progress => writeln!(f, "  {progress}")?,
+    }
+    waits(f, &operation.waiting)
 }
 
 /// An enum's name as it stands in JSON, for people.
@@ -291,6 +295,25 @@ mod tests {
         assert_eq!(json["operations"][0]["operation"], "2026-11-20-wipe");
         assert_eq!(json["operations"].as_array().unwrap().len(), 1);
         assert!(json["frozen"].is_array() && json.get("diagnostics").is_none());
+    }
+
+    #[test]
+    fn an_operation_says_how_far_it_is_and_what_it_waits_for() {
+        let mut status = status();
+        let operation = std::sync::Arc::make_mut(&mut status.operations[0]);
+        operation.progress = Progress::OutcomeUnknown {
+            since: "2026-11-20T10:00:00Z".parse().unwrap(),
+            why: "the agent was broken off while it was at work".into(),
+        };
+        operation.waiting = vec![WaitingOn::FirstContact {
+            server: "one".try_into().unwrap(),
+        }];
+        let told = about(&status, "acme/2026-11-20-wipe").unwrap().to_string();
+        assert!(
+            told.contains("\n  started at 2026-11-20T10:00:00Z, and what came of it is not known (the agent was broken off while it was at work)")
+                && told.contains("\n  waits: the agent on one has never reported"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub(super) async fn tell(
         ));
     }
     teller.begin("the example's files become a commit: one order, six tools, backups");
+    fleet.activate()?;
     copy(&folder.join("fleet"), &fleet.work().join("fleet"))?;
     copy(&folder.join("stacks"), &fleet.work().join("stacks"))?;
     let document = server.document("");
@@ -56,7 +57,6 @@ pub(super) async fn tell(
             backups.display()
         ),
     )?;
-    fleet.activate()?;
     let hub = Hub::start(fleet, place, &[]).await?;
     server.start()?;
     teller.show(&fleet.read("fleet/customers/acme/orders/everything.yaml")?);
