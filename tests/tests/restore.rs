@@ -88,10 +88,15 @@ impl Story {
         self.world.docker(&psql).unwrap().trim().to_owned()
     }
 
-    /// What the engine says of a container.
-    fn inspect(&self, container: &str, format: &str) -> String {
+    /// What the engine says of a container, which may be about to be replaced.
+    fn seen(&self, container: &str, format: &str) -> Option<String> {
         let inspect = ["inspect", "--format", format, container];
-        self.world.docker(&inspect).unwrap().trim().to_owned()
+        let said = self.world.docker(&inspect).ok()?;
+        Some(said.trim().to_owned())
+    }
+
+    fn inspect(&self, container: &str, format: &str) -> String {
+        self.seen(container, format).unwrap()
     }
 
     async fn until<T>(&self, what: &str, find: impl Fn(&FleetStatus) -> Option<T>) -> T {
@@ -223,7 +228,9 @@ async fn an_approved_restore_brings_rows_back_once() {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let page = client.get(page).send().await.unwrap().text().await.unwrap();
     assert!(
-        page.contains("done at ") && page.contains("restore acme-1/guestbook"),
+        page.contains("done at ")
+            && page.contains("restore acme-1")
+            && page.contains("300 rows agree"),
         "{page}"
     );
 
@@ -278,15 +285,14 @@ async fn an_upgrade_waits_for_a_backup_that_holds_what_it_could_lose() {
     let before = story.inspect(&database, "{{.Id}} {{.Config.Image}}");
     assert!(before.ends_with(" postgres:15"), "{before}");
 
-    // The same server by another name stands for its next version.
-    let next = Tag::new(&story, "postgres:15");
+    let next = Next::of(&story, "postgres:15");
     let fleet = &story.world.home.fleet;
     fleet.pull().unwrap();
     fleet
         .edit(
             "stacks/guestbook/compose.yaml",
             "image: postgres:15",
-            &format!("image: {}", next.name),
+            &format!("image: {}", next.image),
         )
         .unwrap();
     let order = format!("fleet/customers/acme/orders/{}.yaml", story.order);
@@ -316,8 +322,8 @@ async fn an_upgrade_waits_for_a_backup_that_holds_what_it_could_lose() {
     story
         .until("the next version", |status| {
             let order = status.orders.first()?;
-            let image = story.inspect(&database, "{{.Config.Image}}");
-            (order.waiting.is_empty() && image == next.name).then_some(())
+            let image = story.seen(&database, "{{.Config.Image}}")?;
+            (order.waiting.is_empty() && image == next.image).then_some(())
         })
         .await;
     let good = story.backed_up(None).await;
@@ -325,6 +331,9 @@ async fn an_upgrade_waits_for_a_backup_that_holds_what_it_could_lose() {
     assert!(good.at < made, "{good:?} is no older than {made}");
     assert!(good.rows.is_some_and(|rows| rows >= 300), "{good:?}");
     assert_eq!(story.sql("SELECT count(*) FROM marks"), "300");
+    // Containers first, then their image.
+    drop(story);
+    drop(next);
 }
 
 /// Keeps the agent's restic from saving anything while it is closed.
@@ -355,22 +364,27 @@ impl Gate {
     }
 }
 
-/// Another name of an image, as long as the test runs.
-struct Tag {
-    name: String,
+/// The next version of an image, as long as the test runs: the same with one label more.
+struct Next {
+    image: String,
 }
 
-impl Tag {
-    fn new(story: &Story, of: &str) -> Self {
-        let name = format!("{}:next", story.world.lab.name("postgres"));
-        story.world.docker(&["tag", of, &name]).unwrap();
-        Self { name }
+impl Next {
+    fn of(story: &Story, image: &str) -> Self {
+        let docker = |arguments: &[&str]| story.world.docker(arguments).unwrap();
+        let next = format!("{}:next", story.world.lab.name("postgres"));
+        let container = docker(&["create", image]);
+        let container = container.trim();
+        docker(&["commit", "--change", "LABEL next=1", container, &next]);
+        docker(&["rm", "--volumes", container]);
+        Self { image: next }
     }
 }
 
-impl Drop for Tag {
+impl Drop for Next {
     fn drop(&mut self) {
-        // Takes the name away, and leaves the image to its other one.
-        let _ = Command::new("docker").args(["rmi", &self.name]).output();
+        let _ = Command::new("docker")
+            .args(["rmi", "--force", &self.image])
+            .output();
     }
 }

@@ -249,6 +249,7 @@ fn mariadb() -> Recipe {
     ];
     let packages = vec![
         "busybox-static",
+        "libaio1",
         "libbsd0",
         "libc-bin",
         "libc6",
