@@ -30,6 +30,9 @@ pub struct Rollout {
     pub trying: Option<Trying>,
     /// The version that was given up.
     pub rejected: Option<Rejected>,
+    /// Since when data may have been opened by images other than those of the good version, which is not undone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<Timestamp>,
     /// Since when a backup is waited for before a version is tried. Whoever makes backups makes one that is newer.
     pub asked: Option<Trying>,
 }

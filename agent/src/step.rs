@@ -173,6 +173,8 @@ pub enum Mark {
     Tried {
         /// Since when.
         since: Timestamp,
+        /// Whether another image opens data by it.
+        opens: bool,
     },
     /// It is good.
     Good {

@@ -7,12 +7,12 @@ use crate::backups::plan::{Facts, Job, plan};
 use crate::backups::restic::{Restic, address};
 use crate::backups::restore::Order;
 use crate::backups::targets::Targets;
-use crate::desired::Desired;
+use crate::desired::{Desired, Instance};
 use crate::web_server::WebServer;
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_schema::document::{Data, Manage};
+use tenantry_schema::document::{Data, Manage, State};
 use tenantry_schema::id::{InstanceName, OperationId};
 use tenantry_schema::wire::{AgentWait, InstancePhase, RestoreSpec};
 
@@ -54,7 +54,13 @@ impl<W: WebServer> Agent<W> {
             .plan
             .verdicts
             .iter()
-            .filter(|(_, verdict)| verdict.phase == InstancePhase::Healthy)
+            .filter(|(name, verdict)| {
+                let runs = |instance: &Instance| instance.spec.state == State::Running;
+                verdict.phase == InstancePhase::Healthy
+                    // The version before runs, and takes data.
+                    || matches!(verdict.waiting, Some(AgentWait::RolledBack { .. }))
+                        && desired.instances.get(*name).is_some_and(runs)
+            })
             .map(|(name, _)| name.clone())
             .collect();
         let restores = self.restores(desired, backups);

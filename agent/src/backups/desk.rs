@@ -97,7 +97,7 @@ impl Desk {
         self.records.borrow().get().clone()
     }
 
-    /// Remembers something. Where that cannot be written it is said, and tried with the next change.
+    /// Remembers something. Where that cannot be written it is said, and tried again with the next change.
     pub fn remember(&self, change: impl FnOnce(&mut Records)) -> Result<(), FilesError> {
         let written = self.records.borrow_mut().update(change);
         if let Err(error) = &written {
@@ -105,6 +105,20 @@ impl Desk {
                 error = sentence(error),
                 "what was done about backups cannot be written down"
             );
+        }
+        written
+    }
+
+    /// Notes that a restore begins. It must not where that cannot be written: it could be begun a second time.
+    pub fn begin_restore(&self, id: &OperationId) -> Result<(), FilesError> {
+        let written = self.records.borrow_mut().begin(id);
+        match &written {
+            Ok(()) => *self.restoring.borrow_mut() = Some(id.clone()),
+            Err(error) => tracing::error!(
+                error = sentence(error),
+                operation = %id,
+                "a restore is not begun, for that cannot be written down"
+            ),
         }
         written
     }
@@ -201,9 +215,9 @@ impl Desk {
             .collect();
     }
 
-    /// Which restore is being done now, if one is.
-    pub fn set_restoring(&self, operation: Option<&OperationId>) {
-        *self.restoring.borrow_mut() = operation.cloned();
+    /// No restore is being done any more.
+    pub fn end_restore(&self) {
+        *self.restoring.borrow_mut() = None;
     }
 
     /// How it stands with data that is put back because a version was given up.

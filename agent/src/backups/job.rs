@@ -16,11 +16,15 @@ use crate::execute::sentence;
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::wire::{
     BackupFailure, BackupsSpec, CheckResult, DrillResult, Event, EventKind, RestoreResult,
     SnapshotRef,
 };
+
+/// Until a restore is tried to be begun again where that cannot be written down.
+const UNWRITABLE: Duration = Duration::from_mins(1);
 
 /// Everything that a job needs, its own while it works.
 #[derive(Debug)]
@@ -283,14 +287,11 @@ impl<T: BackupTool> Work<T> {
 
     async fn restore(&self, id: &tenantry_schema::id::OperationId) -> Vec<Event> {
         // Written down before anything is touched: whatever happens, it is not begun a second time.
-        if self
-            .desk
-            .remember(|records| drop(records.restores.insert(id.clone(), None)))
-            .is_err()
-        {
+        if self.desk.begin_restore(id).is_err() {
+            // It is due at once again, on a disk that takes nothing.
+            tokio::time::sleep(UNWRITABLE).await;
             return Vec::new();
         }
-        self.desk.set_restoring(Some(id));
         // The hub is told that it is at work.
         self.desk.ring();
         let alone = self.order.as_ref().filter(|order| order.alone);
@@ -329,7 +330,7 @@ impl<T: BackupTool> Work<T> {
         let _ = self
             .desk
             .remember(|records| drop(records.restores.insert(id.clone(), Some(result))));
-        self.desk.set_restoring(None);
+        self.desk.end_restore();
         vec![event]
     }
 

@@ -189,6 +189,8 @@ impl Records {
 pub struct RecordsFile {
     root: Root,
     records: Records,
+    /// Whether the disk lacks a change.
+    unwritten: bool,
 }
 
 impl RecordsFile {
@@ -196,7 +198,9 @@ impl RecordsFile {
     pub fn open(root: Root) -> Result<Self, FilesError> {
         let bytes = root.read(&name(FILE), LIMIT)?.unwrap_or_default();
         let mut records: Records = serde_json::from_slice(&bytes).unwrap_or_default();
-        if let Some(bytes) = root.read(&name(RESTORES), LIMIT)? {
+        let restores = root.read(&name(RESTORES), LIMIT)?;
+        let there = restores.is_some();
+        if let Some(bytes) = restores {
             match serde_json::from_slice(&bytes) {
                 Ok(restores) => records.restores = restores,
                 Err(error) => {
@@ -205,7 +209,16 @@ impl RecordsFile {
                 }
             }
         }
-        Ok(Self { root, records })
+        let file = Self {
+            root,
+            records,
+            unwritten: false,
+        };
+        if !file.records.restores.is_empty() && !there {
+            // An earlier release kept them among the rest, which is written without them.
+            file.write_restores(&file.records)?;
+        }
+        Ok(file)
     }
 
     /// What they say.
@@ -213,24 +226,44 @@ impl RecordsFile {
         &self.records
     }
 
-    /// Changes them. When this returns without an error the change is on disk.
+    /// Changes them. When this returns without an error the change is on disk; else it is remembered all the same, and written with the next one.
     pub fn update(&mut self, change: impl FnOnce(&mut Records)) -> Result<(), FilesError> {
         let mut next = self.records.clone();
         change(&mut next);
-        if next == self.records {
-            return Ok(());
-        }
-        let text = |value: Result<Vec<u8>, serde_json::Error>| {
-            value.expect("records are text and numbers")
-        };
-        if next.restores != self.records.restores {
-            let bytes = text(serde_json::to_vec_pretty(&next.restores));
-            self.root.write(&name(RESTORES), &bytes)?;
-        }
-        let bytes = text(serde_json::to_vec_pretty(&next));
-        self.root.write(&name(FILE), &bytes)?;
+        let written = self.write(&next);
+        self.records = next;
+        self.unwritten = written.is_err();
+        written
+    }
+
+    /// Notes that a restore begins. Where that cannot be written it is not remembered, for then nothing must begin.
+    pub fn begin(&mut self, id: &OperationId) -> Result<(), FilesError> {
+        let mut next = self.records.clone();
+        next.restores.insert(id.clone(), None);
+        self.write_restores(&next)?;
         self.records = next;
         Ok(())
+    }
+
+    fn write(&self, next: &Records) -> Result<(), FilesError> {
+        if *next == self.records && !self.unwritten {
+            return Ok(());
+        }
+        if next.restores != self.records.restores || self.unwritten {
+            self.write_restores(next)?;
+        }
+        let bytes = serde_json::to_vec_pretty(next).expect("records are text and numbers");
+        self.root.write(&name(FILE), &bytes)
+    }
+
+    fn write_restores(&self, records: &Records) -> Result<(), FilesError> {
+        if records.restores_unreadable {
+            // What people have to look at stays as it is.
+            return Ok(());
+        }
+        let bytes = serde_json::to_vec_pretty(&records.restores);
+        let bytes = bytes.expect("records are text and numbers");
+        self.root.write(&name(RESTORES), &bytes)
     }
 }
 
@@ -326,10 +359,49 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_written_is_remembered_and_written_with_the_next_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || RecordsFile::open(Root::private(folder.path()).unwrap()).unwrap();
+        let one = operation("one");
+        let mut file = open();
+        file.begin(&one).unwrap();
+        // Nothing can take the place of a folder.
+        let blocked = folder.path().join(FILE);
+        let _ = std::fs::remove_file(&blocked);
+        std::fs::create_dir_all(blocked.join("full")).unwrap();
+        let check = CheckResult {
+            at: Timestamp::UNIX_EPOCH,
+            problem: None,
+        };
+        file.update(|records| records.check = Some(check.clone()))
+            .unwrap_err();
+        assert_eq!(file.get().check, Some(check));
+        std::fs::remove_dir_all(&blocked).unwrap();
+        file.update(|_| ()).unwrap();
+        assert_eq!(open().get(), file.get());
+        assert!(open().get().was_begun(&one));
+    }
+
+    #[test]
+    fn a_restore_that_cannot_be_noted_is_not_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = RecordsFile::open(Root::private(folder.path()).unwrap()).unwrap();
+        std::fs::create_dir_all(folder.path().join(RESTORES).join("full")).unwrap();
+        file.begin(&operation("one")).unwrap_err();
+        assert!(!file.get().was_begun(&operation("one")));
+    }
+
+    #[test]
     fn restores_in_the_records_of_an_earlier_release_are_known() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE), r#"{"restores": {"one": null}}"#).unwrap();
-        let file = RecordsFile::open(Root::private(folder.path()).unwrap()).unwrap();
-        assert!(file.get().was_begun(&operation("one")));
+        for _ in 0..3 {
+            let mut file = RecordsFile::open(Root::private(folder.path()).unwrap()).unwrap();
+            assert!(file.get().was_begun(&operation("one")));
+            // What else is written goes without them.
+            let at = Timestamp::now();
+            file.update(|records| records.check = Some(CheckResult { at, problem: None }))
+                .unwrap();
+        }
     }
 }

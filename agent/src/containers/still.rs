@@ -1,8 +1,13 @@
 //! Containers that stand still while their data is read: what runs is frozen, and what does not run has to stay so.
 
 use super::engine::Engine;
-use super::error::{EngineError, status};
+use super::error::{EngineError, ErrorKind, status};
 use bollard::query_parameters::InspectContainerOptions;
+use std::time::Duration;
+
+/// A container that is started just then is tried to be frozen so often, with a pause in between.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// How a container stands still.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +23,7 @@ pub enum Still {
 /// Where a container is now.
 struct Now {
     paused: bool,
+    running: bool,
     started: Option<String>,
 }
 
@@ -31,6 +37,8 @@ async fn look(engine: &Engine, container: &str) -> Result<Option<Now>, EngineErr
             let state = details.state.unwrap_or_default();
             Ok(Some(Now {
                 paused: state.paused == Some(true),
+                // One that waits for being started again counts as running for the engine.
+                running: state.running == Some(true) && state.restarting != Some(true),
                 started: state.started_at,
             }))
         }
@@ -41,21 +49,25 @@ async fn look(engine: &Engine, container: &str) -> Result<Option<Now>, EngineErr
 
 /// Freezes a container that runs; one that does not run stays as it is.
 pub async fn freeze(engine: &Engine, container: &str) -> Result<Still, EngineError> {
+    let what = format!("pause {container}");
     let (docker, _) = engine.client().await?;
-    let refused = match docker.pause_container(container).await {
-        Ok(()) => None,
-        Err(error) if status(&error) == Some(404) => return Ok(Still::Absent),
-        // It is frozen already, does not run, or is being started again.
-        Err(error) if status(&error) == Some(409) => Some(error),
-        Err(error) => return Err(engine.judge(&format!("pause {container}"), error, None)),
-    };
-    let Some(now) = look(engine, container).await? else {
-        return Ok(Still::Absent);
-    };
-    Ok(match refused {
-        Some(_) if !now.paused => Still::Down(now.started),
-        _ => Still::Frozen(now.started),
-    })
+    for _ in 0..ATTEMPTS {
+        match docker.pause_container(container).await {
+            Err(error) if status(&error) == Some(404) => return Ok(Still::Absent),
+            // It is frozen already, does not run, or is being started again.
+            Err(error) if status(&error) == Some(409) => {}
+            result => result.map_err(|error| engine.judge(&what, error, None))?,
+        }
+        match look(engine, container).await? {
+            None => return Ok(Still::Absent),
+            Some(now) if now.paused => return Ok(Still::Frozen(now.started)),
+            Some(now) if !now.running => return Ok(Still::Down(now.started)),
+            // It was started in between.
+            Some(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+    let reason = "it is started again and again".to_owned();
+    Err(EngineError::new(what, ErrorKind::Other { reason }))
 }
 
 /// Ends it. Answers whether the container stood still all the time: it was neither thawed, started nor made meanwhile.
@@ -63,7 +75,7 @@ pub async fn thaw(engine: &Engine, container: &str, still: &Still) -> Result<boo
     let now = look(engine, container).await?;
     let held = match (still, &now) {
         (Still::Frozen(started), Some(now)) => now.paused && now.started == *started,
-        (Still::Down(started), Some(now)) => !now.paused && now.started == *started,
+        (Still::Down(started), Some(now)) => !now.paused && !now.running && now.started == *started,
         (Still::Absent, None) => true,
         _ => false,
     };

@@ -184,8 +184,9 @@ impl<'a> Change<'a> {
         let since = self.tried_since().filter(|since| *since <= input.now);
         let Some(since) = since else {
             if self.rejected.is_none() && self.begins(input, plan) {
-                let since = input.now;
-                plan.steps.insert(0, self.mark(Mark::Tried { since }));
+                let (since, opens) = (input.now, self.opens(input));
+                plan.steps
+                    .insert(0, self.mark(Mark::Tried { since, opens }));
             }
             return;
         };
@@ -204,6 +205,16 @@ impl<'a> Change<'a> {
         };
         let rejection = reject(input, self.name, self.instance, &seen);
         plan.steps = vec![self.mark(Mark::Rejected(Box::new(rejection)))];
+    }
+
+    /// Whether another image than that of the last good version opens data by it.
+    fn opens(&self, input: &Input<'_>) -> bool {
+        let data = |instance: &Instance| instance.spec.has_data;
+        input.versions.get(self.name).is_some_and(|version| {
+            let wanted = self.instance.containers.as_ref();
+            (data(self.instance) || data(&version.instance))
+                && wanted.is_ok_and(|wanted| other_image(version, wanted))
+        })
     }
 
     /// Whether something of it is about to run, or runs: neither fetching images nor waiting after a failure is trying it.

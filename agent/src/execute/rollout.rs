@@ -32,8 +32,11 @@ pub(crate) fn note(rollout: &mut Rollout, step: &RolloutStep, evidence: Option<E
             let since = *since;
             rollout.asked = Some(Trying { digest, since });
         }
-        Mark::Tried { since } => {
+        Mark::Tried { since, opens } => {
             let since = *since;
+            if *opens {
+                rollout.opened.get_or_insert(since);
+            }
             rollout.trying = Some(Trying { digest, since });
             (rollout.rejected, rollout.asked) = (None, None);
         }
@@ -56,11 +59,15 @@ pub(crate) fn note(rollout: &mut Rollout, step: &RolloutStep, evidence: Option<E
                 put_back: rejection.put_back.clone(),
             });
             (rollout.trying, rollout.asked) = (None, None);
+            if rejection.outcome == Outcome::Back {
+                rollout.opened = None;
+            }
         }
         Mark::Restored => {
             if let Some(rejected) = rollout.rejected.as_mut().filter(|it| it.digest == digest) {
                 rejected.outcome = Outcome::Back;
                 rejected.put_back = None;
+                rollout.opened = None;
             }
         }
     }

@@ -135,6 +135,11 @@ fn put_back(
     let before = verified.ok_or(
         "it stays, for there is no verified backup from before; commit another version, or the one before",
     )?;
+    if rollout.and_then(|rollout| rollout.opened) != Some(before) {
+        return Err(
+            "it stays, for another version had opened the data before it, and nobody knows which backup is meant; commit another version, or the one before",
+        );
+    }
     // A server of databases that another version of it has opened can often not be opened by the one before. Only its dump could be loaded,
     // into an empty one, and emptying it is for a person to decide.
     let image = |instance: &Instance, service: &str| {

@@ -158,6 +158,32 @@ fn what_cannot_be_put_back_is_held() {
 }
 
 #[test]
+fn data_that_another_version_opened_before_is_for_a_person() {
+    let held = Release {
+        rollback: UpgradeRollback::Hold,
+        ..second()
+    };
+    let (mut server, _) = given_up(backed_up(release(held)), Some(5));
+    let third = backed_up(release(Release {
+        number: 3,
+        image: 3,
+        ..WITH_DATA
+    }));
+    server.break_it(&third);
+    server.run(&third, 120);
+    let given_up = rejected(&server);
+    assert_eq!(given_up.put_back, None);
+    let reason = given_up.evidence.reason;
+    assert!(reason.contains("another version had opened"), "{reason}");
+    // The version before is good for the data as it is once a person has asked for it.
+    let first = backed_up(release(WITH_DATA));
+    assert!(server.run(&first, 120).converged);
+    assert_eq!(server.ledger.rollouts[&name("one")].opened, None);
+    server.run(&third, 120);
+    assert!(rejected(&server).put_back.is_some());
+}
+
+#[test]
 fn each_version_that_is_given_up_has_a_name_of_its_own() {
     let (mut server, second) = given_up(backed_up(release(second())), Some(5));
     let first_time = put_back(&server).id;
