@@ -200,7 +200,8 @@ fn undelivered(
     }
 }
 
-fn waiting_of(
+/// What the agent says that a tool waits for.
+pub(super) fn waiting_of(
     customer: &Customer<'_>,
     server: &ServerId,
     instance: &InstanceName,

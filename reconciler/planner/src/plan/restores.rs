@@ -5,11 +5,12 @@
 
 use super::backups::keeps;
 use super::customer::{Customer, Placed};
+use super::health::waiting_of;
 use super::missing::waits;
 use crate::decision::{Choice, Decision, What};
 use crate::operations::{
-    Downtime, OperationStatus, Progress, Property, Restore, Standing, over, restore, soon_enough,
-    spec,
+    Downtime, OperationStatus, Progress, Property, Restore, Standing, Target, over, restore,
+    soon_enough, spec,
 };
 use crate::today::day;
 use crate::waiting::WaitingOn;
@@ -19,8 +20,10 @@ use std::sync::Arc;
 use tenantry_schema::document::{
     Manage, Operation, OperationDone, OperationOutcome, OperationRecord,
 };
-use tenantry_schema::id::{OperationId, ServerId};
-use tenantry_schema::wire::{BackupsReport, RestoreBegun, RestoreResult};
+use tenantry_schema::id::{OperationId, OrderId, ServerId};
+use tenantry_schema::wire::{
+    AgentWait, BackupsReport, InstancePhase, InstanceReport, RestoreBegun, RestoreResult,
+};
 
 /// Looks at every operation. What agents are to be told goes into `placed`, what is to be committed into `decisions`.
 pub(super) fn plan(
@@ -163,15 +166,39 @@ impl Act<'_, '_> {
                     server: server.clone(),
                     since,
                 }));
-                if there.is_none() || !customer.runs(server, instance) {
-                    found.push(WaitingOn::Convergence {
+                match seen
+                    .report
+                    .instances
+                    .get(instance)
+                    .filter(|_| there.is_some())
+                {
+                    Some(report) => found.extend(self.not_up(restore, report)),
+                    None => found.push(WaitingOn::Convergence {
                         instance: instance.clone(),
                         message: None,
-                    });
+                    }),
                 }
             }
         }
         found
+    }
+
+    /// What a restore waits for while the tool does not run well: what is there is backed up first, which takes a tool that answers. One that was rolled
+    /// back is in its last good version.
+    fn not_up(&self, restore: &Restore, report: &InstanceReport) -> Option<WaitingOn> {
+        let Target { server, instance } = &restore.target;
+        let rolled_back = matches!(report.waiting, Some(AgentWait::RolledBack { .. }));
+        match report.phase {
+            InstancePhase::Healthy => None,
+            InstancePhase::Degraded if rolled_back => None,
+            InstancePhase::Stopped => Some(self.unclear(format!(
+                "{instance} is stopped, and what is there is backed up first, which takes a tool that runs"
+            ))),
+            InstancePhase::Progressing
+            | InstancePhase::Degraded
+            | InstancePhase::Failed
+            | InstancePhase::Waiting => waiting_of(self.customer, server, instance, report),
+        }
     }
 
     fn start(&mut self, restore: &Restore) {
@@ -186,14 +213,29 @@ impl Act<'_, '_> {
             agent: agent.sign.clone(),
             done: None,
         };
-        self.decide(restore, record);
+        self.decide(&restore.order, record);
     }
 
-    fn decide(&mut self, restore: &Restore, record: OperationRecord) {
+    fn decide(&mut self, order: &OrderId, record: OperationRecord) {
         self.decisions.push(Decision {
-            order: self.customer.order_key(&restore.order),
+            order: self.customer.order_key(order),
             choice: Choice::Operation(self.id.clone(), record),
         });
+    }
+
+    /// Whose record it is: the order that the file names, as long as it names the same as when it was started, else the one whose instance it was.
+    fn order_of(&self, record: &OperationRecord, same: Option<&Restore>) -> Option<OrderId> {
+        let named = same.map(|restore| &restore.order);
+        let instance = record.instance.as_str();
+        let has = |order: &&OrderId| {
+            let tool = instance.strip_prefix(order.as_str());
+            tool.is_some_and(|tool| tool.starts_with('-'))
+        };
+        // Of `shop` and `shop-de` the longer one: both may have had `shop-de-notes`, and both are the same customer's.
+        let orders = self.customer.desired.orders.keys().filter(has);
+        named
+            .or_else(|| orders.max_by_key(|order| order.as_str().len()))
+            .cloned()
     }
 
     /// It was started: what came of it, and what its agent is to be told.
@@ -224,19 +266,19 @@ impl Act<'_, '_> {
         let same = restore.filter(|restore| {
             restore.target.server == record.server && restore.target.instance == record.instance
         });
+        let order = self.order_of(record, same);
         self.status.progress = match (result, begun, same) {
-            (Some(result), _, Some(restore)) if same_agent => {
-                let done = Some(done(&result));
-                self.decide(
-                    restore,
-                    OperationRecord {
-                        done,
-                        ..record.clone()
-                    },
-                );
-                Progress::Running { since }
-            }
             _ if !same_agent => unknown("the agent that was told is gone, or has another key"),
+            // The agent knows what it was told, whatever was ordered or written since.
+            (Some(result), _, _) => match order {
+                Some(order) => {
+                    let done = Some(done(&result));
+                    let record = record.clone();
+                    self.decide(&order, OperationRecord { done, ..record });
+                    Progress::Running { since }
+                }
+                None => unknown("its agent told that it ended, and the order is gone"),
+            },
             (_, Some(RestoreBegun::OutcomeUnknown), _) => {
                 unknown("the agent was broken off while it was at work")
             }

@@ -10,7 +10,10 @@ use tenantry_planner::operations::{NAMESPACE, OperationStatus, Progress, machine
 use tenantry_schema::Diagnostic;
 use tenantry_schema::document::{Operation, OperationOutcome, OperationRecord, Server};
 use tenantry_schema::id::OrderKey;
-use tenantry_schema::wire::{BackupsReport, InstanceBackups, RestoreBegun, RestoreResult};
+use tenantry_schema::wire::{
+    AgentWait, BackupsReport, InstanceBackups, InstancePhase, InstanceReport, RestoreBegun,
+    RestoreResult,
+};
 use tenantry_wire::{SigningKey, sshsig};
 
 const ID: &str = "2026-11-21-restore-notes-x7k2";
@@ -68,7 +71,20 @@ impl World {
 
     /// The agent reports that all is well, and more.
     fn say(&mut self, more: impl FnOnce(&mut BackupsReport)) {
+        self.say_of_notes(|_| {}, more);
+    }
+
+    /// The agent reports how the tool is.
+    fn say_of_notes(
+        &mut self,
+        how: impl FnOnce(&mut InstanceReport),
+        more: impl FnOnce(&mut BackupsReport),
+    ) {
         let mut report = self.fleet.well("acme/acme-1");
+        report
+            .instances
+            .entry("web-notes".to_owned().try_into().unwrap())
+            .and_modify(how);
         let name = "web-notes".to_owned().try_into().unwrap();
         let mut backups = BackupsReport {
             instances: [(name, InstanceBackups::default())].into(),
@@ -380,6 +396,135 @@ fn an_agent_that_is_not_heard_of_is_waited_for() {
         .servers
         .remove(&server_key("acme/acme-1"));
     assert!(world.waiting()[0].contains("has never reported"));
+}
+
+#[test]
+fn a_tool_that_does_not_run_well_is_waited_for() {
+    let since = Timestamp::UNIX_EPOCH;
+    let rolled_back = Some(AgentWait::RolledBack { since });
+    let healthy = || {
+        Some(AgentWait::Healthy {
+            service: "app".into(),
+        })
+    };
+    let cases = [
+        (InstancePhase::Failed, None, "no such image"),
+        (InstancePhase::Stopped, None, "is stopped"),
+        (InstancePhase::Progressing, healthy(), "no such image"),
+        (InstancePhase::Progressing, rolled_back.clone(), "web-notes"),
+        (InstancePhase::Degraded, None, "web-notes"),
+        (
+            InstancePhase::Degraded,
+            Some(AgentWait::Held { since }),
+            "no such image",
+        ),
+        (
+            InstancePhase::Waiting,
+            Some(AgentWait::Window { opens: since }),
+            "window",
+        ),
+    ];
+    for (phase, waiting, sentence) in cases {
+        let mut world = World::new();
+        world.approved(NOTES);
+        let how = |report: &mut InstanceReport| {
+            report.phase = phase;
+            report.waiting = waiting.clone();
+            report.message = Some("no such image".into());
+        };
+        world.say_of_notes(how, |_| {});
+        let plan = world.fleet.plan().plan;
+        assert_eq!(records(&plan), [], "{phase:?} {waiting:?}");
+        let said = world.waiting();
+        assert_eq!(said.len(), 1, "{phase:?} {waiting:?}: {said:?}");
+        assert!(
+            said[0].contains(sentence),
+            "{phase:?} {waiting:?}: {said:?}"
+        );
+        // As soon as it runs it begins.
+        world.say(|_| {});
+        assert_eq!(records(&world.fleet.plan().plan).len(), 1, "{phase:?}");
+    }
+    // After a roll-back the last good version runs: that is enough.
+    let mut world = World::new();
+    world.approved(NOTES);
+    let how = |report: &mut InstanceReport| {
+        report.phase = InstancePhase::Degraded;
+        report.waiting = rolled_back;
+    };
+    world.say_of_notes(how, |_| {});
+    assert_eq!(records(&world.fleet.plan().plan).len(), 1);
+}
+
+const SHOP: &str = "fleet/customers/acme/orders/shop.yaml";
+
+/// What was committed of ends after the agent told of one.
+fn ends_of(world: &mut World) -> Vec<OperationRecord> {
+    world.say(|backups| {
+        backups.restores.insert(ID.try_into().unwrap(), ended(None));
+    });
+    let rounds = world.fleet.settle();
+    let all: Vec<_> = rounds.iter().flat_map(records).collect();
+    assert!(all.iter().all(|record| record.done.is_some()), "{all:?}");
+    all
+}
+
+#[test]
+fn an_end_is_recorded_whatever_was_ordered_or_written_since() {
+    let shop = "plan: pro\ndomain: shop.example\ntools: [notes]\n";
+    type Later = fn(&mut World);
+    let cases: [(&str, &str, Later); 3] = [
+        (
+            "the file says whose backup is meant no more",
+            NOTES,
+            |world| {
+                world.fleet.write(DOCUMENT, &format!("{NOTES}{END}"));
+            },
+        ),
+        (
+            "`of` can be several",
+            "restore: acme-1/notes\nof: acme-1/notes\nfrom: latest\noverwrites: [files]\n",
+            |_| {},
+        ),
+        ("the file names another tool", NOTES, |world| {
+            world.approved(&NOTES.replace("acme-1/notes", "acme-1/page"));
+        }),
+    ];
+    for (case, text, later) in cases {
+        let mut world = World::new();
+        world.approved(text);
+        world.fleet.settle();
+        assert!(world.told().is_some(), "{case}");
+        world.fleet.write(SHOP, shop);
+        world.fleet.settle();
+        later(&mut world);
+        let ends = ends_of(&mut world);
+        assert_eq!(ends.len(), 1, "{case}");
+        assert!(world.fleet.files[RECORD].contains("before: 89abcdef"));
+        assert!(
+            matches!(world.status().progress, Progress::Ended { .. }),
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn an_end_whose_order_is_gone_is_said_and_not_recorded() {
+    let mut world = World::new();
+    world.approved(NOTES);
+    world.fleet.settle();
+    world
+        .fleet
+        .write(SHOP, "plan: pro\ndomain: shop.example\ntools: [notes]\n");
+    world.fleet.settle();
+    world.fleet.write(DOCUMENT, &format!("{NOTES}{END}"));
+    world.fleet.remove("fleet/customers/acme/orders/web.yaml");
+    assert_eq!(ends_of(&mut world), []);
+    let said = world.status().progress.to_string();
+    assert!(
+        said.contains("told that it ended, and the order is gone"),
+        "{said}"
+    );
 }
 
 /// What can happen to an operation on its way.
