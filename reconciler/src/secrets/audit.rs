@@ -4,7 +4,7 @@ use super::holders::Holders;
 use super::rules::Rules;
 use super::scan::{conflicts, is_damaged, must_be_sealed, scan};
 use super::uses::{Declared, Orders, Use, pin};
-use super::{SecretsError, Target, WorkTree, destroyed, history};
+use super::{SecretsError, Target, WorkTree, destroyed, erase, history};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -248,6 +248,8 @@ fn unfinished(
     file: &SopsFile,
 ) -> Option<Finding> {
     let known = destroyed::of(tree.repository(), customer).unwrap_or_default();
+    let record = super::rules::document(tree, &erase::record_path(customer)).unwrap_or_default();
+    let known = destroyed::with_record(known, record.as_ref());
     let dead = destroyed::opener(&known, file)?;
     let message = format!(
         "the key was destroyed on {}: nobody can read this any more",

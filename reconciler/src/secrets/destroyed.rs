@@ -10,6 +10,7 @@ use git2::Repository;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use tenantry_schema::document::Erased;
 use tenantry_schema::id::CustomerId;
 use tenantry_schema::key::AgeRecipient;
 use tenantry_sops::SopsFile;
@@ -51,6 +52,21 @@ pub fn of(repository: &Repository, customer: &CustomerId) -> Result<Vec<Destroye
         return Err(wrong("is larger than 1 MiB".into()));
     }
     read(blob.content()).map_err(wrong)
+}
+
+/// The same with the key that the record of an erasure names. A clone that never fetched the keys knows of no mark beside them, nor did older releases
+/// leave one: the record is in every clone.
+pub fn with_record(mut known: Vec<Destroyed>, record: Option<&Erased>) -> Vec<Destroyed> {
+    if let Some(record) = record
+        && let Some(key) = &record.key
+        && !known.iter().any(|one| one.key == *key)
+    {
+        known.push(Destroyed {
+            key: key.clone(),
+            at: record.erased,
+        });
+    }
+    known
 }
 
 fn read(content: &[u8]) -> Result<Vec<Destroyed>, String> {

@@ -65,21 +65,12 @@ pub fn survey(
     let own = key.as_ref().map(|key| key.recipient.as_str().to_owned());
     let record = super::rules::document::<Erased>(tree, &record_path(customer))?;
     let files = own_files(tree, customer)?;
-    let mut destroyed = destroyed::of(tree.repository(), customer)?;
+    let destroyed =
+        destroyed::with_record(destroyed::of(tree.repository(), customer)?, record.as_ref());
     if files.is_empty() && key.is_none() && record.is_none() && destroyed.is_empty() {
         return Err(SecretsError::refused(format!(
             "there is no customer `{customer}`: no file, no key, no record"
         )));
-    }
-    // An older release left no mark beside the keys: what it destroyed is known from the record.
-    if let Some(record) = &record
-        && let Some(key) = &record.key
-        && !destroyed.iter().any(|one| one.key == *key)
-    {
-        destroyed.push(Destroyed {
-            key: key.clone(),
-            at: record.erased,
-        });
     }
     let versions = history::versions(tree.repository(), &path)?;
     let readable: Vec<String> = versions

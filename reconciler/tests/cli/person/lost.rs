@@ -64,6 +64,22 @@ fn another_clone_finishes_with_the_right_record() {
 }
 
 #[test]
+fn a_fresh_clone_tells_who_was_erased_from_whose_key_is_missing() {
+    let desk = erased_and_lost();
+    let old = desk.git("fleet", &["rev-parse", "HEAD"]);
+    run(&desk, &["erase", "acme", "--confirm", "acme"], "").says(0, &["erased: "]);
+    // Somebody takes the file back out of history.
+    desk.git("fleet", &["checkout", "-q", old.trim(), "--", PERSON]);
+    commit(&desk, "fleet", "put back");
+    desk.git("fleet", &["push", "-q", "origin", "main"]);
+    // A plain clone has no ref of keys: what it knows is in the record.
+    desk.git(".", &["clone", "-q", "--no-local", "origin.git", "fresh"]);
+    assert_eq!(desk.git("fresh", &["for-each-ref", REFERENCE]), "");
+    run_with(&desk, "fresh", &["secrets", "check"], "", &[])
+        .says(1, &["the key was destroyed on ", "tenantry erase acme"]);
+}
+
+#[test]
 fn no_new_key_is_made_over_what_nobody_can_open() {
     let desk = erased_and_lost();
     let before = desk.git("origin.git", &["rev-parse", REFERENCE]);
