@@ -4,8 +4,10 @@ mod repository;
 mod retain;
 mod schedule;
 mod upkeep;
+mod wanted;
 
 pub use repository::{Repository, RepositoryError, address};
 pub use retain::{Kept, retain};
 pub(crate) use schedule::{Last, due};
 pub use upkeep::{Customer, Keys, Looked, Upkeep, UpkeepError};
+pub use wanted::{OVERWRITTEN_KEPT, Wanted};

@@ -1,6 +1,6 @@
 //! Every repository of the fleet, looked after one after the other: what is beyond `keep:` is forgotten, and what only that needed is removed.
 
-use super::{Repository, RepositoryError, address, retain};
+use super::{Repository, RepositoryError, Wanted, address, retain};
 use crate::git::Objects;
 use crate::keys::{HubIdentity, KeyError};
 use jiff::Timestamp;
@@ -32,17 +32,21 @@ pub struct Customer {
     pub id: CustomerId,
     /// Who its agents are where backups are kept.
     pub user: String,
-    /// Its servers.
-    pub servers: Vec<ServerId>,
+    /// Its servers, and what operations still need of what each keeps.
+    pub servers: BTreeMap<ServerId, Wanted>,
     secrets: ObjectId,
 }
 
 impl Customer {
     fn new(fleet: &FleetId, desired: &CustomerDesired) -> Option<Self> {
+        let wanted = |server| Wanted::of(&desired.operations, &desired.records, server);
+        let servers = desired.servers.keys();
         Some(Self {
             id: desired.id.clone(),
             user: backup_user(fleet.as_str(), &desired.id),
-            servers: desired.servers.keys().cloned().collect(),
+            servers: servers
+                .map(|server| (server.clone(), wanted(server)))
+                .collect(),
             secrets: desired.backup_secrets.as_ref()?.blob,
         })
     }
@@ -107,11 +111,11 @@ impl Upkeep {
     ) -> Result<(), UpkeepError> {
         let login = self.login(keys)?;
         for customer in &self.customers {
-            for server in &customer.servers {
+            for (server, wanted) in &customer.servers {
                 let looked = self
                     .secrets(keys, customer)
                     .and_then(|secrets| self.open(keys, customer, server, &secrets, login.as_ref()))
-                    .and_then(|repository| Ok(self.forget(&repository, dry, now)?));
+                    .and_then(|repository| Ok(self.forget(&repository, wanted, dry, now)?));
                 let looked = match looked {
                     Ok(forgotten) => Looked::Forgotten(forgotten),
                     Err(UpkeepError::Repository(RepositoryError::Missing)) => Looked::Missing,
@@ -126,10 +130,11 @@ impl Upkeep {
     fn forget(
         &self,
         repository: &Repository,
+        wanted: &Wanted,
         dry: bool,
         now: Timestamp,
     ) -> Result<usize, RepositoryError> {
-        let kept = retain(&repository.snapshots()?, self.settings.keep, now);
+        let kept = retain(&repository.snapshots()?, self.settings.keep, wanted, now);
         if !dry && !kept.forget.is_empty() {
             repository.forget(kept.forget.iter().map(String::as_str))?;
         }

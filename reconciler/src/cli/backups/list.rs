@@ -55,7 +55,7 @@ fn list(
     };
     let servers = match &args.server {
         Some(server) => vec![ServerId::try_from(server.as_str())?],
-        None => customer.servers.clone(),
+        None => customer.servers.keys().cloned().collect(),
     };
     let (mut all, mut failed) = (Vec::new(), 0);
     for server in &servers {
