@@ -238,7 +238,10 @@ fn a_new_image_of_a_stack_is_one_line_however_many_run_it() {
         let agent = Desk::agent();
         desk.write(
             &format!("{folder}/servers/one.yaml"),
-            &format!("provider: static\naddress: 192.0.2.9\n{agent}"),
+            &format!(
+                "provider: static\naddress: 192.0.2.{}\n{agent}",
+                100 + number
+            ),
         );
         desk.write(
             &format!("{folder}/orders/web.yaml"),

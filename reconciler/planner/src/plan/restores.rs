@@ -22,7 +22,7 @@ use tenantry_schema::document::{
 };
 use tenantry_schema::id::{OperationId, OrderId, ServerId};
 use tenantry_schema::wire::{
-    AgentWait, BackupsReport, InstancePhase, InstanceReport, RestoreBegun, RestoreResult,
+    BackupsReport, InstancePhase, InstanceReport, RestoreBegun, RestoreResult, RolloutState,
 };
 
 /// Looks at every operation. What agents are to be told goes into `placed`, what is to be committed into `decisions`.
@@ -183,21 +183,25 @@ impl Act<'_, '_> {
         found
     }
 
-    /// What a restore waits for while the tool does not run well: what is there is backed up first, which takes a tool that answers. One that was rolled
-    /// back is in its last good version.
+    /// What a restore waits for: another version that is being tried, or a tool that does not run because it must not. One that is unhealthy is not
+    /// waited for: its data may be what is wrong with it.
     fn not_up(&self, restore: &Restore, report: &InstanceReport) -> Option<WaitingOn> {
         let Target { server, instance } = &restore.target;
-        let rolled_back = matches!(report.waiting, Some(AgentWait::RolledBack { .. }));
+        let rollout = report.rollout.as_ref();
+        let tried = rollout.is_some_and(|rollout| rollout.state == RolloutState::Trying);
+        let waiting = || waiting_of(self.customer, server, instance, report);
         match report.phase {
-            InstancePhase::Healthy => None,
-            InstancePhase::Degraded if rolled_back => None,
             InstancePhase::Stopped => Some(self.unclear(format!(
                 "{instance} is stopped, and what is there is backed up first, which takes a tool that runs"
             ))),
-            InstancePhase::Progressing
+            InstancePhase::Waiting => waiting(),
+            _ if tried => waiting().or_else(|| {
+                Some(self.unclear(format!("another version of {instance} is being tried")))
+            }),
+            InstancePhase::Healthy
+            | InstancePhase::Progressing
             | InstancePhase::Degraded
-            | InstancePhase::Failed
-            | InstancePhase::Waiting => waiting_of(self.customer, server, instance, report),
+            | InstancePhase::Failed => None,
         }
     }
 

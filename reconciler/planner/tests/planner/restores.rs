@@ -12,7 +12,7 @@ use tenantry_schema::document::{Operation, OperationOutcome, OperationRecord, Se
 use tenantry_schema::id::OrderKey;
 use tenantry_schema::wire::{
     AgentWait, BackupsReport, InstanceBackups, InstancePhase, InstanceReport, RestoreBegun,
-    RestoreResult,
+    RestoreResult, RolloutReport, RolloutState,
 };
 use tenantry_wire::{SigningKey, sshsig};
 
@@ -399,37 +399,29 @@ fn an_agent_that_is_not_heard_of_is_waited_for() {
 }
 
 #[test]
-fn a_tool_that_does_not_run_well_is_waited_for() {
+fn a_version_that_is_tried_is_waited_for_and_an_unhealthy_tool_is_not() {
     let since = Timestamp::UNIX_EPOCH;
-    let rolled_back = Some(AgentWait::RolledBack { since });
-    let healthy = || {
-        Some(AgentWait::Healthy {
-            service: "app".into(),
+    let trying = || {
+        Some(RolloutReport {
+            state: RolloutState::Trying,
+            since,
+            evidence: None,
         })
     };
+    let window = Some(AgentWait::Window { opens: since });
     let cases = [
-        (InstancePhase::Failed, None, "no such image"),
-        (InstancePhase::Stopped, None, "is stopped"),
-        (InstancePhase::Progressing, healthy(), "no such image"),
-        (InstancePhase::Progressing, rolled_back.clone(), "web-notes"),
-        (InstancePhase::Degraded, None, "web-notes"),
-        (
-            InstancePhase::Degraded,
-            Some(AgentWait::Held { since }),
-            "no such image",
-        ),
-        (
-            InstancePhase::Waiting,
-            Some(AgentWait::Window { opens: since }),
-            "window",
-        ),
+        (InstancePhase::Stopped, None, None, "is stopped"),
+        (InstancePhase::Progressing, None, trying(), "no such image"),
+        (InstancePhase::Failed, None, trying(), "no such image"),
+        (InstancePhase::Waiting, window, None, "window"),
     ];
-    for (phase, waiting, sentence) in cases {
+    for (phase, waiting, rollout, sentence) in cases {
         let mut world = World::new();
         world.approved(NOTES);
         let how = |report: &mut InstanceReport| {
             report.phase = phase;
             report.waiting = waiting.clone();
+            report.rollout = rollout.clone();
             report.message = Some("no such image".into());
         };
         world.say_of_notes(how, |_| {});
@@ -445,15 +437,25 @@ fn a_tool_that_does_not_run_well_is_waited_for() {
         world.say(|_| {});
         assert_eq!(records(&world.fleet.plan().plan).len(), 1, "{phase:?}");
     }
-    // After a roll-back the last good version runs: that is enough.
-    let mut world = World::new();
-    world.approved(NOTES);
-    let how = |report: &mut InstanceReport| {
-        report.phase = InstancePhase::Degraded;
-        report.waiting = rolled_back;
-    };
-    world.say_of_notes(how, |_| {});
-    assert_eq!(records(&world.fleet.plan().plan).len(), 1);
+    // Its data may be what is wrong with it, and to be put back what a person decided on.
+    for (phase, waiting) in [
+        (
+            InstancePhase::Degraded,
+            Some(AgentWait::RolledBack { since }),
+        ),
+        (InstancePhase::Failed, Some(AgentWait::Held { since })),
+        (InstancePhase::Failed, None),
+        (InstancePhase::Progressing, None),
+    ] {
+        let mut world = World::new();
+        world.approved(NOTES);
+        let how = |report: &mut InstanceReport| {
+            report.phase = phase;
+            report.waiting = waiting.clone();
+        };
+        world.say_of_notes(how, |_| {});
+        assert_eq!(records(&world.fleet.plan().plan).len(), 1, "{phase:?}");
+    }
 }
 
 const SHOP: &str = "fleet/customers/acme/orders/shop.yaml";
