@@ -180,6 +180,11 @@ pub(crate) fn operations(
 ) -> Vec<(Kind, Diagnostic)> {
     let mut found = Vec::new();
     for (id, operation) in &documents.operations {
+        let record = documents.records.get(id);
+        if record.is_some_and(|record| record.done.is_some()) {
+            // It named what was there then.
+            continue;
+        }
         let kind = Kind::Operation(documents.id.clone(), id.clone());
         let Some(file) = files.files.iter().find(|file| classify(&file.path) == kind) else {
             continue;

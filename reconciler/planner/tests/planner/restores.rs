@@ -529,6 +529,27 @@ fn an_end_whose_order_is_gone_is_said_and_not_recorded() {
     );
 }
 
+#[test]
+fn what_ended_names_what_was_there_then() {
+    let mut world = World::new();
+    world.approved(NOTES);
+    world.fleet.settle();
+    let without = "plan: pro\ndomain: acme.example\ntools: [page]\n";
+    let order = "fleet/customers/acme/orders/web.yaml";
+    let with = world.fleet.files[order].clone();
+    let errors = |world: &mut World| {
+        world.fleet.compile();
+        let found = crate::support::show::diagnostics(&world.fleet.diagnostics);
+        found.contains("T0131")
+    };
+    world.fleet.write(order, without);
+    assert!(errors(&mut world), "it is still to be done");
+    world.fleet.write(order, &with);
+    assert_eq!(ends_of(&mut world).len(), 1);
+    world.fleet.write(order, without);
+    assert!(!errors(&mut world));
+}
+
 /// What can happen to an operation on its way.
 #[derive(Debug, Clone, Copy)]
 enum Event {
