@@ -412,6 +412,11 @@ impl<W: WebServer + 'static> Loop<W> {
             _ => None,
         });
         self.agent.desk.set_busy(busy);
+        if let Some(desired) = self.agent.desired() {
+            let all = desired.instances.iter();
+            let wanted = all.map(|(name, instance)| (name.clone(), instance.digest.clone()));
+            self.agent.desk.set_wanted(wanted);
+        }
         let patrol = Instant::now() + PATROL;
         if let Some(task) = self.backup.take_if(|task| task.is_finished()) {
             // It ended: what it says is there, unless it panicked, which the log has.

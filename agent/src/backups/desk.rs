@@ -23,6 +23,8 @@ pub struct Desk {
     held: RefCell<BTreeMap<InstanceName, u32>>,
     /// Instances whose steps are being taken.
     busy: RefCell<BTreeSet<InstanceName>>,
+    /// Digests of the instances of the slice.
+    wanted: RefCell<BTreeMap<InstanceName, String>>,
     asked: RefCell<BTreeSet<InstanceName>>,
     overdue: RefCell<BTreeMap<InstanceName, Timestamp>>,
     /// The restore that is being done.
@@ -70,6 +72,7 @@ impl Desk {
             records: RefCell::new(records),
             held: RefCell::default(),
             busy: RefCell::default(),
+            wanted: RefCell::default(),
             asked: RefCell::default(),
             overdue: RefCell::default(),
             restoring: RefCell::default(),
@@ -141,6 +144,17 @@ impl Desk {
         self.held.borrow().contains_key(instance)
     }
 
+    /// Which version of each instance the slice asks for.
+    pub fn set_wanted(&self, wanted: impl Iterator<Item = (InstanceName, String)>) {
+        *self.wanted.borrow_mut() = wanted.collect();
+    }
+
+    /// Whether this version of an instance is still asked for.
+    pub fn is_wanted(&self, instance: &InstanceName, version: &str) -> bool {
+        let wanted = self.wanted.borrow();
+        wanted.get(instance).is_some_and(|one| one == version)
+    }
+
     /// Whose steps are being taken.
     pub fn set_busy(&self, busy: impl Iterator<Item = InstanceName>) {
         *self.busy.borrow_mut() = busy.collect();
@@ -178,16 +192,16 @@ impl Desk {
         let records = self.records.borrow();
         let record = records.get().instances.get(instance);
         record
-            .and_then(|record| record.last.as_ref())
+            .and_then(|record| record.newest(Timestamp::now()))
             .is_some_and(|last| last.at >= since)
     }
 
     /// How backups stand, for roll-outs that want one first.
     pub fn standings(&self, spec: &BackupsSpec) -> Backups {
-        let records = self.records.borrow();
+        let (records, now) = (self.records.borrow(), Timestamp::now());
         let standing = |name: &InstanceName| {
             let record = records.get().instances.get(name);
-            let last = record.and_then(|record| record.last.as_ref());
+            let last = record.and_then(|record| record.newest(now));
             last.map_or(Standing::None, |last| Standing::Verified(last.at))
         };
         spec.instances

@@ -134,7 +134,10 @@ impl<T: BackupTool> Work<T> {
         }
         let good = tool::good(&self.tool.snapshots().await?);
         for name in self.spec.instances.keys() {
-            let mut mine = good.iter().filter(|good| good.instance == *name);
+            let now = Timestamp::now();
+            let mut mine = good
+                .iter()
+                .filter(|good| good.instance == *name && good.at <= now);
             let Some(newest) = mine.next() else { continue };
             let text = self
                 .tool

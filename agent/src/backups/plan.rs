@@ -95,7 +95,7 @@ fn due(facts: &Facts<'_>, wake: &mut Wake) -> Option<Job> {
     let mut unsaved: Vec<(Option<Timestamp>, &InstanceName)> = wanted
         .clone()
         .filter(|(name, record)| facts.ready.contains(*name) && backup_due(record, slot, now, wake))
-        .map(|(name, record)| (record.last.as_ref().map(|last| last.at), name))
+        .map(|(name, record)| (record.newest(now).map(|last| last.at), name))
         .collect();
     // What was never saved comes first, then the oldest.
     unsaved.sort();
@@ -137,7 +137,7 @@ fn due(facts: &Facts<'_>, wake: &mut Wake) -> Option<Job> {
 
 /// Whether a backup is due: there is none yet, or none since the last time that one was to be made.
 fn backup_due(record: &Record, slot: Timestamp, now: Timestamp, wake: &mut Wake) -> bool {
-    let missing = record.last.as_ref().is_none_or(|last| last.at < slot);
+    let missing = record.newest(now).is_none_or(|last| last.at < slot);
     let waits = record
         .failure
         .as_ref()

@@ -106,9 +106,14 @@ impl Record {
         });
     }
 
+    /// The newest good backup. One whose moment is still to come, for a clock was ahead, says nothing about now.
+    pub fn newest(&self, now: Timestamp) -> Option<&GoodBackup> {
+        self.last.as_ref().filter(|last| last.at <= now)
+    }
+
     /// Since when the newest good backup is too old, where it is.
     pub fn overdue(&self, spec: &BackupsSpec, now: Timestamp) -> Option<Timestamp> {
-        let good = self.last.as_ref().map_or(self.since, |last| last.at);
+        let good = self.newest(now).map_or(self.since, |last| last.at);
         let span = SignedDuration::from_mins(i64::from(spec.warn_after.minutes));
         let deadline = good.checked_add(span).unwrap_or(Timestamp::MAX);
         (now >= deadline).then_some(good)

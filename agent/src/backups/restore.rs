@@ -117,6 +117,13 @@ async fn put_back<T: BackupTool>(
         }
     }
     let held = hands.desk.hold(&order.instance).await;
+    if !hands.desk.is_wanted(&order.instance, &targets.version) {
+        // It may have containers that were not there when this began, and would go on writing.
+        return Err(BackupError::Missing(format!(
+            "another version of {} is asked for by now; nothing was touched",
+            order.instance
+        )));
+    }
     let begin = Timestamp::now();
     let outcome = exchange(hands, targets, &parts, &loaded, folder, live, result).await;
     // Converging starts what was stopped.
@@ -129,8 +136,12 @@ async fn put_back<T: BackupTool>(
 /// The receipt of the backup that is meant.
 async fn choose<T: BackupTool>(order: &Order<T>) -> Result<Manifest, BackupError> {
     let good = tool::good(&order.from.snapshots().await?);
+    // What was dated by a clock that was ahead is not the newest.
+    let now = Timestamp::now();
     let meant = good.iter().find(|good| {
-        good.instance == order.of && order.before.is_none_or(|before| good.at < before)
+        good.instance == order.of
+            && good.at <= now
+            && order.before.is_none_or(|before| good.at < before)
     });
     let meant = meant.ok_or_else(|| {
         BackupError::Missing(format!("there is no such good backup of {}", order.of))

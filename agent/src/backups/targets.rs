@@ -13,6 +13,8 @@ use tenantry_schema::wire::{BackupItem, DatabaseEngine};
 pub struct Targets {
     /// The instance.
     pub instance: InstanceName,
+    /// Its version: the digest that the slice has for it.
+    pub version: String,
     /// What is kept of it.
     pub items: Vec<Item>,
     /// The containers of all its services.
@@ -148,6 +150,7 @@ impl Targets {
         };
         Ok(Self {
             instance: instance.clone(),
+            version: wanted.digest.clone(),
             items: items.iter().map(item).collect::<Result<_, String>>()?,
             containers: input
                 .services

@@ -151,6 +151,34 @@ fn what_was_lost_is_put_back_once() {
     });
 }
 
+/// While the backup is fetched another version is asked for: nothing is exchanged beneath what it brings.
+#[test]
+fn another_version_meanwhile_ends_a_restore_before_it_touches_anything() {
+    rig::run(async |rig: Rig| {
+        let _agent = rig.start();
+        rig.publish(1).await;
+        rig.backed_up(2);
+        rig.until("backed up", |backups| backups.last.is_some())
+            .await;
+        std::fs::write(rig.uploads().await.join("picture"), "newer").unwrap();
+        rig.slow_restic(true);
+        rig.restore(3, "[files]");
+        rig.until_restoring().await;
+        rig.restore_in_another_version(4, "[files]");
+        rig.hub
+            .until("accepted", |report| {
+                let slice = report.slice.as_ref();
+                slice.is_some_and(|slice| slice.generation == 4)
+            })
+            .await;
+        rig.slow_restic(false);
+        let problem = rig.restored().await.problem.unwrap();
+        assert!(problem.contains("another version of"), "{problem}");
+        let picture = rig.uploads().await.join("picture");
+        assert_eq!(std::fs::read(picture).unwrap(), b"newer");
+    });
+}
+
 /// A version that does not work and has spoilt its data: what was saved just before it is put back, and the version before runs on it.
 #[test]
 fn a_version_that_spoils_its_data_is_undone_with_it() {

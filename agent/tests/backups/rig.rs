@@ -209,13 +209,21 @@ impl Rig {
 
     /// Puts data back as an operation says.
     pub(crate) fn restore(&self, generation: u64, overwrites: &str) {
+        self.publish_restore(generation, overwrites, "[sleep, 1d]");
+    }
+
+    fn publish_restore(&self, generation: u64, overwrites: &str, command: &str) {
         let begins = Timestamp::now() - SignedDuration::from_hours(1);
         let mut all = self.slice(Some(begins));
         let project = &self.lab.project;
         let text = format!(
             "instance: {project}\nserver: acme-1\nof: {project}\noverwrites: {overwrites}\n"
         );
-        all.extend(files(&[("operations/2026-11-20-restore.yaml", &text)]));
+        let compose = self.tool.compose.replace("[sleep, 1d]", command);
+        all.extend(files(&[
+            ("operations/2026-11-20-restore.yaml", &text),
+            (&format!("stacks/{project}/compose.yaml"), &compose),
+        ]));
         self.hub.publish(&self.world, generation, all);
     }
 
@@ -223,6 +231,20 @@ impl Rig {
     pub(crate) async fn restored(&self) -> tenantry_schema::wire::RestoreResult {
         let result = |report: &Report| report.backups.as_ref()?.restores.values().next().cloned();
         self.wait("restored", result).await
+    }
+
+    /// The same restore in a slice that asks for another version.
+    pub(crate) fn restore_in_another_version(&self, generation: u64, overwrites: &str) {
+        self.publish_restore(generation, overwrites, "[sleep, 2d]");
+    }
+
+    /// Waits until a restore is at work.
+    pub(crate) async fn until_restoring(&self) {
+        let running = |report: &Report| {
+            let begun = &report.backups.as_ref()?.begun;
+            (!begun.is_empty()).then_some(())
+        };
+        self.wait("begun", running).await;
     }
 
     /// Waits until the version that runs has run for long enough to go back to.
@@ -447,8 +469,11 @@ impl Rig {
             ""
         };
         let path = &self.world.config.restic;
-        std::fs::write(path, format!("#!/bin/sh\n{pause}exec restic \"$@\"\n")).unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Another file: a shell that runs the one before reads on in it.
+        let beside = path.with_extension("new");
+        std::fs::write(&beside, format!("#!/bin/sh\n{pause}exec restic \"$@\"\n")).unwrap();
+        std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(&beside, path).unwrap();
     }
 
     pub(crate) fn small_disk(&self) -> Option<Mounted> {

@@ -135,6 +135,21 @@ impl World {
 }
 
 #[test]
+fn a_backup_that_a_clock_dated_ahead_holds_up_none() {
+    let mut world = World::saved("2026-11-20T01:31:00Z");
+    let record = world.records.instances.get_mut(&name("web-b")).unwrap();
+    record.succeeded(good(at("2027-11-20T01:31:00Z")));
+    let first = Job::Backup(name("web-b"));
+    assert_eq!(world.job("2026-11-21T01:31:00Z"), Some(first.clone()));
+    let record = &world.records.instances[&name("web-b")];
+    let overdue = record.overdue(&world.spec, at("2026-11-29T00:00:00Z"));
+    assert_eq!(overdue, Some(record.since), "it is no reason to be calm");
+    world.done(&first, at("2026-11-21T01:32:00Z"));
+    let second = Job::Backup(name("web-a"));
+    assert_eq!(world.job("2026-11-21T01:33:00Z"), Some(second));
+}
+
+#[test]
 fn once_a_day_at_the_servers_own_moment() {
     let world = World::saved("2026-11-20T01:31:00Z");
     assert_eq!(world.job("2026-11-21T01:29:59Z"), None);
