@@ -185,7 +185,7 @@ fn what_cannot_be_is_refused_with_its_line() {
 fn which_service_visitors_reach_is_asked_for() {
     let desk = Desk::new();
     desk.run(&["init", "fleet"]).says(0, &[]);
-    let compose = "services:\n  a: { image: \"x:1\", ports: [\"8080:80\"] }\n  b: { image: \"y:1\", ports: [\"8081:3000\"] }\n";
+    let compose = "services:\n  a:\n    image: \"x:1\"\n    ports: [\"8080:80\"]\n  b:\n    image: \"y:1\"\n    ports: [\"8081:3000\"]\n";
     desk.write("compose.yaml", compose);
     let new = [
         "new",
