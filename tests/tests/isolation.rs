@@ -86,7 +86,7 @@ fn tenant(fleet: &Fleet, rng: &mut StdRng) -> Tenant {
         fleet
             .write(
                 &agent.path(),
-                &agent.document("").replace("192.0.2.1", &address),
+                &agent.document("").replace(&agent.address(), &address),
             )
             .unwrap();
         addresses.push(address);

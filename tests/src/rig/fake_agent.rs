@@ -140,10 +140,19 @@ impl FakeAgent {
         )
     }
 
+    /// The server's address: its own, in a range for documentation (RFC 3849). Nobody calls there.
+    pub fn address(&self) -> String {
+        let mut hasher = std::hash::DefaultHasher::new();
+        std::hash::Hash::hash(&self.server.to_string(), &mut hasher);
+        let hash = std::hash::Hasher::finish(&hasher);
+        format!("2001:db8::{:x}:{:x}", hash >> 48, (hash >> 32) & 0xffff)
+    }
+
     /// The server's document. `more`: further lines.
     pub fn document(&self, more: &str) -> String {
         format!(
-            "provider: static\naddress: 192.0.2.1\nagent: {{ sign: \"{}\", age: {} }}\n{more}",
+            "provider: static\naddress: \"{}\"\nagent: {{ sign: \"{}\", age: {} }}\n{more}",
+            self.address(),
             self.sign.public(),
             self.recipient
         )
