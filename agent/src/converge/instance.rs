@@ -170,7 +170,7 @@ fn containers_pass(
     let hold = if shut(input) && !change.is_back() {
         Some(Hold::Window)
     } else {
-        change.hold(input, wanted, &pass)
+        change.hold(input, &pass)
     };
     let Some(hold) = hold else {
         return (pass, None);

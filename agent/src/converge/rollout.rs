@@ -4,12 +4,12 @@ mod outcome;
 mod standing;
 
 use super::{Input, InstancePlan};
-use crate::containers::{Action, EngineState, InstanceInput, Pass, Pins, pin};
+use crate::containers::{Action, EngineState, Pass, Pins, pin};
 use crate::desired::Instance;
 use crate::rollout::{Outcome, PuttingBack, Rejected, Rollout};
 use crate::step::{Lane, Mark, RolloutStep, Step};
 use jiff::{SignedDuration, Timestamp};
-use outcome::{Seen, other_image, reject};
+use outcome::{Seen, opens_data, reject};
 use standing::steady_at;
 use tenantry_schema::document::State;
 use tenantry_schema::id::InstanceName;
@@ -75,12 +75,7 @@ impl<'a> Change<'a> {
     }
 
     /// Why the version before must not be disturbed yet.
-    pub(super) fn hold(
-        &self,
-        input: &Input<'_>,
-        wanted: &InstanceInput,
-        pass: &Pass,
-    ) -> Option<Hold> {
+    pub(super) fn hold(&self, input: &Input<'_>, pass: &Pass) -> Option<Hold> {
         if !self.is_new() {
             return None;
         }
@@ -92,7 +87,7 @@ impl<'a> Change<'a> {
         let begun = self.tried_since().is_some() || self.rejected.is_some();
         let spec = &self.instance.spec;
         let version = input.versions.get(self.name)?;
-        if begun || !spec.upgrade.backup_before || !spec.has_data || !other_image(version, wanted) {
+        if begun || !spec.upgrade.backup_before || !opens_data(version, self.instance) {
             return None;
         }
         let standing = input.state.backups.get(self.name).copied();
@@ -184,7 +179,9 @@ impl<'a> Change<'a> {
         let since = self.tried_since().filter(|since| *since <= input.now);
         let Some(since) = since else {
             if self.rejected.is_none() && self.begins(input, plan) {
-                let (since, opens) = (input.now, self.opens(input));
+                let since = input.now;
+                let version = input.versions.get(self.name);
+                let opens = version.is_some_and(|version| opens_data(version, self.instance));
                 plan.steps
                     .insert(0, self.mark(Mark::Tried { since, opens }));
             }
@@ -205,16 +202,6 @@ impl<'a> Change<'a> {
         };
         let rejection = reject(input, self.name, self.instance, &seen);
         plan.steps = vec![self.mark(Mark::Rejected(Box::new(rejection)))];
-    }
-
-    /// Whether another image than that of the last good version opens data by it.
-    fn opens(&self, input: &Input<'_>) -> bool {
-        let data = |instance: &Instance| instance.spec.has_data;
-        input.versions.get(self.name).is_some_and(|version| {
-            let wanted = self.instance.containers.as_ref();
-            (data(self.instance) || data(&version.instance))
-                && wanted.is_ok_and(|wanted| other_image(version, wanted))
-        })
     }
 
     /// Whether something of it is about to run, or runs: neither fetching images nor waiting after a failure is trying it.

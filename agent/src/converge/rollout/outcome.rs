@@ -83,13 +83,8 @@ fn fate(input: &Input<'_>, name: &InstanceName, instance: &Instance) -> Fate {
     let Some(version) = input.versions.get(name) else {
         return Fate::held("it stays, for there is no earlier version that was good");
     };
-    let data = instance.spec.has_data || version.instance.spec.has_data;
-    let opened = instance
-        .containers
-        .as_ref()
-        .is_ok_and(|containers| other_image(version, containers));
     let rule = instance.spec.upgrade.rollback;
-    if !data || !opened || rule == UpgradeRollback::Image {
+    if !opens_data(version, instance) || rule == UpgradeRollback::Image {
         return Fate {
             outcome: Outcome::Back,
             put_back: None,
@@ -166,8 +161,17 @@ fn put_back(
     Ok(PutBack { id, before })
 }
 
+/// Whether data is opened by another image than before: going back to the one before is then no matter of course.
+pub(super) fn opens_data(before: &Version, wanted: &Instance) -> bool {
+    (wanted.spec.has_data || before.instance.spec.has_data)
+        && wanted
+            .containers
+            .as_ref()
+            .is_ok_and(|containers| other_image(before, containers))
+}
+
 /// Whether a service of both versions has another image.
-pub(super) fn other_image(before: &Version, wanted: &InstanceInput) -> bool {
+fn other_image(before: &Version, wanted: &InstanceInput) -> bool {
     let Ok(before) = &before.instance.containers else {
         return true;
     };
