@@ -173,11 +173,17 @@ impl<'a> Reader<'a> {
         }
         let data = match event {
             Event::Scalar(text, style, anchor, tag) if anchor == 0 || self.anchors.is_some() => {
+                let plain = style == ScalarStyle::Plain;
+                let tag = match tag.as_deref() {
+                    // go-yaml writes the text `<<` so; as a key it merges, which is refused below.
+                    Some(tag) if plain && text == "<<" && is_merge(tag) => Some(CoreTag::Str),
+                    tag => core_tag(tag, span)?,
+                };
                 let scalar = Scalar {
                     text: text.into_owned(),
-                    plain: style == ScalarStyle::Plain,
+                    plain,
                     block: matches!(style, ScalarStyle::Literal | ScalarStyle::Folded),
-                    tag: core_tag(tag.as_deref(), span)?,
+                    tag,
                 };
                 if let (Some(anchors), true) = (&mut self.anchors, anchor != 0) {
                     anchors.insert(anchor, scalar.clone());
@@ -258,6 +264,10 @@ impl<'a> Reader<'a> {
             None => character.min(self.len),
         }
     }
+}
+
+fn is_merge(tag: &Tag) -> bool {
+    tag.is_yaml_core_schema() && tag.suffix == "merge"
 }
 
 fn core_tag(tag: Option<&Tag>, span: Span) -> Result<Option<CoreTag>, Error> {

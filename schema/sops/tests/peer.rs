@@ -65,6 +65,51 @@ fn sops_decrypts_what_we_write() {
         .unwrap();
 }
 
+/// Every text of one or two printable characters, as a value and as a key: the short ones are what YAML gives a meaning.
+#[test]
+fn short_texts_stay_texts() {
+    let ours = keys();
+    let Some(peer) = Peer::find(&[&ours]) else {
+        return;
+    };
+    let printable = || (' '..='~').map(String::from);
+    let pairs = printable().flat_map(|a| printable().map(move |b| format!("{a}{b}")));
+    let texts: Vec<String> = printable().chain(pairs).collect();
+    let values = texts
+        .iter()
+        .enumerate()
+        .map(|(at, text)| (format!("k{at}"), Value::from(text.as_str())));
+    let as_keys = texts.iter().filter(|text| *text != "<<");
+    let as_keys = as_keys.map(|text| (text.clone(), Value::from("v")));
+    let plain = Map::new()
+        .with("values", Map::from_iter(values))
+        .with("keys", Map::from_iter(as_keys));
+    let nothing = Rule::EncryptedSuffix("\u{1}".into());
+    let text = encrypt(&plain, &options(&[&ours], nothing, false), &mut rng(1)).unwrap();
+    peer.write("ours.yaml", &text);
+    peer.run(&["-d", "--output-type", "json", "ours.yaml"])
+        .unwrap();
+    peer.run(&["rotate", "-i", "ours.yaml"]).unwrap();
+    let rotated = open(&peer.read("ours.yaml"), &ours);
+    let part = |map: &Map, name: &str| match map.get(name) {
+        Some(Value::Map(map)) => map.clone(),
+        _ => Map::new(),
+    };
+    for name in ["values", "keys"] {
+        let (found, wanted) = (part(&rotated, name), part(&plain, name));
+        let differ: Vec<_> = found
+            .iter()
+            .zip(wanted.iter())
+            .filter(|(found, wanted)| found != wanted)
+            .map(|(found, wanted)| format!("{found:?} is not {wanted:?}"))
+            .collect();
+        assert!(
+            differ.is_empty() && found.len() == wanted.len(),
+            "{name}: {differ:#?}"
+        );
+    }
+}
+
 #[test]
 fn we_decrypt_what_sops_writes() {
     let ours = keys();
