@@ -82,8 +82,8 @@ fn short_texts_stay_texts() {
     let as_keys = texts.iter().filter(|text| *text != "<<");
     let as_keys = as_keys.map(|text| (text.clone(), Value::from("v")));
     let plain = Map::new()
-        .with("values", Map::from_iter(values))
-        .with("keys", Map::from_iter(as_keys));
+        .with("values", values.collect::<Map>())
+        .with("keys", as_keys.collect::<Map>());
     let nothing = Rule::EncryptedSuffix("\u{1}".into());
     let text = encrypt(&plain, &options(&[&ours], nothing, false), &mut rng(1)).unwrap();
     peer.write("ours.yaml", &text);
