@@ -237,10 +237,17 @@ fn wait(child: &mut Child, bounds: &Bounds<'_>) -> Ended {
     let started = Instant::now();
     let mut pause = Duration::from_millis(1);
     let before = bounds.growth.map_or(0, |(folder, _)| size(folder));
+    let grown = |(folder, most): (&Path, u64)| {
+        (size(folder).saturating_sub(before) > most).then_some(Ended::TooMuch(most))
+    };
     let mut measured = started;
     loop {
         match child.try_wait() {
-            Ok(Some(status)) => return Ended::ByItself(status),
+            // It may have been faster than the measuring.
+            Ok(Some(status)) => {
+                let grown = bounds.growth.and_then(grown);
+                return grown.unwrap_or(Ended::ByItself(status));
+            }
             Ok(None) if bounds.stop.is_some_and(Stop::is_asked) => return Ended::Unwanted,
             Ok(None) if started.elapsed() < bounds.time => {
                 std::thread::sleep(pause);
@@ -248,13 +255,12 @@ fn wait(child: &mut Child, bounds: &Bounds<'_>) -> Ended {
             }
             Ok(None) | Err(_) => return Ended::TooSlow,
         }
-        let Some((folder, most)) = bounds.growth else {
-            continue;
-        };
-        if measured.elapsed() >= MEASURED {
+        if let Some(growth) = bounds.growth
+            && measured.elapsed() >= MEASURED
+        {
             measured = Instant::now();
-            if size(folder).saturating_sub(before) > most {
-                return Ended::TooMuch(most);
+            if let Some(ended) = grown(growth) {
+                return ended;
             }
         }
     }

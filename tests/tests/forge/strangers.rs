@@ -174,9 +174,11 @@ async fn a_hostile_branch_costs_bounded_work_and_changes_nothing() {
     work.git(&["push", "-q", "origin", "late"]).unwrap();
     let late = work.git(&["rev-parse", "HEAD"]).unwrap().trim().to_owned();
     let said = status(&forge, &late, "a verdict on a late branch", |_| true).await;
-    assert_eq!(
-        (said.state.as_str(), said.description.as_str()),
-        ("success", "nothing changes on any server")
+    // What the hub is still to decide for others may be named behind it.
+    let words = "nothing changes on any server";
+    assert!(
+        said.state == "success" && said.description.starts_with(words),
+        "{said:?}"
     );
     tokio::time::sleep(Duration::from_millis(200)).await;
     run(Command::new("git")
