@@ -1,4 +1,4 @@
-//! `trust: signed`: which commits of the branch may be followed. Every commit after the last accepted one is judged by the staff file and the
+//! Which commits of the branch may be followed. With `trust: signed` every commit after the last accepted one is judged by the staff file and the
 //! policy of its first parent, so nobody lets themselves in.
 //!
 //! # The rules
@@ -8,6 +8,9 @@
 //!   branch that it is merged into: whoever was removed there meanwhile brings nothing in. What was put right by hand needs a signature. A merge
 //!   that brings in commits of the hub has its parents swapped: the hub was on the other line.
 //! - First parents lead from the accepted commit to the new one, through nothing but good commits. The first that is not ends it.
+//!
+//! With `trust: forge` branch protection answers for what people do; of the rules above the hub's own holds nevertheless: a commit with its signature
+//! that changes more than `fleet/decisions/` is not followed.
 //!
 //! Signatures are those of `git commit -S` with `gpg.format=ssh` (OpenSSH's `PROTOCOL.sshsig`, namespace `git`). A forge's own signature (squash, merge
 //! button) counts for nothing, so it harms nothing either.

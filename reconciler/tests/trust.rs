@@ -269,6 +269,51 @@ fn the_hub_writes_decisions_and_nothing_else() {
 }
 
 #[test]
+fn where_the_forge_reviews_the_hubs_key_still_writes_decisions_alone() {
+    let fleet = Fleet::new();
+    fleet.change(
+        None,
+        "fleet/hub.yaml",
+        &fleet.settings().replace("signed", "forge"),
+    );
+    let root = fleet.head();
+    let judge = |to: Oid| {
+        let objects = Objects::open(Path::new(&fleet.path(".git"))).unwrap();
+        Judge::new(&objects).judge_the_hub(root, to).unwrap()
+    };
+    let good = |to: Oid| assert_eq!((judge(to).refused, judge(to).good), (None, to));
+    // People need no signature, and one of theirs changes nothing.
+    fleet.change(None, ORDER, "plan: basic\n");
+    fleet.change(Some("mia"), "fleet/hub.yaml", &fleet.settings());
+    fleet.change(
+        None,
+        "fleet/hub.yaml",
+        &fleet.settings().replace("signed", "forge"),
+    );
+    let decided = fleet.hub_commit(
+        "fleet/decisions/acme/web/domain.yaml",
+        "domain: a.example\n",
+    );
+    good(decided);
+    // Whoever got hold of the hub's key gives nothing away with it, and nothing on top counts either.
+    let stolen = fleet.hub_commit(ORDER, "free: true\n");
+    fleet.change(None, "notes.md", "on top\n");
+    let judged = judge(fleet.head());
+    let refusal = Refusal::HubOutside(ORDER.to_owned());
+    assert_eq!(
+        (judged.good, judged.refused),
+        (decided, Some((stolen, refusal.clone())))
+    );
+    // Nor by way of a merge, whichever side comes first.
+    for onto in [decided, root] {
+        fleet.git(&["checkout", "-q", "-B", "side", &onto.to_string()]);
+        fleet.change(None, "notes.md", "beside\n");
+        fleet.git(&["merge", "-q", "-m", "merge", &stolen.to_string()]);
+        assert_eq!(judge(fleet.head()).refused, Some((stolen, refusal.clone())));
+    }
+}
+
+#[test]
 fn a_forge_merges_what_people_signed() {
     let fleet = Fleet::new();
     let root = fleet.head();

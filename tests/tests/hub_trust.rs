@@ -1,5 +1,7 @@
-//! `trust: signed` with a real hub: what nobody entitled signed is not followed, and said; what the hub commits itself is.
+//! A real hub judges what it follows. With `trust: signed`: what nobody entitled signed is not followed, and said; what the hub commits itself is. With
+//! `trust: forge`: the hub's own key opens nothing but decisions.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 use tenantry_planner::status::{FleetStatus, Mode};
@@ -120,4 +122,43 @@ async fn only_what_was_signed_by_somebody_entitled_is_followed() {
         .wait_for(SOON, "why it only observes", observing)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_stolen_key_of_the_hub_changes_no_order() {
+    let mut home = HubBox::new("stolen").unwrap();
+    let _agents = FakeAgent::crew(&home.fleet, 1).unwrap();
+    let (path, text) = order("first");
+    home.fleet.write(&path, &text).unwrap();
+    let good = home.fleet.commit("an order").unwrap();
+    home.start().await.unwrap();
+    home.decided(1, SOON).await.unwrap();
+    let pem = home.fleet.hub_signing_key().unwrap().to_openssh("stolen");
+    let key = home.dir().join("stolen");
+    std::fs::write(&key, pem.expose()).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    home.fleet.pull().unwrap();
+    let decided = home.fleet.head().unwrap();
+    assert_ne!(decided, good);
+    for (name, value) in [
+        ("gpg.format", "ssh"),
+        ("user.signingkey", key.to_str().unwrap()),
+        ("commit.gpgsign", "true"),
+    ] {
+        home.fleet.git(&["config", name, value]).unwrap();
+    }
+    home.fleet
+        .edit(&path, "[html, guestbook]", "[html]")
+        .unwrap();
+    home.fleet.commit("decide: nothing to see here").unwrap();
+    let complaint = |status: &FleetStatus| {
+        let problem = status.source_problem.as_deref().unwrap_or_default();
+        problem.contains("which is not the hub's to write") && problem.contains(&path)
+    };
+    let status = home
+        .hub()
+        .wait_for(SOON, "the complaint", complaint)
+        .await
+        .unwrap();
+    assert_eq!(status.commit.unwrap().id, decided);
 }

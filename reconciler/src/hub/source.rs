@@ -105,7 +105,8 @@ impl Hub {
         Ok(())
     }
 
-    /// The commit that is followed of those up to `newest`: all of them, or with `trust: signed` those before the first that is not good.
+    /// The commit that is followed of those up to `newest`: all of them, or those before the first that is not good. With `trust: signed` everybody's
+    /// commits are judged, otherwise the hub's own.
     fn followed(&mut self, newest: Oid, said: Option<&str>) -> Result<Oid, HubError> {
         self.source.refused = None;
         self.source.without_root = false;
@@ -116,12 +117,15 @@ impl Hub {
             self.source.without_root = judge.asks_for_signatures(newest)?;
             return Ok(newest);
         };
-        if known == newest
-            || !(judge.asks_for_signatures(known)? || judge.asks_for_signatures(newest)?)
-        {
+        if known == newest {
             return Ok(newest);
         }
-        let judged = judge.judge(known, newest)?;
+        let signed = judge.asks_for_signatures(known)? || judge.asks_for_signatures(newest)?;
+        let judged = if signed {
+            judge.judge(known, newest)?
+        } else {
+            judge.judge_the_hub(known, newest)?
+        };
         if let Some((commit, refusal)) = judged.refused {
             let info = objects.commit_info(commit)?;
             let problem = format!(

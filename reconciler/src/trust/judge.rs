@@ -78,6 +78,57 @@ impl<'o> Judge<'o> {
         })
     }
 
+    /// Judges the hub's own commits alone, where a forge's branch protection answers for those of people: each changes the hub's files and no
+    /// others, whoever got hold of its key.
+    ///
+    /// # Errors
+    /// Where objects cannot be read.
+    pub fn judge_the_hub(&mut self, accepted: Oid, newest: Oid) -> Result<Judged, GitError> {
+        let Some(line) = self.line(accepted, newest)? else {
+            // A forge may let the fleet's branch be merged into another one and go on from there. That counts as a whole.
+            let brought = self.objects.only_in(&[newest], accepted)?;
+            let refused = self.hubs_among(&brought, accepted)?;
+            let good = if refused.is_some() { accepted } else { newest };
+            return Ok(Judged { good, refused });
+        };
+        let mut good = accepted;
+        for commit in line {
+            let parents = self.objects.commit_info(commit)?.parents;
+            let mut brought = match parents.get(1..) {
+                Some(others) if !others.is_empty() => self.objects.only_in(others, good)?,
+                _ => Vec::new(),
+            };
+            brought.push(commit);
+            if let Some(refused) = self.hubs_among(&brought, good)? {
+                return Ok(Judged {
+                    good,
+                    refused: Some(refused),
+                });
+            }
+            good = commit;
+        }
+        Ok(Judged {
+            good,
+            refused: None,
+        })
+    }
+
+    /// The first of `commits` that is the hub's and does what it may not, by the rules of `before`.
+    fn hubs_among(
+        &mut self,
+        commits: &[Oid],
+        before: Oid,
+    ) -> Result<Option<(Oid, Refusal)>, GitError> {
+        for &commit in commits {
+            if self.is_hubs(commit, before)?
+                && let Err(refusal) = self.change(commit, before)?
+            {
+                return Ok(Some((commit, refusal)));
+            }
+        }
+        Ok(None)
+    }
+
     /// The first parents from `accepted` (left out) to `newest`, oldest first. None where they do not lead there.
     fn line(&self, accepted: Oid, newest: Oid) -> Result<Option<Vec<Oid>>, GitError> {
         let mut line = Vec::new();
