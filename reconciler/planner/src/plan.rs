@@ -34,6 +34,7 @@ use tenantry_schema::id::{CustomerId, OrderId, OrderKey, ServerId, ServerKey};
 
 pub use backups::user as backup_user;
 pub use customer::plan_customer;
+pub use machine::{host as host_of, user_on};
 pub use missing::ORDER as WHOLE_ORDER;
 
 /// How long an agent may be silent before that is said. Agents report at least once a minute.

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use regex::Regex;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_schema::document::{Kind, Person, Rotate, Server, classify};
+use tenantry_planner::plan::{host_of, user_on};
+use tenantry_schema::document::{Hub, Kind, Manage, Person, Rotate, Server, classify};
 use tenantry_schema::id::StaffId;
 use tenantry_sops::{CreationRules, Recipient, SopsFile};
 
@@ -97,7 +98,7 @@ pub fn offboard(
         report.secrets = readable(tree, recipient)?;
         report.files = drop_from_files(tree, keyring, &rules, recipient, dry_run, now)?;
     }
-    report.work = work(tree, id, person)?;
+    report.work = work(tree, &rules.hub, id, person)?;
     Ok(report)
 }
 
@@ -258,7 +259,12 @@ fn judge(
 }
 
 /// What no command can do.
-fn work(tree: &WorkTree, id: &StaffId, person: &Person) -> Result<Vec<String>, SecretsError> {
+fn work(
+    tree: &WorkTree,
+    hub: &Hub,
+    id: &StaffId,
+    person: &Person,
+) -> Result<Vec<String>, SecretsError> {
     let mut work = vec![format!(
         "remove `{id}` from fleet/staff.yaml, in the same commit: role {}, {} to sign with{}",
         format!("{:?}", person.role).to_lowercase(),
@@ -276,17 +282,57 @@ fn work(tree: &WorkTree, id: &StaffId, person: &Person) -> Result<Vec<String>, S
     work.push(
         "accounts at providers, DNS, payment and mail services that the person had".to_owned(),
     );
+    let mut let_in = Vec::new();
     for path in tree.files()? {
         if let Kind::Server(customer, server) = classify(&path)
             && let Ok(Some(document)) = super::rules::document::<Server>(tree, &path)
         {
-            work.push(format!(
-                "host {customer}/{server} ({}): remove their user and SSH keys, if they had any; this release makes no users on hosts",
-                document.address
-            ));
+            let name = format!("{customer}/{server}");
+            match door(hub, &document, id, person) {
+                Door::Shut => {}
+                Door::ByAgent => let_in.push(name),
+                Door::ByHand(why) => work.push(format!(
+                    "host {name} ({}): remove their user and SSH keys, if they had any: {why}",
+                    document.address
+                )),
+            }
         }
     }
+    if let [first, rest @ ..] = let_in.as_slice() {
+        let others = match rest.len() {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        work.push(format!(
+            "servers that let `{id}` in ({first}{others}): their agents lock the user out, end the sessions and take the keys away once the entry is gone \
+             from fleet/staff.yaml; look that they do (`tenantry status`). The folder /home/{id} stays"
+        ));
+    }
     Ok(work)
+}
+
+/// How somebody gets into a server, and what it takes that they do not any more.
+enum Door {
+    /// The fleet never let them in, and takes keys away that others put there.
+    Shut,
+    /// The agent sees to it.
+    ByAgent,
+    /// People have to, and why.
+    ByHand(&'static str),
+}
+
+fn door(hub: &Hub, server: &Server, id: &StaffId, person: &Person) -> Door {
+    let host = host_of(hub, server);
+    let Some(users) = host.as_ref().and_then(|host| host.users.as_ref()) else {
+        return Door::ByHand("its `host:` has no `users:`, so nobody keeps its log-ins");
+    };
+    if server.manage == Manage::Observe {
+        return Door::ByHand("its agent only observes");
+    }
+    match user_on(users, id, person) {
+        Some(_) => Door::ByAgent,
+        None => Door::Shut,
+    }
 }
 
 fn keys(count: usize) -> String {

@@ -284,6 +284,47 @@ fn what_a_key_cannot_erase_is_named() {
 }
 
 #[test]
+fn what_people_typed_elsewhere_is_named() {
+    let desk = cloned();
+    run(
+        &desk,
+        &["secrets", "set", "acme/person", "name"],
+        "Ada Lovelace",
+    )
+    .says(0, &[]);
+    commit(&desk, "fleet", "a person");
+    let dry = ["erase", "acme", "--dry-run"];
+    let ran = run(&desk, &dry, "");
+    ran.says(2, &["slices of the hub: they hold no personal data"]);
+    assert!(!ran.text.contains("`reason`"), "{}", ran.text);
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace(
+            "[html]",
+            "{ html: { parameters: { TITLE: Ada's page }, env: { WHO: Ada } } }",
+        )
+    });
+    desk.write(
+        "fleet/fleet/customers/acme/operations/2026-11-20-restore-html.yaml",
+        "restore: website/html\nreason: Ada asked\n",
+    );
+    desk.write(
+        "fleet/fleet/acknowledged.yaml",
+        "gone: { removes: 0123456789ab, servers: 1, reason: Ada gave notice }\n",
+    );
+    commit(&desk, "fleet", "what Ada asked for");
+    let ran = run(&desk, &dry, "");
+    ran.says(
+        2,
+        &[
+            "orders/website.yaml: what was bought, and the domain, which accounting law keeps; but parameters, env stand there",
+            "2026-11-20-restore-html.yaml: in clear text, also in history: does its `reason` name the person?",
+            "fleet/acknowledged.yaml: in clear text",
+            "slices of the hub: what their orders have under parameters",
+        ],
+    );
+}
+
+#[test]
 fn a_fleet_without_a_remote_keeps_its_keys_itself() {
     let desk = Desk::new();
     two_customers(&desk);

@@ -4,13 +4,13 @@ use crate::documents::HeadDocuments;
 use crate::waiting::WaitingOn;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tenantry_schema::document::{Host, Hub, Person, Role, Server};
+use tenantry_schema::document::{Host, Hub, Person, Role, Server, Users};
 use tenantry_schema::id::{ServerId, StaffId};
 use tenantry_schema::key::LoginKey;
 use tenantry_schema::wire::{AgentUpdate, AgentWait, AreaState, Report, UserSpec};
 
 /// Areas of the fleet and of the server. Servers that have none of their own share the fleet's.
-pub(super) fn host(hub: &Hub, server: &Server) -> Option<Arc<Host>> {
+pub fn host(hub: &Hub, server: &Server) -> Option<Arc<Host>> {
     let host = match (&hub.host, &server.host) {
         (fleet, None) => fleet.clone(),
         (None, Some(own)) => Some(own.clone()),
@@ -24,11 +24,16 @@ pub(super) fn users(head: &HeadDocuments, host: Option<&Host>) -> BTreeMap<Staff
     let Some(users) = host.and_then(|host| host.users.as_ref()) else {
         return BTreeMap::new();
     };
-    let may = |id: &StaffId| users.only.as_ref().is_none_or(|only| only.contains(id));
-    let staff = head.staff.0.iter().filter(|(id, _)| may(id));
+    let staff = head.staff.0.iter();
     staff
-        .filter_map(|(id, person)| Some((id.clone(), user(person)?)))
+        .filter_map(|(id, person)| Some((id.clone(), user_on(users, id, person)?)))
         .collect()
+}
+
+/// How somebody logs in where `users:` is asked for. None: not at all.
+pub fn user_on(users: &Users, id: &StaffId, person: &Person) -> Option<UserSpec> {
+    let may = users.only.as_ref().is_none_or(|only| only.contains(id));
+    may.then(|| user(person))?
 }
 
 fn user(person: &Person) -> Option<UserSpec> {

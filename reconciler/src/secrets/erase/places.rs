@@ -6,7 +6,7 @@ use crate::secrets::{SecretsError, Target, WorkTree};
 use crate::store::HISTORY_PER_SERVER;
 use serde::Serialize;
 use std::path::Path;
-use tenantry_schema::document::{Customer, Hub, Kind, classify};
+use tenantry_schema::document::{Customer, Hub, Kind, Order, Tool, classify};
 use tenantry_schema::id::CustomerId;
 
 /// What happens to the data in a place.
@@ -104,9 +104,47 @@ pub(super) fn all(
     for path in files {
         places.extend(in_file(tree, path));
     }
+    places.extend(acknowledged(tree, customer)?);
     let backups = backups(tree, customer, files)?;
-    places.extend(elsewhere(customer, tree.remote().as_deref(), data, backups));
+    let typed = files.iter().any(|path| typed(tree, path).is_some());
+    let slices = slices(customer, data, typed);
+    let remote = tree.remote();
+    places.extend(elsewhere(remote.as_deref(), data, slices, backups));
     Ok(places)
+}
+
+/// What people typed into an order that goes into tools as it stands. None: nothing.
+fn typed(tree: &WorkTree, path: &str) -> Option<String> {
+    let Kind::Order(..) = classify(path) else {
+        return None;
+    };
+    let Ok(Some(order)) = crate::secrets::rules::document::<Order>(tree, path) else {
+        return Some("errors that keep it from being read: what may".to_owned());
+    };
+    let any = |there: fn(&Tool) -> bool| order.tools.values().any(there);
+    let fields = [
+        ("parameters", any(|tool| !tool.parameters.is_empty())),
+        ("env", any(|tool| !tool.env.is_empty())),
+        ("headers", any(|tool| !tool.headers.is_empty())),
+    ];
+    let named: Vec<&str> = fields
+        .into_iter()
+        .filter_map(|(field, there)| there.then_some(field))
+        .collect();
+    (!named.is_empty()).then(|| named.join(", "))
+}
+
+/// Reasons that people gave for removals: they stand for the whole fleet.
+fn acknowledged(tree: &WorkTree, customer: &CustomerId) -> Result<Option<Place>, SecretsError> {
+    const PATH: &str = "fleet/acknowledged.yaml";
+    let there = tree.read(PATH)?.is_some_and(|text| !text.trim().is_empty());
+    Ok(there.then(|| {
+        place(
+            PATH,
+            Fate::ByHand,
+            format!("in clear text, also in history: does a `reason` there name the person behind {customer}?"),
+        )
+    }))
 }
 
 fn in_file(tree: &WorkTree, path: &str) -> Option<Place> {
@@ -133,7 +171,22 @@ fn in_file(tree: &WorkTree, path: &str) -> Option<Place> {
                 ),
             )
         }
-        Kind::Order(..) => place(path, Fate::KeptByLaw, "what was bought, and the domain"),
+        Kind::Order(..) => match typed(tree, path) {
+            None => place(path, Fate::KeptByLaw, "what was bought, and the domain"),
+            Some(typed) => place(
+                path,
+                Fate::ByHand,
+                format!(
+                    "what was bought, and the domain, which accounting law keeps; but {typed} stand there as people typed them, also in history, in slices \
+                     and in containers: do they name the person?"
+                ),
+            ),
+        },
+        Kind::Operation(..) => place(
+            path,
+            Fate::ByHand,
+            "in clear text, also in history: does its `reason` name the person?",
+        ),
         Kind::Fulfilled(..) => place(path, Fate::KeptByLaw, "when it was delivered"),
         Kind::CustomerSecrets(_) => place(
             path,
@@ -212,33 +265,35 @@ fn diary(data: Option<&Path>) -> Place {
     )
 }
 
+/// What the hub made for their servers. `typed`: whether their orders have what people typed, which is rendered into it.
+fn slices(customer: &CustomerId, data: Option<&Path>, typed: bool) -> Place {
+    let at = data.map_or_else(
+        || "slices of the hub".to_owned(),
+        |data| format!("slices in {}", data.display()),
+    );
+    let repository =
+        data.and_then(|data| git2::Repository::open_bare(data.join("slices.git")).ok());
+    let count = repository.map(|slices| {
+        let glob = slices.references_glob(&format!("refs/servers/{customer}/*"));
+        glob.map_or(0, Iterator::count)
+    });
+    let of = count.map_or_else(String::new, |count| format!("{count} of their servers; "));
+    if typed {
+        let why = "what their orders have under parameters, env and headers is in them, and on their servers: a change of the order makes new ones, \
+                   and the hub's folder `slices.git` may be deleted, for it is made anew";
+        place(at, Fate::ByHand, format!("{of}{why}"))
+    } else {
+        place(at, Fate::Nothing, format!("{of}they hold no personal data"))
+    }
+}
+
 fn elsewhere(
-    customer: &CustomerId,
     remote: Option<&str>,
     data: Option<&Path>,
+    slices: Place,
     backups: Place,
 ) -> Vec<Place> {
-    let mut places = Vec::new();
-    match data {
-        Some(data) => {
-            let slices = git2::Repository::open_bare(data.join("slices.git")).ok();
-            let count = slices.map_or(0, |slices| {
-                let glob = slices.references_glob(&format!("refs/servers/{customer}/*"));
-                glob.map_or(0, Iterator::count)
-            });
-            places.push(place(
-                format!("slices in {}", data.display()),
-                Fate::Nothing,
-                format!("{count} of their servers; a slice holds no personal data in this release"),
-            ));
-        }
-        None => places.push(place(
-            "slices of the hub",
-            Fate::Nothing,
-            "a slice holds no personal data in this release",
-        )),
-    }
-    places.push(diary(data));
+    let mut places = vec![slices, diary(data)];
     places.push(place(
         "mails",
         Fate::Nothing,

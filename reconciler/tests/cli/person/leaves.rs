@@ -104,3 +104,43 @@ fn who_leaves_opens_nothing_and_what_they_knew_is_listed() {
     );
     assert!(Path::new(&sam_key).exists());
 }
+
+#[test]
+fn servers_that_let_them_in_are_told_from_those_that_do_not() {
+    let desk = cloned();
+    let hub = |host: &str| {
+        desk.edit("fleet/fleet/hub.yaml", |text| {
+            let kept: Vec<_> = text
+                .lines()
+                .filter(|line| !line.starts_with("host:"))
+                .collect();
+            format!("{}\n{host}\n", kept.join("\n"))
+        });
+    };
+    let login = "sam: { email: sam@example.com, role: admin, server_login: { keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINWt2/SfQsdKmVq3GbXbP5bIREGHZWiNsJXEYF0x4Q48] } }\n";
+    let none = "sam: { email: sam@example.com, role: admin }\n";
+    let by_hand = "host acme/acme-1 (192.0.2.1): remove their user and SSH keys";
+    let by_agent = "their agents lock the user out";
+    for (staff, host, by) in [
+        (login, "host: { users: {} }", Some(by_agent)),
+        (login, "host: { users: { only: [] } }", None),
+        (none, "host: { users: {} }", None),
+        (login, "host: { firewall: {} }", Some(by_hand)),
+    ] {
+        desk.write("fleet/fleet/staff.yaml", staff);
+        hub(host);
+        let ran = run(&desk, &["offboard", "sam", "--dry-run"], "");
+        for words in [by_hand, by_agent] {
+            let told = ran.text.contains(words);
+            assert_eq!(told, by == Some(words), "{host} {staff} {}", ran.text);
+        }
+    }
+    // Where the agent only looks, people have to act.
+    desk.write("fleet/fleet/staff.yaml", login);
+    hub("host: { users: {} }");
+    desk.edit("fleet/fleet/customers/acme/servers/acme-1.yaml", |text| {
+        format!("{text}manage: observe\n")
+    });
+    let ran = run(&desk, &["offboard", "sam", "--dry-run"], "");
+    ran.says(2, &[by_hand, "its agent only observes"]);
+}
