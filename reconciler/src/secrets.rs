@@ -26,6 +26,7 @@ pub mod holders;
 pub mod keyring;
 pub mod merge;
 pub mod offboard;
+pub mod opened;
 pub mod person_keys;
 pub mod rules;
 pub mod scan;

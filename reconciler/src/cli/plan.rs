@@ -86,6 +86,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut report = Report::new(ends, &before, &after, approvals, &|file| {
         foresight.marks(file)
     });
+    report.without_key();
     if let Some(desired) = &after.loaded.desired {
         let objects = view.scratch.objects();
         let found = said_today(objects, tree, desired, observed.now);

@@ -1,8 +1,8 @@
 //! A plan as a comment at a pull request: what all have in common first, every customer folded away behind it.
 
 use super::count;
-use super::report::Report;
-use super::text::{lines, service, sign, state, summary, verdict};
+use super::report::{NAMED, Report};
+use super::text::{beyond, lines, service, sign, state, summary, verdict};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use tenantry_planner::change::ServerChange;
@@ -15,6 +15,66 @@ const LONGEST: usize = 60_000;
 const FEW: usize = 20;
 
 pub(crate) fn write(report: &Report) -> String {
+    let mut page = Page::default();
+    page.add(head(report));
+    let parts = [
+        errors(&report.diagnostics),
+        total(report),
+        operations(report),
+        removals(report),
+        groups(report),
+        names(report),
+        risks(report),
+        decisions(report),
+        waits(report),
+        seen(report),
+    ];
+    for part in parts {
+        page.add(part);
+    }
+    customers(&mut page, report);
+    page.finish()
+}
+
+/// What is written so far, never longer than a forge takes.
+#[derive(Default)]
+struct Page {
+    out: String,
+    /// Whether a part did not fit.
+    cut: bool,
+}
+
+impl Page {
+    fn fits(&self, part: &str) -> bool {
+        self.out.len() + part.len() <= LONGEST
+    }
+
+    /// Writes a part whole or not at all, so that nothing in it stays open.
+    fn add(&mut self, part: String) {
+        if self.fits(&part) {
+            self.out.push_str(&part);
+        } else {
+            self.cut = true;
+        }
+    }
+
+    fn finish(mut self) -> String {
+        if self.cut {
+            self.out
+                .push_str("\n> There is more than a comment can hold: `tenantry plan --all` shows everything\n");
+        }
+        self.out
+    }
+}
+
+/// `- and 3 more` where a list was cut.
+fn more(out: &mut String, all: usize, few: usize) {
+    if let Some(more) = beyond(all, few) {
+        let _ = writeln!(out, "- and {more} more");
+    }
+}
+
+fn head(report: &Report) -> String {
     let mut out = String::from("### What this changes\n\n");
     let _ = writeln!(
         out,
@@ -28,8 +88,11 @@ pub(crate) fn write(report: &Report) -> String {
     for hint in report.hints.iter().take(FEW) {
         let _ = writeln!(out, "> {}\n", text(hint));
     }
-    errors(&mut out, &report.diagnostics);
-    let _ = writeln!(out, "**{}**\n", text(&summary(report)));
+    out
+}
+
+fn total(report: &Report) -> String {
+    let mut out = format!("**{}**\n\n", text(&summary(report)));
     for monthly in &report.monthly {
         let _ = writeln!(out, "- customers pay **{}** a month", monthly.difference());
     }
@@ -41,38 +104,61 @@ pub(crate) fn write(report: &Report) -> String {
             count(approval.files.len(), "file")
         );
     }
+    if let Some(unopened) = report.unopened() {
+        let _ = writeln!(out, "- {unopened}");
+    }
     out.push('\n');
-    operations(&mut out, report);
-    removals(&mut out, report);
-    groups(&mut out, report);
-    names(&mut out, report);
-    risks(&mut out, report);
-    decisions(&mut out, report);
-    for wait in &report.waiting {
-        let _ = writeln!(
-            out,
-            "- {} waits: {}",
-            text(&wait.order),
-            text(&wait.reasons.join("; "))
-        );
-    }
-    if let Some(seen) = &report.seen {
-        let _ = writeln!(out, "\nNow, as the hub sees it{}:\n", seen.behind());
-        for line in seen.lines() {
-            let _ = writeln!(out, "- {}", text(&line));
-        }
-    }
-    customers(&mut out, report);
     out
 }
 
-fn errors(out: &mut String, diagnostics: &[Diagnostic]) {
+fn waits(report: &Report) -> String {
+    let mut out = String::new();
+    let waiters = report.waiters();
+    for alike in waiters.iter().take(FEW) {
+        let verb = if alike.orders.len() == 1 {
+            "waits"
+        } else {
+            "wait"
+        };
+        let _ = writeln!(
+            out,
+            "- {} {verb}: {}",
+            text(&alike.words(NAMED)),
+            text(&alike.reasons.join("; "))
+        );
+    }
+    let left: usize = waiters
+        .iter()
+        .skip(FEW)
+        .map(|alike| alike.orders.len())
+        .sum();
+    if left > 0 {
+        let _ = writeln!(out, "- {} more wait", count(left, "order"));
+    }
+    out
+}
+
+fn seen(report: &Report) -> String {
+    let Some(seen) = &report.seen else {
+        return String::new();
+    };
+    let mut out = format!("\nNow, as the hub sees it{}:\n\n", seen.behind());
+    let lines = seen.lines();
+    for line in lines.iter().take(FEW * 2) {
+        let _ = writeln!(out, "- {}", text(line));
+    }
+    more(&mut out, lines.len(), FEW * 2);
+    out
+}
+
+fn errors(diagnostics: &[Diagnostic]) -> String {
+    let mut out = String::new();
     let errors: Vec<&Diagnostic> = diagnostics
         .iter()
         .filter(|found| found.is_error())
         .collect();
     if errors.is_empty() {
-        return;
+        return out;
     }
     let _ = writeln!(
         out,
@@ -80,15 +166,23 @@ fn errors(out: &mut String, diagnostics: &[Diagnostic]) {
         count(errors.len(), "error")
     );
     for error in errors.iter().take(FEW) {
-        let _ = writeln!(out, "{}\n", fenced(&error.render()));
+        let block = fenced(&error.render());
+        if out.len() + block.len() > LONGEST / 2 {
+            let _ = writeln!(out, "and more; `tenantry check` shows them all\n");
+            return out;
+        }
+        let _ = writeln!(out, "{block}\n");
     }
-    if let Some(more) = errors.len().checked_sub(FEW).filter(|more| *more > 0) {
+    if let Some(more) = beyond(errors.len(), FEW) {
         let _ = writeln!(out, "and {more} more; `tenantry check` shows them all\n");
     }
+    out
 }
 
-fn operations(out: &mut String, report: &Report) {
-    for operation in &report.operations {
+fn operations(report: &Report) -> String {
+    let mut out = String::new();
+    let operations = report.gravest_operations();
+    for operation in operations.iter().take(FEW) {
         let loses = if operation.destroys.is_empty() {
             ""
         } else {
@@ -105,6 +199,9 @@ fn operations(out: &mut String, report: &Report) {
         for lost in operation.destroys.iter().take(FEW) {
             let _ = writeln!(out, "  - destroys {}", text(lost));
         }
+        if let Some(more) = beyond(operation.destroys.len(), FEW) {
+            let _ = writeln!(out, "  - destroys {more} more");
+        }
         let _ = writeln!(out, "  - because: {}", text(&operation.reason));
         if let Some(downtime) = report.downtime(operation) {
             let _ = writeln!(out, "  - {}", text(&downtime.to_string()));
@@ -117,33 +214,32 @@ fn operations(out: &mut String, report: &Report) {
             let _ = writeln!(out, "  - waits: {}", text(&wait.to_string()));
         }
     }
-    if !report.operations.is_empty() {
+    more(&mut out, operations.len(), FEW);
+    if !operations.is_empty() {
         out.push('\n');
     }
+    out
 }
 
-fn removals(out: &mut String, report: &Report) {
-    for removal in &report.removals {
+fn removals(report: &Report) -> String {
+    let mut out = String::new();
+    for removal in report.removals.iter().take(FEW) {
         let words = format!("{}: {}", removal.words(), verdict(removal));
         let _ = writeln!(out, "**{}**\n", text(&words));
         for loss in removal.losses.iter().take(FEW) {
             let _ = writeln!(out, "- {}", text(&loss.to_string()));
         }
-        if let Some(more) = removal
-            .losses
-            .len()
-            .checked_sub(FEW)
-            .filter(|more| *more > 0)
-        {
-            let _ = writeln!(out, "- and {more} more");
-        }
+        more(&mut out, removal.losses.len(), FEW);
         out.push('\n');
     }
+    more(&mut out, report.removals.len(), FEW);
+    out
 }
 
-fn names(out: &mut String, report: &Report) {
+fn names(report: &Report) -> String {
+    let mut out = String::new();
     if report.names.is_empty() {
-        return;
+        return out;
     }
     let _ = writeln!(
         out,
@@ -158,20 +254,15 @@ fn names(out: &mut String, report: &Report) {
         };
         let _ = writeln!(out, "- {what} {}", text(&name.words()));
     }
-    if let Some(more) = report
-        .names
-        .len()
-        .checked_sub(FEW * 2)
-        .filter(|more| *more > 0)
-    {
-        let _ = writeln!(out, "- and {more} more");
-    }
+    more(&mut out, report.names.len(), FEW * 2);
     out.push_str("\n</details>\n\n");
+    out
 }
 
-fn groups(out: &mut String, report: &Report) {
+fn groups(report: &Report) -> String {
+    let mut out = String::new();
     if report.groups.is_empty() {
-        return;
+        return out;
     }
     out.push_str("| | tool | containers | servers |\n| --- | --- | --- | --- |\n");
     for group in &report.groups {
@@ -188,15 +279,17 @@ fn groups(out: &mut String, report: &Report) {
             text(&services.join("; ")),
             group.servers.len()
         );
-        if out.len() > LONGEST / 2 {
+        if out.len() > LONGEST / 3 {
             out.push_str("| | and more | | |\n");
             break;
         }
     }
     out.push('\n');
+    out
 }
 
-fn risks(out: &mut String, report: &Report) {
+fn risks(report: &Report) -> String {
+    let mut out = String::new();
     let risks: Vec<String> = report
         .changes
         .iter()
@@ -209,26 +302,26 @@ fn risks(out: &mut String, report: &Report) {
         })
         .collect();
     if risks.is_empty() {
-        return;
+        return out;
     }
     let _ = writeln!(out, "**Data that is touched**\n");
     for risk in risks.iter().take(FEW) {
         let _ = writeln!(out, "- {}", text(risk));
     }
-    if let Some(more) = risks.len().checked_sub(FEW).filter(|more| *more > 0) {
-        let _ = writeln!(out, "- and {more} more");
-    }
+    more(&mut out, risks.len(), FEW);
     out.push('\n');
+    out
 }
 
-fn decisions(out: &mut String, report: &Report) {
+fn decisions(report: &Report) -> String {
+    let mut out = String::new();
     let new: Vec<_> = report
         .decisions
         .iter()
         .filter(|choice| !choice.due_anyway)
         .collect();
     if new.is_empty() {
-        return;
+        return out;
     }
     let _ = writeln!(
         out,
@@ -238,13 +331,12 @@ fn decisions(out: &mut String, report: &Report) {
     for choice in new.iter().take(FEW * 2) {
         let _ = writeln!(out, "- {}", text(&choice.summary));
     }
-    if let Some(more) = new.len().checked_sub(FEW * 2).filter(|more| *more > 0) {
-        let _ = writeln!(out, "- and {more} more");
-    }
+    more(&mut out, new.len(), FEW * 2);
     out.push_str("\n</details>\n\n");
+    out
 }
 
-fn customers(out: &mut String, report: &Report) {
+fn customers(page: &mut Page, report: &Report) {
     let mut customers: BTreeMap<&CustomerId, Vec<&ServerChange>> = BTreeMap::new();
     for change in &report.changes {
         customers
@@ -263,12 +355,15 @@ fn customers(out: &mut String, report: &Report) {
             server(&mut block, change);
         }
         block.push_str("\n</details>\n");
-        if out.len() + block.len() > LONGEST {
+        if !page.fits(&block) {
             let left = count(all - shown, "customer");
-            let _ = writeln!(out, "\nand {left} more: `tenantry plan --all` shows them");
+            let _ = writeln!(
+                page.out,
+                "\nand {left} more: `tenantry plan --all` shows them"
+            );
             return;
         }
-        out.push_str(&block);
+        page.add(block);
     }
 }
 
@@ -326,6 +421,18 @@ fn fenced(content: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_is_written_whole_or_not_at_all_and_that_is_said() {
+        let mut page = Page::default();
+        page.add("a".repeat(LONGEST - 1));
+        page.add("<details>bb</details>".to_owned());
+        page.add("c".to_owned());
+        let out = page.finish();
+        assert!(!out.contains("details") && out.contains("\n> There is more"));
+        assert!(out.contains('c') && out.len() < 65_536);
+        assert!(!Page::default().finish().contains("There is more"));
+    }
 
     #[test]
     fn nothing_that_people_typed_means_anything() {

@@ -1,8 +1,9 @@
 //! What a plan has to tell, whoever reads it.
 
-use super::{Ends, Seen, hints};
+use super::{Ends, Seen, count, hints};
 use crate::foresee::Foreseen;
 use crate::git::{GitError, Objects, Oid};
+use crate::secrets::scan::must_be_sealed;
 use crate::trust::{Rules, role_word};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,6 +74,29 @@ pub(crate) struct Wait {
     pub(crate) order: String,
     pub(crate) phase: String,
     pub(crate) reasons: Vec<String>,
+}
+
+/// Orders that are named where many wait for the same.
+pub(crate) const NAMED: usize = 3;
+
+/// Orders that wait for the same.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Waiters<'a> {
+    pub(crate) phase: &'a str,
+    pub(crate) reasons: &'a [String],
+    pub(crate) orders: Vec<&'a str>,
+}
+
+impl Waiters<'_> {
+    /// Which orders, at most `few` of them by name.
+    pub(crate) fn words(&self, few: usize) -> String {
+        let named = self.orders.iter().take(few).copied();
+        let named = named.collect::<Vec<_>>().join(", ");
+        match self.orders.len().saturating_sub(few) {
+            0 => named,
+            more => format!("{named} and {more} more"),
+        }
+    }
 }
 
 /// How much there is of everything.
@@ -154,6 +178,8 @@ pub(crate) struct Report {
     pub(crate) decisions: Vec<Choice>,
     pub(crate) waiting: Vec<Wait>,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Encrypted files that differ and were not opened, for there was no key: their values and MAC were not looked at.
+    pub(crate) unopened: Vec<String>,
     pub(crate) frozen: Vec<FrozenScope>,
     /// How what is touched really is. None: no hub was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -203,6 +229,7 @@ impl Report {
             decisions: decisions.collect(),
             waiting: new_waits(before, after),
             diagnostics: after.loaded.diagnostics.to_vec(),
+            unopened: Vec::new(),
             frozen: after.loaded.frozen.clone(),
             seen: None,
         }
@@ -213,6 +240,47 @@ impl Report {
         let seen = self.seen.as_ref();
         let measured = seen.and_then(|seen| seen.downtime(operation));
         measured.or_else(|| operation.downtime.clone())
+    }
+
+    /// The orders that wait, those for the same reasons together; the most first.
+    pub(crate) fn waiters(&self) -> Vec<Waiters<'_>> {
+        let mut alike: BTreeMap<(&str, &[String]), Vec<&str>> = BTreeMap::new();
+        for wait in &self.waiting {
+            let same = alike.entry((&wait.phase, &wait.reasons)).or_default();
+            same.push(&wait.order);
+        }
+        let each = alike.into_iter();
+        let mut waiters: Vec<Waiters<'_>> = each
+            .map(|((phase, reasons), orders)| Waiters {
+                phase,
+                reasons,
+                orders,
+            })
+            .collect();
+        waiters.sort_by_key(|waiters| std::cmp::Reverse(waiters.orders.len()));
+        waiters
+    }
+
+    /// Operations, those that destroy data first: a list that is cut must not hide them.
+    pub(crate) fn gravest_operations(&self) -> Vec<&OperationStatus> {
+        let mut operations: Vec<_> = self.operations.iter().map(AsRef::as_ref).collect();
+        operations.sort_by_key(|operation| operation.destroys.is_empty());
+        operations
+    }
+
+    /// Notes that nobody opened the encrypted files among those that take somebody's approval.
+    pub(crate) fn without_key(&mut self) {
+        let files = self.approvals.iter().flat_map(|approval| &approval.files);
+        self.unopened = files.filter(|path| must_be_sealed(path)).cloned().collect();
+        self.unopened.sort();
+    }
+
+    /// What was not looked at for want of a key, in words. None: nothing.
+    pub(crate) fn unopened(&self) -> Option<String> {
+        let files = count(self.unopened.len(), "encrypted file");
+        (!self.unopened.is_empty()).then(|| {
+            format!("{files} not opened, for that takes a key: whether the values are what was put in (MAC) is not known")
+        })
     }
 
     /// Whether something is wrong.

@@ -1,7 +1,7 @@
 //! A plan for a terminal.
 
 use super::count;
-use super::report::{Report, Totals};
+use super::report::{NAMED, Report, Totals};
 use std::fmt::Write as _;
 use tenantry_planner::change::{
     Group, InstanceChange, Presence, ServerChange, ServiceChange, SiteChange, VolumeChange,
@@ -34,16 +34,16 @@ pub(crate) fn write(report: &Report, all: bool, colour: bool) -> String {
             let _ = writeln!(out, "\n(--all shows every server on its own)");
         }
     }
-    operations(&mut out, report, colour);
-    names(&mut out, report);
-    removals(&mut out, report);
+    let (few, named) = if all {
+        (usize::MAX, usize::MAX)
+    } else {
+        (FEW, NAMED)
+    };
+    operations(&mut out, report, few, colour);
+    names(&mut out, report, few);
+    removals(&mut out, report, few);
     decisions(&mut out, report);
-    for wait in &report.waiting {
-        let _ = writeln!(out, "\n{} ({})", wait.order, wait.phase);
-        for reason in &wait.reasons {
-            let _ = writeln!(out, "  waits: {reason}");
-        }
-    }
+    waits(&mut out, report, few, named);
     if let Some(seen) = &report.seen {
         let _ = writeln!(out, "\nnow, as the hub sees it{}", seen.behind());
         for line in seen.lines() {
@@ -60,6 +60,9 @@ pub(crate) fn write(report: &Report, all: bool, colour: bool) -> String {
             [] => String::new(),
         };
         let _ = writeln!(out, "\ntakes {}: {files}", approval.who);
+    }
+    if let Some(unopened) = report.unopened() {
+        let _ = writeln!(out, "\n{unopened}");
     }
     let _ = write!(out, "\n{}", summary(report));
     out
@@ -196,9 +199,29 @@ fn group(out: &mut String, group: &Group) {
     }
 }
 
+/// Orders that do not go on by themselves.
+fn waits(out: &mut String, report: &Report, few: usize, named: usize) {
+    let waiters = report.waiters();
+    for alike in waiters.iter().take(few) {
+        let _ = writeln!(out, "\n{} ({})", alike.words(named), alike.phase);
+        for reason in alike.reasons {
+            let _ = writeln!(out, "  waits: {reason}");
+        }
+    }
+    let left: usize = waiters
+        .iter()
+        .skip(few)
+        .map(|alike| alike.orders.len())
+        .sum();
+    if left > 0 {
+        let _ = writeln!(out, "\n{} more wait", count(left, "order"));
+    }
+}
+
 /// One-time acts; those that lose data in red.
-fn operations(out: &mut String, report: &Report, colour: bool) {
-    for operation in &report.operations {
+fn operations(out: &mut String, report: &Report, few: usize, colour: bool) {
+    let operations = report.gravest_operations();
+    for operation in operations.iter().take(few) {
         let red = !operation.destroys.is_empty() && colour;
         let (red, reset) = if red {
             ("\x1b[1;31m", "\x1b[0m")
@@ -229,10 +252,18 @@ fn operations(out: &mut String, report: &Report, colour: bool) {
             let _ = writeln!(out, "  waits: {wait}");
         }
     }
+    if let Some(more) = beyond(operations.len(), few) {
+        let _ = writeln!(out, "\nand {}", count(more, "more operation"));
+    }
+}
+
+/// How many are left out of `all` where `few` are shown.
+pub(super) fn beyond(all: usize, few: usize) -> Option<usize> {
+    all.checked_sub(few).filter(|more| *more > 0)
 }
 
 /// Records of DNS that have to be seen to.
-fn names(out: &mut String, report: &Report) {
+fn names(out: &mut String, report: &Report, few: usize) {
     if report.names.is_empty() {
         return;
     }
@@ -240,7 +271,7 @@ fn names(out: &mut String, report: &Report) {
         out,
         "\nDNS (to be seen to by hand; the hub writes no records):"
     );
-    for name in report.names.iter().take(FEW) {
+    for name in report.names.iter().take(few) {
         let sign = match (&name.before, &name.after) {
             (None, _) => '+',
             (_, None) => '-',
@@ -248,26 +279,24 @@ fn names(out: &mut String, report: &Report) {
         };
         let _ = writeln!(out, "  {sign} {}", name.words());
     }
-    if let Some(more) = report.names.len().checked_sub(FEW).filter(|more| *more > 0) {
+    if let Some(more) = beyond(report.names.len(), few) {
         let _ = writeln!(out, "  and {more} more");
     }
 }
 
 /// What goes beyond the policy, and what becomes of it.
-fn removals(out: &mut String, report: &Report) {
-    for removal in &report.removals {
+fn removals(out: &mut String, report: &Report, few: usize) {
+    for removal in report.removals.iter().take(few) {
         let _ = writeln!(out, "\n{}: {}", removal.words(), verdict(removal));
-        for loss in removal.losses.iter().take(FEW) {
+        for loss in removal.losses.iter().take(few) {
             let _ = writeln!(out, "  - {loss}");
         }
-        if let Some(more) = removal
-            .losses
-            .len()
-            .checked_sub(FEW)
-            .filter(|more| *more > 0)
-        {
+        if let Some(more) = beyond(removal.losses.len(), few) {
             let _ = writeln!(out, "  and {more} more");
         }
+    }
+    if let Some(more) = beyond(report.removals.len(), few) {
+        let _ = writeln!(out, "\nand {}", count(more, "more removal"));
     }
 }
 

@@ -6,7 +6,7 @@ use super::told::wrong;
 use crate::foresee::{Foreseen, Foresight, Past};
 use crate::forge::State;
 use crate::git::{Excess, GitError, Most, Oid, Scratch};
-use crate::keys::HubIdentity;
+use crate::keys::{HubIdentity, KeyError};
 use crate::load::{LoadError, MAX_FILE, Revision, object_id, said_today};
 use crate::review::{End, Ends, Report, count, report, text};
 use jiff::Timestamp;
@@ -179,18 +179,33 @@ impl<'s> Judge<'s> {
             let kind = classify(path);
             let ours = matches!(
                 kind,
-                Kind::HubSecrets | Kind::HubKey | Kind::CustomerSecrets(_) | Kind::ToolSecrets(..)
+                Kind::HubSecrets
+                    | Kind::HubKey
+                    | Kind::CustomerSecrets(_)
+                    | Kind::ToolSecrets(..)
+                    | Kind::BackupSecrets(_)
             );
             ours.then_some((path, (*oid)?))
         });
         let unopened = sealed.filter_map(|(path, oid)| {
             let opened = identity.open(self.scratch.objects(), object_id(oid), path);
-            // What exactly does not fit is between the file and the key.
-            opened.err().map(|_| {
-                format!("{path} cannot be opened with the hub's key: `tenantry secrets updatekeys` lets it in")
-            })
+            opened.err().map(|why| closed(path, &why))
         });
         unopened.collect()
+    }
+}
+
+/// Why the hub cannot use a file of secrets. What is in it is in no message.
+fn closed(path: &str, why: &KeyError) -> String {
+    match why {
+        KeyError::Sops {
+            source: tenantry_sops::Error::NoMatchingKey { .. },
+            ..
+        } => format!("{path} is not open to the hub: `tenantry secrets updatekeys` lets it in"),
+        KeyError::Sops { source, .. } => {
+            format!("{path} is damaged: {source}; take it back from Git's history")
+        }
+        why => format!("{path} cannot be opened: {why}"),
     }
 }
 

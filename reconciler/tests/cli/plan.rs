@@ -280,6 +280,46 @@ fn a_new_image_of_a_stack_is_one_line_however_many_run_it() {
 }
 
 #[test]
+fn a_comment_is_never_longer_than_a_forge_takes() {
+    let desk = Desk::new();
+    decided(&desk);
+    for number in 0..500 {
+        let folder = format!("fleet/fleet/customers/a-customer-with-a-long-name-{number}");
+        desk.write(&format!("{folder}/customer.yaml"), "");
+        desk.write(
+            &format!("{folder}/servers/s.yaml"),
+            &format!(
+                "provider: static\naddress: 198.51.{}.{}\n",
+                number / 250,
+                number % 250 + 1
+            ),
+        );
+        for order in ["one", "two"] {
+            desk.write(
+                &format!("{folder}/orders/{order}.yaml"),
+                &format!(
+                    "plan: basic\ndomain: {order}-{number}.example\nserver: s\ntools: {{ guestbook: {{ parameters: {{ TITLE: Title {number} }} }} }}\n"
+                ),
+            );
+        }
+    }
+    let markdown = desk.run(&["plan", "fleet", "--markdown"]);
+    assert!(markdown.text.len() < 65_536, "{}", markdown.text.len());
+    let folds = |word: &str| markdown.text.matches(word).count();
+    assert_eq!(
+        folds("<details>"),
+        folds("</details>"),
+        "nothing stays open"
+    );
+    let alike = "a-customer-with-a-long-name-1/one and 997 more wait: server s has no agent keys";
+    markdown.says(2, &["- and 3960 more", alike]);
+    let ran = desk.run(&["plan", "fleet"]);
+    assert!(ran.text.lines().count() < 100, "{}", ran.text);
+    let ran = desk.run(&["plan", "fleet", "--all"]);
+    ran.says(2, &["a-customer-with-a-long-name-499/two"]);
+}
+
+#[test]
 fn a_stack_that_nobody_moves_to_is_named() {
     let desk = Desk::new();
     decided(&desk);

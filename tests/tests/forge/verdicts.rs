@@ -4,6 +4,7 @@ use super::{REPOSITORY, SOON, TOKEN, order, reviewed_at, status};
 use std::path::Path;
 use std::time::Duration;
 use tenantry_schema::document::ForgeKind;
+use tenantry_sops::{EncryptOptions, Identities, Map, Rule, Timestamp, encrypt};
 use tenantry_tests::rig::{FakeForge, Fleet, Hub, HubBox, Mood};
 
 /// Makes a branch in the clone with one file changed, pushes it to `reference`, and goes back. Returns its commit.
@@ -149,6 +150,66 @@ async fn verdicts_of_the_branch_and_of_what_is_offered() {
             "{log}"
         );
     }
+}
+
+/// The first encrypted value with one character changed.
+fn spoilt(text: &str) -> String {
+    let at = text.find("data:").unwrap() + "data:".len();
+    let other = if text[at..].starts_with('A') {
+        "B"
+    } else {
+        "A"
+    };
+    format!("{}{other}{}", &text[..at], &text[at + 1..])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hub_opens_the_secrets_that_a_branch_changes() {
+    let forge = FakeForge::start(ForgeKind::Gitea, REPOSITORY, TOKEN)
+        .await
+        .unwrap();
+    let mut home = reviewed_at("opened", ForgeKind::Gitea, forge.url(), 1);
+    home.start().await.unwrap();
+    let secrets = "fleet/customers/c0/secrets.yaml";
+    let mine = age_key();
+    let closed = encrypted(&[&mine]);
+    let commit = offer(&home.fleet, "refs/heads/closed", secrets, &closed);
+    let said = status(&forge, &commit, "a verdict on a closed file", |_| true).await;
+    assert_eq!(said.state, "failure");
+    let words = format!("{secrets} is not open to the hub: `tenantry secrets updatekeys`");
+    assert!(said.description.starts_with(&words), "{said:?}");
+    let open = encrypted(&[&mine, &home.fleet.hub_identities().unwrap()]);
+    let commit = offer(&home.fleet, "refs/heads/open", secrets, &open);
+    let said = status(&forge, &commit, "a verdict on an open file", |_| true).await;
+    assert_eq!(said.state, "success", "{said:?}");
+    let commit = offer(&home.fleet, "refs/heads/spoilt", secrets, &spoilt(&open));
+    let said = status(&forge, &commit, "a verdict on a damaged file", |_| true).await;
+    assert_eq!(said.state, "failure");
+    let words = format!("{secrets} is damaged: value `password`");
+    assert!(said.description.starts_with(&words), "{said:?}");
+}
+
+fn age_key() -> Identities {
+    age::x25519::Identity::generate().into()
+}
+
+/// A password for these people.
+fn encrypted(people: &[&Identities]) -> String {
+    let options = EncryptOptions {
+        recipients: people
+            .iter()
+            .flat_map(|one| one.recipients().cloned())
+            .collect(),
+        rule: Rule::default(),
+        mac_only_encrypted: true,
+        last_modified: Timestamp::from_unix(1_795_222_800).unwrap(),
+    };
+    encrypt(
+        &Map::new().with("password", "correct horse"),
+        &options,
+        &mut rand::rng(),
+    )
+    .unwrap()
 }
 
 trait Decided {

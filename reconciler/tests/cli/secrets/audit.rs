@@ -59,6 +59,43 @@ fn recipients_follow_the_rules() {
 }
 
 #[test]
+fn what_takes_a_key_is_named_without_one_and_done_with_it() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    run(&desk, &["secrets", "set", "acme", "a"], "one").says(0, &[]);
+    let (_, strange) = person(&desk, "jane");
+    let words = "whether encrypted files open and their values are what was put in (MAC)";
+    desk.run(&["check", "fleet"]).says(0, &["good", words]);
+    let ran = desk.run(&["check", "fleet", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&ran.text).unwrap();
+    assert!(json["unchecked"][0].as_str().unwrap().contains(words));
+    run(&desk, &["secrets", "check"], "").says(2, &["2 files opened: values and MAC looked at"]);
+    desk.commit("a secret");
+    desk.edit(&format!("fleet/{FILE}"), |text| {
+        let at = text.find("data:").unwrap() + 5;
+        let other = if text[at..].starts_with('A') {
+            "B"
+        } else {
+            "A"
+        };
+        format!("{}{other}{}", &text[..at], &text[at + 1..])
+    });
+    let words = "1 encrypted file not opened";
+    desk.run(&["plan", "fleet"]).says(2, &[words]);
+    desk.run(&["plan", "fleet", "--markdown"]).says(2, &[words]);
+    run(&desk, &["secrets", "check", "--key", &strange], "")
+        .says(2, &["1 warning", "no file was opened"]);
+    run(&desk, &["secrets", "check"], "").says(
+        1,
+        &[
+            "acme/secrets.yaml: is not what was written with a key: value `a`",
+            "take it back",
+            "2 files opened",
+        ],
+    );
+}
+
+#[test]
 fn what_should_not_be_is_found() {
     let desk = Desk::new();
     two_customers(&desk);
