@@ -68,6 +68,49 @@ fn pure_crates_stay_pure() {
     );
 }
 
+/// What a pure crate neither asks nor touches, however it is spelt: files, the clock, the environment, the network, processes, dice.
+const OUTSIDE: [&str; 16] = [
+    "std::fs",
+    "fs::",
+    "std::env",
+    "env::var",
+    "::now()",
+    "SystemTime",
+    "Instant",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "std::process",
+    "Command::new",
+    "std::thread",
+    "thread::spawn",
+    "std::io::std",
+    "rand::rng()",
+    "OsRng",
+];
+
+#[test]
+fn pure_code_touches_nothing_outside() {
+    for folder in [
+        "schema/src",
+        "schema/yaml/src",
+        "schema/sops/src",
+        "schema/compose/src",
+        "schema/wire/src",
+        "reconciler/planner/src",
+    ] {
+        for (name, code) in product_code(folder) {
+            for line in code.lines().map(str::trim_start) {
+                let outside = OUTSIDE.iter().find(|outside| line.contains(**outside));
+                assert!(
+                    line.starts_with("//") || outside.is_none(),
+                    "{name} is pure and must not use `{}`: {line}",
+                    outside.unwrap_or(&"")
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn crates_of_ours_point_one_way() {
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
@@ -211,26 +254,28 @@ const EDGES: [&str; 21] = [
     "agent/src/web_server/certified.rs",
 ];
 
+/// The sources beneath a folder by their paths, without tests.
+fn product_code(folder: &str) -> Vec<(String, String)> {
+    let root = root();
+    let each = sources(folder).into_iter().map(|(path, text)| {
+        let name = path.strip_prefix(&root).unwrap().to_string_lossy();
+        // What stands below the tests of a file is theirs.
+        let code = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
+        (name.into_owned(), code.to_owned())
+    });
+    each.filter(|(name, _)| !name.contains("/tests/") && !name.ends_with("tests.rs"))
+        .collect()
+}
+
 #[test]
 fn secrets_are_exposed_at_the_edge_alone() {
-    let root = root();
     for folder in [
         "schema",
         "reconciler/src",
         "reconciler/planner/src",
         "agent/src",
     ] {
-        for (path, text) in sources(folder) {
-            let name = path
-                .strip_prefix(&root)
-                .unwrap()
-                .to_string_lossy()
-                .into_owned();
-            if name.contains("/tests/") || name.ends_with("tests.rs") {
-                continue;
-            }
-            // What stands below the tests of a file is theirs.
-            let text = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
+        for (name, text) in product_code(folder) {
             let exposes = text.contains(".expose()") || text.contains("expose_secret()");
             assert!(
                 !exposes || EDGES.iter().any(|edge| name.starts_with(edge)),
