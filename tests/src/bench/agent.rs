@@ -1,6 +1,7 @@
 //! The agent on a real engine: what looking costs when nothing is to be done, how soon a commit runs, how soon a killed container is back, and
 //! what the agent uses while nothing happens.
 
+mod host;
 mod large;
 mod noop;
 mod path;
@@ -126,6 +127,36 @@ pub(super) fn large(options: &Options) -> Result<Vec<Figure>, BenchError> {
         .aim(Aim::AtMost(3.0)),
     );
     Ok(figures)
+}
+
+/// Measures looking at the machine itself.
+pub(super) fn host(options: &Options) -> Result<Vec<Figure>, BenchError> {
+    let found = block_on(host::measure(options.quick))??;
+    let process = |what: &str| {
+        Figure::new(
+            format!("seven areas of the machine: {what}"),
+            Unit::Milliseconds,
+            found.process.clone(),
+        )
+    };
+    Ok(vec![
+        Figure::new(
+            "seven areas of the machine: a pass",
+            Unit::Milliseconds,
+            found.pass,
+        )
+        .aim(Aim::AtMost(50.0)),
+        with_peer(
+            process("a process, beside Ansible").aim(Aim::RatioAtMost(0.02)),
+            "`ansible-playbook` that looks at the same",
+            &found.ansible,
+        ),
+        with_peer(
+            process("a process, beside pyinfra").aim(Aim::RatioAtMost(0.1)),
+            "`pyinfra` that looks at the same",
+            &found.pyinfra,
+        ),
+    ])
 }
 
 /// Measures the way from a commit to a container, and back from a kill.

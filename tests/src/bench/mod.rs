@@ -81,7 +81,7 @@ impl Measurement {
 }
 
 /// All measurements, in the order in which they are made.
-pub const MEASUREMENTS: [Measurement; 6] = [
+pub const MEASUREMENTS: [Measurement; 7] = [
     Measurement {
         name: "fleet",
         about: "load, compile and plan a generated fleet; a commit; a report",
@@ -101,6 +101,11 @@ pub const MEASUREMENTS: [Measurement; 6] = [
         name: "agent-noop",
         about: "a pass of the agent that changes nothing, and Compose's",
         run: agent::noop,
+    },
+    Measurement {
+        name: "agent-host",
+        about: "the machine beneath: packages, users, SSH, firewall, settings; beside Ansible and pyinfra",
+        run: agent::host,
     },
     Measurement {
         name: "agent-large",
