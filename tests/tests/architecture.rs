@@ -258,7 +258,10 @@ const EDGES: [&str; 21] = [
 fn product_code(folder: &str) -> Vec<(String, String)> {
     let root = root();
     let each = sources(folder).into_iter().map(|(path, text)| {
-        let name = path.strip_prefix(&root).unwrap().to_string_lossy();
+        let name = path
+            .strip_prefix(&root)
+            .expect("a source below the root")
+            .to_string_lossy();
         // What stands below the tests of a file is theirs.
         let code = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
         (name.into_owned(), code.to_owned())
