@@ -1,13 +1,14 @@
 //! The loop: something wakes it, it looks, decides, and has the steps taken beside it. Nothing in here waits for a step, for the hub,
 //! or for a container to become healthy.
 
+mod engine;
+mod meters;
 mod own;
 
 pub use own::Trial;
-mod meters;
 
 use crate::agent::{Agent, AgentError, Look, PATIENCE};
-use crate::containers::{self, Wake};
+use crate::containers::{self, Concern, Wake};
 use crate::diagnose::Answerer;
 use crate::execute::sentence;
 use crate::lanes::{self, LaneResult};
@@ -28,7 +29,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
-use tenantry_schema::id::InstanceName;
 use tenantry_schema::wire::{Event, Refusal, Report, SliceRef};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
@@ -95,6 +95,8 @@ struct Loop<W> {
     hub: mpsc::Receiver<FromHub>,
     have: watch::Sender<Option<SliceRef>>,
     engine: mpsc::Receiver<Wake>,
+    /// What of that makes a difference here.
+    concern: Concern,
     files: Option<FileWatch>,
     outbox: Rc<RefCell<Outbox>>,
     troubles: Rc<RefCell<Troubles>>,
@@ -160,6 +162,7 @@ impl<W: WebServer + 'static> Loop<W> {
             hub,
             have,
             engine,
+            concern: Concern::default(),
             files: files.ok(),
             outbox,
             troubles,
@@ -201,6 +204,7 @@ impl<W: WebServer + 'static> Loop<W> {
             .agent
             .look_within(Duration::ZERO, Timestamp::now())
             .await;
+        self.note_concern(&look);
         self.start_lanes(&look);
         if let Err(error) = self.agent.note_converged(&look.plan) {
             tracing::warn!(error = sentence(&error), "the ledger cannot be written");
@@ -214,7 +218,13 @@ impl<W: WebServer + 'static> Loop<W> {
         self.own.prove();
     }
 
+    /// Waits for something that makes a look worth while.
     async fn wait(&mut self) {
+        while !self.woke().await {}
+    }
+
+    /// Waits for anything. Whether it makes a look worth while.
+    async fn woke(&mut self) -> bool {
         let files = self.files.as_ref();
         let touched = async move {
             match files {
@@ -225,7 +235,7 @@ impl<W: WebServer + 'static> Loop<W> {
         let (desk, bell) = (self.agent.desk.clone(), self.own.bell.clone());
         let found = self.scan.news();
         tokio::select! {
-            Some(message) = self.hub.recv() => self.hear(message),
+            Some(message) = self.hub.recv() => return self.hear(message),
             Some(result) = self.done.1.recv() => self.finish(result),
             () = desk.rung() => {}
             () = bell.notified() => {}
@@ -233,12 +243,15 @@ impl<W: WebServer + 'static> Loop<W> {
             // It was waited for, and is heard of now.
             () = self.agent.observer().arrived() => {}
             Some(wake) = self.engine.recv() => {
-                self.engine_woke(wake);
+                if !self.engine_woke(wake) {
+                    return false;
+                }
                 tokio::time::sleep(DEBOUNCE).await;
             }
             () = touched => tokio::time::sleep(DEBOUNCE).await,
             () = tokio::time::sleep_until(self.next) => {}
         }
+        true
     }
 
     /// Gives the container engine time to tell what is on it. The hub is listened to meanwhile; what lanes did is taken in afterwards,
@@ -254,7 +267,9 @@ impl<W: WebServer + 'static> Loop<W> {
             tokio::select! {
                 () = self.agent.observer().arrived() => return,
                 () = &mut patience => return,
-                Some(message) = self.hub.recv() => self.hear(message),
+                Some(message) = self.hub.recv() => {
+                    self.hear(message);
+                }
             }
         }
     }
@@ -276,14 +291,17 @@ impl<W: WebServer + 'static> Loop<W> {
         }
     }
 
-    fn hear(&mut self, message: FromHub) {
+    /// Takes in what comes from the hub. Whether it makes a look worth while: most answers say that nothing is new.
+    fn hear(&mut self, message: FromHub) -> bool {
         let now = Timestamp::now();
         match message {
             FromHub::Heard => {
+                let news = self.away || !self.own.answered || self.is_stale();
                 self.heard = (Instant::now(), now);
                 self.away = false;
                 self.own.answered = true;
                 self.troubles.borrow_mut().served(About::Slices);
+                return news;
             }
             FromHub::Bundle { bytes, accepted } => {
                 let good = self.agent.offer(&bytes, true, now);
@@ -292,7 +310,10 @@ impl<W: WebServer + 'static> Loop<W> {
                 // The asker is gone only when everything ends.
                 let _ = accepted.send(good);
             }
-            FromHub::Questions(questions) => self.answer(questions),
+            FromHub::Questions(questions) => {
+                self.answer(questions);
+                return false;
+            }
             FromHub::Trouble(error) => {
                 self.troubles
                     .borrow_mut()
@@ -311,6 +332,12 @@ impl<W: WebServer + 'static> Loop<W> {
                 }
             }
         }
+        true
+    }
+
+    /// Whether nothing believed was heard for so long that the hub is told.
+    fn is_stale(&self) -> bool {
+        self.heard.0.elapsed() > STALE
     }
 
     /// Ends lanes that work towards something that is not wanted any more. Their steps can be cut off anywhere.
@@ -338,33 +365,6 @@ impl<W: WebServer + 'static> Loop<W> {
             if let Some((_, task)) = self.lanes.remove(&lane) {
                 task.abort();
                 self.agent.history.busy.remove(&lane);
-            }
-        }
-    }
-
-    fn engine_woke(&mut self, wake: Wake) {
-        match wake {
-            Wake::Connected => self.agent.observer().forget_all(),
-            Wake::Lost | Wake::Other => {}
-            Wake::Container(event) => {
-                self.agent.observer().forget(&event.id);
-                let instance = event
-                    .project
-                    .as_ref()
-                    .and_then(|project| InstanceName::try_from(project.clone()).ok());
-                let ours = |name: &InstanceName| {
-                    let known = self
-                        .agent
-                        .desired()
-                        .is_some_and(|desired| desired.instances.contains_key(name));
-                    known && !self.lanes.contains_key(&Lane::Instance(name.clone()))
-                };
-                if let Some(name) = instance.filter(ours)
-                    && let Some((kind, message)) = meters::told(&event)
-                {
-                    self.agent
-                        .event(kind, Some(name), message, Timestamp::now());
-                }
             }
         }
     }
@@ -467,7 +467,7 @@ impl<W: WebServer + 'static> Loop<W> {
         report.agent_update.clone_from(&self.own.state);
         self.add_health(&mut report, look);
         self.gather();
-        if self.heard.0.elapsed() > STALE {
+        if self.is_stale() {
             report.stale_since = Some(self.heard.1);
         }
         let now = Instant::now();

@@ -41,6 +41,7 @@
 
 mod ask;
 mod body;
+mod concern;
 mod converge;
 pub mod desired;
 mod engine;
@@ -67,11 +68,12 @@ mod verify;
 mod witness;
 
 pub use ask::{Place, container_of_service, inspected, volumes_of};
+pub use concern::Concern;
 pub use converge::{Facts, Version, converge, in_force, remove_others};
 pub use desired::InstanceInput;
 pub use engine::Engine;
 pub use error::{EngineError, ErrorKind};
-pub use events::{ContainerEvent, Wake, watch};
+pub use events::{ContainerEvent, NetworkEvent, Wake, watch};
 pub use execute::{Ensured, execute, remove_image};
 pub use images::{ImageFacts, Login, Logins, Pinned, Pins, Progress, pin, registry_of};
 pub use inputs::InputsKey;

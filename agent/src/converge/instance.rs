@@ -11,11 +11,14 @@ use crate::containers::{
 use crate::desired::Instance;
 use crate::secrets;
 use crate::step::{Lane, SmokeStep, Step};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 use tenantry_schema::document::State;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::wire::{AgentWait, InstancePhase, SmokeResult};
+
+/// How soon it is looked again whether a name is still taken.
+const NAME_TAKEN: SignedDuration = SignedDuration::from_secs(5);
 
 /// What the instance needs, and how it stands.
 pub(super) fn plan(input: &Input<'_>, name: &InstanceName, instance: &Instance) -> InstancePlan {
@@ -354,6 +357,8 @@ fn next(input: &Input<'_>, pass: &Pass) -> Option<Timestamp> {
             .host
             .window
             .map(|window| window.next_open(input.now)),
+        // What others do with theirs is not listened to.
+        WaitingOn::NameTaken { .. } => input.now.checked_add(NAME_TAKEN).ok(),
         _ => None,
     });
     times.min()

@@ -236,6 +236,8 @@ mod tests {
             action: action.into(),
             project: None,
             service: None,
+            one_off: false,
+            keeper: None,
             exit_code,
         };
         let text = |action, code| told(&event(action, code)).map(|(_, text)| text);

@@ -360,7 +360,10 @@ pub(crate) async fn clean_up(docker: &Docker, project: &str) {
         ..ListContainersOptions::default()
     };
     for container in docker.list_containers(Some(all)).await.unwrap_or_default() {
-        if ours(container.labels.unwrap_or_default().get(LABEL)) {
+        // Strangers of a test have no label, but a name.
+        let named = |name: &String| name.starts_with(&format!("/{project}-"));
+        let named = container.names.iter().flatten().any(named);
+        if named || ours(container.labels.unwrap_or_default().get(LABEL)) {
             let options = RemoveContainerOptions {
                 v: true,
                 force: true,

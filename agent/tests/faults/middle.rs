@@ -50,6 +50,8 @@ pub(crate) struct Loss {
 /// What went by.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Seen {
+    /// Everything that was asked.
+    pub(crate) requests: usize,
     /// How often somebody looked at everything.
     pub(crate) looks: usize,
     /// Requests that change something.
@@ -253,6 +255,7 @@ impl Shared {
     /// What is to happen to a request.
     fn note(&self, line: &str) -> Option<Mishap> {
         let mut seen = self.seen.lock().unwrap();
+        seen.requests += 1;
         if line.starts_with("GET ") || line.starts_with("HEAD ") {
             seen.looks += usize::from(line.contains("/containers/json"));
             return None;

@@ -1,6 +1,7 @@
 //! What is decided, by example.
 
 use super::*;
+use crate::containers::state::Owner;
 use crate::step::Step;
 use std::collections::BTreeSet;
 use tenantry_schema::wire::SmokeResult;
@@ -212,6 +213,27 @@ fn disruptive_changes_wait_for_the_window_and_repairs_do_not() {
     server.now = shut;
     server.engine.by_service("web").state = Running::Exited;
     assert!(!server.plan(&wish).steps.is_empty());
+}
+
+#[test]
+fn a_taken_name_is_looked_at_again_soon_for_its_events_are_not_heard() {
+    let (mut server, wish) = (Server::new(), desired(&[("one", PLAIN)]));
+    server.settle(&wish);
+    let soon = server
+        .now
+        .checked_add(SignedDuration::from_secs(5))
+        .unwrap();
+    assert!(server.plan(&wish).next.is_none_or(|next| next > soon));
+    let stranger = server.engine.by_service("web");
+    (stranger.owner, stranger.id) = (Owner::default(), "stranger".into());
+    let plan = server.plan(&wish);
+    assert!(!plan.converged && !plan.steps.contains_key(&Lane::Instance(name("one"))));
+    let message = plan.verdicts[&name("one")].message.as_ref().unwrap();
+    assert!(message.contains("taken by something that is not ours"));
+    assert_eq!(plan.next, Some(soon));
+
+    server.engine.state.containers.clear();
+    server.settle(&wish);
 }
 
 #[test]
