@@ -63,7 +63,7 @@ pub(super) fn large(options: &Options) -> Result<Vec<Figure>, BenchError> {
             services: 3,
         }
     };
-    let found = block_on(large::measure(options.quick, size))??;
+    let found = block_on(large::measure(options, size))??;
     let title = format!("{} stacks × {} containers", size.stacks, size.services);
     let pass = |what: &str| {
         Figure::new(
@@ -118,6 +118,11 @@ pub(super) fn large(options: &Options) -> Result<Vec<Figure>, BenchError> {
         Figure::new("the same, 95th percentile", Unit::Milliseconds, vec![worst])
             .aim(Aim::AtMost(1_000.0)),
     );
+    figures.push(Figure::new(
+        "agent's memory, every hundred drifts",
+        Unit::Megabytes,
+        found.memory_mb,
+    ));
     figures.push(
         Figure::new(
             "memory gained by that",

@@ -11,6 +11,8 @@ pub enum Unit {
     Milliseconds,
     /// Megabytes of 1,000,000 bytes.
     Megabytes,
+    /// Kilobytes of 1,000 bytes.
+    Kilobytes,
     /// So many a second.
     PerSecond,
     /// Percent of one core.
@@ -24,6 +26,7 @@ impl Unit {
         match self {
             Self::Milliseconds => "ms",
             Self::Megabytes => "MB",
+            Self::Kilobytes => "kB",
             Self::PerSecond => "/s",
             Self::PercentOfACore => "% of a core",
             Self::Count => "",

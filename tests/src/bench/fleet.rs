@@ -11,6 +11,7 @@ mod whole;
 
 pub(super) use cold::cold;
 pub(super) use import::{Import, commit_file, git};
+pub(super) use observed::{SERVICES, all_well};
 pub(super) use settings::{Keys, Public};
 pub(super) use stacks::{File, files as stack_files};
 pub(super) use warm::warm;

@@ -5,6 +5,7 @@ mod check;
 mod child;
 mod figures;
 mod fleet;
+mod history;
 mod unchanged;
 
 pub use figures::{Aim, Figure, Peer, Unit, median};
@@ -17,6 +18,8 @@ use std::path::PathBuf;
 pub struct Options {
     /// Small and short: shows that the measurements work, not how fast things are.
     pub quick: bool,
+    /// What shows only after a long time is measured for longer.
+    pub long: bool,
     /// Servers of the generated fleet.
     pub servers: usize,
     /// Where the generated fleet is kept; one that is there already is used again. None: it is made for this run alone.
@@ -81,7 +84,7 @@ impl Measurement {
 }
 
 /// All measurements, in the order in which they are made.
-pub const MEASUREMENTS: [Measurement; 7] = [
+pub const MEASUREMENTS: [Measurement; 8] = [
     Measurement {
         name: "fleet",
         about: "load, compile and plan a generated fleet; a commit; a report",
@@ -96,6 +99,11 @@ pub const MEASUREMENTS: [Measurement; 7] = [
         name: "unchanged",
         about: "signed \"unchanged\" answers to agents, a second of one core",
         run: unchanged::run,
+    },
+    Measurement {
+        name: "history",
+        about: "a report a minute of every server, with what was used, into the hub's diary",
+        run: history::run,
     },
     Measurement {
         name: "agent-noop",
@@ -125,6 +133,7 @@ pub fn role(role: &str, arguments: &[String]) -> Result<String, BenchError> {
         "fleet-cold" => fleet::cold(arguments),
         "fleet-warm" => fleet::warm(arguments),
         "fleet-hub" => fleet::hub(arguments),
+        "history" => history::role(arguments),
         "unchanged-server" => unchanged::server(arguments),
         other => Err(BenchError::Wrong(format!("no role is called {other}"))),
     }

@@ -21,6 +21,9 @@ struct Args {
     /// Small and short: shows that the measurements work, not how fast things are.
     #[arg(long)]
     quick: bool,
+    /// What shows only after a long time is measured for longer: two thousand drifts, about half an hour.
+    #[arg(long, conflicts_with = "quick")]
+    long: bool,
     /// Figures as JSON, one document.
     #[arg(long)]
     json: bool,
@@ -64,6 +67,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     let options = Options {
         quick: args.quick,
+        long: args.long,
         servers: args
             .servers
             .unwrap_or(if args.quick { 500 } else { 10_000 }),

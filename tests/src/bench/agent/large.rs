@@ -1,7 +1,7 @@
 //! A server with many containers: rest, drifts one after the other, memory afterwards, and what other tools take to look at as much.
 
 use super::super::child::resident_memory;
-use super::super::{BenchError, Doing as _};
+use super::super::{BenchError, Doing as _, Options};
 use super::ms;
 use super::noop;
 use super::path::idle;
@@ -17,6 +17,8 @@ pub(super) struct Large {
     pub(super) idle_percent: f64,
     pub(super) drift_ms: Vec<f64>,
     pub(super) gained_mb: f64,
+    /// Along the way.
+    pub(super) memory_mb: Vec<f64>,
     pub(super) ansible_ms: Vec<f64>,
     pub(super) pyinfra_ms: Vec<f64>,
     pub(super) pass_ms: Vec<f64>,
@@ -31,40 +33,25 @@ enum Drift {
     Remove,
 }
 
-pub(super) async fn measure(quick: bool, size: Size) -> Result<Large, BenchError> {
-    let (drifts, rest, runs, passes) = if quick {
-        (6, 3, 1, 5)
-    } else {
-        (200, 60, 5, 50)
+/// Drifts between two looks at memory.
+const STRETCH: usize = 100;
+/// Times that every container drifts before another edition is committed: what is started again and again is made to wait.
+const TURNS: usize = 3;
+
+pub(super) async fn measure(options: &Options, size: Size) -> Result<Large, BenchError> {
+    let (drifts, rest, runs, passes) = match options {
+        Options { quick: true, .. } => (6, 3, 1, 5),
+        Options { long: true, .. } => (2_000, 60, 5, 50),
+        _ => (200, 60, 5, 50),
     };
     let mut setting = Setting::sized(size.stacks, size).await?;
     let (idle_mb, idle_percent) = idle(&mut setting, Duration::from_secs(rest)).await?;
     let looked = Looked::of(&setting)?;
     let (ansible_ms, pyinfra_ms) = (ansible(&looked, runs)?, pyinfra(&looked, runs)?);
-    // The same drifts in every run.
-    let mut random = rand::rngs::StdRng::seed_from_u64(20);
-    let services = ["front", "back", "side"];
-    let mut drift_ms = Vec::new();
-    let mut names: Vec<String> = Vec::new();
-    for _ in 0..drifts {
-        if names.is_empty() {
-            // Each in turn, so that no service is started so often that the agent makes it wait.
-            names = (0..size.stacks)
-                .flat_map(|stack| services.map(|service| setting.container(stack, service)))
-                .collect();
-            names.shuffle(&mut random);
-        }
-        let Some(name) = names.pop() else { break };
-        let what = [Drift::Kill, Drift::Stop, Drift::Remove][random.random_range(0..3)];
-        drift_ms.push(drift(&setting, &name, what).await?);
-    }
+    let (drift_ms, memory_mb) = churn(&mut setting, size, drifts).await?;
     setting.quiet(size.stacks).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let agent = setting.world.servers[0]
-        .agent()
-        .map(|agent| agent.id().to_string());
-    let pid = agent.ok_or_else(|| BenchError::Wrong("the agent does not run".to_owned()))?;
-    let gained_mb = (resident_memory(&pid) - idle_mb).max(0.0);
+    let gained_mb = (memory(&mut setting)? - idle_mb).max(0.0);
     Ok(Large {
         pass_ms: noop::passes(&mut setting, size, passes).await?,
         compose_ms: noop::composed(&setting, runs, size)?,
@@ -72,9 +59,53 @@ pub(super) async fn measure(quick: bool, size: Size) -> Result<Large, BenchError
         idle_percent,
         drift_ms,
         gained_mb,
+        memory_mb,
         ansible_ms,
         pyinfra_ms,
     })
+}
+
+/// So many drifts, one after the other: what each took, and the agent's memory along the way.
+async fn churn(
+    setting: &mut Setting,
+    size: Size,
+    drifts: usize,
+) -> Result<(Vec<f64>, Vec<f64>), BenchError> {
+    // The same drifts in every run.
+    let mut random = rand::rngs::StdRng::seed_from_u64(20);
+    let services = ["front", "back", "side"];
+    let (mut drift_ms, mut memory_mb) = (Vec::new(), Vec::new());
+    let mut names: Vec<String> = Vec::new();
+    let mut turns = 0;
+    for number in 0..drifts {
+        if names.is_empty() {
+            // Each in turn, so that no service is started so often that the agent makes it wait.
+            names = (0..size.stacks)
+                .flat_map(|stack| services.map(|service| setting.container(stack, service)))
+                .collect();
+            names.shuffle(&mut random);
+            turns += 1;
+            if turns > TURNS && turns % TURNS == 1 {
+                setting.edit(size.stacks, turns).await?;
+            }
+        }
+        let Some(name) = names.pop() else { break };
+        let what = [Drift::Kill, Drift::Stop, Drift::Remove][random.random_range(0..3)];
+        drift_ms.push(drift(setting, &name, what).await?);
+        if (number + 1) % STRETCH == 0 {
+            memory_mb.push(memory(setting)?);
+        }
+    }
+    Ok((drift_ms, memory_mb))
+}
+
+/// The agent's, now.
+fn memory(setting: &mut Setting) -> Result<f64, BenchError> {
+    let agent = setting.world.servers[0]
+        .agent()
+        .map(|agent| agent.id().to_string());
+    let pid = agent.ok_or_else(|| BenchError::Wrong("the agent does not run".to_owned()))?;
+    Ok(resident_memory(&pid))
 }
 
 /// From the moment at which it is done to the moment at which the service runs again.

@@ -1,5 +1,6 @@
 //! A fleet with one server and a real agent, and stacks of light containers.
 
+use super::super::fleet::commit_file;
 use super::super::{BenchError, Doing as _};
 use crate::rig::World;
 use std::time::Duration;
@@ -58,7 +59,9 @@ fn manifest(number: usize) -> String {
     } else {
         ""
     };
-    format!("title: Pair {number}\n{site}memory: 16M\n")
+    // Its containers do not see the parameter: another value makes the agent begin anew with the instance, and leave them as they are.
+    let edition = "parameters: { EDITION: { default: \"0\" } }\n";
+    format!("title: Pair {number}\n{site}{edition}memory: 16M\n")
 }
 
 /// Name of the stack `number`.
@@ -127,6 +130,29 @@ impl Setting {
             .hub()
             .wait_for(SETUP, "every tool at work", done)
             .await?)
+    }
+
+    /// Commits the same order once more, with another value of a parameter that no container sees.
+    pub(super) async fn edit(&self, tools: usize, edition: usize) -> Result<(), BenchError> {
+        let tool = |number| {
+            format!(
+                "{}: {{ parameters: {{ EDITION: \"{edition}\" }} }}",
+                tool(number)
+            )
+        };
+        let tools_text: Vec<String> = (0..tools).map(tool).collect();
+        let text = format!(
+            "plan: pro\ndomain: bench.test\ntools: {{ {} }}\n",
+            tools_text.join(", ")
+        );
+        commit_file(
+            self.world.home.fleet.repository(),
+            "another edition",
+            &order_path(&self.order),
+            &text,
+        )?;
+        self.quiet(tools).await?;
+        Ok(())
     }
 
     /// Name of a container.

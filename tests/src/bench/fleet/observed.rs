@@ -2,13 +2,15 @@
 
 use tenantry_planner::inventory::{Published, ServerObservation};
 use tenantry_planner::slice_input::SliceInput;
+use tenantry_schema::id::{InstanceName, ToolName};
+use tenantry_schema::name::DomainName;
 use tenantry_schema::wire::{
     ContainerHealth, ContainerReport, ContainerState, HostFacts, InstancePhase, InstanceReport,
     Report, SiteReport, SliceRef, SmokeResult,
 };
 
 /// Containers of every instance.
-const SERVICES: [&str; 2] = ["db", "web"];
+pub(in crate::bench) const SERVICES: [&str; 2] = ["db", "web"];
 
 /// The slice as it was published. Its content is named by what it is made from.
 pub(super) fn published(input: &SliceInput, now: jiff::Timestamp) -> Published {
@@ -28,7 +30,24 @@ pub(super) fn report(
     sequence: u64,
     now: jiff::Timestamp,
 ) -> Report {
-    let instances = input.instances.iter().map(|(name, instance)| {
+    let instances = input.instances.iter();
+    let tools = instances.map(|(name, instance)| (name.clone(), instance.tool.clone()));
+    let hosts = input
+        .instances
+        .values()
+        .flat_map(|instance| instance.hosts.values());
+    all_well(tools, hosts.cloned(), content, sequence, now)
+}
+
+/// A report: all of these run, and all of these names are served.
+pub(in crate::bench) fn all_well(
+    tools: impl Iterator<Item = (InstanceName, ToolName)>,
+    hosts: impl Iterator<Item = DomainName>,
+    content: &str,
+    sequence: u64,
+    now: jiff::Timestamp,
+) -> Report {
+    let instances = tools.map(|(name, tool)| {
         let containers = SERVICES.iter().map(|service| ContainerReport {
             service: (*service).to_owned(),
             name: format!("{name}-{service}-1"),
@@ -41,7 +60,7 @@ pub(super) fn report(
             health_output: None,
         });
         let report = InstanceReport {
-            tool: instance.tool.clone(),
+            tool,
             phase: InstancePhase::Healthy,
             waiting: None,
             message: None,
@@ -49,17 +68,13 @@ pub(super) fn report(
             smoke: SmokeResult::Passed,
             containers: containers.collect(),
         };
-        (name.clone(), report)
+        (name, report)
     });
     let site = SiteReport {
         live: true,
         certificate_expires: Some(now),
         ..SiteReport::default()
     };
-    let hosts = input
-        .instances
-        .values()
-        .flat_map(|instance| instance.hosts.values());
     Report {
         sequence,
         taken_at: now,
@@ -72,7 +87,7 @@ pub(super) fn report(
         converged: Some(content.to_owned()),
         stale_since: None,
         instances: instances.collect(),
-        sites: hosts.map(|host| (host.clone(), site.clone())).collect(),
+        sites: hosts.map(|host| (host, site.clone())).collect(),
         unmanaged: Vec::new(),
         refusals: Vec::new(),
         backups: None,
