@@ -275,6 +275,7 @@ impl<W: WebServer> Agent<W> {
             .filter_map(|rollout| rollout.rejected.as_ref()?.put_back.as_ref())
             .map(|put_back| (put_back.id.clone(), self.desk.putting_back(&put_back.id)))
             .collect();
+        state.standstills = self.desk.standstills();
         state.paused = self.pause.until(now);
         if self.clock.jumped(now) {
             // Whatever was to happen in time gets time anew.

@@ -7,7 +7,7 @@
 //!               ├─ plan ─▶ Job ─ work ─▶ take: dump, verify, save, look again, receipt ─▶ repository
 //! records ──────┘             │          check: restic's own, with a share of the data read back
 //!      ▲                      │          drill: restore into containers of its own, compare, remove
-//!      │                      └──────── restore: back up what is there, put back, compare
+//!      │                      └──────── restore: back up what is there, put back, compare; mend what was broken off
 //!      └───────────────────── records ◀─────────────┘ ─▶ report
 //! ```
 //!
@@ -18,7 +18,9 @@
 //!   could not finish or read wholly never gets a receipt. Killed at any moment, nothing counts as good that is not.
 //! - One job at a time, at the lowest priority. Converging never waits for one, except for an instance whose containers are frozen while a
 //!   volume is read.
-//! - Nothing of value is removed: the agent only appends. What it removes is what it made itself: spool files and containers of drills.
+//! - A restore is all or nothing, and what it overwrites is in a backup ([`restore`]).
+//! - Nothing of value is removed: the agent only appends. What it removes is what it made itself (spool files, containers of drills), and what a
+//!   restore has replaced.
 
 pub mod database;
 pub mod desk;
@@ -29,6 +31,7 @@ pub mod job;
 pub mod manifest;
 pub mod plan;
 pub mod records;
+pub mod requests;
 pub mod restic;
 pub mod restore;
 pub mod sqlite;
@@ -36,6 +39,7 @@ pub mod take;
 pub mod targets;
 pub mod told;
 pub mod tool;
+pub mod unsettled;
 
 pub use desk::Desk;
 pub use error::BackupError;

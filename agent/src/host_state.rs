@@ -8,14 +8,14 @@ use crate::files::DigestCache;
 use crate::host::found::Found;
 use crate::host::look::HostEyes;
 use crate::ledger::Ledger;
-use crate::rollout::{Backups, PuttingBack};
+use crate::rollout::{Backups, PuttingBack, Standstill};
 use crate::secrets::{Seen, Wanted};
 use crate::web_server::{WebServer, WebState};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tenantry_schema::id::OperationId;
+use tenantry_schema::id::{InstanceName, OperationId};
 use tenantry_schema::name::RelativePath;
 
 /// Longest file that can be compared.
@@ -38,6 +38,8 @@ pub struct HostState {
     pub backups: Backups,
     /// How it stands with data that is put back because a version was given up.
     pub putting_back: BTreeMap<OperationId, PuttingBack>,
+    /// Instances that must not be started, for their data changes places or is mixed.
+    pub standstills: BTreeMap<InstanceName, Standstill>,
     /// Until when nothing may be changed.
     pub paused: Option<Timestamp>,
     /// The machine beneath, where something is asked of it.
@@ -99,6 +101,7 @@ impl Eyes {
             fetching: hands.engine.fetching(),
             backups: Backups::new(),
             putting_back: BTreeMap::new(),
+            standstills: BTreeMap::new(),
             paused: None,
             host: desired.and_then(|desired| {
                 let host = desired.host.host.as_deref()?;

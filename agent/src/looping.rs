@@ -8,6 +8,7 @@ mod own;
 pub use own::Trial;
 
 use crate::agent::{Agent, AgentError, Look, PATIENCE};
+use crate::backups::restore::mend;
 use crate::containers::{self, Concern, Wake};
 use crate::diagnose::Answerer;
 use crate::execute::sentence;
@@ -429,7 +430,16 @@ impl<W: WebServer + 'static> Loop<W> {
         if self.backup.is_some() {
             return patrol;
         }
-        let (work, wake) = self.agent.due(look, Timestamp::now());
+        let now = Timestamp::now();
+        // Before anything else: a tool stands still until its data is in order.
+        let (broken_off, again) = self.agent.mend_due(look, now);
+        if let Some(instance) = broken_off {
+            let (engine, desk) = (self.agent.hands().engine.clone(), self.agent.desk.clone());
+            self.backup = Some(spawn_local(mend(engine, desk, instance)));
+            return patrol;
+        }
+        let (work, wake) = self.agent.due(look, now);
+        let wake = [wake, again].into_iter().flatten().min();
         if let Some(work) = work {
             self.backup = Some(spawn_local(work.run()));
             return patrol;

@@ -150,6 +150,7 @@ pub(crate) fn test_report(sequence: u64, news: bool) -> Report {
         fetching: BTreeMap::new(),
         backups: crate::rollout::Backups::new(),
         putting_back: std::collections::BTreeMap::new(),
+        standstills: std::collections::BTreeMap::new(),
         paused: None,
         certificates: std::sync::Arc::default(),
         host: None,

@@ -11,7 +11,7 @@
 mod backup;
 mod effective;
 
-pub use backup::{Backups, PuttingBack, Standing};
+pub use backup::{Backups, PuttingBack, Standing, Standstill};
 pub use effective::{Version, Versions, effective, rolled_back};
 
 use crate::containers::Pins;

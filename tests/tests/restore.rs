@@ -197,7 +197,7 @@ async fn an_approved_restore_brings_rows_back_once() {
     assert!(
         plan.contains("destroys: database as they are now")
             && plan.contains(&format!("{instance} runs on while"))
-            && plan.contains("stands still for about"),
+            && plan.contains("the data changes places, for about"),
         "{plan}"
     );
 

@@ -69,11 +69,29 @@ impl<W: WebServer> Agent<W> {
             records: &self.desk.records(),
             ready: &ready,
             asked: &self.desk.asked(),
+            drills: &self.desk.drills(),
             restores: &restores.keys().cloned().collect(),
             now,
         });
         let work = job.map(|job| Box::new(self.work(desired, backups, &restores, job)));
         (work, Some(wake))
+    }
+
+    /// The instance whose restore was broken off and is to be put in order now, if there is one, and when to look again.
+    pub fn mend_due(
+        &self,
+        look: &Look,
+        now: Timestamp,
+    ) -> (Option<InstanceName>, Option<Timestamp>) {
+        let acts = self
+            .desired()
+            .is_some_and(|desired| desired.host.manage != Manage::Observe);
+        // Whoever cannot see the engine cannot stop what runs.
+        if acts && look.state.engine.is_ok() {
+            self.desk.mend_due(now)
+        } else {
+            (None, None)
+        }
     }
 
     /// What is to be put back: as operations say, and where a version was given up with its data (`upgrade.rollback: image+data`).

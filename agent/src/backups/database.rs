@@ -1,5 +1,6 @@
 //! Databases in containers: dumped by the programs of their own image, so that versions always fit.
 
+pub mod beside;
 mod mongodb;
 mod mysql;
 mod postgres;
@@ -164,14 +165,16 @@ impl<'a> Source<'a> {
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// What there is to dump, the server's own databases left out.
+    /// What there is to dump. The server's own databases are left out, and what a restore has put beside others.
     pub async fn databases(&self) -> Result<Vec<String>, BackupError> {
-        match self.kind {
-            DatabaseEngine::Postgres => self.postgres_databases().await,
-            DatabaseEngine::Mysql => self.mysql_databases().await,
+        let mut all = match self.kind {
+            DatabaseEngine::Postgres => self.postgres_databases().await?,
+            DatabaseEngine::Mysql => self.mysql_databases().await?,
             // One archive holds them all.
-            DatabaseEngine::Mongodb => Ok(vec![mongodb::ALL.to_owned()]),
-        }
+            DatabaseEngine::Mongodb => vec![mongodb::ALL.to_owned()],
+        };
+        all.retain(|name| !beside::is_ours(name));
+        Ok(all)
     }
 
     /// Dumps one database into a file; the rows of its tables as far as they are known exactly. What returns is whole.

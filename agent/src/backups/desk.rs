@@ -1,6 +1,8 @@
 //! Where the loop and the job at work meet: what is remembered, who may touch which instance, and what was asked for.
 
 use super::records::{Records, RecordsFile};
+use super::requests::Wish;
+use super::restore::journal::Journal;
 use crate::execute::sentence;
 use crate::files::{FilesError, Root};
 use crate::rollout::{Backups, PuttingBack, Standing};
@@ -19,6 +21,8 @@ pub struct Desk {
     /// `<state>/backups`.
     folder: PathBuf,
     records: RefCell<RecordsFile>,
+    /// Restores whose data has not come to one end.
+    pub(super) journal: RefCell<Journal>,
     /// Instances that are not to be converged right now, and how many want it so.
     held: RefCell<BTreeMap<InstanceName, u32>>,
     /// Instances whose steps are being taken.
@@ -30,19 +34,6 @@ pub struct Desk {
     /// The restore that is being done.
     restoring: RefCell<Option<OperationId>>,
     done: Notify,
-}
-
-/// Where people ask for backups.
-fn requests(folder: &Path) -> PathBuf {
-    folder.join("requests")
-}
-
-/// Asks the agent that works on `state` for a backup of `instance`, from outside.
-pub fn request(state: &Path, instance: &InstanceName) -> Result<(), FilesError> {
-    let root = Root::private(&requests(&state.join("backups")))?;
-    let name = tenantry_schema::name::RelativePath::try_from(instance.as_str());
-    let name = name.expect("the name of an instance is a plain name");
-    root.write(&name, b"")
 }
 
 /// Keeps converging away from an instance until it is dropped.
@@ -67,7 +58,9 @@ impl Desk {
     pub fn open(state: &Path) -> Result<Self, FilesError> {
         let folder = state.join("backups");
         let records = RecordsFile::open(Root::private(&folder)?)?;
+        let journal = Journal::open(Root::private(&folder.join("exchanges"))?)?;
         Ok(Self {
+            journal: RefCell::new(journal),
             folder,
             records: RefCell::new(records),
             held: RefCell::default(),
@@ -83,6 +76,11 @@ impl Desk {
     /// Where dumps are put until they are saved.
     pub fn spool(&self) -> PathBuf {
         self.folder.join("spool")
+    }
+
+    /// Where dumps of an instance are kept until a restore of it has ended.
+    pub fn kept(&self, instance: &InstanceName) -> PathBuf {
+        self.folder.join("kept").join(instance.as_str())
     }
 
     /// Where backups are put to be tried out.
@@ -170,21 +168,24 @@ impl Desk {
     /// Of which instances a backup was asked for, by a roll-out or by a person at the command line.
     pub fn asked(&self) -> BTreeSet<InstanceName> {
         let mut all = self.asked.borrow().clone();
-        let files = std::fs::read_dir(requests(&self.folder));
-        let names = files
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| entry.file_name().into_string().ok());
-        all.extend(names.filter_map(|name| InstanceName::try_from(name).ok()));
+        all.extend(Wish::Backup.asked(&self.folder));
         all
+    }
+
+    /// Of which instances the newest backup is to be tried out now.
+    pub fn drills(&self) -> BTreeSet<InstanceName> {
+        Wish::Drill.asked(&self.folder)
+    }
+
+    /// A drill that was asked for was done, or failed.
+    pub fn drilled(&self, instance: &InstanceName) {
+        Wish::Drill.answered(&self.folder, instance);
     }
 
     /// A backup that was asked for was taken, or failed.
     pub fn answered(&self, instance: &InstanceName) {
         self.asked.borrow_mut().remove(instance);
-        // Where it cannot be removed one more backup is made, no harm done.
-        let _ = std::fs::remove_file(requests(&self.folder).join(instance.as_str()));
+        Wish::Backup.answered(&self.folder, instance);
     }
 
     /// Whether there is a good backup of `instance` whose data was taken at `since` or later. For roll-outs that want one first.
@@ -257,11 +258,13 @@ impl Desk {
     /// As the hub is told.
     pub fn report(&self, kept: &crate::accept::Backups) -> BackupsReport {
         let (wanted, at_work) = (kept.restores.keys(), self.restoring.borrow());
-        self.records.borrow().get().report(
+        let mut report = self.records.borrow().get().report(
             &kept.spec,
             &self.overdue.borrow(),
             wanted,
             at_work.as_ref(),
-        )
+        );
+        self.tell_unsettled(&mut report.begun);
+        report
     }
 }

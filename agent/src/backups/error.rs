@@ -74,6 +74,26 @@ pub enum BackupError {
         "{0} was started, thawed or removed while its files were read, so they may not belong together"
     )]
     Moved(String),
+    /// Data could not change places, and is where it was.
+    #[error("it failed while data changed places, and everything was put back as it was before")]
+    Undone {
+        /// Why it failed.
+        source: Box<BackupError>,
+    },
+    /// Data could not change places, and could not be put back either.
+    #[error(
+        "the data of {instance} is MIXED, old and new, so it stands still until that is put in order; what was there before is in backup {before}; {left}; it failed first"
+    )]
+    Mixed {
+        /// The instance.
+        instance: tenantry_schema::id::InstanceName,
+        /// The backup that has all that was there.
+        before: String,
+        /// What could not be put back.
+        left: Box<BackupError>,
+        /// Why it failed.
+        source: Box<BackupError>,
+    },
     /// What was compared differs.
     #[error("{0}")]
     Differs(String),

@@ -7,7 +7,7 @@ use super::files;
 use super::manifest::Manifest;
 use super::plan::Job;
 use super::records::Record;
-use super::restore::{self, Order};
+use super::restore::{self, Ended, Order};
 use super::take::{self, Hands, elapsed};
 use super::targets::Targets;
 use super::tool::{self, BackupTool, Prepared, RECEIPT_FILE};
@@ -167,6 +167,10 @@ impl<T: BackupTool> Work<T> {
     async fn backup(&self, instance: &InstanceName) -> Vec<Event> {
         let spool = self.desk.spool();
         let taken = match self.targets() {
+            // Of mixed data no backup counts as good.
+            Ok(_) if self.desk.is_mixed(instance) => Err(BackupError::Missing(
+                self.desk.unsettled(instance).unwrap_or_default(),
+            )),
             Ok(targets) => take::take(&self.hands(&spool), targets).await,
             Err(error) => Err(error),
         };
@@ -224,6 +228,7 @@ impl<T: BackupTool> Work<T> {
 
     async fn drill(&self, instance: &InstanceName, begin: Timestamp) -> Vec<Event> {
         let drilled = self.drilled(instance).await;
+        self.desk.drilled(instance);
         let result = DrillResult {
             at: Timestamp::now(),
             seconds: elapsed(begin),
@@ -302,11 +307,12 @@ impl<T: BackupTool> Work<T> {
             Some(order) => Some(self.desk.hold(&order.instance).await),
             None => None,
         };
-        let result = match (&self.order, self.targets()) {
+        let ended = match (&self.order, self.targets()) {
             (Some(order), Ok(targets)) => {
                 let spool = self.desk.spool();
                 restore::restore(
                     &self.hands(&spool),
+                    id,
                     order,
                     targets,
                     &self.desk.scratch(),
@@ -314,9 +320,10 @@ impl<T: BackupTool> Work<T> {
                 )
                 .await
             }
-            (None, _) => restore::failed("the operation is not known".to_owned()),
-            (_, Err(error)) => restore::failed(sentence(&error)),
+            (None, _) => Ended::early("the operation is not known".to_owned()),
+            (_, Err(error)) => Ended::early(sentence(&error)),
         };
+        let Ended { result, tidy } = ended;
         let event = match &result.problem {
             None => event(
                 EventKind::Changed,
@@ -330,9 +337,13 @@ impl<T: BackupTool> Work<T> {
             ),
         };
         self.note_before(&result);
-        let _ = self
+        let written = self
             .desk
             .remember(|records| drop(records.restores.insert(id.clone(), Some(result))));
+        if let (Ok(()), true, Some(order)) = (written, tidy, &self.order) {
+            // Where this fails it is put in order once more, which changes nothing.
+            let _ = self.desk.end_exchange(&order.instance);
+        }
         self.desk.end_restore();
         vec![event]
     }

@@ -37,6 +37,8 @@ pub struct Facts<'a> {
     pub ready: &'a BTreeSet<InstanceName>,
     /// Instances of which somebody asked for a backup.
     pub asked: &'a BTreeSet<InstanceName>,
+    /// Instances whose newest backup somebody asked to be tried out.
+    pub drills: &'a BTreeSet<InstanceName>,
     /// Restores that operations ask for, in their order.
     pub restores: &'a BTreeSet<OperationId>,
     /// The time.
@@ -85,6 +87,13 @@ fn due(facts: &Facts<'_>, wake: &mut Wake) -> Option<Job> {
     });
     if let Some(name) = asked {
         return Some(Job::Backup(name.clone()));
+    }
+    let saved = |name: &&InstanceName| {
+        let record = records.instances.get(*name);
+        record.is_some_and(|record| record.newest(now).is_some())
+    };
+    if let Some(name) = facts.drills.iter().find(saved) {
+        return Some(Job::Drill(name.clone()));
     }
     let slot = last_slot(facts.spec, now);
     let wanted = facts
@@ -160,7 +169,8 @@ fn every(minutes: u32, last: Option<Timestamp>, first: Option<Timestamp>, slot: 
     }
 }
 
-fn after(failed: Timestamp, attempts: u32) -> Timestamp {
+/// When something is tried again that failed.
+pub fn after(failed: Timestamp, attempts: u32) -> Timestamp {
     let index = (attempts.max(1) as usize - 1).min(PAUSES.len() - 1);
     let minutes = PAUSES.get(index).copied().unwrap_or(240);
     failed

@@ -30,11 +30,35 @@ pub async fn take<T: BackupTool>(
     hands: &Hands<'_, T>,
     targets: &Targets,
 ) -> Result<Manifest, BackupError> {
-    let folder = hands.spool.join(targets.instance.as_str());
+    let folder = folder(hands, targets);
     files::clear(&folder)?;
     let outcome = take_into(hands, targets, &folder).await;
     files::clear(&folder)?;
     outcome
+}
+
+/// The same; its dumps stay on this server, in `kept`, where they have the same paths as below [`folder`].
+pub async fn take_and_keep<T: BackupTool>(
+    hands: &Hands<'_, T>,
+    targets: &Targets,
+    kept: &Path,
+) -> Result<Manifest, BackupError> {
+    let folder = folder(hands, targets);
+    files::clear(&folder)?;
+    files::clear(kept)?;
+    let outcome = take_into(hands, targets, &folder).await;
+    if outcome.is_ok() && folder.is_dir() {
+        make_folder(kept.parent().unwrap_or(kept))?;
+        std::fs::rename(&folder, kept)
+            .map_err(|error| BackupError::io("cannot keep dumps in", kept, error))?;
+    }
+    files::clear(&folder)?;
+    outcome
+}
+
+/// Where dumps of an instance are put until they are saved.
+pub fn folder<T>(hands: &Hands<'_, T>, targets: &Targets) -> PathBuf {
+    hands.spool.join(targets.instance.as_str())
 }
 
 async fn take_into<T: BackupTool>(

@@ -1,6 +1,7 @@
 //! What the items of `backups.yaml` are on this server: containers, volumes, folders. Pure.
 
 use crate::desired::Desired;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tenantry_schema::document::During;
@@ -50,7 +51,7 @@ pub enum Item {
 }
 
 /// A service with databases.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Database {
     /// What runs there.
     pub engine: DatabaseEngine,

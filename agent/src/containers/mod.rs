@@ -65,6 +65,7 @@ mod stats;
 mod step;
 pub mod still;
 mod verify;
+pub mod volumes;
 mod witness;
 
 pub use ask::{Place, container_of_service, inspected, volumes_of};

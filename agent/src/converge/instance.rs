@@ -1,5 +1,6 @@
 //! One instance: its secret files, its files, its containers, its smoke check. Pure.
 
+mod standstill;
 mod verdict;
 
 use super::rollout::{Change, Hold};
@@ -37,6 +38,9 @@ pub(super) fn plan(input: &Input<'_>, name: &InstanceName, instance: &Instance) 
     };
     let (pass, hold) = containers_pass(input, &change, wanted, engine);
     let held = hold.is_some();
+    if let Some(still) = input.state.standstills.get(name) {
+        return standstill::plan(name, instance, secrets, pass, engine, still);
+    }
     let mut steps = secrets;
     // What a running container sees is not changed while disruptive steps are held: it is kept as it was.
     let shown = if held {

@@ -8,6 +8,7 @@ mod laws;
 mod put_back;
 mod rollout_laws;
 mod rollouts;
+mod standstill;
 mod web;
 
 use super::*;
@@ -229,6 +230,7 @@ struct Server {
     broken: BTreeSet<String>,
     backups: Backups,
     putting_back: BTreeMap<OperationId, PuttingBack>,
+    standstills: BTreeMap<InstanceName, crate::rollout::Standstill>,
     paused: Option<Timestamp>,
     kept_images: BTreeSet<String>,
 }
@@ -252,6 +254,7 @@ impl Server {
             broken: BTreeSet::new(),
             backups: Backups::new(),
             putting_back: BTreeMap::new(),
+            standstills: BTreeMap::new(),
             paused: None,
             kept_images: BTreeSet::new(),
         }
@@ -295,6 +298,7 @@ impl Server {
             fetching: BTreeMap::new(),
             backups: self.backups.clone(),
             putting_back: self.putting_back.clone(),
+            standstills: self.standstills.clone(),
             paused: self.paused,
             certificates: self.memory.clone(),
             host: None,

@@ -1,7 +1,7 @@
 //! What a roll-out wants to know about backups. How they are made is not said here.
 
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::id::InstanceName;
 
 /// How putting back the data of before a roll-out stands.
@@ -15,6 +15,17 @@ pub enum PuttingBack {
     Done,
     /// It failed, or nobody knows what came of it. It is not begun again.
     Failed(String),
+}
+
+/// An instance whose data changes places, or is mixed: it must not be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standstill {
+    /// Containers of its database servers, which go on. None: nobody knows, and nothing is started or stopped.
+    pub servers: Option<BTreeSet<String>>,
+    /// Whether it could not be put in order yet.
+    pub failed: bool,
+    /// Why, in a sentence.
+    pub message: String,
 }
 
 /// How backups of an instance stand.

@@ -8,6 +8,7 @@ mod common;
 #[path = "../containers/lab.rs"]
 mod lab;
 mod maria;
+mod restores;
 mod rig;
 
 use rig::Rig;
@@ -133,6 +134,7 @@ fn what_was_lost_is_put_back_once() {
         // What was there before is in a good backup of its own.
         let before = result.before.unwrap();
         assert!(rig.receipt(&before).contains("\"public.later\": 0"));
+        rig.nothing_stands_beside().await;
         // Another slice with the same operation, and another agent: it is not done again.
         rig.sql("INSERT INTO guests VALUES ('d')").await;
         drop(agent);

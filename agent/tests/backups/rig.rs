@@ -1,5 +1,7 @@
 //! A server with a PostgreSQL, a volume with a database of SQLite, one with uploads, and a repository.
 
+mod beside;
+
 use crate::common::hub::Hub;
 use crate::common::{Files, Running, World, files, skip_without};
 use crate::lab::{self, Lab};
@@ -68,6 +70,9 @@ services:
 volumes: { db: {}, data: {}, uploads: {} }
 secrets: { db_password: { environment: DB_PASSWORD } }
 ";
+
+/// What the operation is called that puts data back.
+const RESTORE: &str = "2026-11-20-restore";
 
 pub(crate) struct Rig {
     pub(crate) world: World,
@@ -209,10 +214,15 @@ impl Rig {
 
     /// Puts data back as an operation says.
     pub(crate) fn restore(&self, generation: u64, overwrites: &str) {
-        self.publish_restore(generation, overwrites, "[sleep, 1d]");
+        self.publish_restore(RESTORE, generation, overwrites, "[sleep, 1d]");
     }
 
-    fn publish_restore(&self, generation: u64, overwrites: &str, command: &str) {
+    /// The same under another name.
+    pub(crate) fn restore_as(&self, name: &str, generation: u64, overwrites: &str) {
+        self.publish_restore(name, generation, overwrites, "[sleep, 1d]");
+    }
+
+    fn publish_restore(&self, name: &str, generation: u64, overwrites: &str, command: &str) {
         let begins = Timestamp::now() - SignedDuration::from_hours(1);
         let mut all = self.slice(Some(begins));
         let project = &self.lab.project;
@@ -221,7 +231,7 @@ impl Rig {
         );
         let compose = self.tool.compose.replace("[sleep, 1d]", command);
         all.extend(files(&[
-            ("operations/2026-11-20-restore.yaml", &text),
+            (&format!("operations/{name}.yaml"), &text),
             (&format!("stacks/{project}/compose.yaml"), &compose),
         ]));
         self.hub.publish(&self.world, generation, all);
@@ -233,9 +243,16 @@ impl Rig {
         self.wait("restored", result).await
     }
 
+    /// What came of the one of this name.
+    pub(crate) async fn restored_as(&self, name: &str) -> tenantry_schema::wire::RestoreResult {
+        let id = tenantry_schema::id::OperationId::try_from(name).unwrap();
+        let result = |report: &Report| report.backups.as_ref()?.restores.get(&id).cloned();
+        self.wait("restored", result).await
+    }
+
     /// The same restore in a slice that asks for another version.
     pub(crate) fn restore_in_another_version(&self, generation: u64, overwrites: &str) {
-        self.publish_restore(generation, overwrites, "[sleep, 2d]");
+        self.publish_restore(RESTORE, generation, overwrites, "[sleep, 2d]");
     }
 
     /// Waits until a restore is at work.
@@ -347,7 +364,7 @@ impl Rig {
         );
     }
 
-    async fn volume(&self, key: &str) -> PathBuf {
+    pub(crate) async fn volume(&self, key: &str) -> PathBuf {
         let name = format!("{}_{key}", self.lab.project);
         exec::volume_folder(&self.engine, &name).await.unwrap()
     }
@@ -462,12 +479,15 @@ impl Rig {
 
     /// Makes the program that the agent runs: restic itself, or one that takes its time to save.
     pub(crate) fn slow_restic(&self, slow: bool) {
-        use std::os::unix::fs::PermissionsExt as _;
-        let pause = if slow {
+        self.restic_with(if slow {
             "[ \"$1\" != backup ] || sleep 30\n"
         } else {
             ""
-        };
+        });
+    }
+
+    fn restic_with(&self, pause: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
         let path = &self.world.config.restic;
         // Another file: a shell that runs the one before reads on in it.
         let beside = path.with_extension("new");

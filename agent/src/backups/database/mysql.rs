@@ -125,8 +125,9 @@ impl Source<'_> {
         into: &str,
     ) -> Result<BTreeMap<String, u64>, BackupError> {
         let name = quoted(into);
+        self.mysql_disconnect(into).await?;
         self.mysql_ask(&format!(
-            "DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name}"
+            "SET SESSION lock_wait_timeout = 30; DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name}"
         ))
         .await?;
         let program = self
@@ -135,6 +136,19 @@ impl Source<'_> {
             .and(format!("--database={into}"));
         self.feed(&program, dump).await?;
         self.mysql_rows(into).await
+    }
+
+    /// Ends the sessions in a database: what an agent began that was killed, or somebody who would keep it from being dropped.
+    async fn mysql_disconnect(&self, database: &str) -> Result<(), BackupError> {
+        let list = format!(
+            "SELECT id FROM information_schema.processlist WHERE db = {} AND id <> CONNECTION_ID()",
+            text(database)
+        );
+        for id in self.mysql_ask(&list).await?.lines() {
+            // One that has ended meanwhile is no failure.
+            let _ = self.mysql_ask(&format!("KILL {}", id.trim())).await;
+        }
+        Ok(())
     }
 
     /// Makes sure that there is no such database.

@@ -22,7 +22,7 @@ const TABLES: &str = "SELECT 'table ' || quote_ident(n.nspname) || '.' || quote_
     ORDER BY 1;\nSELECT 'end';\n";
 
 /// A name in a statement.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -46,7 +46,7 @@ impl Source<'_> {
             .with("PGPASSWORD", self.password.as_ref())
     }
 
-    async fn sql(&self, database: &str, statement: &str) -> Result<String, BackupError> {
+    pub(super) async fn sql(&self, database: &str, statement: &str) -> Result<String, BackupError> {
         self.text(&self.psql(database).and("-c").and(statement))
             .await
     }
@@ -176,7 +176,7 @@ impl Source<'_> {
     }
 
     /// A database other than this one, to say something about it.
-    fn elsewhere(&self, database: &str) -> &'static str {
+    pub(super) fn elsewhere(&self, database: &str) -> &'static str {
         if database == MAINTENANCE {
             "template1"
         } else {
@@ -191,47 +191,12 @@ impl Source<'_> {
         self.sql(self.elsewhere(database), &drop).await.map(|_| ())
     }
 
-    async fn postgres_disconnect(&self, database: &str) -> Result<(), BackupError> {
+    pub(super) async fn postgres_disconnect(&self, database: &str) -> Result<(), BackupError> {
         let name = database.replace('\'', "''");
         let end = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"
         );
         self.sql(self.elsewhere(database), &end).await.map(|_| ())
-    }
-
-    /// Gives `new` the name of `database`, in one transaction; what had it before is gone afterwards.
-    pub async fn postgres_exchange(&self, new: &str, database: &str) -> Result<(), BackupError> {
-        let aside = format!("{new}_before");
-        self.postgres_drop(&aside).await?;
-        self.postgres_disconnect(database).await?;
-        self.postgres_disconnect(new).await?;
-        let known = self
-            .sql(
-                self.elsewhere(database),
-                "SELECT datname FROM pg_catalog.pg_database",
-            )
-            .await?;
-        let mut statements = Vec::new();
-        let there = known.lines().any(|name| name == database);
-        if there {
-            statements.push(format!(
-                "ALTER DATABASE {} RENAME TO {}",
-                quoted(database),
-                quoted(&aside)
-            ));
-        }
-        statements.push(format!(
-            "ALTER DATABASE {} RENAME TO {}",
-            quoted(new),
-            quoted(database)
-        ));
-        // Several statements of one argument are one transaction.
-        self.sql(self.elsewhere(database), &statements.join("; "))
-            .await?;
-        if there {
-            self.postgres_drop(&aside).await?;
-        }
-        Ok(())
     }
 }
 

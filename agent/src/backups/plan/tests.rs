@@ -47,6 +47,7 @@ struct World {
     records: Records,
     ready: BTreeSet<InstanceName>,
     asked: BTreeSet<InstanceName>,
+    drills: BTreeSet<InstanceName>,
     restores: BTreeSet<OperationId>,
 }
 
@@ -63,6 +64,7 @@ impl World {
             spec,
             records,
             asked: BTreeSet::new(),
+            drills: BTreeSet::new(),
             restores: BTreeSet::new(),
         }
     }
@@ -93,6 +95,7 @@ impl World {
             records: &self.records,
             ready: &self.ready,
             asked: &self.asked,
+            drills: &self.drills,
             restores: &self.restores,
             now: time,
         })
@@ -122,6 +125,7 @@ impl World {
                 });
             }
             Job::Drill(name) => {
+                self.drills.remove(name);
                 self.records.instances.get_mut(name).unwrap().drill = Some(DrillResult {
                     at: time,
                     snapshot: "x".into(),
@@ -218,6 +222,21 @@ fn restores_and_requests_come_first_and_a_restore_is_begun_once() {
         world.job("2026-11-21T12:00:00Z"),
         Some(Job::Backup(name("web-b")))
     );
+}
+
+#[test]
+fn a_drill_that_was_asked_for_waits_for_a_backup_and_for_nothing_else() {
+    let mut world = World::new();
+    world.drills.insert(name("web-a"));
+    world.ready.clear();
+    assert_eq!(world.job("2026-11-21T12:00:00Z"), None);
+    let mut world = World::saved("2026-11-21T01:31:00Z");
+    assert_eq!(world.job("2026-11-21T12:00:00Z"), None);
+    world.drills.insert(name("web-b"));
+    let due = world.job("2026-11-21T12:00:00Z").unwrap();
+    assert_eq!(due, Job::Drill(name("web-b")));
+    world.done(&due, at("2026-11-21T12:01:00Z"));
+    assert_eq!(world.job("2026-11-21T12:01:00Z"), None);
 }
 
 #[test]

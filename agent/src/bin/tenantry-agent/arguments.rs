@@ -83,6 +83,9 @@ pub(super) enum Command {
         /// Ask the agent that runs for a backup of this instance as soon as one can be taken
         #[arg(long, value_name = "INSTANCE")]
         now: Option<String>,
+        /// Ask the agent that runs to try out the newest backup of this instance
+        #[arg(long, value_name = "INSTANCE", conflicts_with = "now")]
+        drill: Option<String>,
         /// As a report in JSON
         #[arg(long)]
         json: bool,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tenantry_agent::agent::{Agent, AgentError};
+use tenantry_agent::backups::requests::Wish;
 use tenantry_agent::config::Config;
 use tenantry_agent::pause::PauseFile;
 use tenantry_agent::{backups, diff, enrol, greet, install, once, report, status, timers};
@@ -41,8 +42,11 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Diff { json } => on_runtime(compared(path, json)),
         Command::Backups {
             now: Some(name), ..
-        } => asked_for_backup(path, name),
-        Command::Backups { now: None, json } => backups_shown(path, json),
+        } => asked_for(Wish::Backup, "a backup", path, name),
+        Command::Backups {
+            drill: Some(name), ..
+        } => asked_for(Wish::Drill, "a restore drill", path, name),
+        Command::Backups { json, .. } => backups_shown(path, json),
         Command::Pause { span } => paused(path, span),
         Command::Resume => resumed(path),
         Command::Completions { shell } => Ok(completions(shell)),
@@ -149,10 +153,10 @@ async fn compared(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
     Ok(code(diff.steps.is_empty()))
 }
 
-fn asked_for_backup(path: &Path, name: String) -> anyhow::Result<ExitCode> {
+fn asked_for(wish: Wish, what: &str, path: &Path, name: String) -> anyhow::Result<ExitCode> {
     let name = InstanceName::try_from(name)?;
-    backups::desk::request(&Config::load(path)?.state, &name)?;
-    say(&format!("a backup of {name} was asked for\n"))?;
+    wish.request(&Config::load(path)?.state, &name)?;
+    say(&format!("{what} of {name} was asked for\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -98,7 +98,7 @@ pub struct Downtime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measured {
-    /// A restore drill: it fetched, loaded and compared everything.
+    /// A backup, and a restore drill: that one fetched, loaded and compared everything.
     Drill,
     /// A backup.
     Backup,
@@ -112,18 +112,18 @@ const STOP_AND_START: u64 = 10;
 impl Downtime {
     /// What is to be expected of `instance`, whose backups stand so.
     pub fn of(instance: &InstanceName, backups: Option<&InstanceBackups>) -> Self {
+        let last = backups.and_then(|backups| backups.last.as_ref());
         let drill = backups
             .and_then(|backups| backups.drill.as_ref())
-            .filter(|drill| drill.problem.is_none())
-            .map(|drill| (drill.seconds, Measured::Drill));
-        let backup = || {
-            let last = backups?.last.as_ref()?;
-            Some((last.seconds, Measured::Backup))
+            .filter(|drill| drill.problem.is_none());
+        // What was written meanwhile is backed up while it stands still; a database that cannot be renamed is loaded then, too.
+        let saved = last.map_or(0, |last| last.seconds);
+        let (seconds, by) = match (drill, last) {
+            (Some(drill), _) => (Some(saved.saturating_add(drill.seconds)), Measured::Drill),
+            (None, Some(_)) => (Some(saved), Measured::Backup),
+            (None, None) => (None, Measured::Nothing),
         };
-        let (seconds, by) = match drill.or_else(backup) {
-            Some((seconds, by)) => (Some(seconds.saturating_add(STOP_AND_START)), by),
-            None => (None, Measured::Nothing),
-        };
+        let seconds = seconds.map(|seconds| seconds.saturating_add(STOP_AND_START));
         Self {
             instance: instance.clone(),
             seconds,
@@ -141,21 +141,21 @@ impl fmt::Display for Downtime {
         } = self;
         write!(
             f,
-            "{instance} runs on while what is there is backed up and the backup is fetched and compared, then stands still "
+            "{instance} runs on while what is there is backed up and the backup is fetched, compared and put beside it, then stands still, while what was written meanwhile is backed up and the data changes places"
         )?;
         match (seconds, by) {
             (Some(seconds), Measured::Drill) => {
                 write!(
                     f,
-                    "for about {seconds} s at most, going by its last restore drill"
+                    ", for about {seconds} s at most, going by its last backup and its last restore drill"
                 )
             }
             (Some(seconds), _) => {
-                write!(f, "for about {seconds} s, going by its last backup")
+                write!(f, ", for about {seconds} s, going by its last backup")
             }
             (None, _) => write!(
                 f,
-                "while its data changes places; how long is known where its hub is asked (`--hub`) and a backup was made"
+                "; how long is known where its hub is asked (`--hub`) and a backup was made"
             ),
         }
     }
@@ -201,9 +201,11 @@ mod tests {
         assert_eq!(seconds(&backups), (Some(30), Measured::Backup));
         drill.problem = None;
         backups.drill = Some(drill);
-        assert_eq!(seconds(&backups), (Some(55), Measured::Drill));
+        assert_eq!(seconds(&backups), (Some(75), Measured::Drill));
         let text = Downtime::of(&name(), Some(&backups)).to_string();
-        assert!(text.ends_with("for about 55 s at most, going by its last restore drill"));
+        assert!(text.ends_with(
+            ", for about 75 s at most, going by its last backup and its last restore drill"
+        ));
     }
 
     #[test]
