@@ -58,6 +58,28 @@ impl Series {
     }
 }
 
+/// Bits of a key that count minutes since 1970: up to the year 2480.
+const MINUTE_BITS: u32 = 28;
+/// Bits of a key below the server's number.
+const SERVER_BITS: u32 = 32;
+
+/// Where a point is kept: the server's number, the series, the minute, from the highest bits to the lowest, so that what is read together
+/// lies together.
+fn key(server: i64, series: Series, at: i64) -> i64 {
+    let minute = at.div_euclid(60).clamp(0, (1 << MINUTE_BITS) - 1);
+    (server << SERVER_BITS) | (series.id << MINUTE_BITS) | minute
+}
+
+/// The time of a key.
+fn time_of(key: i64) -> i64 {
+    (key & ((1 << MINUTE_BITS) - 1)) * 60
+}
+
+/// The first key of a series, and the last.
+fn ends(server: i64, series: Series) -> (i64, i64) {
+    (key(server, series, 0), key(server, series, i64::MAX))
+}
+
 /// Keeps what was used. Windows that are older than what is kept, or that say they are from the future, are left out.
 pub(super) fn keep(
     db: &Connection,
@@ -181,12 +203,11 @@ impl Table<'_> {
         if at + series.step <= oldest {
             return Ok(());
         }
-        let mut query = self.db.prepare_cached(
-            "SELECT body FROM usage WHERE server = ?1 AND series = ?2 AND at = ?3",
-        )?;
-        let body: Option<Vec<u8>> = query
-            .query_row(params![self.server, series.id, at], |row| row.get(0))
-            .optional()?;
+        let place = key(self.server, series, at);
+        let mut query = self
+            .db
+            .prepare_cached("SELECT body FROM used WHERE key = ?1")?;
+        let body: Option<Vec<u8>> = query.query_row([place], |row| row.get(0)).optional()?;
         let known = body.as_deref().and_then(read);
         let fresh = known.is_none();
         let sum = match known {
@@ -197,12 +218,14 @@ impl Table<'_> {
             None => point,
         };
         self.db
-            .prepare_cached("INSERT OR REPLACE INTO usage VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![self.server, series.id, at, write(&sum)])?;
+            .prepare_cached("INSERT OR REPLACE INTO used VALUES (?1, ?2)")?
+            .execute(params![place, write(&sum)])?;
         if fresh {
+            let (first, _) = ends(self.server, series);
+            let before = key(self.server, series, oldest - series.step + 59);
             self.db
-                .prepare_cached("DELETE FROM usage WHERE server = ?1 AND series = ?2 AND at < ?3")?
-                .execute(params![self.server, series.id, oldest - series.step])?;
+                .prepare_cached("DELETE FROM used WHERE key >= ?1 AND key < ?2")?
+                .execute([first, before])?;
         }
         Ok(())
     }
@@ -296,9 +319,10 @@ pub(super) fn read(
 
 /// The first step of which anything is known.
 fn first(db: &Connection, server: i64) -> Result<Option<i64>, StoreError> {
-    let mut query =
-        db.prepare_cached("SELECT min(at) FROM usage WHERE server = ?1 AND series = ?2")?;
-    Ok(query.query_row(params![server, HOST_HOUR.id], |row| row.get(0))?)
+    let (first, last) = ends(server, HOST_HOUR);
+    let mut query = db.prepare_cached("SELECT min(key) FROM used WHERE key BETWEEN ?1 AND ?2")?;
+    let found: Option<i64> = query.query_row([first, last], |row| row.get(0))?;
+    Ok(found.map(time_of))
 }
 
 /// Points from a moment on, oldest first, put together to steps of so many seconds.
@@ -309,13 +333,15 @@ fn points<T: Together>(
     (oldest, step): (i64, i64),
     read: impl Fn(&[u8]) -> Option<Weighed<T>>,
 ) -> Result<Vec<(i64, T)>, StoreError> {
-    let mut query = db.prepare_cached(
-        "SELECT at, body FROM usage WHERE server = ?1 AND series = ?2 AND at >= ?3 ORDER BY at",
-    )?;
-    let mut found = query.query(params![server, series.id, oldest])?;
+    // The first minute that begins then or later.
+    let from = key(server, series, oldest.saturating_add(59));
+    let (_, last) = ends(server, series);
+    let mut query =
+        db.prepare_cached("SELECT key, body FROM used WHERE key BETWEEN ?1 AND ?2 ORDER BY key")?;
+    let mut found = query.query([from, last])?;
     let mut all: Vec<(i64, Weighed<T>)> = Vec::new();
     while let Some(row) = found.next()? {
-        let at: i64 = row.get(0)?;
+        let at = time_of(row.get(0)?);
         let Some(point) = row.get_ref(1)?.as_blob().ok().and_then(&read) else {
             continue;
         };
@@ -347,14 +373,15 @@ pub(super) fn forget_silent(
             .collect::<Result<Vec<_>, _>>()?
     };
     for (id, name) in servers {
+        let (first, last) = ends(id, HOST_HOUR);
         let newest: Option<i64> = db
-            .prepare_cached("SELECT max(at) FROM usage WHERE server = ?1 AND series = ?2")?
-            .query_row(params![id, HOST_HOUR.id], |row| row.get(0))?;
-        if server_key(&name).is_some() && newest.is_some_and(|newest| newest >= oldest) {
+            .prepare_cached("SELECT max(key) FROM used WHERE key BETWEEN ?1 AND ?2")?
+            .query_row([first, last], |row| row.get(0))?;
+        if server_key(&name).is_some() && newest.is_some_and(|newest| time_of(newest) >= oldest) {
             continue;
         }
-        db.prepare_cached("DELETE FROM usage WHERE server = ?1")?
-            .execute([id])?;
+        db.prepare_cached("DELETE FROM used WHERE key >= ?1 AND key < ?2")?
+            .execute([id << SERVER_BITS, (id + 1) << SERVER_BITS])?;
         db.prepare_cached("DELETE FROM usage_servers WHERE id = ?1")?
             .execute([id])?;
     }

@@ -61,7 +61,9 @@ fn untold(folder: &tempfile::TempDir) -> SqliteStore {
 fn rows(folder: &tempfile::TempDir) -> Vec<(i64, i64)> {
     let db = rusqlite::Connection::open(folder.path().join("hub.db")).unwrap();
     let mut query = db
-        .prepare("SELECT series, count(*) FROM usage GROUP BY series ORDER BY series")
+        .prepare(
+            "SELECT (key >> 28) & 15 AS series, count(*) FROM used GROUP BY series ORDER BY series",
+        )
         .unwrap();
     let found = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
     found.unwrap().collect::<Result<_, _>>().unwrap()
@@ -329,4 +331,31 @@ fn ten_thousand_servers_a_minute() {
             bytes >> 20
         );
     }
+}
+
+/// A database as releases before had it: the same points come out of it.
+#[test]
+fn what_was_kept_under_other_keys_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    deliver(&store, "one", 2);
+    deliver(&store, "two", 1);
+    let spans = UsageSpan::WORDS.map(|(span, _)| span);
+    let seen = |store: &SqliteStore| spans.map(|span| usage(store, "two", span));
+    let before = seen(&store);
+    assert!(!before[0].host.is_empty() && !before[0].containers.is_empty());
+    drop(store);
+    let db = rusqlite::Connection::open(folder.path().join("hub.db")).unwrap();
+    db.execute_batch(
+        "CREATE TABLE usage (
+            server INTEGER NOT NULL, series INTEGER NOT NULL, at INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (server, series, at)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO usage SELECT key >> 32, (key >> 28) & 15, (key & 268435455) * 60, body FROM used;
+        DROP TABLE used;
+        PRAGMA user_version = 2;",
+    )
+    .unwrap();
+    drop(db);
+    let store = open(&folder);
+    assert_eq!(seen(&store), before);
 }
