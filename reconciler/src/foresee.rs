@@ -4,7 +4,9 @@
 
 use crate::cache::Cache;
 use crate::git::{Change, GitError, Oid, Scratch};
-use crate::load::{Keep, LoadError, Loaded, Loader, MAX_FILE, Need, Revision, differing};
+use crate::load::{
+    Keep, LoadError, Loaded, Loader, MAX_FILE, Need, Revision, differing, oid, text,
+};
 use crate::lost::{History, hold, open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -187,12 +189,14 @@ impl<'s> Foresight<'s> {
         Ok(plan(desired, observed, &mut self.cache))
     }
 
-    /// Marks for the secrets of a file: they differ exactly where the ciphertext does.
-    pub fn marks(&self, file: ObjectId) -> BTreeMap<String, String> {
-        let text = crate::load::oid(file)
-            .and_then(|oid| self.scratch.objects().blob(oid, MAX_FILE))
-            .unwrap_or_default();
-        marks(&String::from_utf8_lossy(&text))
+    /// Marks for the secrets of a file: they differ exactly where the ciphertext does. None in a file that is no text of the fleet's size,
+    /// which is said elsewhere.
+    ///
+    /// # Errors
+    /// Where it cannot be read: then nobody knows whether a secret changes.
+    pub fn marks(&self, file: ObjectId) -> Result<BTreeMap<String, String>, GitError> {
+        let text = text(self.scratch.objects(), oid(file)?)?;
+        Ok(text.map(|text| marks(&text)).unwrap_or_default())
     }
 
     fn changes(&self, tree: Oid, decisions: &[Decision]) -> Result<Vec<Change>, GitError> {
@@ -257,8 +261,8 @@ fn marks(text: &str) -> BTreeMap<String, String> {
         .filter_map(|(key, value)| {
             let name = key.as_str().filter(|name| *name != "sops")?;
             let sealed = text.get(value.span.start..value.span.end)?;
-            let oid = Oid::hash_object(git2::ObjectType::Blob, sealed.as_bytes()).ok()?;
-            Some((name.to_owned(), oid.to_string()))
+            let mark = Oid::hash_object(git2::ObjectType::Blob, sealed.as_bytes()).ok()?;
+            Some((name.to_owned(), mark.to_string()))
         })
         .collect()
 }

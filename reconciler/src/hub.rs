@@ -4,12 +4,17 @@
 //! beside it. Data flows one way: branch and reports in, decisions, slices and status out.
 
 mod act;
+mod branch;
 mod data;
 mod diary;
+mod doors;
 mod forge;
 mod inventory;
+mod looping;
 mod lost;
 mod mode;
+mod open;
+mod options;
 mod push;
 mod refuse;
 mod run;
@@ -42,8 +47,10 @@ use tokio::sync::watch;
 
 pub use inventory::ReportDoor;
 pub use mode::mode_of;
-pub use run::{Options, apply_once, open, serve};
-pub(crate) use run::{held, taken};
+pub use open::open;
+pub(crate) use open::{held, taken};
+pub use options::Options;
+pub use run::{apply_once, serve};
 
 /// The address in the hub's commits.
 pub const HUB_EMAIL: &str = "hub@tenantry.invalid";

@@ -22,8 +22,8 @@ pub use cost::{Monthly, monthly, paid};
 pub use groups::{Group, groups};
 pub use names::{NameChange, Target, names};
 
-/// Stands in for the secrets of a SOPS file: a mark for each name.
-pub type Marks<'a> = dyn Fn(ObjectId) -> BTreeMap<String, String> + 'a;
+/// Stands in for the secrets of a SOPS file: a mark for each name. What cannot be read is no empty file: then nothing is compared.
+pub type Marks<'a, E> = dyn Fn(ObjectId) -> Result<BTreeMap<String, String>, E> + 'a;
 
 /// What happens on one server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let tree = ends.to.1.tree;
     let mut report = Report::new(ends, &before, &after, approvals, &|file| {
         foresight.marks(file)
-    });
+    })?;
     report.without_key();
     if let Some(desired) = &after.loaded.desired {
         let objects = view.scratch.objects();

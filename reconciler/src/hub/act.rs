@@ -12,7 +12,6 @@ use crate::web::CurrentSlice;
 use jiff::Timestamp;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use tenantry_planner::check::check_by_customer;
 use tenantry_planner::decision::Decision;
 use tenantry_planner::inventory::{Attempt, Published, slice_key};
@@ -318,11 +317,7 @@ impl Hub {
         let heads: Vec<_> = fresh
             .iter()
             .map(|sealed| {
-                let head = CurrentSlice {
-                    generation,
-                    content: Arc::from(sealed.content.as_str()),
-                    commit: Arc::from(commit),
-                };
+                let head = CurrentSlice::new(generation, &sealed.content, commit);
                 (sealed.server.clone(), head)
             })
             .collect();

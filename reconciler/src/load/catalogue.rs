@@ -1,6 +1,6 @@
 //! Stacks and templates: those of the branch, and those that pins and revisions refer to. Each tree is compiled once.
 
-use super::{Loader, files, object_id, oid};
+use super::{files, object_id, oid};
 use crate::git::{EntryKind, GitError, Objects, Oid, is_descendant};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -266,11 +266,4 @@ fn nginx(objects: &Objects, tree: Oid) -> Result<(Option<Templates>, Vec<Diagnos
         tree: object_id(tree),
         templates,
     }))
-}
-
-impl Loader {
-    /// The catalogue as it stands.
-    pub fn catalogue(&self) -> Arc<Catalogue> {
-        self.catalogues.catalogue()
-    }
 }

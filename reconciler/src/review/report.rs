@@ -192,9 +192,9 @@ impl Report {
         before: &Foreseen,
         after: &Foreseen,
         approvals: Vec<Approval>,
-        marks: &Marks<'_>,
-    ) -> Self {
-        let changes = compare(&before.plan, &after.plan, marks);
+        marks: &Marks<'_, GitError>,
+    ) -> Result<Self, GitError> {
+        let changes = compare(&before.plan, &after.plan, marks)?;
         let due: BTreeSet<String> = before
             .decisions
             .iter()
@@ -206,7 +206,7 @@ impl Report {
             summary: decision.summary(),
             due_anyway: due.contains(&(decision.path() + &decision.summary())),
         });
-        Self {
+        Ok(Self {
             from: ends.from.0,
             to: ends.to.0,
             note: ends.note,
@@ -232,7 +232,7 @@ impl Report {
             unopened: Vec::new(),
             frozen: after.loaded.frozen.clone(),
             seen: None,
-        }
+        })
     }
 
     /// For how long a tool stands still: as the hub that was asked measured it, where one was.

@@ -135,7 +135,7 @@ impl<'s> Judge<'s> {
         };
         let approvals = report::approvals(self.scratch.objects(), &ends, &self.before)?;
         let marks = |file| self.foresight.marks(file);
-        let mut report = Report::new(ends, &self.before, after, approvals, &marks);
+        let mut report = Report::new(ends, &self.before, after, approvals, &marks)?;
         if let Some(desired) = &after.loaded.desired {
             let objects = self.scratch.objects();
             let found = said_today(objects, revision.tree, desired, self.now);

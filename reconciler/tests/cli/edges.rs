@@ -45,6 +45,21 @@ fn what_is_staged_is_looked_at_where_something_can_be() {
 }
 
 #[test]
+fn a_staged_file_that_cannot_be_read_is_not_one_without_secrets() {
+    let desk = Desk::new();
+    two_customers(&desk);
+    desk.write("fleet/large.txt", &"x".repeat((1 << 20) + 1));
+    desk.git("fleet", &["add", "large.txt"]);
+    desk.run(&["check", "--staged", "fleet"])
+        .says(0, &["large.txt: not looked at", "1048577 bytes"]);
+    let id = desk.git("fleet", &["rev-parse", ":large.txt"]);
+    let (folder, file) = id.trim().split_at(2);
+    std::fs::remove_file(desk.path(&format!("fleet/.git/objects/{folder}/{file}"))).unwrap();
+    desk.run(&["check", "--staged", "fleet"])
+        .says(1, &["cannot read large.txt as it is staged"]);
+}
+
+#[test]
 fn a_hub_that_is_not_there_is_asked_for_elsewhere() {
     let desk = Desk::new();
     // A port of this machine that nobody listens at: it was just given back.

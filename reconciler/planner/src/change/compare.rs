@@ -10,7 +10,14 @@ use tenantry_schema::document::Manage;
 use tenantry_schema::id::{CustomerId, ServerKey};
 
 /// Compares what two plans say that servers should be; `marks` stands in for secrets. Customers whose plans are the same are not looked at.
-pub fn compare(before: &Plan, after: &Plan, marks: &Marks<'_>) -> Vec<ServerChange> {
+///
+/// # Errors
+/// Those of `marks`.
+pub fn compare<E>(
+    before: &Plan,
+    after: &Plan,
+    marks: &Marks<'_, E>,
+) -> Result<Vec<ServerChange>, E> {
     let customers: BTreeSet<&CustomerId> = before
         .customers
         .keys()
@@ -40,21 +47,21 @@ pub fn compare(before: &Plan, after: &Plan, marks: &Marks<'_>) -> Vec<ServerChan
                 old.get(server).map(AsRef::as_ref),
                 new.get(server).map(AsRef::as_ref),
                 marks,
-            );
+            )?;
             if !change.is_empty() {
                 changes.push(change);
             }
         }
     }
-    changes
+    Ok(changes)
 }
 
-fn server_change(
+fn server_change<E>(
     server: &ServerKey,
     old: Option<&SliceInput>,
     new: Option<&SliceInput>,
-    marks: &Marks<'_>,
-) -> ServerChange {
+    marks: &Marks<'_, E>,
+) -> Result<ServerChange, E> {
     let presence = match (old, new) {
         (None, _) => Presence::Added,
         (_, None) => Presence::Removed,
@@ -65,9 +72,9 @@ fn server_change(
         names.extend(slice.instances.keys());
     }
     let side = |slice: Option<&SliceInput>, name| {
-        let slice = slice?;
-        let input = slice.instances.get(name)?;
-        Some(Side::render(slice, name, input, marks))
+        let both = slice.and_then(|slice| Some((slice, slice.instances.get(name)?)));
+        both.map(|(slice, input)| Side::render(slice, name, input, marks))
+            .transpose()
     };
     let mut instances = BTreeMap::new();
     for name in names {
@@ -82,10 +89,10 @@ fn server_change(
         {
             continue;
         }
-        let change = instance::change(side(old, name), side(new, name));
+        let change = instance::change(side(old, name)?, side(new, name)?);
         instances.extend(change.map(|change| (name.clone(), change)));
     }
-    ServerChange {
+    Ok(ServerChange {
         server: server.clone(),
         presence,
         settings: match (old, new) {
@@ -97,7 +104,7 @@ fn server_change(
             .map(|window| window.to_string()),
         observed_only: new.is_some_and(|slice| slice.manage == Manage::Observe),
         instances,
-    }
+    })
 }
 
 fn settings(old: &SliceInput, new: &SliceInput) -> Vec<String> {

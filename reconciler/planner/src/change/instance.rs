@@ -30,14 +30,14 @@ pub(super) struct Side {
 
 impl Side {
     /// Renders a tool of a slice, with marks for secrets.
-    pub(super) fn render(
+    pub(super) fn render<E>(
         slice: &SliceInput,
         name: &InstanceName,
         input: &InstanceInput,
-        marks: &Marks<'_>,
-    ) -> Self {
-        let read = |file: Option<ObjectId>| file.map(marks).unwrap_or_default();
-        let (customer, generated) = (read(slice.customer_secrets), read(input.secrets));
+        marks: &Marks<'_, E>,
+    ) -> Result<Self, E> {
+        let read = |file: Option<ObjectId>| Ok(file.map(marks).transpose()?.unwrap_or_default());
+        let (customer, generated) = (read(slice.customer_secrets)?, read(input.secrets)?);
         let secret = |marks: &BTreeMap<String, String>| {
             let pairs = marks.iter();
             pairs
@@ -70,7 +70,7 @@ impl Side {
             Ok(parts) => side.take(name, parts, &mark),
             Err(why) => side.project = Err(why.to_string()),
         }
-        side
+        Ok(side)
     }
 
     fn take(&mut self, name: &InstanceName, parts: Parts, mark: &dyn Fn(&str) -> Option<String>) {

@@ -7,7 +7,7 @@ use crate::cli::open::View;
 use crate::cli::output::{count, diagnostics, say};
 use crate::cli::secrets::sentence;
 use crate::config::{self, CacheArgs};
-use crate::git::Oid;
+use crate::git::{EntryKind, GitError, Oid};
 use crate::load::{MAX_FILE, Revision};
 use crate::secrets::audit::{Finding, in_clear};
 use anyhow::{Context, ensure};
@@ -65,17 +65,33 @@ fn made_worse(
     Ok(errors)
 }
 
-/// Secrets in clear text in files that differ.
+/// Secrets in clear text in files that differ. What is no text has no lines to look at; a file of a size that no document has is named.
 fn in_changed_files(view: &View, before: Oid, after: Oid) -> anyhow::Result<Vec<Finding>> {
     let objects = view.scratch.objects();
     let changed = objects
         .changed_files(before, after)
         .context("cannot compare what is staged with the last commit")?;
-    let texts = changed.into_iter().filter_map(|(path, file)| {
-        let content = objects.blob(file?, MAX_FILE).ok()?;
-        Some((path, String::from_utf8(content).ok()?))
-    });
-    Ok(texts
-        .flat_map(|(path, text)| in_clear(&path, &text))
-        .collect())
+    let mut found = Vec::new();
+    for (path, file) in changed {
+        let Some(file) = file else { continue };
+        match objects.blob(file, MAX_FILE) {
+            Ok(content) => {
+                if let Ok(text) = String::from_utf8(content) {
+                    found.extend(in_clear(&path, &text));
+                }
+            }
+            Err(GitError::TooLarge { size, .. }) => eprintln!(
+                "warning: {path}: not looked at for secrets in clear text: it has {size} bytes, and files up to {MAX_FILE} are read"
+            ),
+            Err(error) => {
+                let entry = objects.lookup(after, &path)?;
+                // Its files are in another repository.
+                if entry.is_some_and(|entry| entry.kind == EntryKind::Submodule) {
+                    continue;
+                }
+                return Err(error).with_context(|| format!("cannot read {path} as it is staged"));
+            }
+        }
+    }
+    Ok(found)
 }

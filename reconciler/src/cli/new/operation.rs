@@ -7,10 +7,11 @@ use super::write::{Proposal, finish};
 use super::{Common, Desk};
 use anyhow::bail;
 use clap::ValueEnum;
-use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use jiff::{Timestamp, ToSpan};
 use rand::Rng;
 use std::fmt::Write as _;
 use tenantry_planner::desired::CustomerDesired;
+use tenantry_planner::today;
 use tenantry_schema::document::Rotate;
 use tenantry_schema::id::{CustomerId, OperationId};
 use tenantry_schema::name::VariableName;
@@ -264,7 +265,7 @@ fn id(args: &Args, now: Timestamp) -> anyhow::Result<OperationId> {
     let end: String = (0..4)
         .map(|_| char::from(LETTERS[rng.random_range(0..LETTERS.len())]))
         .collect();
-    let day = now.to_zoned(TimeZone::UTC).date();
+    let day = today::day(now);
     let what = args.target.rsplit('/').next().unwrap_or_default();
     let mut name = format!("{day}-{}-{what}", args.act.key().replace('_', "-"));
     name.truncate(35);
@@ -310,7 +311,7 @@ fn text(
     }
     let _ = writeln!(out, "reason: {}", yaml(reason));
     if args.act.loses_data() {
-        let last = now.to_zoned(TimeZone::UTC).date().checked_add(7.days())?;
+        let last = today::day(now).checked_add(7.days())?;
         let _ = writeln!(
             out,
             "{:<31} # last day on which it may be started\n# approval: an owner's signature; `tenantry approve` writes it",

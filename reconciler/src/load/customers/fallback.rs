@@ -9,9 +9,9 @@
 
 use super::super::catalogue::Catalogues;
 use super::super::{MAX_HISTORY, head};
-use super::Around;
 use super::folders::{Broken, Folders, Trees};
 use super::read::{Read, gather, read};
+use super::resolve::Around;
 use crate::git::{EntryKind, GitError, Objects, Oid};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

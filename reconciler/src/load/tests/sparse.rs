@@ -186,7 +186,8 @@ impl Desk {
         };
         let report = Report::new(ends, &before, &after, Vec::new(), &|file| {
             foresight.marks(file)
-        });
+        })
+        .unwrap();
         if let Some(cache) = foresight.into_cache() {
             cache.save(std::slice::from_ref(&self.kept), &STAMP);
         }

@@ -21,6 +21,17 @@ pub struct CurrentSlice {
     pub commit: Arc<str>,
 }
 
+impl CurrentSlice {
+    /// `content`: the digest of its content, hexadecimal; `commit`: the fleet commit.
+    pub fn new(generation: u64, content: &str, commit: &str) -> Self {
+        Self {
+            generation,
+            content: content.into(),
+            commit: commit.into(),
+        }
+    }
+}
+
 /// The newest slice of every server. [`super::SliceBoard`] does the part of it that is not storage.
 pub trait SliceSource: Send + Sync + 'static {
     /// The newest slice of `server`; none while nothing was published for it. Called once a request and more: must not block.
