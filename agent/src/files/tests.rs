@@ -1,5 +1,6 @@
 //! Files beneath a root: atomic, inside, with the right access.
 
+use super::write::temporary_name;
 use super::*;
 use proptest::prelude::*;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
