@@ -6,6 +6,7 @@ pub mod env_file;
 mod error_rule;
 mod host;
 mod machine;
+mod news;
 mod question;
 mod report;
 mod rollout;
@@ -24,14 +25,14 @@ pub use host::{
     FALLBACK_SITE, HostSpec, InstanceSpec, REGISTRY_SECRETS, RegistrySpec, SiteSpec, UserSpec,
 };
 pub use machine::{AgentUpdate, AreaReport, AreaState, PROGRAM_PIECE};
+pub use news::{Event, EventKind, Refusal, RefusalKind};
 pub use question::{
     ASK_NAMESPACE, Answer, AnswerOutcome, Ask, Inquiry, LARGEST_ANSWER, MOST_LINES, Question,
     Questions, SignedAsk,
 };
 pub use report::{
-    AgentWait, ContainerHealth, ContainerReport, ContainerState, Event, EventKind, HostFacts,
-    InstancePhase, InstanceReport, Receipt, Refusal, RefusalKind, Report, ReportBatch, SiteReport,
-    SliceRef, SmokeResult,
+    AgentWait, ContainerHealth, ContainerReport, ContainerState, HostFacts, InstancePhase,
+    InstanceReport, Receipt, Report, ReportBatch, SiteReport, SliceRef, SmokeResult,
 };
 pub use rollout::{ContainerEvidence, Evidence, RolloutReport, RolloutState, UpgradeRule};
 pub use slice::{MANIFEST_FILE, Manifest, SIGNATURE_FILE, SIGNATURE_NAMESPACE, SLICE_FORMAT};

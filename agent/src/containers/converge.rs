@@ -7,17 +7,19 @@
 mod follow;
 mod in_force;
 mod order;
+mod remove;
 mod service;
 mod waits;
 
 pub use in_force::{Version, in_force};
+pub use remove::remove_others;
 
 use super::desired::{InstanceInput, Pull, ServiceSpec, Wanted};
 use super::images::ImageFacts;
 use super::inputs::InputsKey;
 use super::names;
 use super::pace::Pace;
-use super::state::{Container, EngineState, State};
+use super::state::{Container, EngineState};
 use super::step::{
     Action, NewNetwork, NewVolume, Old, Pass, Step, Target, Waiting, WaitingOn, Why,
 };
@@ -58,30 +60,6 @@ pub fn converge(input: &InstanceInput, state: &EngineState, facts: &Facts<'_>) -
         Wanted::Stopped => planner.stop(),
     }
     planner.pass
-}
-
-/// What to do so that nothing of this keeper is left of projects that nothing asks for. Volumes stay.
-pub fn remove_others(keeper: &str, projects: &BTreeSet<String>, state: &EngineState) -> Pass {
-    let mut pass = Pass::default();
-    let unwanted =
-        |project: Option<&String>| project.is_none_or(|project| !projects.contains(project));
-    let containers = state
-        .containers
-        .iter()
-        .filter(|container| container.owner.made_by(keeper));
-    for container in containers.filter(|container| unwanted(container.owner.project.as_ref())) {
-        let project = container.owner.project.clone().unwrap_or_default();
-        remove(&mut pass, &project, container, Why::Unwanted);
-    }
-    let networks = state
-        .networks
-        .iter()
-        .filter(|(_, network)| network.keeper.as_deref() == Some(keeper));
-    for (name, network) in networks.filter(|(_, network)| unwanted(network.project.as_ref())) {
-        let project = network.project.clone().unwrap_or_default();
-        remove_network(&mut pass, state, &project, name, &network.id);
-    }
-    pass
 }
 
 /// What can be relied on after the steps so far.
@@ -241,28 +219,6 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Containers and networks of this instance that the file does not name any more.
-    fn remove_unwanted(&mut self) {
-        let project = &self.input.project;
-        for container in self.state.containers.iter().filter(|container| {
-            let owner = &container.owner;
-            let named = owner
-                .service
-                .as_ref()
-                .is_some_and(|service| self.input.services.contains_key(service));
-            owner.made_by(&self.input.keeper) && owner.project.as_ref() == Some(project) && !named
-        }) {
-            remove(&mut self.pass, project, container, Why::Unwanted);
-        }
-        for (name, network) in &self.state.networks {
-            let ours = network.keeper.as_deref() == Some(&self.input.keeper)
-                && network.project.as_ref() == Some(project);
-            if ours && !self.input.networks.contains_key(name) {
-                remove_network(&mut self.pass, self.state, project, name, &network.id);
-            }
-        }
-    }
-
     fn candidates(&self, service: &'a str) -> impl Iterator<Item = &'a Container> + use<'a> {
         let Self { input, state, .. } = *self;
         state.containers.iter().filter(move |container| {
@@ -348,56 +304,4 @@ fn push(
         why,
         disruptive,
     });
-}
-
-fn remove(pass: &mut Pass, project: &str, container: &Container, why: Why) {
-    if container.state == State::Removing {
-        return;
-    }
-    let service = container.owner.service.as_deref();
-    if container.state.is_up() {
-        push(
-            pass,
-            project,
-            service,
-            Action::Stop {
-                container: Target::of(container),
-            },
-            why,
-            false,
-        );
-    }
-    push(
-        pass,
-        project,
-        service,
-        Action::Remove {
-            container: Target::of(container),
-        },
-        why,
-        false,
-    );
-}
-
-/// Only once nothing is connected any more, apart from what the steps so far remove.
-fn remove_network(pass: &mut Pass, state: &EngineState, project: &str, name: &str, id: &str) {
-    let leaves = |container: &Container| {
-        pass.steps.iter().any(|step| matches!(&step.action, Action::Remove { container: gone } if gone.id == container.id))
-    };
-    let connected =
-        |container: &&Container| container.networks.contains_key(name) && !leaves(container);
-    if !state
-        .containers
-        .iter()
-        .any(|container| connected(&container))
-    {
-        push(
-            pass,
-            project,
-            None,
-            Action::RemoveNetwork { id: id.to_owned() },
-            Why::Unwanted,
-            false,
-        );
-    }
 }

@@ -1,16 +1,17 @@
 //! A plan as a comment at a pull request: what all have in common first, every customer folded away behind it.
 
+mod page;
+
 use super::count;
 use super::report::{NAMED, Report};
 use super::text::{beyond, lines, service, sign, state, summary, verdict};
+use page::{LONGEST, Page, fenced, text};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use tenantry_planner::change::ServerChange;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::id::CustomerId;
 
-/// GitHub takes 65,536 characters, others more.
-const LONGEST: usize = 60_000;
 /// Errors that are shown in full.
 const FEW: usize = 20;
 
@@ -34,37 +35,6 @@ pub(crate) fn write(report: &Report) -> String {
     }
     customers(&mut page, report);
     page.finish()
-}
-
-/// What is written so far, never longer than a forge takes.
-#[derive(Default)]
-struct Page {
-    out: String,
-    /// Whether a part did not fit.
-    cut: bool,
-}
-
-impl Page {
-    fn fits(&self, part: &str) -> bool {
-        self.out.len() + part.len() <= LONGEST
-    }
-
-    /// Writes a part whole or not at all, so that nothing in it stays open.
-    fn add(&mut self, part: String) {
-        if self.fits(&part) {
-            self.out.push_str(&part);
-        } else {
-            self.cut = true;
-        }
-    }
-
-    fn finish(mut self) -> String {
-        if self.cut {
-            self.out
-                .push_str("\n> There is more than a comment can hold: `tenantry plan --all` shows everything\n");
-        }
-        self.out
-    }
 }
 
 /// `- and 3 more` where a list was cut.
@@ -386,61 +356,5 @@ fn server(out: &mut String, change: &ServerChange) {
         for line in lines(instance) {
             let _ = writeln!(out, "    - {}", text(&line));
         }
-    }
-}
-
-/// Text that means nothing to Markdown, nor to HTML, nor to a forge (which would notify `@somebody`).
-fn text(words: &str) -> String {
-    let mut out = String::with_capacity(words.len());
-    for c in words.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '@' => out.push_str("&#64;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '!' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// A block of code that its content cannot end.
-fn fenced(content: &str) -> String {
-    let mut fence = "```".to_owned();
-    while content.contains(&fence) {
-        fence.push('`');
-    }
-    format!("{fence}\n{}\n{fence}", content.trim_end())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_is_written_whole_or_not_at_all_and_that_is_said() {
-        let mut page = Page::default();
-        page.add("a".repeat(LONGEST - 1));
-        page.add("<details>bb</details>".to_owned());
-        page.add("c".to_owned());
-        let out = page.finish();
-        assert!(!out.contains("details") && out.contains("\n> There is more"));
-        assert!(out.contains('c') && out.len() < 65_536);
-        assert!(!Page::default().finish().contains("There is more"));
-    }
-
-    #[test]
-    fn nothing_that_people_typed_means_anything() {
-        assert_eq!(
-            text("a|b `c` <img> @jo"),
-            "a\\|b \\`c\\` &lt;img&gt; &#64;jo"
-        );
-        assert_eq!(text("x\ny"), "x y");
-        assert_eq!(fenced("a ``` b"), "````\na ``` b\n````");
     }
 }

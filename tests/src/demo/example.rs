@@ -1,9 +1,10 @@
 //! An example of the folder `examples`: one server with everything that its fleet orders, up, answering and backed up.
 
-use super::story::{copy, page_until};
+use super::story::copy;
 use super::tell::Teller;
 use crate::lab::{Lab, LabError};
-use crate::rig::{Fleet, Hub, Place, Server, trouble};
+use crate::rig::page_until;
+use crate::rig::{Fleet, Hub, Place, Server, page_until, trouble};
 use std::time::Duration;
 use tenantry_planner::status::{FleetStatus, Phase};
 

@@ -1,8 +1,8 @@
 //! The steps of the demo.
 
 use super::tell::Teller;
-use crate::lab::{Lab, LabError, https, wait_until};
-use crate::rig::{Fleet, Hub, Place, Server};
+use crate::lab::{Lab, LabError};
+use crate::rig::{Fleet, Hub, Place, Server, page_until};
 use std::time::{Duration, Instant};
 use tenantry_planner::status::{Mode, Phase};
 
@@ -343,43 +343,6 @@ impl Story {
 
 fn docker(arguments: &[&str]) -> Result<String, LabError> {
     crate::rig::run(std::process::Command::new("docker").args(arguments))
-}
-
-/// Asks for a page until it contains `text`. Returns its address.
-pub(super) async fn page_until(
-    server: &Server,
-    host: &str,
-    text: &str,
-    timeout: Duration,
-) -> Result<String, LabError> {
-    let url = format!("https://{host}:{}/", server.ports().https);
-    let certificate = server.dir().join(format!(
-        "nginx/conf/tenantry/certificates/{host}/fullchain.pem"
-    ));
-    let mut last = String::from("no answer");
-    let what = format!("{url} with {text:?}");
-    let found = wait_until(timeout, &what, async || {
-        let pem = std::fs::read(&certificate).ok()?;
-        // The self-signed certificate that the agent made is the only one that is trusted.
-        let client = https::client(&[host], https::Trust::Pem(&pem)).ok()?;
-        match client.get(&url).send().await {
-            Ok(answer) => {
-                let status = answer.status();
-                let body = answer.text().await.unwrap_or_default();
-                let good = status.is_success() && body.contains(text);
-                last = format!("{status}: {}", body.chars().take(200).collect::<String>());
-                good.then_some(())
-            }
-            Err(error) => {
-                last = crate::lab::with_causes(&error);
-                None
-            }
-        }
-    });
-    found
-        .await
-        .map_err(|error| unexpected(&error.to_string(), &last))?;
-    Ok(url)
 }
 
 fn unexpected(what: &str, found: &str) -> LabError {

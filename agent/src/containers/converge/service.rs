@@ -1,6 +1,7 @@
 //! One service: what must be done to its container. The heart of the decision.
 
-use super::{Planner, Ready, push, remove};
+use super::remove::remove;
+use super::{Planner, Ready, push};
 use crate::containers::desired::{MountSource, NetworkChoice, ServiceSpec};
 use crate::containers::inputs::Digest;
 use crate::containers::state::{Container, State};
