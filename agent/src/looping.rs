@@ -2,6 +2,8 @@
 //! or for a container to become healthy.
 
 mod engine;
+mod files;
+mod hub;
 mod meters;
 mod own;
 
@@ -15,14 +17,14 @@ use crate::execute::sentence;
 use crate::lanes::{self, LaneResult};
 use crate::link::deliver::deliver;
 use crate::link::poll::{FromHub, poll};
-use crate::link::troubles::{About, Troubles};
+use crate::link::troubles::Troubles;
 use crate::link::unsaved::{Unsaved, deliver_unsaved};
 use crate::outbox::Outbox;
 use crate::scan::Scan;
 use crate::step::Lane;
 use crate::update::Candidate;
 use crate::usage::Meter;
-use crate::wake::{FileWatch, Watched};
+use crate::wake::FileWatch;
 use crate::web_server::WebServer;
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
@@ -30,7 +32,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
-use tenantry_schema::wire::{Event, Refusal, Report, SliceRef};
+use tenantry_schema::wire::{Event, Report, SliceRef};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::Instant;
@@ -292,55 +294,6 @@ impl<W: WebServer + 'static> Loop<W> {
         }
     }
 
-    /// Takes in what comes from the hub. Whether it makes a look worth while: most answers say that nothing is new.
-    fn hear(&mut self, message: FromHub) -> bool {
-        let now = Timestamp::now();
-        match message {
-            FromHub::Heard => {
-                let news = self.away || !self.own.answered || self.is_stale();
-                self.heard = (Instant::now(), now);
-                self.away = false;
-                self.own.answered = true;
-                self.troubles.borrow_mut().served(About::Slices);
-                return news;
-            }
-            FromHub::Bundle { bytes, accepted } => {
-                let good = self.agent.offer(&bytes, true, now);
-                self.have.send_replace(self.agent.have());
-                self.abandon_outdated();
-                // The asker is gone only when everything ends.
-                let _ = accepted.send(good);
-            }
-            FromHub::Questions(questions) => {
-                self.answer(questions);
-                return false;
-            }
-            FromHub::Trouble(error) => {
-                self.troubles
-                    .borrow_mut()
-                    .refused(About::Slices, &error, now);
-                if !self.away {
-                    // A hub that comes back may have forgotten everything (law 3): it is told as soon as it can be reached.
-                    self.away = true;
-                    self.reported = None;
-                }
-                if let Some(kind) = error.refusal() {
-                    self.agent.news.refusal(Refusal {
-                        at: now,
-                        kind,
-                        detail: sentence(&error),
-                    });
-                }
-            }
-        }
-        true
-    }
-
-    /// Whether nothing believed was heard for so long that the hub is told.
-    fn is_stale(&self) -> bool {
-        self.heard.0.elapsed() > STALE
-    }
-
     /// Ends lanes that work towards something that is not wanted any more. Their steps can be cut off anywhere.
     fn abandon_outdated(&mut self) {
         let wanted = |lane: &Lane, of: &str| match lane {
@@ -445,30 +398,6 @@ impl<W: WebServer + 'static> Loop<W> {
             return patrol;
         }
         wake.map_or(patrol, |at| patrol.min(instant(at)))
-    }
-
-    fn watch_files(&mut self) {
-        let (Some(files), Some(desired)) = (&mut self.files, self.agent.desired()) else {
-            return;
-        };
-        let hands = self.agent.hands();
-        let live = hands.live.path();
-        let mut watched = Watched::default();
-        watched.files.extend(
-            desired
-                .live_files()
-                .map(|(path, _)| live.join(path.as_str())),
-        );
-        watched.files.insert(self.agent.pause.path());
-        watched.folders.extend(hands.web.folders());
-        let host = desired.host.host.as_ref();
-        watched
-            .files
-            .extend(host.into_iter().flat_map(|host| hands.host.watched(host)));
-        for instance in desired.instances.keys() {
-            watched.folders.insert(hands.secrets.folder(instance));
-        }
-        files.watch(watched);
     }
 
     /// Reports what changed, or that nothing did. Returns when the next report is due.

@@ -59,7 +59,7 @@ pub async fn serve(
     }
     let mut beside = tasks(&hub, &options, forge, &wake)?;
     let _ = wake.send(Wake::Branch);
-    let (worker, ended) = start(hub, wakes)?;
+    let Running { worker, ended } = start(hub, wakes)?;
     listening(address);
     let stop = async {
         tokio::select! {
@@ -118,11 +118,15 @@ fn tasks(
     Ok(tasks)
 }
 
-/// The loop on a thread, and what is dropped when it ends, also by a panic: a hub that serves pages and does nothing else would be worse than none.
-fn start(
-    mut hub: Hub,
-    wakes: UnboundedReceiver<Wake>,
-) -> Result<(JoinHandle<Result<(), HubError>>, oneshot::Receiver<()>), HubError> {
+/// The loop on its thread.
+struct Running {
+    worker: JoinHandle<Result<(), HubError>>,
+    /// Answers when the loop ends, also by a panic: a hub that serves pages and does nothing else would be worse than none.
+    ended: oneshot::Receiver<()>,
+}
+
+/// Starts the loop on a thread.
+fn start(mut hub: Hub, wakes: UnboundedReceiver<Wake>) -> Result<Running, HubError> {
     let handle = tokio::runtime::Handle::current();
     let (alive, ended) = oneshot::channel::<()>();
     let worker = std::thread::Builder::new()
@@ -132,7 +136,7 @@ fn start(
             looping::run(&mut hub, wakes, &handle)
         })
         .map_err(|error| HubError::Listen("a thread".into(), error))?;
-    Ok((worker, ended))
+    Ok(Running { worker, ended })
 }
 
 /// At the start and once a day: what servers used that have been silent for longer than that is kept. Nothing where no commit could be read.

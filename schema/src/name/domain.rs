@@ -1,9 +1,10 @@
 //! Domain names: fully qualified, in the form in which DNS has them.
 
-use super::{NameError, text_type};
+use super::NameError;
 use crate::json::text_schema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
 text_type!(
     /// A fully qualified host name, lower case, without the final dot. International names are written in their `xn--` form.
     DomainName,
