@@ -54,7 +54,9 @@ fn a_staged_file_that_cannot_be_read_is_not_one_without_secrets() {
         .says(0, &["large.txt: not looked at", "1048577 bytes"]);
     let id = desk.git("fleet", &["rev-parse", ":large.txt"]);
     let (folder, file) = id.trim().split_at(2);
-    std::fs::remove_file(desk.path(&format!("fleet/.git/objects/{folder}/{file}"))).unwrap();
+    let object = desk.path(&format!("fleet/.git/objects/{folder}/{file}"));
+    std::fs::remove_file(&object).unwrap();
+    std::fs::write(&object, "damaged").unwrap();
     desk.run(&["check", "--staged", "fleet"])
         .says(1, &["cannot read large.txt as it is staged"]);
 }
