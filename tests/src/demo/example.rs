@@ -3,7 +3,6 @@
 use super::story::copy;
 use super::tell::Teller;
 use crate::lab::{Lab, LabError};
-use crate::rig::page_until;
 use crate::rig::{Fleet, Hub, Place, Server, page_until, trouble};
 use std::time::Duration;
 use tenantry_planner::status::{FleetStatus, Phase};
