@@ -31,7 +31,16 @@ async fn build_images() -> Result<(), LabError> {
     let config = Config::from_environment();
     let engine = Engine::connect().await?;
     let registry = Registry::connect(&config.registry).await?;
-    images::ensure(&config, &engine, &registry).await
+    images::ensure(&config, &engine, &registry).await?;
+    for recipe in images::moving() {
+        let name = recipe.image.reference();
+        match images::ensure_moving(&config, &engine, &registry, recipe).await {
+            Err(error) if config.mysql_required => return Err(error),
+            Err(error) => eprintln!("skipped: image {name}: {}", with_causes(&error)),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
 }
 
 async fn clean(mark: &str) -> Result<(), LabError> {

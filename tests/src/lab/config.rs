@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub struct Config {
     /// `TENANTRY_REQUIRE_PEERS=1`: a missing part is a failure, not a skipped test.
     pub peers_required: bool,
+    /// `TENANTRY_REQUIRE_MYSQL=1`: so is MySQL, which comes from Debian's moving release and cannot be had every day.
+    pub mysql_required: bool,
     /// Folder that outlives runs (`TENANTRY_CACHE`, else `tenantry` in the user's cache folder).
     pub cache: PathBuf,
     /// Host and port of the image registry (`TENANTRY_REGISTRY`, else `127.0.0.1:5017`).
@@ -35,6 +37,7 @@ impl Config {
         let repository = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         Self {
             peers_required: variable("TENANTRY_REQUIRE_PEERS").is_some_and(|value| value == "1"),
+            mysql_required: variable("TENANTRY_REQUIRE_MYSQL").is_some_and(|value| value == "1"),
             cache,
             registry: variable("TENANTRY_REGISTRY").unwrap_or_else(|| "127.0.0.1:5017".to_owned()),
             sops: variable("SOPS_BIN").map(PathBuf::from),

@@ -4,6 +4,7 @@
 //! Each image carries the digest of its recipe in the label [`RECIPE`], so that a second call only looks.
 
 mod catalogue;
+mod databases;
 mod guestbook;
 mod layer;
 mod packages;
@@ -13,7 +14,7 @@ use std::fs::File;
 use super::registry::Image;
 use super::{Config, Engine, LabError, Registry};
 
-pub use catalogue::{Recipe, catalogue};
+pub use catalogue::{Recipe, catalogue, moving};
 pub use layer::Layer;
 
 /// Label with the digest of the recipe an image was built from.
@@ -31,25 +32,49 @@ pub async fn ensure(config: &Config, engine: &Engine, registry: &Registry) -> Re
         return Ok(());
     }
     let _lock = lock(config).await?;
-    let ours = engine.mirrors(registry.address()).await?;
     for recipe in recipes {
-        let image = &recipe.image;
-        if registry
-            .labels(image)
-            .await?
-            .as_ref()
-            .and_then(|labels| labels.get(RECIPE))
-            != Some(&recipe.digest)
-        {
-            eprintln!("building image {} ({})", image.reference(), recipe.origin());
-            let layer = build(config, recipe.clone()).await?;
-            registry.push(image, layer).await?;
-        }
-        match engine.image_labels(&image.reference()).await? {
-            Some(labels) if labels.get(RECIPE) == Some(&recipe.digest) => {}
-            Some(labels) if !ours && !labels.contains_key(RECIPE) => {}
-            _ => engine.pull(image, registry.address()).await?,
-        }
+        provide(config, engine, registry, recipe).await?;
+    }
+    Ok(())
+}
+
+/// Makes an image of [`moving`] available as well. Where it cannot be built, tests that need it are skipped.
+pub async fn ensure_moving(
+    config: &Config,
+    engine: &Engine,
+    registry: &Registry,
+    recipe: Recipe,
+) -> Result<(), LabError> {
+    if all_present(engine, registry, std::slice::from_ref(&recipe)).await? {
+        return Ok(());
+    }
+    let _lock = lock(config).await?;
+    provide(config, engine, registry, recipe).await
+}
+
+async fn provide(
+    config: &Config,
+    engine: &Engine,
+    registry: &Registry,
+    recipe: Recipe,
+) -> Result<(), LabError> {
+    let ours = engine.mirrors(registry.address()).await?;
+    let image = &recipe.image;
+    if registry
+        .labels(image)
+        .await?
+        .as_ref()
+        .and_then(|labels| labels.get(RECIPE))
+        != Some(&recipe.digest)
+    {
+        eprintln!("building image {} ({})", image.reference(), recipe.origin());
+        let layer = build(config, recipe.clone()).await?;
+        registry.push(image, layer).await?;
+    }
+    match engine.image_labels(&image.reference()).await? {
+        Some(labels) if labels.get(RECIPE) == Some(&recipe.digest) => {}
+        Some(labels) if !ours && !labels.contains_key(RECIPE) => {}
+        _ => engine.pull(image, registry.address()).await?,
     }
     Ok(())
 }
@@ -101,7 +126,7 @@ async fn build(config: &Config, recipe: Recipe) -> Result<Vec<u8>, LabError> {
                 .map_err(LabError::io(format!("cannot read {}", binary.display())))?;
             layer.add_file(path, 0o755, &content)?;
         }
-        if !recipe.packages.is_empty() {
+        if !recipe.packages.names.is_empty() {
             layer.add_base_links()?;
             for package in packages::download(&config.cache.join("images"), &recipe.packages)? {
                 layer.add_package(&package)?;

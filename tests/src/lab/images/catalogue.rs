@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::layer::Step;
-use super::{Image, LabError, ORIGIN, RECIPE};
+use super::packages::Packages;
+use super::{Image, LabError, ORIGIN, RECIPE, databases};
 
 /// To be raised when the building itself changes, so that every image is built again.
 const BUILDER: &str = "1";
@@ -19,7 +20,7 @@ pub struct Recipe {
     pub image: Image,
     /// Digest of everything that decides the content, apart from the packages' versions.
     pub digest: String,
-    pub(super) packages: Vec<&'static str>,
+    pub(super) packages: Packages,
     pub(super) steps: Vec<Step>,
     /// Where our own static binary goes, for an image that consists of it.
     pub(super) program: Option<&'static str>,
@@ -31,21 +32,24 @@ impl Recipe {
         self.image.labels.get(ORIGIN).map_or("", String::as_str)
     }
 
-    fn new(
+    pub(super) fn new(
         (repository, tag): (&str, &str),
         origin: &str,
         config: Value,
-        packages: Vec<&'static str>,
+        packages: Packages,
         steps: Vec<Step>,
         program: Option<(&'static str, String)>,
     ) -> Self {
         let mut hash = Sha256::new();
         let program_digest = program.as_ref().map(|(_, digest)| digest);
-        for part in [
+        let parts = [
             BUILDER.to_owned(),
             config.to_string(),
-            format!("{packages:?} {steps:?} {program_digest:?}"),
-        ] {
+            format!("{:?} {steps:?} {program_digest:?}", packages.names),
+            packages.release.mark().to_owned(),
+        ];
+        // Nothing is said of the ordinary release: its images are those of before there was another one.
+        for part in parts.iter().filter(|part| !part.is_empty()) {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
@@ -73,14 +77,19 @@ impl Recipe {
 pub fn catalogue(repository: &Path) -> Result<Vec<Recipe>, LabError> {
     Ok(vec![
         nginx(),
-        postgres(),
-        mariadb(),
+        databases::postgres(),
+        databases::mariadb(),
         sqlite(),
         guestbook(repository)?,
     ])
 }
 
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Images of what Debian 12 does not have. They cannot be built on a day on which Debian's moving release is not in order.
+pub fn moving() -> Vec<Recipe> {
+    vec![databases::mysql()]
+}
+
+pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 fn nginx() -> Recipe {
     let config = json!({
@@ -129,161 +138,7 @@ fn nginx() -> Recipe {
         ("library/nginx", "1.30"),
         "stands in for nginx 1.30: the nginx 1.22 of Debian 12",
         config,
-        packages,
-        steps,
-        None,
-    )
-}
-
-fn postgres() -> Recipe {
-    let config = json!({
-        "Env": [
-            "PATH=/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "PGDATA=/var/lib/postgresql/data",
-            "LANG=C.UTF-8",
-        ],
-        "Entrypoint": ["/usr/local/bin/docker-entrypoint.sh"],
-        "Cmd": ["postgres", "-c", "listen_addresses=*"],
-        "ExposedPorts": {"5432/tcp": {}},
-        "Volumes": {"/var/lib/postgresql/data": {}},
-        // PostgreSQL's fast shutdown; SIGTERM would wait for clients to leave.
-        "StopSignal": "SIGINT",
-    });
-    let entrypoint = include_str!("../../../images/postgres/entrypoint.sh");
-    let steps = vec![
-        Step::file(
-            "etc/passwd",
-            "root:x:0:0:root:/root:/bin/sh\npostgres:x:999:999:PostgreSQL:/var/lib/postgresql:/bin/sh\n",
-        ),
-        Step::file("etc/group", "root:x:0:\npostgres:x:999:\n"),
-        Step::program("usr/local/bin/docker-entrypoint.sh", entrypoint),
-        Step::folder("tmp", 0o1777, 0),
-        Step::link("var/run", "../run"),
-        Step::folder("run/postgresql", 0o2775, 999),
-        Step::folder("var/lib/postgresql", 0o755, 999),
-        Step::folder("var/lib/postgresql/data", 0o700, 999),
-    ];
-    let packages = vec![
-        "busybox-static",
-        "libaudit1",
-        "libc-bin",
-        "libc6",
-        "libcap-ng0",
-        "libcap2",
-        "libcom-err2",
-        "libcrypt1",
-        "libffi8",
-        "libgcc-s1",
-        "libgcrypt20",
-        "libgmp10",
-        "libgnutls30",
-        "libgpg-error0",
-        "libgssapi-krb5-2",
-        "libhogweed6",
-        "libicu72",
-        "libidn2-0",
-        "libk5crypto3",
-        "libkeyutils1",
-        "libkrb5-3",
-        "libkrb5support0",
-        "libldap-2.5-0",
-        "liblz4-1",
-        "liblzma5",
-        "libnettle8",
-        "libp11-kit0",
-        "libpam0g",
-        "libpcre2-8-0",
-        "libpq5",
-        "libreadline8",
-        "libsasl2-2",
-        "libselinux1",
-        "libssl3",
-        "libstdc++6",
-        "libsystemd0",
-        "libtasn1-6",
-        "libtinfo6",
-        "libunistring2",
-        "libuuid1",
-        "libxml2",
-        "libxslt1.1",
-        "libzstd1",
-        "postgresql-15",
-        "postgresql-client-15",
-        "tzdata",
-        "zlib1g",
-    ];
-    Recipe::new(
-        ("library/postgres", "15"),
-        "stands in for postgres 15: the PostgreSQL 15 of Debian 12",
-        config,
-        packages,
-        steps,
-        None,
-    )
-}
-
-fn mariadb() -> Recipe {
-    let config = json!({
-        "Env": [PATH, "LANG=C.UTF-8"],
-        "Entrypoint": ["/usr/local/bin/docker-entrypoint.sh"],
-        "Cmd": ["mariadbd"],
-        "ExposedPorts": {"3306/tcp": {}},
-        "Volumes": {"/var/lib/mysql": {}},
-    });
-    let entrypoint = include_str!("../../../images/mariadb/entrypoint.sh");
-    let steps = vec![
-        Step::file(
-            "etc/passwd",
-            "root:x:0:0:root:/root:/bin/sh\nmysql:x:999:999:MariaDB:/var/lib/mysql:/bin/sh\n",
-        ),
-        Step::file("etc/group", "root:x:0:\nmysql:x:999:\n"),
-        Step::file(
-            "etc/mysql/my.cnf",
-            include_str!("../../../images/mariadb/my.cnf"),
-        ),
-        Step::program("usr/local/bin/docker-entrypoint.sh", entrypoint),
-        Step::folder("tmp", 0o1777, 0),
-        Step::link("var/run", "../run"),
-        Step::folder("run/mysqld", 0o755, 999),
-        Step::folder("var/lib/mysql", 0o755, 999),
-    ];
-    let packages = vec![
-        "busybox-static",
-        "libaio1",
-        "libbsd0",
-        "libc-bin",
-        "libc6",
-        "libcap2",
-        "libcrypt1",
-        "libedit2",
-        "libgcc-s1",
-        "libgcrypt20",
-        "libgpg-error0",
-        "liblz4-1",
-        "liblzma5",
-        "libmariadb3",
-        "libmd0",
-        "libncurses6",
-        "libnuma1",
-        "libpcre2-8-0",
-        "libssl3",
-        "libstdc++6",
-        "libsystemd0",
-        "libtinfo6",
-        "liburing2",
-        "libzstd1",
-        "mariadb-client",
-        "mariadb-client-core",
-        "mariadb-common",
-        "mariadb-server-core",
-        "mysql-common",
-        "zlib1g",
-    ];
-    Recipe::new(
-        ("library/mariadb", "10.11"),
-        "stands in for mariadb 10.11: the MariaDB 10.11 of Debian 12",
-        config,
-        packages,
+        Packages::bookworm(packages),
         steps,
         None,
     )
@@ -304,7 +159,7 @@ fn sqlite() -> Recipe {
         ("tenantry/sqlite", "3"),
         "the command line of SQLite, and busybox, of Debian 12",
         config,
-        packages,
+        Packages::bookworm(packages),
         vec![
             Step::folder("tmp", 0o1777, 0),
             Step::folder("run", 0o755, 0),
@@ -324,7 +179,7 @@ fn guestbook(repository: &Path) -> Result<Recipe, LabError> {
         ("tenantry/guestbook", "1.0"),
         "the guest book of this repository, one static binary",
         config,
-        Vec::new(),
+        Packages::bookworm(Vec::new()),
         Vec::new(),
         Some((path, digest)),
     ))

@@ -9,8 +9,8 @@ use tar::{Archive, Builder, EntryType, Header};
 
 use super::LabError;
 
-/// Parts of packages that no container needs: documentation, translations, and what the just-in-time compiler of
-/// PostgreSQL would use.
+/// Parts of packages that no container needs: documentation, translations, what the just-in-time compiler of
+/// PostgreSQL would use, and large programs beside the server of MySQL.
 const LEFT_OUT: &[&str] = &[
     "usr/share/doc",
     "usr/share/man",
@@ -26,6 +26,29 @@ const LEFT_OUT: &[&str] = &[
     "etc/init.d",
     "etc/systemd",
     "usr/lib/systemd",
+    "usr/bin/ibd2sdi",
+    "usr/bin/innochecksum",
+    "usr/bin/my_print_defaults",
+    "usr/bin/myisam_ftdump",
+    "usr/bin/myisamchk",
+    "usr/bin/myisamlog",
+    "usr/bin/myisampack",
+    "usr/bin/mysql_config_editor",
+    "usr/bin/mysql_migrate_keyring",
+    "usr/bin/mysql_secure_installation",
+    "usr/bin/mysql_tzinfo_to_sql",
+    "usr/bin/mysqlbinlog",
+    "usr/bin/mysqlimport",
+    "usr/bin/mysqlshow",
+    "usr/bin/mysqlslap",
+    "usr/bin/perror",
+    "usr/lib/mysql/plugin/authentication_kerberos_client.so",
+    "usr/lib/mysql/plugin/authentication_oci_client.so",
+    "usr/lib/mysql/plugin/authentication_openid_connect_client.so",
+    "usr/lib/mysql/plugin/authentication_webauthn_client.so",
+    "usr/lib/mysql/plugin/component_telemetry.so",
+    "usr/lib/mysql/plugin/group_replication.so",
+    "usr/lib/mysql/plugin/telemetry_client.so",
 ];
 
 /// Folders that are links into `/usr` in every current Debian.

@@ -7,37 +7,118 @@ use std::time::Duration;
 
 use super::LabError;
 
-/// The release whose packages the images are made of; the recipes name its library packages.
-const RELEASE: &str = "bookworm";
+/// A release of Debian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Release {
+    /// Debian 12: the recipes name its library packages.
+    Bookworm,
+    /// The moving one. Its libraries have other names every few weeks: apt finds those that the named packages need.
+    Sid,
+}
+
+impl Release {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bookworm => "bookworm",
+            Self::Sid => "sid",
+        }
+    }
+
+    /// What the digest of a recipe says of it.
+    pub(super) fn mark(self) -> &'static str {
+        match self {
+            Self::Bookworm => "",
+            Self::Sid => "sid",
+        }
+    }
+
+    /// A name beside those of the other release.
+    fn beside(self, name: &str) -> String {
+        match self {
+            Self::Bookworm => name.to_owned(),
+            Self::Sid => format!("{name}-sid"),
+        }
+    }
+}
+
+/// Packages of an image.
+#[derive(Debug, Clone)]
+pub(super) struct Packages {
+    pub(super) release: Release,
+    pub(super) names: Vec<&'static str>,
+    /// How names of packages begin that others ask for and no image needs.
+    without: &'static [&'static str],
+}
+
+impl Packages {
+    /// Exactly these, of Debian 12.
+    pub(super) fn bookworm(names: Vec<&'static str>) -> Self {
+        Self {
+            release: Release::Bookworm,
+            names,
+            without: &[],
+        }
+    }
+
+    /// These and what they need, of the moving release.
+    pub(super) fn sid(names: Vec<&'static str>, without: &'static [&'static str]) -> Self {
+        Self {
+            release: Release::Sid,
+            names,
+            without,
+        }
+    }
+}
+
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const DEFAULT_MIRROR: &str = "http://deb.debian.org/debian";
 
 /// Downloads `packages` into `folder` (kept for the next time) and returns the archives.
-pub(super) fn download(folder: &Path, packages: &[&str]) -> Result<Vec<PathBuf>, LabError> {
-    let apt = Apt::prepare(folder)?;
-    let updated = folder.join("apt/updated");
+pub(super) fn download(folder: &Path, packages: &Packages) -> Result<Vec<PathBuf>, LabError> {
+    let release = packages.release;
+    let state = folder.join(release.beside("apt"));
+    let apt = Apt::prepare(&state, release)?;
+    let updated = state.join("updated");
     if !is_fresh(&updated) {
         apt.run(folder, &["update"], &[])?;
         std::fs::write(&updated, "")
             .map_err(LabError::io(format!("cannot write {}", updated.display())))?;
     }
-    let archives = folder.join("archives");
+    let names: Vec<String> = match release {
+        Release::Bookworm => packages.names.iter().copied().map(str::to_owned).collect(),
+        Release::Sid => {
+            let needed = ["install", "--no-install-recommends", "--print-uris", "-y"];
+            let listing = apt.run(&state, &needed, &packages.names)?;
+            needed_packages(&listing, packages.without)
+        }
+    };
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let archives = folder.join(release.beside("archives"));
     std::fs::create_dir_all(&archives)
         .map_err(LabError::io(format!("cannot make {}", archives.display())))?;
     // apt does not fetch again what is there with the right checksum.
-    apt.run(&archives, &["download"], packages)?;
+    apt.run(&archives, &["download"], &names)?;
     // Asked for elsewhere, because it does not list what is in its working folder already.
-    let listing = apt.run(&folder.join("apt"), &["download", "--print-uris"], packages)?;
+    let listing = apt.run(&state, &["download", "--print-uris"], &names)?;
     let found: Vec<PathBuf> = archive_names(&listing)
         .map(|name| archives.join(name))
         .collect();
-    if found.len() == packages.len() {
+    if found.len() == names.len() {
         return Ok(found);
     }
     Err(LabError::Program {
         program: "apt-get".to_owned(),
-        problem: format!("{} archives for {} packages", found.len(), packages.len()),
+        problem: format!("{} archives for {} packages", found.len(), names.len()),
     })
+}
+
+/// The packages that apt would install, but for those whose names begin with one of `without`.
+fn needed_packages(listing: &str, without: &[&str]) -> Vec<String> {
+    archive_names(listing)
+        .filter_map(|archive| archive.split('_').next())
+        .filter(|name| !without.iter().any(|begin| name.starts_with(begin)))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether the package lists were fetched within the last hour, so that several images share one update.
@@ -64,15 +145,15 @@ struct Apt {
 }
 
 impl Apt {
-    fn prepare(folder: &Path) -> Result<Self, LabError> {
-        let state = folder.join("apt");
+    fn prepare(state: &Path, release: Release) -> Result<Self, LabError> {
         let (lists, cache) = (state.join("lists"), state.join("cache"));
         for path in [lists.join("partial"), cache.join("archives/partial")] {
             std::fs::create_dir_all(&path)
                 .map_err(LabError::io(format!("cannot make {}", path.display())))?;
         }
         let (sources, status) = (state.join("sources.list"), state.join("status"));
-        let line = format!("deb [signed-by={KEYRING}] {} {RELEASE} main\n", mirror());
+        let suite = release.name();
+        let line = format!("deb [signed-by={KEYRING}] {} {suite} main\n", mirror());
         for (path, content) in [(&sources, line.as_str()), (&status, "")] {
             std::fs::write(path, content)
                 .map_err(LabError::io(format!("cannot write {}", path.display())))?;
@@ -153,6 +234,15 @@ mod tests {
         assert_eq!(
             mirror_in("deb http://d/debian-security bookworm main\n"),
             None
+        );
+    }
+
+    #[test]
+    fn what_a_package_needs_is_read_from_what_apt_would_install() {
+        let listing = "Reading\n'http://a/libc6_2.43-7_amd64.deb' libc6_2.43-7_amd64.deb 1 MD5Sum:0\n'http://a' perl-base_5.42.3-1_amd64.deb 2 x\n'http://a' libperl5.42_5.42.3-1_amd64.deb 2 x\n'http://a' mysql-server-core_9.7.4-2_amd64.deb 3 x\n";
+        assert_eq!(
+            needed_packages(listing, &["perl", "libperl"]),
+            ["libc6", "mysql-server-core"]
         );
     }
 
