@@ -1,6 +1,9 @@
 //! Databases in containers: dumped by the programs of their own image, so that versions always fit.
 
+mod archive;
 pub mod beside;
+mod bson;
+mod login;
 mod mongodb;
 mod mysql;
 mod postgres;
@@ -34,39 +37,6 @@ pub struct Source<'a> {
     maria: bool,
 }
 
-/// Which variables of an image say what.
-struct Names {
-    user: &'static [&'static str],
-    password: &'static [&'static str],
-    database: &'static [&'static str],
-    default: &'static str,
-}
-
-/// As the images' documentation on Docker Hub says.
-fn names(kind: DatabaseEngine) -> Names {
-    match kind {
-        DatabaseEngine::Postgres => Names {
-            user: &["POSTGRES_USER"],
-            password: &["POSTGRES_PASSWORD"],
-            database: &["POSTGRES_DB"],
-            default: "postgres",
-        },
-        // Of these only root may read everything.
-        DatabaseEngine::Mysql => Names {
-            user: &[],
-            password: &["MARIADB_ROOT_PASSWORD", "MYSQL_ROOT_PASSWORD"],
-            database: &["MARIADB_DATABASE", "MYSQL_DATABASE"],
-            default: "root",
-        },
-        DatabaseEngine::Mongodb => Names {
-            user: &["MONGO_INITDB_ROOT_USERNAME"],
-            password: &["MONGO_INITDB_ROOT_PASSWORD"],
-            database: &["MONGO_INITDB_DATABASE"],
-            default: "",
-        },
-    }
-}
-
 impl<'a> Source<'a> {
     /// Looks up how to log in, in the container itself.
     pub async fn open(engine: &'a Engine, database: &Database) -> Result<Self, BackupError> {
@@ -80,7 +50,6 @@ impl<'a> Source<'a> {
         container: &str,
     ) -> Result<Self, BackupError> {
         let variables = exec::variables(engine, container).await?;
-        let names = names(database.engine);
         let mut source = Self {
             engine,
             kind: database.engine,
@@ -90,62 +59,11 @@ impl<'a> Source<'a> {
             main: None,
             maria: variables.keys().any(|name| name.starts_with("MARIADB_")),
         };
-        let user = source.first(&variables, names.user).await?;
-        let user = user.map(|user| user.expose().clone());
-        source.user = database
-            .user
-            .clone()
-            .or(user)
-            .unwrap_or_else(|| names.default.to_owned());
-        source.password = match &database.password {
-            Some(name) => {
-                let found = source.variable(&variables, name.as_str()).await?;
-                Some(found.ok_or_else(|| {
-                    BackupError::Missing(format!(
-                        "{container} has no variable {name} with a password"
-                    ))
-                })?)
-            }
-            None => source.first(&variables, names.password).await?,
-        };
-        let main = source.first(&variables, names.database).await?;
-        source.main = main.map(|main| main.expose().clone());
+        source.log_in(&variables, database).await?;
         if database.engine == DatabaseEngine::Mysql && !source.maria {
             source.maria = source.has("mariadb").await?;
         }
         Ok(source)
-    }
-
-    async fn first(
-        &self,
-        variables: &BTreeMap<String, Secret>,
-        names: &[&str],
-    ) -> Result<Option<Secret>, BackupError> {
-        for name in names {
-            if let Some(found) = self.variable(variables, name).await? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The value of a variable, or of the file that its `_FILE` twin names.
-    async fn variable(
-        &self,
-        variables: &BTreeMap<String, Secret>,
-        name: &str,
-    ) -> Result<Option<Secret>, BackupError> {
-        if let Some(value) = variables.get(name) {
-            return Ok(Some(value.clone()));
-        }
-        let Some(path) = variables.get(&format!("{name}_FILE")) else {
-            return Ok(None);
-        };
-        let program = Program::new(&self.container, ["cat", "--", path.expose().as_str()]);
-        let text = self.text(&program).await?;
-        Ok(Some(Secret::new(
-            text.trim_end_matches(['\n', '\r']).to_owned(),
-        )))
     }
 
     /// Whether the container has a program.
@@ -231,9 +149,22 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The account that is used.
-    pub fn user(&self) -> &str {
-        &self.user
+    /// The account to use at a server that was made with [`Source::variables_for_trial`].
+    pub fn user_for_trial(&self) -> &str {
+        match self.kind {
+            DatabaseEngine::Postgres | DatabaseEngine::Mongodb => &self.user,
+            // Whoever makes the dumps, it has no other.
+            DatabaseEngine::Mysql => "root",
+        }
+    }
+
+    /// What a database is called while a dump of it is tried out.
+    pub fn name_for_trial(&self, name: &str) -> String {
+        match self.kind {
+            DatabaseEngine::Postgres | DatabaseEngine::Mongodb => format!("drill_{name}"),
+            // Routines and the like may call their database by its name.
+            DatabaseEngine::Mysql => name.to_owned(),
+        }
     }
 
     /// Variables for a server of the same image that begins without data.
@@ -258,16 +189,17 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Writes the output of a program into a file. The mark of its end must be there.
+    /// Writes the output of a program into a file, after `first`. `see` looks at every piece of the output.
     async fn spool(
         &self,
         program: &Program,
         path: PathBuf,
+        first: &[u8],
         input: Option<&[u8]>,
-        ends: impl Fn(&[u8]) -> bool,
-        what: &str,
+        mut see: impl FnMut(&[u8]) -> Result<(), BackupError>,
     ) -> Result<Spooled, BackupError> {
         let mut file = SpoolFile::create(path).await?;
+        file.write(first).await?;
         let mut session = exec::start(self.engine, program, input.is_some()).await?;
         if let Some(input) = input {
             let told = match session.say(input).await {
@@ -277,11 +209,25 @@ impl<'a> Source<'a> {
             told.map_err(|error| BackupError::io("cannot talk to", program.name(), error))?;
         }
         while let Some(piece) = session.next().await? {
+            see(&piece)?;
             file.write(&piece).await?;
         }
         let ended = session.end().await?;
         let spooled = file.finish().await?;
         well(program, &ended)?;
+        Ok(spooled)
+    }
+
+    /// The same for a dump whose last lines say that it is whole.
+    async fn spool_text(
+        &self,
+        program: &Program,
+        path: PathBuf,
+        first: &[u8],
+        ends: impl Fn(&[u8]) -> bool,
+        what: &str,
+    ) -> Result<Spooled, BackupError> {
+        let spooled = self.spool(program, path, first, None, |_| Ok(())).await?;
         if ends(&spooled.tail) {
             Ok(spooled)
         } else {

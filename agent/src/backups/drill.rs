@@ -128,7 +128,7 @@ impl<T: BackupTool> Scratch<'_, T> {
         let trial = Source::at(
             self.engine,
             &Database {
-                user: Some(live.user().to_owned()),
+                user: Some(live.user_for_trial().to_owned()),
                 password: None,
                 ..database.clone()
             },
@@ -136,7 +136,9 @@ impl<T: BackupTool> Scratch<'_, T> {
         )
         .await?;
         trial.wait(PATIENCE).await?;
-        let rows = trial.load(&path, &format!("drill_{name}"), roles).await?;
+        let rows = trial
+            .load(&path, &trial.name_for_trial(name), roles)
+            .await?;
         scratch::remove(self.engine, &sandbox.name).await?;
         match compare_rows(&part.name(), tables, &rows) {
             Some(differs) => Err(BackupError::Differs(differs)),

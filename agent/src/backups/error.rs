@@ -48,6 +48,14 @@ pub enum BackupError {
         /// What was dumped.
         what: String,
     },
+    /// A dump has an end, and is not what it should be.
+    #[error("the dump of {what} is not whole: {why}")]
+    Broken {
+        /// What was dumped.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// There is too little room on the disk.
     #[error("{} has {free} MiB free; {needs} MiB must stay free", path.display())]
     DiskFull {

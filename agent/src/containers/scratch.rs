@@ -13,8 +13,10 @@ use tenantry_schema::Secret;
 
 /// How their names begin.
 pub const PREFIX: &str = "tenantry-drill-";
-/// Most memory that it gets.
-const MEMORY: i64 = 1 << 30;
+/// Most memory that it gets: a MySQL server takes half of one GiB by itself, and several times the bytes of a long row.
+const MEMORY: i64 = 2 << 30;
+/// Where memory ends, it is the first that goes.
+const FIRST_TO_GO: i64 = 1000;
 /// Its share of the processor next to others, of 1024.
 const SHARE: i64 = 64;
 
@@ -52,6 +54,7 @@ pub async fn start(engine: &Engine, sandbox: &Sandbox) -> Result<(), EngineError
         host_config: Some(HostConfig {
             network_mode: Some("none".to_owned()),
             memory: Some(MEMORY),
+            oom_score_adj: Some(FIRST_TO_GO),
             cpu_shares: Some(SHARE),
             security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
             ..HostConfig::default()

@@ -7,7 +7,7 @@ mod common;
 #[allow(dead_code, reason = "made for other tests too")]
 #[path = "../containers/lab.rs"]
 mod lab;
-mod maria;
+mod mysql;
 mod restores;
 mod rig;
 
@@ -55,7 +55,7 @@ fn a_database_a_volume_and_a_file_are_kept_and_come_back() {
 
         // pg_dump killed in the middle: no snapshot of it counts, and the good one stays.
         rig.sql("CREATE TABLE big AS SELECT n, repeat(md5(n::text), 40) AS t FROM generate_series(1, 40000) n").await;
-        let killer = rig.kill_dumps();
+        let killer = rig.kill_dumps("pg_dump");
         rig.slot_now(3);
         let failed = rig
             .until("a failure", |backups| backups.failure.is_some())

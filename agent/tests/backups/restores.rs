@@ -1,6 +1,7 @@
 //! Restores that fail, and restores whose agent is killed: the data is the old or the new, never both, and nothing is left beside.
 
-use crate::rig::{self, MARIADB, Rig};
+use crate::mysql::{MARIADB, MARIADB_SERVER};
+use crate::rig::{self, Rig};
 use std::time::Duration;
 use tenantry_schema::wire::{InstancePhase, Report};
 
@@ -192,11 +193,15 @@ fn killed_while_a_database_is_loaded_it_is_as_it_was() {
     rig::run_with(&MARIADB, async |rig: Rig| {
         let agent = rig.start();
         rig.publish_alone(1).await;
-        rig.maria("CREATE TABLE orders (id INT PRIMARY KEY, what CHAR(200)) ENGINE=InnoDB; INSERT INTO orders SELECT seq, REPEAT('x', 200) FROM seq_1_to_100000").await;
+        MARIADB_SERVER.ask(&rig, "CREATE TABLE orders (id INT PRIMARY KEY, what CHAR(200)) ENGINE=InnoDB; INSERT INTO orders SELECT seq, REPEAT('x', 200) FROM seq_1_to_100000").await;
         rig.backed_up(2);
         rig.until("backed up", |backups| backups.last.is_some())
             .await;
-        rig.maria("DELETE FROM orders WHERE id > 10; CREATE TABLE later (n INT)")
+        MARIADB_SERVER
+            .ask(
+                &rig,
+                "DELETE FROM orders WHERE id > 10; CREATE TABLE later (n INT)",
+            )
             .await;
         rig.restore(3, "[database]");
         rig.until_exchange("loading", |text| text.contains("\"loading\""))
@@ -210,8 +215,8 @@ fn killed_while_a_database_is_loaded_it_is_as_it_was() {
             "{problem}"
         );
         rig.until_well().await;
-        let said = rig
-            .maria("SELECT COUNT(*) FROM orders; SHOW TABLES LIKE 'later'; SHOW DATABASES LIKE 'tenantry%'")
+        let said = MARIADB_SERVER
+            .ask(&rig, "SELECT COUNT(*) FROM orders; SHOW TABLES LIKE 'later'; SHOW DATABASES LIKE 'tenantry%'")
             .await;
         assert_eq!(said, "10\nlater\n");
         rig.until_exchange("tidy", str::is_empty).await;

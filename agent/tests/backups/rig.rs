@@ -16,10 +16,12 @@ use tenantry_schema::wire::{InstanceBackups, InstancePhase, InstanceReport, Repo
 
 /// What the server of a test runs.
 pub(crate) struct Tool {
-    image: &'static str,
-    compose: &'static str,
+    pub(crate) image: &'static str,
+    pub(crate) compose: &'static str,
     /// Items of `backups.yaml`.
-    items: &'static str,
+    pub(crate) items: &'static str,
+    /// The variable that says that its image must be there.
+    pub(crate) required: &'static str,
 }
 
 /// PostgreSQL, a database of SQLite, and a volume.
@@ -27,29 +29,7 @@ pub(crate) const POSTGRES: Tool = Tool {
     image: "postgres:15",
     compose: COMPOSE,
     items: "  - {kind: database, engine: postgres, service: db}\n  - {kind: sqlite, volume: data, path: app.db}\n  - {kind: volume, volume: uploads, during: paused}\n",
-};
-
-/// MariaDB alone.
-pub(crate) const MARIADB: Tool = Tool {
-    image: "mariadb:10.11",
-    compose: "
-services:
-  db:
-    image: mariadb:10.11
-    environment: { MARIADB_DATABASE: shop, MARIADB_ROOT_PASSWORD_FILE: /run/secrets/db_password }
-    secrets: [db_password]
-    volumes: ['db:/var/lib/mysql']
-    healthcheck: { test: [CMD, mariadb-admin, ping, --protocol=tcp, --host=127.0.0.1], interval: 1s, retries: 90 }
-    stop_grace_period: 10s
-  app:
-    image: tenantry-test/busybox:1
-    command: [sleep, 1d]
-    init: true
-    stop_grace_period: 1s
-volumes: { db: {} }
-secrets: { db_password: { environment: DB_PASSWORD } }
-",
-    items: "  - {kind: database, engine: mysql, service: db}\n",
+    required: "TENANTRY_REQUIRE_PEERS",
 };
 
 const COMPOSE: &str = "
@@ -123,7 +103,11 @@ pub(crate) fn run_with<F: Future<Output = ()>>(
 impl Rig {
     async fn new(lab: Lab, tool: &'static Tool) -> Option<Self> {
         if lab.docker.inspect_image(tool.image).await.is_err() {
-            println!("skipped: the image {} is missing", tool.image);
+            #[expect(clippy::disallowed_methods, reason = "tests have no config.rs")]
+            let required = std::env::var_os(tool.required).is_some();
+            let why = format!("the image {} is missing; `./x setup` says why", tool.image);
+            assert!(!required, "{} is set, but {why}", tool.required);
+            println!("skipped: {why}");
             return None;
         }
         let mut world = World::with(|config| {
@@ -390,19 +374,16 @@ impl Rig {
         String::from_utf8(text).unwrap()
     }
 
-    /// A statement for MariaDB, and what it answers.
-    pub(crate) async fn maria(&self, statement: &str) -> String {
-        let fixed = [
-            "mariadb",
-            "--batch",
-            "--skip-column-names",
-            "--user=root",
-            "--password=hunter2-hunter2",
-            "--default-character-set=utf8mb4",
-            "--database=shop",
-        ];
-        let program =
-            Program::new(&self.lab.name("db"), fixed).and(format!("--execute={statement}"));
+    /// Runs a program in the container of the database; what it writes.
+    pub(crate) async fn in_database(
+        &self,
+        arguments: &[&str],
+        variable: Option<(&str, &str)>,
+    ) -> String {
+        let mut program = Program::new(&self.lab.name("db"), arguments.iter().copied());
+        if let Some((name, value)) = variable {
+            program = program.with(name, Some(&value.to_owned().into()));
+        }
         let (ended, text) = exec::output(&self.engine, &program, 1 << 20).await.unwrap();
         assert_eq!(ended.code, 0, "{}", ended.complaints);
         String::from_utf8(text).unwrap()
@@ -464,12 +445,12 @@ impl Rig {
         panic!("no dump was ever written");
     }
 
-    /// Kills every `pg_dump` in the container as soon as it is there.
-    pub(crate) fn kill_dumps(&self) -> tokio::task::AbortHandle {
+    /// Kills every `pg_dump`, or what it is called, in the container as soon as it is there.
+    pub(crate) fn kill_dumps(&self, name: &'static str) -> tokio::task::AbortHandle {
         let (engine, container) = (self.engine.clone(), self.lab.name("db"));
         let killing = tokio::spawn(async move {
             loop {
-                let program = Program::new(&container, ["busybox", "killall", "-9", "pg_dump"]);
+                let program = Program::new(&container, ["busybox", "killall", "-9", name]);
                 let _ = exec::output(&engine, &program, 100).await;
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

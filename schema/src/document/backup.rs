@@ -75,11 +75,12 @@ pub struct Database {
     /// Which databases of it. Absent: all but those that the server keeps for itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
-    /// The account that dumps and restores. Absent: the one that the image makes by its variables, such as `POSTGRES_USER`, or `root`.
+    /// The account that dumps and restores. Absent: the one that the image makes by its variables, such as `POSTGRES_USER`, or `root`. Of MySQL and
+    /// MariaDB it is the one in `MYSQL_USER` where root has a random password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// The variable of the container that holds the password, or with `_FILE` behind it the path of a file that does. Absent: the image's own,
-    /// such as `POSTGRES_PASSWORD`.
+    /// such as `POSTGRES_PASSWORD`, or `MYSQL_PASSWORD` if `user` is the one in `MYSQL_USER`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<VariableName>,
 }

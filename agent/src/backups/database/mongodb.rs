@@ -1,9 +1,10 @@
 //! MongoDB: `mongodump --archive` of all databases. Its password is read from standard input or a file of the container's own, never from the
 //! command line.
 //!
-//! Sources: the documentation of the MongoDB Database Tools (`--archive`, `--config`), and of the archive format in `common/archive`.
+//! Sources: the documentation of the MongoDB Database Tools (`--archive`, `--config`).
 
 use super::Source;
+use super::archive::{Archive, Flaw};
 use crate::backups::error::BackupError;
 use crate::backups::files::Spooled;
 use crate::containers::exec::Program;
@@ -12,8 +13,6 @@ use std::path::{Path, PathBuf};
 
 /// What the one archive is called.
 pub(super) const ALL: &str = "all";
-/// Every section of an archive ends so.
-const END: [u8; 4] = [0xff; 4];
 
 impl Source<'_> {
     fn mongo(&self, program: &str) -> Program {
@@ -43,10 +42,18 @@ impl Source<'_> {
         if config.is_some() {
             program = program.and("--config=/dev/stdin");
         }
-        let ends = |tail: &[u8]| tail.ends_with(&END);
+        let mut archive = Archive::new();
+        let broken = |flaw: Flaw| BackupError::Broken {
+            what: format!("MongoDB's {database}"),
+            why: flaw.to_string(),
+        };
         let spooled = self
-            .spool(&program, path, config.as_deref(), ends, database)
+            .spool(&program, path, b"", config.as_deref(), |piece| {
+                archive.see(piece).map_err(broken)
+            })
             .await?;
+        // Their documents are counted, and not compared after a restore: mongorestore does not tell them in a form that is documented.
+        archive.finish().map_err(broken)?;
         Ok((spooled, BTreeMap::new()))
     }
 

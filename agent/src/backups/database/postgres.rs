@@ -142,7 +142,7 @@ impl Source<'_> {
             .and(database)
             .with("PGPASSWORD", self.password.as_ref());
         let ends = |tail: &[u8]| tail.windows(END.len()).any(|window| window == END);
-        let dumped = self.spool(&program, path, None, ends, database).await;
+        let dumped = self.spool_text(&program, path, b"", ends, database).await;
         // The session only reads: however it ends, nothing is lost.
         let _ = held.session.hush().await;
         let _ = held.session.end().await;
