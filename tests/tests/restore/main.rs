@@ -2,171 +2,19 @@
 //! that wants a backup first, and the hub that forgets, at its time, by itself.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod forms;
+mod story;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
+use story::Story;
 use tenantry_planner::WaitingOn;
-use tenantry_planner::operations::{OperationStatus, Progress};
-use tenantry_planner::status::{FleetStatus, Phase};
+use tenantry_planner::status::Phase;
 use tenantry_schema::document::OperationOutcome;
-use tenantry_schema::wire::{GoodBackup, InstanceBackups};
-use tenantry_tests::rig::{World, program, run};
 
-const SETUP: Duration = Duration::from_mins(4);
 const NAME: &str = "2026-11-28-restore-guestbook-x7k2";
-
-struct Story {
-    world: World,
-    order: String,
-}
-
-impl Story {
-    /// A guest book whose server makes backups, and an owner.
-    async fn begin() -> Option<Self> {
-        let mut story = Self::prepare().await?;
-        story.world.servers[0].start().unwrap();
-        Some(story)
-    }
-
-    /// The same; the agent does not run yet.
-    async fn prepare() -> Option<Self> {
-        let world = World::open(&["acme/acme-1"]).await?;
-        let order = world.lab.name("site");
-        let fleet = &world.home.fleet;
-        let owner = world.home.dir().join("olga");
-        let mut make = Command::new("ssh-keygen");
-        run(make
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(&owner))
-        .unwrap();
-        let public = std::fs::read_to_string(owner.with_extension("pub")).unwrap();
-        let key: Vec<&str> = public.split_whitespace().take(2).collect();
-        let staff = format!(
-            "olga: {{ email: olga@example.com, role: owner, signing_keys: [{}] }}\n",
-            key.join(" ")
-        );
-        fleet.write("fleet/staff.yaml", &staff).unwrap();
-        let hub = fleet.read("fleet/hub.yaml").unwrap();
-        let place = world.home.dir().join("backups");
-        let hub = format!(
-            "{}\nbackups:\n  repository: {}\n",
-            hub.trim_end(),
-            place.display()
-        );
-        fleet.write("fleet/hub.yaml", &hub).unwrap();
-        let server = world.servers[0].document("");
-        fleet
-            .write("fleet/customers/acme/servers/acme-1.yaml", &server)
-            .unwrap();
-        let text = "plan: pro\ndomain: acme.test\ntools: [guestbook]\n";
-        let path = format!("fleet/customers/acme/orders/{order}.yaml");
-        fleet.write(&path, text).unwrap();
-        fleet.commit("an order").unwrap();
-        Some(Self { world, order })
-    }
-
-    fn instance(&self) -> String {
-        format!("{}-guestbook", self.order)
-    }
-
-    fn sql(&self, statement: &str) -> String {
-        let container = format!("{}-db-1", self.instance());
-        let psql = [
-            "exec",
-            &container,
-            "psql",
-            "-X",
-            "-A",
-            "-t",
-            "-q",
-            "-U",
-            "guestbook",
-            "-c",
-            statement,
-        ];
-        self.world.docker(&psql).unwrap().trim().to_owned()
-    }
-
-    /// What the engine says of a container, which may be about to be replaced.
-    fn seen(&self, container: &str, format: &str) -> Option<String> {
-        let inspect = ["inspect", "--format", format, container];
-        let said = self.world.docker(&inspect).ok()?;
-        Some(said.trim().to_owned())
-    }
-
-    fn inspect(&self, container: &str, format: &str) -> String {
-        self.seen(container, format).unwrap()
-    }
-
-    async fn until<T>(&self, what: &str, find: impl Fn(&FleetStatus) -> Option<T>) -> T {
-        let mut found = None;
-        let good = |status: &FleetStatus| {
-            found = find(status);
-            found.is_some()
-        };
-        let status = self.world.home.hub().wait_for(SETUP, what, good).await;
-        status.unwrap();
-        found.unwrap()
-    }
-
-    fn backups(&self, status: &FleetStatus) -> Option<InstanceBackups> {
-        let report = status.servers.first()?.backups.as_ref()?;
-        let name = self.instance().try_into().unwrap();
-        report.instances.get(&name).cloned()
-    }
-
-    /// The newest good backup that is not `before`.
-    async fn backed_up(&self, before: Option<&str>) -> GoodBackup {
-        self.until("a good backup", |status| {
-            let last = self.backups(status)?.last?;
-            (Some(last.snapshot.as_str()) != before).then_some(last)
-        })
-        .await
-    }
-
-    /// `tenantry` in the clone.
-    fn tenantry(&self, arguments: &[&str]) -> (i32, String) {
-        let mut command = Command::new(program("tenantry").unwrap());
-        command
-            .args(arguments)
-            .current_dir(self.world.home.fleet.work());
-        let output = command.output().unwrap();
-        let text = [output.stdout, output.stderr].concat();
-        (
-            output.status.code().unwrap_or(-1),
-            String::from_utf8_lossy(&text).into_owned(),
-        )
-    }
-
-    /// Writes an operation, lets the owner sign it, and hands back what `plan` says of it.
-    fn propose(&self, text: &str) -> String {
-        let fleet = &self.world.home.fleet;
-        fleet.pull().unwrap();
-        let path = format!("fleet/customers/acme/operations/{NAME}.yaml");
-        fleet.write(&path, text).unwrap();
-        let owner = self.world.home.dir().join("olga");
-        let approve = [
-            "approve",
-            &format!("acme/{NAME}"),
-            ".",
-            "--yes",
-            "--key",
-            owner.to_str().unwrap(),
-        ];
-        let (code, said) = self.tenantry(&approve);
-        assert_eq!(code, 0, "{said}");
-        let url = self.world.home.url();
-        let (code, plan) = self.tenantry(&["plan", "--hub", &url]);
-        assert_eq!(code, 2, "{plan}");
-        fleet.commit("restore").unwrap();
-        plan
-    }
-
-    fn operation(status: &FleetStatus) -> Option<&OperationStatus> {
-        status.operations.first().map(AsRef::as_ref)
-    }
-}
 
 #[tokio::test]
 async fn an_approved_restore_brings_rows_back_once() {
@@ -191,7 +39,7 @@ async fn an_approved_restore_brings_rows_back_once() {
         "{listed}"
     );
     let expires = jiff::Zoned::now().date() + jiff::Span::new().days(3);
-    let plan = story.propose(&format!(
+    let plan = story.propose(NAME, &format!(
         "restore: acme-1/guestbook\nfrom: latest\noverwrites: [database]\nreason: ticket 812\nexpires: {expires}\n"
     ));
     assert!(
@@ -201,15 +49,7 @@ async fn an_approved_restore_brings_rows_back_once() {
         "{plan}"
     );
 
-    let done = story
-        .until(
-            "the end of the restore",
-            |status| match &Story::operation(status)?.progress {
-                Progress::Ended { done, problem } => Some((done.clone(), problem.clone())),
-                _ => None,
-            },
-        )
-        .await;
+    let done = story.ended(NAME).await;
     assert_eq!((done.0.outcome, done.1), (OperationOutcome::Done, None));
     assert_eq!(story.sql("SELECT count(*) FROM marks"), "300");
     assert_eq!(done.0.snapshot.as_deref(), Some(second.snapshot.as_str()));
