@@ -28,6 +28,11 @@ pub const SUDOERS: &str = "etc/sudoers.d/tenantry-staff";
 pub const SSHD: &str = "etc/ssh/sshd_config.d/00-tenantry.conf";
 /// Where more settings of the SSH server are, of others as well.
 pub const SSHD_FOLDER: &str = "etc/ssh/sshd_config.d";
+/// Where systemd keeps that a unit is enabled (`systemctl(1)`): a link, which is there when the target begins the unit.
+pub(crate) fn wanted_by(target: &str, unit: &str) -> String {
+    format!("{UNITS}/{target}.wants/{unit}")
+}
+
 /// There where systemd listens for the SSH server, so that the port is not in that one's hands.
 pub const SSH_SOCKET: &str = "etc/systemd/system/sockets.target.wants/ssh.socket";
 /// The SSH server's main configuration.
@@ -38,6 +43,10 @@ pub const RULES: &str = "etc/tenantry/firewall.nft";
 pub const RULES_UNIT: &str = "tenantry-firewall.service";
 /// Jails of fail2ban.
 pub const JAIL: &str = "etc/fail2ban/jail.d/tenantry.local";
+/// Settings of apt that are read last.
+pub const APT_MAIN: &str = "etc/apt/apt.conf";
+/// Where more settings of apt are, of others as well.
+pub const APT_FOLDER: &str = "etc/apt/apt.conf.d";
 /// Settings of apt.
 pub const UPGRADES: &str = "etc/apt/apt.conf.d/60tenantry-upgrades";
 /// Settings of the kernel.
@@ -50,5 +59,13 @@ pub const SWAP: &str = "swapfile.tenantry";
 pub const SWAP_UNIT: &str = "swapfile.tenantry.swap";
 /// Where units are.
 pub const UNITS: &str = "etc/systemd/system";
+/// Begins the rules.
+pub const RULES_TARGET: &str = "sysinit.target";
+/// Begins swapping.
+pub const SWAP_TARGET: &str = "swap.target";
+/// Begins timers.
+pub const TIMERS_TARGET: &str = "timers.target";
+/// Where it is kept which timers begin.
+pub const TIMERS_WANTED: &str = "etc/systemd/system/timers.target.wants";
 /// How units of timers begin.
 pub const TIMER: &str = "tenantry-timer-";

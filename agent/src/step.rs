@@ -215,6 +215,12 @@ impl Step {
         }
     }
 
+    /// Whether people want to hear that it was taken. `changed`: whether something is different since.
+    pub fn is_told(&self, changed: bool) -> bool {
+        let inspection = matches!(self, Self::Host(step) if step.is_inspection());
+        changed && (inspection || self.is_news())
+    }
+
     /// Whether people want to hear of it.
     pub fn is_news(&self) -> bool {
         if let Self::Host(step) = self {

@@ -25,7 +25,7 @@ impl<W: WebServer> Agent<W> {
             changed |= result
                 .taken
                 .iter()
-                .any(|(step, changed)| *changed && step.is_news());
+                .any(|(step, changed)| step.is_told(*changed));
             self.absorb(result, now);
         }
         changed
@@ -78,7 +78,7 @@ impl<W: WebServer> Agent<W> {
     ) {
         self.count_start(step, now);
         self.note_rejection(step, now);
-        if changed && step.is_news() {
+        if step.is_told(changed) {
             let kind = if step.is_repair() {
                 EventKind::Repaired
             } else {

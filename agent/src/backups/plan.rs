@@ -112,31 +112,15 @@ fn due(facts: &Facts<'_>, wake: &mut Wake) -> Option<Job> {
         return Some(Job::Backup((*name).clone()));
     }
     let first = wanted.clone().filter_map(|(_, record)| record.first).min();
-    let checked = records.check.as_ref().map(|check| check.at);
-    if every(facts.spec.check_every.minutes, checked, first, slot) {
+    let check = records.check.as_ref();
+    let check = check.map(|check| (check.at, check.problem.is_some()));
+    if again(facts.spec.check_every.minutes, check, first, slot) {
         return Some(Job::Check);
     }
     let drill = |(_, record): &(&InstanceName, &Record)| {
-        // One that failed is tried again the next day.
-        let good = record
-            .drill
-            .as_ref()
-            .filter(|drill| drill.problem.is_none());
-        let failed = record
-            .drill
-            .as_ref()
-            .filter(|drill| drill.problem.is_some());
-        failed.map_or_else(
-            || {
-                every(
-                    facts.spec.drill_every.minutes,
-                    good.map(|drill| drill.at),
-                    record.first,
-                    slot,
-                )
-            },
-            |failed| failed.at < slot,
-        )
+        let last = record.drill.as_ref();
+        let last = last.map(|drill| (drill.at, drill.problem.is_some()));
+        again(facts.spec.drill_every.minutes, last, record.first, slot)
     };
     let mut tried = wanted.filter(|(name, record)| {
         facts.ready.contains(*name) && record.last.is_some() && drill(&(*name, *record))
@@ -152,6 +136,21 @@ fn backup_due(record: &Record, slot: Timestamp, now: Timestamp, wake: &mut Wake)
         .as_ref()
         .map(|failure| after(failure.at, failure.attempts));
     missing && waits.is_none_or(|until| wake.over(until, now))
+}
+
+/// Whether a trial is due: one that failed is made again the next day, for what was wrong may have been the way there. `last`: when, and
+/// whether it failed.
+fn again(
+    minutes: u32,
+    last: Option<(Timestamp, bool)>,
+    first: Option<Timestamp>,
+    slot: Timestamp,
+) -> bool {
+    match last {
+        Some((at, true)) => at < slot,
+        Some((at, false)) => every(minutes, Some(at), first, slot),
+        None => every(minutes, None, first, slot),
+    }
 }
 
 /// Whether what is due every `minutes` is: at the first time of backups after that, give or take.

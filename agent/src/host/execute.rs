@@ -4,6 +4,7 @@ mod firewall;
 mod people;
 mod ssh;
 mod system;
+mod units;
 
 use super::memory::{Applied, MemoryFile};
 use super::plan::AgentCommand;
@@ -13,9 +14,10 @@ use crate::config::Config;
 use crate::files::{Access, FilesError, Root};
 use crate::install::systemd::{argument, program};
 use jiff::Timestamp;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tenantry_schema::document::Host;
+use tenantry_schema::document::{Host, HostArea};
 use tenantry_schema::name::RelativePath;
 
 /// The machine, and what is remembered of it.
@@ -27,8 +29,8 @@ pub struct Ground {
     pub programs: Box<dyn Programs>,
     /// What was applied. Never borrowed across an await.
     pub memory: RefCell<MemoryFile>,
-    /// When the rules of the firewall were last looked at.
-    pub rules_seen: Cell<Option<Timestamp>>,
+    /// When that of an area which no file shows was last looked at. Never borrowed across an await.
+    pub inspected: RefCell<BTreeMap<HostArea, Timestamp>>,
     /// How units call this agent, once that is known.
     pub agent: OnceCell<AgentCommand>,
 }
@@ -97,6 +99,7 @@ pub async fn take(ground: &Ground, step: &HostStep, now: Timestamp) -> Result<Do
         Action::Ssh(change) => ssh::change(ground, change, now).await?,
         Action::Rules(text) => firewall::load(ground, text, now).await?,
         Action::EnsureRules(text) => return firewall::ensure(ground, text, now).await,
+        Action::EnsureUnits(units) => return units::ensure(ground, step.area, units, now).await,
         Action::SwapFile { bytes } => system::swap_file(ground, *bytes).await?,
         Action::Forget => {
             let mut memory = ground.memory.borrow_mut();
@@ -129,7 +132,7 @@ impl Ground {
             root: Root::public(&config.root)?,
             programs: Box::new(Installed),
             memory: RefCell::new(MemoryFile::of(Root::private(&config.state)?)?),
-            rules_seen: Cell::new(None),
+            inspected: RefCell::default(),
             agent: OnceCell::new(),
         })
     }
@@ -146,6 +149,11 @@ impl Ground {
     pub fn watched(&self, host: &Host) -> Vec<PathBuf> {
         let paths = super::look::watched(host).into_iter();
         paths.map(|path| self.root.path().join(path)).collect()
+    }
+
+    /// Nobody looks again for a while.
+    fn inspected(&self, area: HostArea, now: Timestamp) {
+        self.inspected.borrow_mut().insert(area, now);
     }
 
     fn write(&self, file: &FileWanted) -> Result<(), FilesError> {

@@ -6,7 +6,7 @@ use super::plan::AgentCommand;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tenantry_schema::document::SysctlName;
+use tenantry_schema::document::{HostArea, SysctlName};
 use tenantry_schema::name::RelativePath;
 
 /// A file, if there is one.
@@ -56,8 +56,8 @@ pub struct Found {
     pub euid: u32,
     /// Identifies this run of the machine.
     pub boot: String,
-    /// When the rules of the firewall were last looked at.
-    pub rules_seen: Option<Timestamp>,
+    /// When that of an area which no file shows was last looked at.
+    pub inspected: BTreeMap<HostArea, Timestamp>,
     /// How units call this agent.
     pub agent: AgentCommand,
     /// What was applied before.
@@ -82,7 +82,7 @@ impl Default for Found {
             engine: None,
             euid: 0,
             boot: String::new(),
-            rules_seen: None,
+            inspected: BTreeMap::new(),
             agent: AgentCommand::default(),
             memory: Memory::default(),
         }
@@ -98,6 +98,18 @@ impl Found {
                 .map_err(|_| format!("/{path} is no text")),
             Some(Err(why)) => Err(why.clone()),
             Some(Ok(None)) | None => Ok(None),
+        }
+    }
+
+    /// Whether systemd begins the unit with this target: as [`super::wanted_by`] says, a link, in the place of which there may be anything.
+    ///
+    /// # Errors
+    /// Where that cannot be seen.
+    pub fn is_enabled(&self, target: &str, unit: &str) -> Result<bool, String> {
+        match self.files.get(super::wanted_by(target, unit).as_str()) {
+            Some(Ok(link)) => Ok(link.is_some()),
+            Some(Err(why)) => Err(why.clone()),
+            None => Ok(false),
         }
     }
 

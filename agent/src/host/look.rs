@@ -4,8 +4,9 @@ use super::execute::Ground;
 use super::found::{Account, Content, FileFound, Found, installed, swaps};
 use super::plan::needed;
 use super::{
-    DAEMON, JAIL, RULES, RULES_UNIT, SSH_SOCKET, SSHD, SSHD_FOLDER, SSHD_MAIN, SUDOERS, SWAP,
-    SWAP_UNIT, SYSCTLS, TIMER, UNITS, UPGRADES,
+    APT_FOLDER, APT_MAIN, DAEMON, JAIL, RULES, RULES_TARGET, RULES_UNIT, SSH_SOCKET, SSHD,
+    SSHD_FOLDER, SSHD_MAIN, SUDOERS, SWAP, SWAP_TARGET, SWAP_UNIT, SYSCTLS, TIMER, TIMERS_WANTED,
+    UNITS, UPGRADES, wanted_by,
 };
 use crate::files::{FilesError, Root, Stamp};
 use jiff::Timestamp;
@@ -48,7 +49,7 @@ impl HostEyes {
         let asks = |area| areas.contains(&area);
         let mut found = Found {
             memory: ground.memory.borrow().get().clone(),
-            rules_seen: ground.rules_seen.get(),
+            inspected: ground.inspected.borrow().clone(),
             systemd: below("run/systemd/system").is_dir(),
             boot: ground.boot(),
             swaps: Ok(BTreeMap::new()),
@@ -72,8 +73,12 @@ impl HostEyes {
         if asks(HostArea::Ssh) || asks(HostArea::Firewall) || asks(HostArea::Fail2ban) {
             names(SSHD_FOLDER, &|name| name.ends_with(".conf"));
         }
+        if asks(HostArea::Packages) {
+            names(APT_FOLDER, &|name| is_later_for_apt(name));
+        }
         if asks(HostArea::Timers) {
             names(UNITS, &|name| name.starts_with(TIMER));
+            names(TIMERS_WANTED, &|name| name.starts_with(TIMER));
         }
         let kept: BTreeSet<_> = paths.iter().cloned().collect();
         for path in paths {
@@ -191,9 +196,19 @@ impl HostEyes {
     }
 }
 
+/// Whether apt reads a file of its folder after ours, so that what it says wins (`apt.conf(5)`).
+fn is_later_for_apt(name: &str) -> bool {
+    let ours = UPGRADES.rsplit('/').next().unwrap_or_default();
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, "conf"));
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    name > ours && ending == "conf" && !stem.is_empty() && stem.chars().all(good)
+}
+
 /// Whether others keep the file: what they wrote there counts, so it must be seen.
 fn is_foreign(path: &str) -> bool {
-    FOREIGN.contains(&path) || path.starts_with(SSHD_FOLDER) && path != SSHD
+    FOREIGN.contains(&path)
+        || path.starts_with(SSHD_FOLDER) && path != SSHD
+        || path.starts_with(APT_MAIN) && path != UPGRADES
 }
 
 /// Files that areas look at, besides those whose names depend on what is there.
@@ -201,7 +216,7 @@ fn plain_files(areas: &[HostArea]) -> Vec<String> {
     let mut all = Vec::new();
     for area in areas {
         let files: &[&str] = match area {
-            HostArea::Packages => &[UPGRADES],
+            HostArea::Packages => &[UPGRADES, APT_MAIN],
             HostArea::Users => &["etc/passwd", "etc/shadow", "etc/group", SUDOERS],
             HostArea::Ssh => &[
                 "etc/passwd",
@@ -219,12 +234,14 @@ fn plain_files(areas: &[HostArea]) -> Vec<String> {
             HostArea::Swap | HostArea::Timers => &[],
         };
         let unit = match area {
-            HostArea::Firewall => Some(RULES_UNIT),
-            HostArea::Swap => Some(SWAP_UNIT),
+            HostArea::Firewall => Some((RULES_TARGET, RULES_UNIT)),
+            HostArea::Swap => Some((SWAP_TARGET, SWAP_UNIT)),
             _ => None,
         };
         all.extend(files.iter().map(|path| (*path).to_owned()));
-        all.extend(unit.map(|name| format!("{UNITS}/{name}")));
+        if let Some((target, name)) = unit {
+            all.extend([format!("{UNITS}/{name}"), wanted_by(target, name)]);
+        }
     }
     all
 }

@@ -15,12 +15,15 @@ pub use timers::AgentCommand;
 
 use super::found::Found;
 use super::step::{Action, HostStep};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::document::{Host, HostArea, Protocol, WebPorts};
 use tenantry_schema::id::{StaffId, ToolName};
 use tenantry_schema::window::Window;
 use tenantry_schema::wire::{AgentWait, AreaReport, AreaState, UserSpec};
+
+/// What no file shows is looked at so often: rules that are loaded, units that run.
+const INSPECTION: SignedDuration = SignedDuration::from_mins(10);
 
 /// Everything that the plan for the machine depends on.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +104,17 @@ impl Go {
         self.steps.extend(actions);
     }
 
+    /// Looks at what no file shows, where nobody did so for a while. Nothing may change where that is only to be observed.
+    fn inspect(&mut self, input: &HostInput<'_>, area: HostArea, action: Action) {
+        let seen = input.found.inspected.get(&area);
+        let due = seen.and_then(|seen| seen.checked_add(INSPECTION).ok());
+        match due {
+            Some(due) if input.now < due => self.next = Some(due),
+            _ if input.observe => {}
+            _ => self.all([(action, true)]),
+        }
+    }
+
     /// Steps of which nothing can be seen afterwards are planned until what they belong to is noted. Where it is noted already, that is
     /// taken back first: whoever is cut off between two of them begins again.
     fn begins_anew(&mut self, input: &HostInput<'_>, area: HostArea) {
@@ -144,7 +158,9 @@ pub fn plan(input: &HostInput<'_>) -> BTreeMap<HostArea, AreaPlan> {
 fn one(input: &HostInput<'_>, area: HostArea, before: &BTreeMap<HostArea, AreaPlan>) -> AreaPlan {
     let waits = |on: HostArea| {
         let plan = before.get(&on)?;
-        let open = !plan.steps.is_empty() || plan.report.state != AreaState::Good;
+        // Looking at what had been right holds nobody up.
+        let steps = plan.steps.iter().any(|step| !step.is_inspection());
+        let open = steps || plan.report.state != AreaState::Good;
         open.then(|| Stop::Waits(format!("`{on}` comes first")))
     };
     let first = match area {

@@ -54,6 +54,8 @@ pub enum Action {
     Rules(Arc<str>),
     /// The rules that are loaded are those that were loaded last.
     EnsureRules(Arc<str>),
+    /// These units of systemd are enabled and run.
+    EnsureUnits(Vec<String>),
     /// There is a file of this size to swap to.
     SwapFile {
         /// Its size.
@@ -103,6 +105,14 @@ pub struct SshChange {
     pub port: u16,
     /// Who tries to log in.
     pub user: String,
+    /// Whether root may log in.
+    pub root: bool,
+    /// For whom the server must refuse passwords and take keys, `user` among them.
+    pub people: Vec<String>,
+    /// All settings together, with these in their place: what the second server reads.
+    pub whole: Arc<str>,
+    /// Digest of what is asked for, under which it is noted when it did harm.
+    pub of: String,
     /// Whether systemd looks after it.
     pub systemd: bool,
 }
@@ -110,10 +120,12 @@ pub struct SshChange {
 impl Action {
     /// Whether people want to hear of it.
     pub fn is_news(&self) -> bool {
-        !matches!(
-            self,
-            Self::Forget | Self::Note { .. } | Self::EnsureRules(_)
-        )
+        !matches!(self, Self::Forget | Self::Note { .. }) && !self.is_inspection()
+    }
+
+    /// Whether it looks first, and changes only what it finds changed. People hear of it then.
+    pub fn is_inspection(&self) -> bool {
+        matches!(self, Self::EnsureRules(_) | Self::EnsureUnits(_))
     }
 
     /// Whether nobody can see afterwards that it is still to be done.
@@ -126,6 +138,11 @@ impl HostStep {
     /// Whether people want to hear of it.
     pub fn is_news(&self) -> bool {
         self.action.is_news()
+    }
+
+    /// Whether it looks first, and changes only what it finds changed.
+    pub fn is_inspection(&self) -> bool {
+        self.action.is_inspection()
     }
 }
 
@@ -147,7 +164,8 @@ impl fmt::Display for HostStep {
             Action::EndSessions { name, .. } => write!(f, "end what {name} runs"),
             Action::Ssh(change) => write!(f, "move the SSH server to port {}", change.port),
             Action::Rules(_) => f.write_str("load the rules of the firewall"),
-            Action::EnsureRules(_) => f.write_str("look at the rules of the firewall"),
+            Action::EnsureRules(_) => f.write_str("put back the rules of the firewall"),
+            Action::EnsureUnits(units) => write!(f, "start {} again", units.join(", ")),
             Action::SwapFile { bytes } => write!(f, "make a swap file of {} MiB", bytes >> 20),
             Action::Forget => f.write_str("forget what was applied"),
             Action::Note { .. } => f.write_str("note what was applied"),

@@ -131,6 +131,9 @@ pub struct Gates {
 ///
 /// They stand before the engine changes addresses, so that a port which a container publishes is treated like any other port of this
 /// machine. Ping and its like are numbers: not every machine has `/etc/protocols`. What the machine and its containers begin themselves is not looked at; containers reach each other as the engine lets them.
+///
+/// A neighbour that routes to a container's own address meets the second chain: to the engine's bridges (`docker0`, `br-…`) goes only what
+/// came through a published port, and so past the first chain, what answers, and what containers send.
 pub fn rules(gates: &Gates) -> String {
     let mut open = String::new();
     let list = |ports: &BTreeSet<u16>| {
@@ -158,6 +161,15 @@ table inet tenantry {{
 \t\tmeta l4proto {{ 1, 58 }} accept
 \t\tudp dport {{ 68, 546 }} accept
 {open}\t\tcounter drop
+\t}}
+\tchain forwarded {{
+\t\ttype filter hook forward priority mangle; policy accept;
+\t\tct state established,related accept
+\t\tct status dnat accept
+\t\tiifname \"docker0\" accept
+\t\tiifname \"br-*\" accept
+\t\toifname \"docker0\" counter drop
+\t\toifname \"br-*\" counter drop
 \t}}
 }}
 "
@@ -200,9 +212,10 @@ RemainAfterExit=yes
 ExecStart=/usr/sbin/nft -f /{rules}
 
 [Install]
-WantedBy=sysinit.target
+WantedBy={target}
 ",
-        rules = super::RULES
+        rules = super::RULES,
+        target = super::RULES_TARGET
     )
 }
 
@@ -217,9 +230,10 @@ ConditionPathExists=/{swap}
 What=/{swap}
 
 [Install]
-WantedBy=swap.target
+WantedBy={target}
 ",
-        swap = super::SWAP
+        swap = super::SWAP,
+        target = super::SWAP_TARGET
     )
 }
 
@@ -261,8 +275,9 @@ Description=Tenantry: when {name} runs
 {when}{random}AccuracySec=1s
 
 [Install]
-WantedBy=timers.target
-"
+WantedBy={target}
+",
+        target = super::TIMERS_TARGET
     );
     (service, unit)
 }

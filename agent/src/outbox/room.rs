@@ -216,6 +216,50 @@ mod tests {
     }
 
     #[test]
+    fn events_go_last_and_the_oldest_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let front = 4;
+        // Room for some twenty reports with an event each.
+        let one = serde_json::to_vec(&report(100, true, 0)).unwrap().len();
+        let bytes = one * 20;
+        let capacity = Capacity {
+            reports: 1000,
+            bytes,
+            front,
+        };
+        let mut outbox = open(&folder, capacity);
+        let news = |number: u64| !number.is_multiple_of(3);
+        for number in 1..=25 {
+            outbox.push(&report(number, news(number), 1)).unwrap();
+        }
+        // Usage goes before any report does, and of reports those without news, however new.
+        let delivered = all(&mut open(&folder, capacity));
+        assert!(
+            delivered.len() < 25 && used(&delivered).len() < 5,
+            "{delivered:#?}"
+        );
+        let mut expected: Vec<_> = (1..=25)
+            .filter(|n| news(*n))
+            .map(|n| format!("event {n}"))
+            .collect();
+        assert_eq!(events(&delivered), expected);
+        // With nothing but news the oldest goes that is not on its way already.
+        let folder = tempfile::tempdir().unwrap();
+        let mut outbox = open(&folder, capacity);
+        for number in 1..=40 {
+            outbox.push(&report(number, true, 0)).unwrap();
+            assert!(outbox.bytes <= bytes);
+        }
+        let heard = events(&all(&mut outbox));
+        let before = u64::try_from(front).unwrap();
+        expected = (1..=before).map(|n| format!("event {n}")).collect();
+        let kept = u64::try_from(heard.len() - front).unwrap();
+        assert!((10..25).contains(&kept), "{kept}");
+        expected.extend((41 - kept..=40).map(|n| format!("event {n}")));
+        assert_eq!(heard, expected);
+    }
+
+    #[test]
     fn an_end_in_the_middle_of_putting_together_doubles_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let capacity = Capacity {

@@ -8,6 +8,7 @@ mod common;
 #[path = "../containers/lab.rs"]
 mod lab;
 mod mysql;
+mod places;
 mod restores;
 mod rig;
 

@@ -3,7 +3,8 @@
 mod beside;
 
 use crate::common::hub::Hub;
-use crate::common::{Files, Running, World, files, skip_without};
+use crate::common::rest_server::{APPEND_ONLY, RestServer};
+use crate::common::{Files, Running, World, files, skip_for_want_of, skip_without};
 use crate::lab::{self, Lab};
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenantry_agent::containers::Engine;
 use tenantry_agent::containers::exec::{self, Program};
-use tenantry_schema::wire::{InstanceBackups, InstancePhase, InstanceReport, Report, RolloutState};
+use tenantry_schema::wire::{
+    CheckResult, InstanceBackups, InstancePhase, InstanceReport, Report, RolloutState,
+};
 
 /// What the server of a test runs.
 pub(crate) struct Tool {
@@ -31,6 +34,39 @@ pub(crate) const POSTGRES: Tool = Tool {
     items: "  - {kind: database, engine: postgres, service: db}\n  - {kind: sqlite, volume: data, path: app.db}\n  - {kind: volume, volume: uploads, during: paused}\n",
     required: "TENANTRY_REQUIRE_PEERS",
 };
+
+/// A database of SQLite and a volume, and nothing that is slow.
+pub(crate) const FILES: Tool = Tool {
+    image: "tenantry-test/busybox:1",
+    compose: "
+services:
+  app:
+    image: tenantry-test/busybox:1
+    command: [sleep, 1d]
+    init: true
+    secrets: [db_password]
+    volumes: ['data:/data', 'uploads:/uploads']
+    stop_grace_period: 1s
+volumes: { data: {}, uploads: {} }
+secrets: { db_password: { environment: DB_PASSWORD } }
+",
+    items: "  - {kind: sqlite, volume: data, path: app.db}\n  - {kind: volume, volume: uploads, during: paused}\n",
+    required: "TENANTRY_REQUIRE_PEERS",
+};
+
+/// Where backups go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A folder of this machine.
+    Folder,
+    /// A server to which the agent logs in, and where it may only append.
+    AppendOnly,
+    /// What rclone reaches.
+    Rclone,
+}
+
+/// `append-password`, as `htpasswd -s` writes it.
+const LOG_INS: &str = "example.acme:{SHA}jh0xB2ybUh0bA7pOirl2ZMjwv/8=\n";
 
 const COMPOSE: &str = "
 services:
@@ -59,7 +95,11 @@ pub(crate) struct Rig {
     pub(crate) hub: Arc<Hub>,
     lab: Lab,
     engine: Engine,
+    /// The folder with the repository, as it is on the disk.
     place: PathBuf,
+    /// The same as the agent is told.
+    address: String,
+    _server: Option<RestServer>,
     tool: &'static Tool,
 }
 
@@ -73,7 +113,16 @@ pub(crate) fn run_with<F: Future<Output = ()>>(
     tool: &'static Tool,
     test: impl FnOnce(Rig) -> F + Send + 'static,
 ) {
-    if skip_without("restic") {
+    run_at(tool, Place::Folder, test);
+}
+
+/// The same with backups at such a place.
+pub(crate) fn run_at<F: Future<Output = ()>>(
+    tool: &'static Tool,
+    place: Place,
+    test: impl FnOnce(Rig) -> F + Send + 'static,
+) {
+    if skip_without("restic") || place != Place::Folder && skip_without("rclone") {
         return;
     }
     lab::lab(|lab| async move {
@@ -85,7 +134,7 @@ pub(crate) fn run_with<F: Future<Output = ()>>(
                 .build()
                 .unwrap();
             runtime.block_on(async move {
-                let rig = Rig::new(lab, tool).await;
+                let rig = Rig::new(lab, tool, place).await;
                 if let Some(rig) = rig {
                     test(rig).await;
                 }
@@ -101,7 +150,7 @@ pub(crate) fn run_with<F: Future<Output = ()>>(
 }
 
 impl Rig {
-    async fn new(lab: Lab, tool: &'static Tool) -> Option<Self> {
+    async fn new(lab: Lab, tool: &'static Tool, kind: Place) -> Option<Self> {
         if lab.docker.inspect_image(tool.image).await.is_err() {
             #[expect(clippy::disallowed_methods, reason = "tests have no config.rs")]
             let required = std::env::var_os(tool.required).is_some();
@@ -116,8 +165,22 @@ impl Rig {
             config.restic = config.state.parent().unwrap().join("restic");
         });
         let hub = Hub::start(&mut world).await;
-        let place = world.folder.path().join("repositories");
+        let remote = world.folder.path().join("repositories");
+        std::fs::create_dir_all(&remote).unwrap();
+        let (log_ins, conf) = (world.folder.path().join("agents"), rclone_conf(&world));
+        std::fs::write(&log_ins, LOG_INS).unwrap();
+        std::fs::write(&conf, "[box]\ntype = local\n").unwrap();
+        let server =
+            (kind == Place::AppendOnly).then(|| RestServer::start(&remote, &log_ins, &APPEND_ONLY));
+        let place = remote.join("example.acme");
+        let address = match &server {
+            Some(server) => format!("rest:http://127.0.0.1:{}/example.acme", server.port),
+            None if kind == Place::Rclone => format!("rclone:box:{}", place.display()),
+            None => place.display().to_string(),
+        };
         let rig = Self {
+            address,
+            _server: server,
             engine: Engine::at("/var/run/docker.sock"),
             world,
             hub,
@@ -156,8 +219,8 @@ impl Rig {
             let clock = begins.to_zoned(jiff::tz::TimeZone::UTC);
             let (hour, minute, second) = (clock.hour(), clock.minute(), clock.second());
             let spec = format!(
-                "place: {}\nuser: example.acme\nwindow: daily {hour:02}:{minute:02}-{:02}:{minute:02}\noffset: {second}\ncheck_every: 7d\ncheck_share: 5%\ndrill_every: 30d\nwarn_after: 36h\ninstances:\n  {project}:\n{}",
-                self.place.display(),
+                "place: {}\nuser: example.acme\nwindow: daily {hour:02}:{minute:02}-{:02}:{minute:02}\noffset: {second}\ncheck_every: 7d\ncheck_share: 100%\ndrill_every: 30d\nwarn_after: 36h\ninstances:\n  {project}:\n{}",
+                self.address,
                 (hour + 4) % 24,
                 self.tool.items,
             );
@@ -472,9 +535,62 @@ impl Rig {
         let path = &self.world.config.restic;
         // Another file: a shell that runs the one before reads on in it.
         let beside = path.with_extension("new");
-        std::fs::write(&beside, format!("#!/bin/sh\n{pause}exec restic \"$@\"\n")).unwrap();
+        let conf = rclone_conf(&self.world);
+        let text = format!(
+            "#!/bin/sh\n{pause}export RCLONE_CONFIG='{}'\nexec restic \"$@\"\n",
+            conf.display()
+        );
+        std::fs::write(&beside, text).unwrap();
         std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755)).unwrap();
         std::fs::rename(&beside, path).unwrap();
+    }
+
+    /// restic as the agent calls it, with what the agent knows, in words.
+    pub(crate) fn restic_of_the_agent(&self, arguments: &[&str]) -> (bool, String) {
+        let login = "rest:http://example.acme:append-password@";
+        let output = Command::new(&self.world.config.restic)
+            .args(arguments)
+            .arg("--no-cache")
+            .env(
+                "RESTIC_REPOSITORY",
+                format!("{}/acme-1", self.address.replace("rest:http://", login)),
+            )
+            .env("RESTIC_PASSWORD", "repository-key-1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &said;
+        (output.status.success(), text)
+    }
+
+    /// Turns one bit at the end of every pack of the repository. Which packs that were.
+    pub(crate) fn flip_packs(&self) -> Vec<PathBuf> {
+        let packs = crate::common::tree(&self.place.join("acme-1/data"));
+        let packs: Vec<_> = packs.into_keys().collect();
+        Self::flip(&packs);
+        packs
+    }
+
+    /// Turns one bit, or turns it back.
+    pub(crate) fn flip(packs: &[PathBuf]) {
+        use std::os::unix::fs::PermissionsExt as _;
+        for path in packs {
+            let mut data = std::fs::read(path).unwrap();
+            let at = data.len().checked_sub(10).unwrap();
+            data[at] ^= 1;
+            let writable = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(path, writable).unwrap();
+            std::fs::write(path, data).unwrap();
+        }
+    }
+
+    /// Waits until the repository was checked after `since`.
+    pub(crate) async fn until_checked(&self, since: Option<Timestamp>) -> CheckResult {
+        let checked = |report: &Report| {
+            let check = report.backups.as_ref()?.check.clone();
+            check.filter(|check| since.is_none_or(|since| check.at > since))
+        };
+        self.wait("checked", checked).await
     }
 
     pub(crate) fn small_disk(&self) -> Option<Mounted> {
@@ -487,7 +603,7 @@ impl Rig {
         if mounted.is_ok_and(|status| status.success()) {
             Some(Mounted(at))
         } else {
-            println!("skipped: nothing can be mounted here");
+            skip_for_want_of("a place to mount something at");
             None
         }
     }
@@ -504,6 +620,10 @@ impl Rig {
             labels.and_then(|labels| labels.get("dev.tenantry.drill")) == Some(&label)
         })
     }
+}
+
+fn rclone_conf(world: &World) -> PathBuf {
+    world.folder.path().join("rclone.conf")
 }
 
 pub(crate) struct Mounted(PathBuf);

@@ -14,6 +14,7 @@ mod killed;
 mod lab;
 mod middle;
 mod own_engine;
+mod reboot;
 mod registry;
 mod rig;
 mod room;

@@ -93,6 +93,11 @@ impl Rig {
         }
     }
 
+    /// The agent's configuration.
+    pub(crate) fn config_file(&self) -> &Path {
+        &self.config
+    }
+
     /// Name of the instance that nothing may happen to.
     fn calm(&self) -> String {
         format!("{}-calm", self.lab.project)

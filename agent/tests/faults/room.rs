@@ -105,7 +105,7 @@ fn containers_are_healed_and_the_hub_is_told_although_nothing_can_be_written() {
         let saved = rig.world.folder.path().join("saved");
         std::fs::rename(&state, &saved).unwrap();
         let Some(small) = Small::mount(&state, 64) else {
-            println!("skipped: nothing can be mounted here");
+            crate::common::skip_for_want_of("a place to mount something at");
             return;
         };
         let copied = Command::new("cp")

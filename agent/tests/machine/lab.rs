@@ -259,6 +259,25 @@ impl Machine {
         TcpStream::connect_timeout(&address, Duration::from_secs(3)).is_ok()
     }
 
+    /// Whether something answers at the address, seen from a room of the machine's network, within a while where it should.
+    pub fn connects(&self, room: &str, address: &str) -> bool {
+        self.connects_from(&["ip", "netns", "exec", room], address)
+    }
+
+    /// The same from the machine itself.
+    pub fn connects_here(&self, address: &str) -> bool {
+        self.connects_from(&[], address)
+    }
+
+    fn connects_from(&self, within: &[&str], address: &str) -> bool {
+        let (host, port) = address.rsplit_once(':').unwrap();
+        let ask = format!("import socket; socket.create_connection(('{host}', {port}), 2)");
+        let ask = ["python3", "-c", &ask];
+        let command: Vec<_> = within.iter().chain(&ask).copied().collect();
+        // What serves may have been started just now.
+        (0..5).any(|_| self.exec(&command).status.success())
+    }
+
     /// Something that answers at the port for as long as the machine runs.
     pub fn serve_http(&self, port: u16) {
         let unit = format!("--unit=http-{port}");

@@ -102,6 +102,12 @@ fn a_bare_machine_becomes_what_is_asked_for_and_comes_back_after_a_restart() {
         "echo 'ssh-ed25519 stranger' >> /home/al/.ssh/authorized_keys",
     ]);
     machine.run(&["sh", "-c", "echo 5 > /proc/sys/net/core/somaxconn"]);
+    machine.run(&["systemctl", "disable", "--now", "fail2ban.service"]);
+    machine.run(&["systemctl", "disable", "--now", "tenantry-timer-tidy.timer"]);
+    machine.run(&["systemctl", "disable", "tenantry-firewall.service"]);
+    machine.run(&["systemctl", "stop", "ssh.service"]);
+    assert!(!machine.reaches(22022));
+    machine.run(&["systemctl", "start", "ssh.service"]);
     assert!(machine.reaches(22022));
     machine.serve_http(9998);
     assert!(machine.reaches(9998));
@@ -117,6 +123,35 @@ fn a_bare_machine_becomes_what_is_asked_for_and_comes_back_after_a_restart() {
         machine.run(&["cat", "/proc/sys/net/core/somaxconn"]),
         "1234\n"
     );
+
+    for unit in ["fail2ban.service", "tenantry-timer-tidy.timer"] {
+        assert!(
+            machine.until(&["systemctl", "is-active", unit], "active"),
+            "{unit}"
+        );
+        assert!(
+            machine.until(&["systemctl", "is-enabled", unit], "enabled"),
+            "{unit}"
+        );
+    }
+    let firewall = ["systemctl", "is-enabled", "tenantry-firewall.service"];
+    assert!(machine.until(&firewall, "enabled"));
+    // Somebody stops the door itself.
+    machine.run(&["systemctl", "stop", "ssh.service"]);
+    let (code, said) = machine.converge();
+    assert_eq!(code, 2, "{said}");
+    assert!(machine.until_ssh(&al, 22022));
+    // apt reads what is asked for, and a file that would win is told.
+    let periodic = ["apt-config", "dump", "APT::Periodic::Unattended-Upgrade"];
+    let on = "APT::Periodic::Unattended-Upgrade \"1\";";
+    assert_eq!(machine.run(&periodic).trim(), on);
+    let mine = "/etc/apt/apt.conf.d/99mine";
+    let off = "echo 'APT::Periodic::Unattended-Upgrade \"0\";' > /etc/apt/apt.conf.d/99mine";
+    machine.run(&["sh", "-c", off]);
+    assert_eq!(machine.run(&periodic).trim(), on.replace('1', "0"));
+    let (_, said) = machine.converge();
+    assert!(said.contains("99mine is read after"), "{said}");
+    machine.run(&["rm", mine]);
 
     // A restart, with no hub to ask and no agent that was told anything since.
     machine.run(&["tenantry-agent", "install"]);
@@ -178,6 +213,35 @@ fn settings_that_would_lock_everybody_out_are_refused_or_put_back() {
     assert!(machine.reaches(22) && !machine.exists("/etc/ssh/sshd_config.d/00-tenantry.conf"));
     machine.run(&["sed", "-i", "/^AllowUsers/d", "/etc/ssh/sshd_config"]);
 
+    // Keys are looked for elsewhere, where the fleet puts none: the second server, which takes a key of its own, does not show it.
+    for (word, line, why) in [
+        (
+            "AuthorizedKeysFile",
+            "AuthorizedKeysFile /etc/ssh/keys/%u",
+            "keys of jo elsewhere",
+        ),
+        (
+            "Match",
+            "Match User *\n PasswordAuthentication yes",
+            "`passwordauthentication` would not be `no` for jo",
+        ),
+    ] {
+        machine.run(&[
+            "sh",
+            "-c",
+            &format!("echo '{line}' >> /etc/ssh/sshd_config"),
+        ]);
+        let (code, said) = machine.converge();
+        assert!(code == 1 && said.contains(why), "{said}");
+        assert!(machine.reaches(22) && !machine.exists("/etc/ssh/sshd_config.d/00-tenantry.conf"));
+        machine.run(&[
+            "sed",
+            "-i",
+            &format!("/^{word}/,$d"),
+            "/etc/ssh/sshd_config",
+        ]);
+    }
+
     // The port is somebody else's, which nobody knows until the server wants it: put back, and not tried again.
     machine.serve_http(22022);
     let (code, said) = machine.converge();
@@ -199,4 +263,84 @@ fn settings_that_would_lock_everybody_out_are_refused_or_put_back() {
         Ok("0\n".to_owned())
     );
     assert!(!machine.reaches(22));
+
+    // What others write afterwards is seen: a file that is read first, the line that has ours read.
+    let first = "/etc/ssh/sshd_config.d/00-a.conf";
+    machine.run(&[
+        "sh",
+        "-c",
+        &format!("echo PasswordAuthentication yes > {first}"),
+    ]);
+    let (code, said) = machine.converge();
+    assert!(
+        code == 1 && said.contains("other files in /etc/ssh win"),
+        "{said}"
+    );
+    machine.run(&["rm", first]);
+    machine.run(&["sed", "-i", "s/^Include/#Include/", "/etc/ssh/sshd_config"]);
+    let (code, said) = machine.converge();
+    assert!(
+        code == 1 && said.contains("does not begin with `Include"),
+        "{said}"
+    );
+    machine.run(&["sed", "-i", "s/^#Include/Include/", "/etc/ssh/sshd_config"]);
+    // Moving once more goes through the same door.
+    machine.ask(&ssh.replace("22022", "22024"), &[(&jo, true)]);
+    let (code, said) = machine.converge();
+    assert_eq!(code, 2, "{said}");
+    assert!(machine.until_ssh(&jo, 22024) && !machine.reaches(22023));
+}
+
+/// Two rooms of the network: a container behind a bridge as the engine makes it, and a neighbour who routes by way of this machine.
+const ROOMS: &str = r#"
+set -e
+echo 1 > /proc/sys/net/ipv4/ip_forward
+ip link add br-x type bridge
+ip addr add 10.231.0.1/24 dev br-x
+ip link set br-x up
+room() {
+    ip netns add $1
+    ip link add to-$1 type veth peer name eth0 netns $1
+    ip link set to-$1 up
+    [ $1 = box ] && ip link set to-box master br-x || ip addr add $3/24 dev to-$1
+    ip -n $1 addr add $2/24 dev eth0
+    ip -n $1 link set eth0 up
+    ip -n $1 link set lo up
+    ip -n $1 route add default via $3
+    systemd-run -q --unit=http-$1 ip netns exec $1 python3 -m http.server --directory /srv 80
+}
+room box 10.231.0.2 10.231.0.1
+room far 10.232.0.2 10.232.0.1
+"#;
+
+/// Publishes two ports of the container to the world, as the engine does.
+const PUBLISHED: &str = "table ip engine { chain in { type nat hook prerouting priority dstnat; tcp dport { 8080, 8081 } fib daddr type local dnat to 10.231.0.2:80; }; }";
+
+#[test]
+fn a_container_is_reached_through_ports_that_are_open_and_no_other_way() {
+    let Some(mut machine) = Machine::begin() else {
+        return;
+    };
+    machine.run(&["sh", "-c", ROOMS]);
+    machine.run(&["nft", PUBLISHED]);
+    let far = |address: &str| machine.connects("far", address);
+    assert!(far("10.231.0.2:80") && far("10.232.0.1:8080") && far("10.232.0.1:8081"));
+    machine.ask("\n  firewall: {open: [8080]}\n", &[]);
+    let (code, said) = machine.converge();
+    assert_eq!(code, 2, "{said}");
+    let far = |address: &str| machine.connects("far", address);
+    assert!(far("10.232.0.1:8080"), "published, and open");
+    assert!(!far("10.232.0.1:8081"), "published, and not open");
+    assert!(
+        !far("10.231.0.2:80"),
+        "not published: a neighbour knows the way all the same"
+    );
+    assert!(
+        machine.connects("box", "10.232.0.2:80"),
+        "a container goes out"
+    );
+    assert!(
+        machine.connects_here("10.231.0.2:80"),
+        "the machine itself, as the web server does"
+    );
 }

@@ -102,6 +102,8 @@ codes! {
     UNKNOWN_PERSON = 142,
     /// Two servers at one address.
     SAME_ADDRESS = 143,
+    /// A place for backups that holds nobody to appending.
+    BACKUPS_NOT_HELD = 144,
 /// A Compose file that is wrong.
     COMPOSE = 201,
     /// A variable of a Compose file that has no source.

@@ -7,7 +7,7 @@ use crate::input::{CustomerFiles, Finder, SourceFile, TextOf};
 use crate::link::hint;
 use std::collections::BTreeSet;
 use tenantry_schema::Diagnostic;
-use tenantry_schema::document::{Hub, Kind, Operation, Pool, Rollout, classify};
+use tenantry_schema::document::{Hub, Kind, Operation, PlaceKind, Pool, Rollout, classify};
 use tenantry_schema::id::{CustomerId, OrderId, ServerId, ToolName};
 
 /// What such documents are checked against.
@@ -65,7 +65,28 @@ pub fn hub(known: Known<'_>, text_of: &TextOf<'_>) -> Vec<Diagnostic> {
             severity: tenantry_schema::Severity::Warning,
             ..unknown_tool(finder.place(&keys, false), tool, known.catalogue)
         });
-    unknown.chain(idle(known.hub, &finder)).collect()
+    let idle = idle(known.hub, &finder);
+    unknown
+        .chain(idle)
+        .chain(not_held(known.hub, &finder))
+        .collect()
+}
+
+/// A place for backups where nobody sees to it that agents only append.
+fn not_held(hub: &Hub, finder: &Finder) -> Option<Diagnostic> {
+    let place = &hub.backups.as_ref()?.repository;
+    let kind = place.kind();
+    if kind == PlaceKind::Rest {
+        return None;
+    }
+    let at = finder.place(&["backups", "repository"], false);
+    let message = format!("whoever writes backups to {kind} can delete them as well");
+    let warning = Diagnostic::warning(codes::BACKUPS_NOT_HELD, at, message);
+    Some(
+        warning
+            .label("no log-in of each customer's own, and none that may only append")
+            .note("`rest:https://…` with `--append-only --private-repos` holds agents to appending; elsewhere something else must keep what they delete"),
+    )
 }
 
 /// Settings that are read and checked, and that nothing acts on yet.

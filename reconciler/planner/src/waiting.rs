@@ -209,6 +209,15 @@ pub enum WaitingOn {
         /// What differs.
         problem: String,
     },
+    /// The repository of a server's backups was checked, and something is wrong with it or it could not be read.
+    BackupCheckFailed {
+        /// The server.
+        server: ServerId,
+        /// When it was checked.
+        at: Timestamp,
+        /// What is wrong.
+        problem: String,
+    },
     /// An operation may be started, and is not, because what it names is not clear or not there.
     OperationHeld {
         /// Which.
@@ -287,6 +296,7 @@ impl WaitingOn {
                 | Self::DriftReported { .. }
                 | Self::BackupOverdue { .. }
                 | Self::DrillFailed { .. }
+                | Self::BackupCheckFailed { .. }
                 | Self::Certificate { .. }
                 | Self::CertificateBudget { .. }
                 | Self::HostArea { .. }

@@ -1,52 +1,13 @@
 //! Forgetting and pruning with a remote that keeps to its word: `rclone serve restic` with and without `--append-only`, real restic, and real
 //! log-ins from `tenantry backups htpasswd`.
 
+#[path = "../../../agent/tests/common/rest_server.rs"]
+mod rest_server;
+
 use crate::{Desk, two_customers};
-use std::net::{TcpListener, TcpStream};
+use rest_server::{APPEND_ONLY, RestServer};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
-
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Server {
-    fn start(folder: &Path, htpasswd: &Path, more: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let child = Command::new("rclone")
-            .args(["serve", "restic", "--config", "/dev/null"])
-            .arg(folder)
-            .arg("--addr")
-            .arg(format!("127.0.0.1:{port}"))
-            .arg("--htpasswd")
-            .arg(htpasswd)
-            .args(more)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        for _ in 0..200 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Self { child, port }
-    }
-}
+use std::process::{Command, Output};
 
 fn restic(address: &str, key: &str, arguments: &[&str]) -> Output {
     Command::new("restic")
@@ -177,8 +138,8 @@ fn agents_append_and_the_hub_forgets() {
     if let Ok(output) = output {
         std::fs::write(&all, output.stdout).unwrap();
     }
-    let append = Server::start(&folder, &agents, &["--append-only", "--private-repos"]);
-    let full = Server::start(&folder, &all, &[]);
+    let append = RestServer::start(&folder, &agents, &APPEND_ONLY);
+    let full = RestServer::start(&folder, &all, &[]);
     let below = format!("{user}/acme-1");
     let address = |login: &str, port: u16, below: &str| {
         format!("rest:http://{login}@127.0.0.1:{port}/{below}")

@@ -129,6 +129,46 @@ text_schema!(
     ]
 );
 
+/// What a place for backups is, as far as it decides who may delete there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaceKind {
+    /// A server of restic's protocol, which can hold whoever logs in to appending.
+    Rest,
+    /// A folder of the server itself.
+    Folder,
+    /// Storage that rclone reaches.
+    Rclone,
+    /// A server that is reached by SSH.
+    Sftp,
+    /// A bucket.
+    S3,
+}
+
+impl fmt::Display for PlaceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rest => "a rest server",
+            Self::Folder => "a folder",
+            Self::Rclone => "`rclone:`",
+            Self::Sftp => "`sftp:`",
+            Self::S3 => "`s3:`",
+        })
+    }
+}
+
+impl BackupPlace {
+    /// What it is.
+    pub fn kind(&self) -> PlaceKind {
+        match self.as_str().split_once(':') {
+            Some(("rest", _)) => PlaceKind::Rest,
+            Some(("rclone", _)) => PlaceKind::Rclone,
+            Some(("sftp", _)) => PlaceKind::Sftp,
+            Some(("s3", _)) => PlaceKind::S3,
+            _ => PlaceKind::Folder,
+        }
+    }
+}
+
 impl TryFrom<String> for BackupPlace {
     type Error = PlaceError;
     fn try_from(text: String) -> Result<Self, PlaceError> {

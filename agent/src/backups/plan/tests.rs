@@ -261,6 +261,25 @@ fn checks_and_drills_follow_the_backups() {
     );
 }
 
+#[test]
+fn a_check_that_failed_is_made_again_the_next_day() {
+    let mut world = World::saved("2026-11-08T01:31:00Z");
+    world.records.check.as_mut().unwrap().problem = Some("connection refused".into());
+    assert_eq!(world.job("2026-11-08T12:00:00Z"), None, "not at once");
+    let next = world.at(at("2026-11-08T12:00:00Z")).1;
+    assert!(next <= at("2026-11-09T01:31:00Z"));
+    for record in world.records.instances.values_mut() {
+        record.succeeded(good(at("2026-11-09T01:31:00Z")));
+    }
+    assert_eq!(world.job("2026-11-09T01:32:00Z"), Some(Job::Check));
+    // One that found nothing is due after its time alone.
+    world.done(&Job::Check, at("2026-11-09T01:33:00Z"));
+    for record in world.records.instances.values_mut() {
+        record.succeeded(good(at("2026-11-10T01:31:00Z")));
+    }
+    assert_eq!(world.job("2026-11-10T01:32:00Z"), None);
+}
+
 proptest! {
     /// However time goes on: every well instance is saved once a day, no more; nothing is due again right after it was done; and nothing
     /// becomes due before the moment that was announced.

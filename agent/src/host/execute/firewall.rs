@@ -5,6 +5,7 @@ use crate::files::{Access, digest};
 use crate::host::programs::{Call, Program, ProgramError};
 use crate::host::{RULES, path};
 use jiff::Timestamp;
+use tenantry_schema::document::HostArea;
 
 fn nft<const N: usize>(arguments: [&str; N]) -> Call {
     Call::new(Program::Nft, arguments)
@@ -26,7 +27,7 @@ pub(super) async fn load(ground: &Ground, text: &str, now: Timestamp) -> Result<
         .memory
         .borrow_mut()
         .update(|memory| memory.rules = Some(digest(listed.as_bytes())))?;
-    ground.rules_seen.set(Some(now));
+    ground.inspected(HostArea::Firewall, now);
     Ok(())
 }
 
@@ -37,7 +38,7 @@ pub(super) async fn ensure(ground: &Ground, text: &str, now: Timestamp) -> Resul
         .ok()
         .map(|listed| digest(listed.as_bytes()));
     if listed.is_some() && listed == ground.memory.borrow().get().rules {
-        ground.rules_seen.set(Some(now));
+        ground.inspected(HostArea::Firewall, now);
         return Ok(Done::Unchanged);
     }
     tracing::warn!("the rules of the firewall are not those that were loaded");

@@ -6,10 +6,10 @@
 
 use super::{Ground, HostError};
 use crate::files::FilesError;
-use crate::host::memory::{Rejected, digest_of};
+use crate::host::memory::Rejected;
 use crate::host::programs::{Call, Program, command};
 use crate::host::step::SshChange;
-use crate::host::{SSHD, SSHD_MAIN, path};
+use crate::host::{SSHD, path};
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::fs::PermissionsExt as _;
@@ -45,7 +45,7 @@ pub(super) async fn change(
         tracing::error!("the SSH server cannot be told to read its old settings: {error}");
     }
     let rejected = Rejected {
-        of: digest_of([&*change.text]),
+        of: change.of.clone(),
         at: now,
         why: why.clone(),
     };
@@ -62,12 +62,8 @@ async fn put_in_place(ground: &Ground, change: &SshChange) -> Result<(), String>
         .root
         .write(&path(SSHD), change.text.as_bytes())
         .map_err(|error| text(&error))?;
-    let check = Call::new(Program::Sshd, ["-t"]);
-    ground
-        .programs
-        .run(&check, None)
-        .await
-        .map_err(|error| text(&error))?;
+    // All files as they are now, the new one among them.
+    judge(ground, change, None).await?;
     reload(ground, change.systemd).await?;
     if answers(change.port).await {
         Ok(())
@@ -165,14 +161,9 @@ impl Stage {
             .await?;
         open_to_all(&self.0.join("key.pub"), 0o644).map_err(unusable)?;
         let config = self.at("sshd_config");
-        let main = root.join(SSHD_MAIN);
-        let text = format!("{}Include {}\n", change.text, main.display());
-        std::fs::write(&config, text).map_err(unusable)?;
-        let said = ground
-            .programs
-            .run(&Call::new(Program::Sshd, ["-T", "-f", &config]), None)
-            .await?;
-        effective(&said, change.port).map_err(HostError::Ssh)?;
+        std::fs::write(&config, &*change.whole).map_err(unusable)?;
+        let judged = judge(ground, change, Some(&config)).await;
+        judged.map_err(HostError::Ssh)?;
         self.log_in(ground, change, &config, &key).await
     }
 
@@ -264,8 +255,27 @@ fn client(user: &str, key: &str, port: u16) -> Call {
     Call::new(Program::Ssh, fixed.into_iter().chain(options).chain(target))
 }
 
-/// What the server makes of all its settings together (`sshd -T`) must be what is asked for.
-fn effective(said: &str, port: u16) -> Result<(), String> {
+/// What the server makes of all its settings, for one person after the other: `Match` may say something else to each. `file`: another main
+/// file than its own.
+async fn judge(ground: &Ground, change: &SshChange, file: Option<&str>) -> Result<(), String> {
+    for person in &change.people {
+        // Whoever comes from the network (RFC 5737).
+        let connection = format!(
+            "user={person},host=client.invalid,addr=192.0.2.1,laddr=192.0.2.2,lport={}",
+            change.port
+        );
+        let file = file.iter().flat_map(|file| ["-f", *file]);
+        let arguments = ["-T", "-C", &connection].into_iter().chain(file);
+        let call = Call::new(Program::Sshd, arguments);
+        let said = ground.programs.run(&call, None).await;
+        let said = said.map_err(|error| error.to_string())?;
+        effective(&said, change.port, person, change.root)?;
+    }
+    Ok(())
+}
+
+/// What the server would do with somebody (`sshd -T -C`) must be what is asked for.
+fn effective(said: &str, port: u16, person: &str, root: bool) -> Result<(), String> {
     let value = |key: &str| {
         let mut lines = said.lines().filter_map(|line| line.split_once(' '));
         lines
@@ -282,16 +292,32 @@ fn effective(said: &str, port: u16) -> Result<(), String> {
             ports.join(", ")
         ));
     }
-    for (key, wanted) in [
-        ("passwordauthentication", "no"),
-        ("kbdinteractiveauthentication", "no"),
-        ("pubkeyauthentication", "yes"),
+    let root_login: &[&str] = if root {
+        &["without-password", "prohibit-password"]
+    } else {
+        &["no"]
+    };
+    let is_root = person == "root";
+    for (key, wanted, counts) in [
+        ("passwordauthentication", &["no"][..], true),
+        ("kbdinteractiveauthentication", &["no"], true),
+        ("permitrootlogin", root_login, is_root),
+        ("pubkeyauthentication", &["yes"], !is_root || root),
     ] {
-        if value(key) != Some(wanted) {
+        if counts && !value(key).is_some_and(|value| wanted.contains(&value)) {
             return Err(format!(
-                "other files in /etc/ssh win: `{key}` would not be `{wanted}`"
+                "other files in /etc/ssh win: `{key}` would not be `{}` for {person}",
+                wanted[0]
             ));
         }
+    }
+    let mut keys = value("authorizedkeysfile").unwrap_or_default().split(' ');
+    let known =
+        keys.any(|file| [".ssh/authorized_keys", "%h/.ssh/authorized_keys"].contains(&file));
+    if !known && (!is_root || root) {
+        return Err(format!(
+            "other files in /etc/ssh have the server look for the keys of {person} elsewhere than in .ssh/authorized_keys: remove `AuthorizedKeysFile` there"
+        ));
     }
     Ok(())
 }
@@ -300,23 +326,53 @@ fn effective(said: &str, port: u16) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    const GOOD: &str = "port 22022\naddressfamily any\npermitrootlogin no\npasswordauthentication no\nkbdinteractiveauthentication no\npubkeyauthentication yes\nauthorizedkeysfile .ssh/authorized_keys .ssh/authorized_keys2\n";
+
+    fn jo(said: &str) -> Result<(), String> {
+        effective(said, 22_022, "jo", false)
+    }
+
     #[test]
     fn what_others_say_is_noticed() {
-        let good = "port 22022\naddressfamily any\npasswordauthentication no\nkbdinteractiveauthentication no\npubkeyauthentication yes\n";
-        assert_eq!(effective(good, 22_022), Ok(()));
+        assert_eq!(jo(GOOD), Ok(()));
+        let other = effective(GOOD, 22, "jo", false).unwrap_err();
+        assert!(other.contains("22022 instead of 22 alone"), "{other}");
         assert!(
-            effective(good, 22)
+            jo(&format!("port 22\n{GOOD}"))
                 .unwrap_err()
-                .contains("22022 instead of 22 alone")
+                .contains("22, 22022")
         );
-        let two = format!("port 22\n{good}");
-        assert!(effective(&two, 22_022).unwrap_err().contains("22, 22022"));
-        let open = good.replace("passwordauthentication no", "passwordauthentication yes");
+        let with = |from: &str, to: &str| jo(&GOOD.replace(from, to));
+        let open = with("passwordauthentication no", "passwordauthentication yes").unwrap_err();
         assert!(
-            effective(&open, 22_022)
-                .unwrap_err()
-                .contains("passwordauthentication")
+            open.contains("passwordauthentication") && open.contains("for jo"),
+            "{open}"
         );
-        assert!(effective("", 22).is_err());
+        for elsewhere in ["/etc/ssh/keys/%u", "none", ".ssh/keys"] {
+            let list = ".ssh/authorized_keys .ssh/authorized_keys2";
+            let said = with(list, elsewhere).unwrap_err();
+            assert!(said.contains("the keys of jo elsewhere"), "{said}");
+        }
+        assert_eq!(
+            with(".ssh/authorized_keys ", "/keys/%u %h/.ssh/authorized_keys "),
+            Ok(())
+        );
+        assert!(jo("").is_err());
+    }
+
+    #[test]
+    fn root_is_let_in_as_asked_for() {
+        let root = |said: &str, may| effective(said, 22_022, "root", may);
+        assert_eq!(root(GOOD, false), Ok(()));
+        let open = GOOD.replace("permitrootlogin no", "permitrootlogin yes");
+        for (said, may) in [(GOOD, true), (&open, false), (&open, true)] {
+            assert!(root(said, may).unwrap_err().contains("permitrootlogin"));
+        }
+        assert_eq!(jo(&open), Ok(()), "it is about root");
+        let keys = open.replace(" yes\npass", " without-password\npass");
+        assert_eq!(root(&keys, true), Ok(()));
+        // Whoever may not log in needs no keys.
+        let closed = GOOD.replace(".ssh/authorized_keys .ssh/authorized_keys2", "none");
+        assert_eq!(root(&closed, false), Ok(()));
     }
 }

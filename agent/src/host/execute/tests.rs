@@ -19,6 +19,8 @@ use tenantry_schema::wire::{AreaState, UserSpec};
 struct Spoken {
     calls: Rc<RefCell<Vec<String>>>,
     fail: Rc<RefCell<Option<Program>>>,
+    /// Calls that fail.
+    no: Rc<RefCell<Vec<&'static str>>>,
 }
 
 impl Programs for Spoken {
@@ -28,7 +30,8 @@ impl Programs for Spoken {
         _: Option<&'a [u8]>,
     ) -> LocalBoxFuture<'a, Result<String, ProgramError>> {
         self.calls.borrow_mut().push(call.to_string());
-        let result = if *self.fail.borrow() == Some(call.program) {
+        let no = self.no.borrow().contains(&call.to_string().as_str());
+        let result = if no || *self.fail.borrow() == Some(call.program) {
             Err(ProgramError::Failed {
                 program: call.program,
                 said: "no".into(),
@@ -64,7 +67,7 @@ impl Scene {
             memory: RefCell::new(
                 MemoryFile::of(Root::private(&folder.path().join("state")).unwrap()).unwrap(),
             ),
-            rules_seen: Cell::new(None),
+            inspected: RefCell::default(),
             agent: OnceCell::new(),
         };
         let scene = Self {
@@ -184,7 +187,7 @@ async fn what_is_asked_for_is_made_and_a_second_look_starts_nothing() {
     assert!(scene.spoken.calls.borrow().is_empty());
     // An agent that is started again looks at the rules once, and finds them as they were.
     scene.eyes = HostEyes::default();
-    scene.ground.rules_seen.set(None);
+    scene.ground.inspected.borrow_mut().clear();
     assert_eq!(scene.settle().await, 1);
     assert_eq!(
         scene.spoken.calls.borrow().join("\n"),
@@ -323,4 +326,60 @@ async fn folders_of_others_stay_when_the_last_file_in_them_goes() {
         assert_eq!(entries.unwrap().count(), 0, "{folder}");
     }
     assert_eq!(scene.settle().await, 0);
+}
+
+#[tokio::test]
+async fn a_unit_that_was_stopped_is_started_again() {
+    let scene = Scene::new("{}");
+    let step = HostStep {
+        area: HostArea::Fail2ban,
+        action: Action::EnsureUnits(vec!["fail2ban.service".into()]),
+        repair: true,
+    };
+    let ensure = || take(&scene.ground, &step, now());
+    assert_eq!(ensure().await.unwrap(), Done::Unchanged);
+    assert_eq!(scene.ground.inspected.borrow()[&HostArea::Fail2ban], now());
+    scene.spoken.calls.borrow_mut().clear();
+    *scene.spoken.no.borrow_mut() = vec!["systemctl is-active fail2ban.service"];
+    assert_eq!(ensure().await.unwrap(), Done::Changed);
+    assert_eq!(
+        *scene.spoken.calls.borrow(),
+        [
+            "systemctl is-enabled fail2ban.service",
+            "systemctl is-active fail2ban.service",
+            "systemctl start fail2ban.service"
+        ]
+    );
+    // One that cannot be started is told, and asked for again.
+    scene.ground.inspected.borrow_mut().clear();
+    scene
+        .spoken
+        .no
+        .borrow_mut()
+        .push("systemctl start fail2ban.service");
+    assert!(ensure().await.is_err());
+    assert!(scene.ground.inspected.borrow().is_empty());
+    let told = crate::step::Step::Host(Box::new(step.clone()));
+    assert!(told.is_told(true) && !told.is_told(false) && !told.is_news());
+    assert_eq!(told.to_string(), "start fail2ban.service again");
+}
+
+#[tokio::test]
+async fn links_of_units_are_seen() {
+    let mut scene = Scene::new(r#"{"firewall": {}}"#);
+    scene.put("run/systemd/system/x", "");
+    let enable = |scene: &mut Scene| {
+        let steps = scene.plan().remove(&HostArea::Firewall).unwrap().steps;
+        steps
+            .iter()
+            .any(|step| step.to_string().starts_with("systemctl enable"))
+    };
+    let link = "etc/systemd/system/sysinit.target.wants/tenantry-firewall.service";
+    scene.put("etc/systemd/system/sysinit.target.wants/other", "");
+    let link = scene.ground.root.path().join(link);
+    std::os::unix::fs::symlink("../tenantry-firewall.service", &link).unwrap();
+    scene.settle().await;
+    assert!(!enable(&mut scene));
+    std::fs::remove_file(&link).unwrap();
+    assert!(enable(&mut scene));
 }

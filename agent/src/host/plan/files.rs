@@ -42,22 +42,23 @@ pub(super) fn write(
 }
 
 impl Go {
-    /// A unit of systemd, which knows of it and begins it when the machine starts.
+    /// A unit of systemd, which knows of it and begins it with this target when the machine starts.
     pub(super) fn unit(
         &mut self,
         found: &Found,
         area: HostArea,
-        name: &str,
+        (target, name): (&str, &str),
         text: &str,
     ) -> Result<(), Stop> {
         let known = found.memory.has(area, &self.of, None);
         let file = wanted(&format!("{UNITS}/{name}"), text, 0o644);
         let step = write(found, file, known)?;
-        if step.is_some() || !known {
+        let enabled = found.is_enabled(target, name).map_err(Stop::Unseen)?;
+        if step.is_some() || !known || !enabled {
             self.all(step);
             for words in [&["daemon-reload"][..], &["enable", name]] {
                 let call = Call::new(Program::Systemctl, words.iter().copied());
-                self.add(Action::Run(call));
+                self.all([(Action::Run(call), known)]);
             }
         }
         Ok(())

@@ -7,13 +7,12 @@ use crate::host::memory::digest_of;
 use crate::host::programs::{Call, Program};
 use crate::host::step::Action;
 use crate::host::texts::Gates;
-use crate::host::{JAIL, RULES, RULES_UNIT, texts};
-use jiff::SignedDuration;
+use crate::host::{JAIL, RULES, RULES_TARGET, RULES_UNIT, texts};
 use std::collections::BTreeSet;
 use tenantry_schema::document::{Firewall, HostArea};
 
-/// The rules that are loaded are looked at so often.
-const INSPECTION: SignedDuration = SignedDuration::from_mins(10);
+/// Debian's unit of it.
+const FAIL2BAN: &str = "fail2ban.service";
 
 pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
     let Some(firewall) = &input.host.firewall else {
@@ -32,19 +31,12 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
         .memory
         .has(HostArea::Firewall, &go.of, Some(&found.boot));
     if is_right(found, &file)? && loaded {
-        let due = found
-            .rules_seen
-            .and_then(|seen| seen.checked_add(INSPECTION).ok());
-        match due {
-            Some(due) if input.now < due => go.next = Some(due),
-            _ if input.observe => {}
-            _ => go.add(Action::EnsureRules(text.into())),
-        }
+        go.inspect(input, HostArea::Firewall, Action::EnsureRules(text.into()));
     } else {
         go.all([(Action::Rules(text.into()), repair)]);
     }
     if let Some(unit) = unit {
-        go.unit(found, HostArea::Firewall, RULES_UNIT, &unit)?;
+        go.unit(found, HostArea::Firewall, (RULES_TARGET, RULES_UNIT), &unit)?;
     }
     if !loaded {
         let of = go.of.clone();
@@ -95,7 +87,11 @@ pub(super) fn fail2ban(input: &HostInput<'_>) -> Result<Go, Stop> {
     let repair = is_repair(found, HostArea::Fail2ban, &go.of);
     let file = wanted(JAIL, &text, 0o644);
     let right = is_right(found, &file)?;
-    if right && found.memory.has(HostArea::Fail2ban, &go.of, None) {
+    if right && repair {
+        if found.systemd {
+            let units = vec![FAIL2BAN.to_owned()];
+            go.inspect(input, HostArea::Fail2ban, Action::EnsureUnits(units));
+        }
         return Ok(go);
     }
     if !right {
@@ -103,8 +99,8 @@ pub(super) fn fail2ban(input: &HostInput<'_>) -> Result<Go, Stop> {
         go.all([(Action::Try(file, check), repair)]);
     }
     if found.systemd {
-        let enable = Call::new(Program::Systemctl, ["enable", "fail2ban.service"]);
-        let restart = Call::new(Program::Systemctl, ["restart", "fail2ban.service"]);
+        let enable = Call::new(Program::Systemctl, ["enable", FAIL2BAN]);
+        let restart = Call::new(Program::Systemctl, ["restart", FAIL2BAN]);
         go.all([
             (Action::Run(enable), repair),
             (Action::Run(restart), repair),

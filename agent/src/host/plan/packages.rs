@@ -2,10 +2,11 @@
 
 use super::files::{is_repair, wanted, write};
 use super::{Go, HostInput, Stop};
+use crate::host::found::Found;
 use crate::host::memory::digest_of;
 use crate::host::programs::{Call, Program};
 use crate::host::step::Action;
-use crate::host::{UPGRADES, texts};
+use crate::host::{APT_FOLDER, APT_MAIN, UPGRADES, texts};
 use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::document::{Host, HostArea};
@@ -104,11 +105,49 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
     }
     let settings = wanted(UPGRADES, &texts::upgrades(upgrades), 0o644);
     go.all(write(input.found, settings, repair)?);
+    if let Some(why) = later_words(input.found) {
+        go.trouble = true;
+        go.message = Some(why);
+    }
     if !input.found.memory.has(HostArea::Packages, &go.of, None) {
         let of = go.of.clone();
         go.add(Action::Note { of });
     }
     Ok(go)
+}
+
+/// Files that apt reads after ours and that speak of updates by themselves, so that they win.
+fn later_words(found: &Found) -> Option<String> {
+    if let Some(why) = found.unlisted.get(APT_FOLDER) {
+        return Some(format!("whether another file wins is not known: {why}"));
+    }
+    let theirs = found
+        .files
+        .iter()
+        .filter(|(path, _)| path.as_str() != UPGRADES && path.as_str().starts_with(APT_MAIN));
+    for (path, file) in theirs {
+        match file {
+            Ok(None) => {}
+            Ok(Some(file)) if !speaks_of_updates(&file.data) => {}
+            Ok(Some(_)) => {
+                return Some(format!(
+                    "/{path} is read after /{UPGRADES} and speaks of APT::Periodic, so that it wins: take that out of it, or leave `packages` unmanaged"
+                ));
+            }
+            Err(why) => return Some(format!("whether /{path} wins is not known: {why}")),
+        }
+    }
+    None
+}
+
+/// `APT::Periodic::Unattended-Upgrade "0";`, `APT { Periodic { Enable "0"; }; };`
+fn speaks_of_updates(data: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(data).to_ascii_lowercase();
+    let words = text.lines().filter(|line| {
+        let line = line.trim_start();
+        !line.starts_with("//") && !(line.starts_with('#') && !line.starts_with("#clear"))
+    });
+    words.into_iter().any(|line| line.contains("periodic"))
 }
 
 /// Waits for others that use apt; keeps configuration files as people left them.

@@ -6,9 +6,14 @@ use crate::host::found::Found;
 use crate::host::memory::digest_of;
 use crate::host::step::{Action, SshChange};
 use crate::host::{SSH_SOCKET, SSHD, SSHD_FOLDER, SSHD_MAIN, texts};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::document::{HostArea, Protocol, Ssh};
 use tenantry_schema::name::RelativePath;
+
+/// Debian's unit of it.
+const SSH_SERVICE: &str = "ssh.service";
+/// People whose log-in is looked at one by one, at most.
+const MOST_PEOPLE: usize = 200;
 
 pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
     let Some(ssh) = input.host.ssh else {
@@ -17,23 +22,88 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
     let found = input.found;
     let text = texts::sshd(&ssh);
     let file = wanted(SSHD, &text, 0o644);
-    let go = Go::new(digest_of([text.as_str()]));
-    if is_right(found, &file)? && found.memory.has(HostArea::Ssh, &go.of, None) {
+    let others = others(found).map_err(Stop::Unseen)?;
+    // Whatever others write may win, so that what was tried out with other words of theirs was not tried out.
+    let theirs = others.iter().flat_map(|(path, text)| [path.as_str(), text]);
+    let mut go = Go::new(digest_of([text.as_str()].into_iter().chain(theirs)));
+    let repair = found.memory.has(HostArea::Ssh, &go.of, None);
+    if is_right(found, &file)? && repair {
+        if found.systemd {
+            let units = vec![SSH_SERVICE.to_owned()];
+            go.inspect(input, HostArea::Ssh, Action::EnsureUnits(units));
+        }
         return Ok(go);
     }
     possible(input, ssh)?;
     let user = who_gets_in(input, ssh)?;
-    let mut go = go;
-    let repair = found.memory.has(HostArea::Ssh, &go.of, None);
     let change = SshChange {
+        whole: whole(&text, &others).into(),
         text: text.into(),
         port: ssh.port,
+        root: ssh.root,
+        people: people(input, &user)?,
         user,
         systemd: found.systemd,
+        of: go.of.clone(),
     };
     let of = go.of.clone();
     go.all([(Action::Ssh(change), repair), (Action::Note { of }, false)]);
     Ok(go)
+}
+
+/// Files of others that the server reads, with what is in them: its main file, and those of the folder.
+fn others(found: &Found) -> Result<BTreeMap<&RelativePath, &str>, String> {
+    if let Some(why) = found.unlisted.get(SSHD_FOLDER) {
+        return Err(why.clone());
+    }
+    let mut all = BTreeMap::new();
+    for path in found.files.keys() {
+        if is_read(path.as_str()) && path.as_str() != SSHD {
+            all.extend(found.text(path.as_str())?.map(|text| (path, text)));
+        }
+    }
+    Ok(all)
+}
+
+/// All settings in the order in which the server reads them: the files of the folder by their names, ours where its name stands, then what
+/// follows the line that includes them.
+fn whole(ours: &str, others: &BTreeMap<&RelativePath, &str>) -> String {
+    // The glob of the server leaves out names that begin with a dot.
+    let hidden = format!("{SSHD_FOLDER}/.");
+    let folder = others.keys().map(|path| path.as_str());
+    let mut names: BTreeSet<_> = folder.filter(|path| !path.starts_with(&hidden)).collect();
+    names.remove(SSHD_MAIN);
+    names.insert(SSHD);
+    let mut text = String::new();
+    for path in names {
+        if path == SSHD {
+            text.push_str(ours);
+        } else {
+            text.push_str(&format!("Include /{path}\n"));
+        }
+    }
+    let main = others.iter().find(|(path, _)| path.as_str() == SSHD_MAIN);
+    let lines = main.map_or("", |(_, text)| text).lines();
+    let rest = lines.skip_while(|line| !says_something(line)).skip(1);
+    rest.fold(text, |text, line| text + line + "\n")
+}
+
+fn says_something(line: &str) -> bool {
+    let line = line.trim();
+    !line.is_empty() && !line.starts_with('#')
+}
+
+/// Whose log-in is looked at one by one, for settings may be theirs alone: those of the fleet, or whoever has an account.
+fn people(input: &HostInput<'_>, user: &str) -> Result<Vec<String>, Stop> {
+    let accounts = input.found.accounts().map_err(Stop::Unseen)?;
+    let managed = input.host.users.is_some();
+    let theirs = accounts.values().filter(|account| {
+        let asked = !managed || input.users.contains_key(account.name);
+        asked && account.uid >= 1000 && !account.shut && account.name != "nobody"
+    });
+    let mut all: BTreeSet<_> = theirs.map(|it| it.name).take(MOST_PEOPLE).collect();
+    all.extend([user, "root"]);
+    Ok(all.into_iter().map(str::to_owned).collect())
 }
 
 /// Whether the settings could work at all.
@@ -65,10 +135,7 @@ fn possible(input: &HostInput<'_>, ssh: Ssh) -> Result<(), Stop> {
     let Some(main) = main else {
         return refuse(format!("/{SSHD_MAIN} is missing: reinstall openssh-server"));
     };
-    let mut lines = main
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut lines = main.lines().filter(|line| says_something(line));
     let includes = lines.next().is_some_and(|line| {
         let mut words = line.split_ascii_whitespace();
         words
@@ -163,21 +230,21 @@ fn ports(found: &Found, of: impl Fn(&str) -> bool) -> Result<BTreeSet<u16>, Stri
     if let Some(why) = found.unlisted.get(SSHD_FOLDER) {
         return Err(why.clone());
     }
-    let ours = |path: &str| {
-        path == SSHD_MAIN
-            || path
-                .strip_prefix(SSHD_FOLDER)
-                .is_some_and(|name| name.starts_with('/') && name.ends_with(".conf"))
-    };
     let mut all = BTreeSet::new();
     for path in found.files.keys().map(RelativePath::as_str) {
-        if ours(path) && of(path) {
+        if is_read(path) && of(path) {
             for line in found.text(path)?.unwrap_or_default().lines() {
                 all.extend(port(line).map_err(|why| format!("/{path} {why}"))?);
             }
         }
     }
     Ok(all)
+}
+
+/// Whether the SSH server reads the file.
+fn is_read(path: &str) -> bool {
+    let name = path.strip_prefix(SSHD_FOLDER);
+    path == SSHD_MAIN || name.is_some_and(|name| name.starts_with('/') && name.ends_with(".conf"))
 }
 
 /// The port of a line (`sshd_config(5)`), if it says one: `Port 22`, `port=22`, `ListenAddress [::]:22`.

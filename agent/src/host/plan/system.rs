@@ -5,7 +5,7 @@ use super::{Go, HostInput, Stop};
 use crate::host::memory::digest_of;
 use crate::host::programs::{Call, Program};
 use crate::host::step::Action;
-use crate::host::{SWAP, SWAP_UNIT, SYSCTLS, path, texts};
+use crate::host::{SWAP, SWAP_TARGET, SWAP_UNIT, SYSCTLS, path, texts};
 use tenantry_schema::document::HostArea;
 use tenantry_schema::wire::AgentWait;
 
@@ -118,7 +118,7 @@ pub(super) fn swap(input: &HostInput<'_>) -> Result<Go, Stop> {
         go.all([(Action::SwapFile { bytes }, repair)]);
     }
     if let Some(unit) = unit {
-        go.unit(found, HostArea::Swap, SWAP_UNIT, &unit)?;
+        go.unit(found, HostArea::Swap, (SWAP_TARGET, SWAP_UNIT), &unit)?;
     }
     if !used || !right {
         go.all([(Action::Run(Call::new(Program::Swapon, [file])), repair)]);

@@ -28,6 +28,8 @@ struct Machine {
     now: Timestamp,
     /// Programs that were called.
     calls: Vec<String>,
+    /// Units that were asked for.
+    inspections: Vec<String>,
     /// What nobody sees on a machine and is still to be done.
     owed: BTreeSet<String>,
 }
@@ -54,6 +56,7 @@ impl Machine {
             tools: BTreeSet::new(),
             now: "2026-11-21T10:00:00Z".parse().unwrap(),
             calls: Vec::new(),
+            inspections: Vec::new(),
             owed: BTreeSet::new(),
         };
         machine.found.engine = Some((machine.now, machine.now));
@@ -204,9 +207,13 @@ impl Machine {
             }
             Action::Rules(text) => {
                 self.write(&files::wanted(crate::host::RULES, text, 0o600), 0);
-                self.found.rules_seen = Some(self.now);
+                self.found.inspected.insert(HostArea::Firewall, self.now);
             }
-            Action::EnsureRules(_) => self.found.rules_seen = Some(self.now),
+            Action::EnsureRules(_) => drop(self.found.inspected.insert(step.area, self.now)),
+            Action::EnsureUnits(units) => {
+                self.inspections.extend(units.iter().cloned());
+                self.found.inspected.insert(step.area, self.now);
+            }
             Action::SwapFile { bytes } => {
                 assert_eq!(self.found.swap_file, None, "there need not be room for two");
                 self.found.swap_file = Some(*bytes);
@@ -271,6 +278,17 @@ impl Machine {
                     *started = self.now.max(*written);
                 }
                 self.owed.remove(&done);
+                let target = match last.as_str() {
+                    crate::host::RULES_UNIT => crate::host::RULES_TARGET,
+                    crate::host::SWAP_UNIT => crate::host::SWAP_TARGET,
+                    _ => crate::host::TIMERS_TARGET,
+                };
+                let link = path(&crate::host::wanted_by(target, &last));
+                if arguments[0] == "enable" {
+                    self.put(link.as_str(), "");
+                } else if arguments[0] == "disable" {
+                    self.found.files.insert(link, Ok(None));
+                }
             }
             _ => {}
         }

@@ -5,7 +5,7 @@ use super::{Go, HostInput, Stop};
 use crate::host::memory::digest_of;
 use crate::host::programs::{Call, Program};
 use crate::host::step::Action;
-use crate::host::{TIMER, UNITS, path, texts};
+use crate::host::{TIMER, TIMERS_TARGET, TIMERS_WANTED, UNITS, path, texts};
 use std::collections::BTreeSet;
 use tenantry_schema::document::{HostArea, Job};
 
@@ -18,8 +18,10 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
         return Ok(Go::default());
     };
     let found = input.found;
-    if let Some(why) = found.unlisted.get(UNITS) {
-        return Err(Stop::Unseen(why.clone()));
+    for folder in [UNITS, TIMERS_WANTED] {
+        if let Some(why) = found.unlisted.get(folder) {
+            return Err(Stop::Unseen(why.clone()));
+        }
     }
     if !found.systemd {
         return Err(Stop::Refused(
@@ -50,9 +52,12 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
         };
         let service = write(found, file("service", service), repair)?;
         let when = write(found, file("timer", when), repair)?;
-        if service.is_some() || when.is_some() {
-            changed = true;
-            begin.push(format!("{TIMER}{name}.timer"));
+        let unit = format!("{TIMER}{name}.timer");
+        let written = service.is_some() || when.is_some();
+        let enabled = found.is_enabled(TIMERS_TARGET, &unit);
+        if written || !enabled.map_err(Stop::Unseen)? {
+            changed |= written;
+            begin.push(unit);
         }
         go.all(service);
         go.all(when);
@@ -83,12 +88,16 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
             ["daemon-reload"],
         )));
     }
+    let units = || names.iter().map(|name| format!("{TIMER}{name}.timer"));
     if !known {
         // Cut off in the middle, or never begun: once more does no harm.
-        begin = names
-            .iter()
-            .map(|name| format!("{TIMER}{name}.timer"))
-            .collect();
+        begin = units().collect();
+    } else if begin.is_empty() && gone.is_empty() && !names.is_empty() {
+        go.inspect(
+            input,
+            HostArea::Timers,
+            Action::EnsureUnits(units().collect()),
+        );
     }
     for unit in begin {
         let enable = Call::new(Program::Systemctl, ["enable", unit.as_str()]);

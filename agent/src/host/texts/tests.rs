@@ -59,6 +59,9 @@ fn ports_of_the_firewall() {
         "tcp dport { 80, 443, 22022 } accept",
         "udp dport { 443 } accept",
         "udp dport 51820 accept",
+        "ct status dnat accept",
+        "oifname \"docker0\" counter drop",
+        "oifname \"br-*\" counter drop",
         "ip saddr 192.0.2.0/24 tcp dport 5432 accept",
         "ip6 saddr 2001:db8::/32 tcp dport 8000-8099 accept",
     ] {

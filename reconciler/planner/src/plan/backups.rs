@@ -203,6 +203,21 @@ fn items(backup: &Backup) -> Vec<BackupItem> {
         .collect()
 }
 
+/// What the last check of a server's repository found, where it found something.
+pub(super) fn damaged(
+    customer: &Customer<'_>,
+    server: &ServerId,
+    report: &Report,
+) -> Option<WaitingOn> {
+    settings(customer)?;
+    let check = report.backups.as_ref()?.check.as_ref()?;
+    Some(WaitingOn::BackupCheckFailed {
+        server: server.clone(),
+        at: check.at,
+        problem: check.problem.clone()?,
+    })
+}
+
 /// Why an instance counts as badly backed up, if it does. Looks again when it would be.
 pub(super) fn missing(
     customer: &Customer<'_>,

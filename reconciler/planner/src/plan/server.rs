@@ -78,6 +78,7 @@ pub(super) fn plan_server(
     }
     if let Some(report) = report.filter(|_| silent.is_none()) {
         machine::waiting(id, report, &mut waiting);
+        waiting.extend(super::backups::damaged(customer, id, report));
     }
     let accepted = report.and_then(|report| report.slice.as_ref());
     let in_sync = current

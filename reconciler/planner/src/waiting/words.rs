@@ -169,6 +169,14 @@ impl fmt::Display for WaitingOn {
             Self::DrillFailed { instance, problem } => {
                 write!(f, "the restore drill of {instance} failed: {problem}")
             }
+            Self::BackupCheckFailed {
+                server,
+                at,
+                problem,
+            } => write!(
+                f,
+                "the backups of {server} were checked at {at:.0}, and are damaged or cannot be read: {problem}"
+            ),
             Self::OperationHeld { operation, because } => {
                 write!(f, "operation {operation} is not started: {because}")
             }

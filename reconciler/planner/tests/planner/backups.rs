@@ -3,7 +3,7 @@
 use crate::support::{Fleet, server_key};
 use jiff::{SignedDuration, Timestamp};
 use tenantry_schema::wire::{
-    BackupFailure, BackupsReport, DrillResult, GoodBackup, InstanceBackups,
+    BackupFailure, BackupsReport, CheckResult, DrillResult, GoodBackup, InstanceBackups,
 };
 
 const SETTINGS: &str = "backups:\n  repository: rest:https://backup.example/\n";
@@ -167,6 +167,37 @@ fn a_failed_drill_is_said() {
         waiting(&mut fleet),
         ["the restore drill of web-notes failed: table guests has 3 rows, 4 were backed up"]
     );
+}
+
+#[test]
+fn a_failed_check_of_the_repository_is_said_at_its_server_until_the_next_one() {
+    let mut fleet = fleet();
+    fleet.settle();
+    let check = |fleet: &mut Fleet, problem: Option<&str>| {
+        let mut report = fleet.well("acme/acme-1");
+        report.backups = Some(BackupsReport {
+            check: Some(CheckResult {
+                at: fleet.now,
+                problem: problem.map(str::to_owned),
+            }),
+            ..BackupsReport::default()
+        });
+        fleet.report("acme/acme-1", report);
+        let plan = fleet.plan().plan;
+        let servers = plan.customers.values().flat_map(|part| &part.servers);
+        let waiting = servers.flat_map(|server| server.waiting.clone());
+        waiting
+            .filter(tenantry_planner::waiting::WaitingOn::is_about_agents)
+            .map(|reason| reason.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        check(&mut fleet, Some("pack 1234abcd contains 1 errors")),
+        [
+            "the backups of acme-1 were checked at 2026-11-21T10:00:00Z, and are damaged or cannot be read: pack 1234abcd contains 1 errors"
+        ]
+    );
+    assert_eq!(check(&mut fleet, None), [""; 0]);
 }
 
 #[test]

@@ -28,6 +28,25 @@ fn settings_of_the_ssh_server_that_cannot_be_read_are_not_empty() {
     assert!(!scene.plan()[&HostArea::Firewall].steps.is_empty());
 }
 
+#[test]
+fn settings_of_apt_that_win_are_seen() {
+    let mut scene = Scene::new(r#"{"packages": {}}"#);
+    let periodic = "APT::Periodic::Enable \"0\";\n";
+    for (name, wins) in [
+        ("50unattended-upgrades", false),
+        ("99mine.dpkg-old", false),
+        ("99mine~", false),
+        ("99mine", true),
+        ("99mine.conf", true),
+    ] {
+        let at = format!("etc/apt/apt.conf.d/{name}");
+        scene.put(&at, periodic);
+        let said = scene.plan()[&HostArea::Packages].report.message.clone();
+        assert_eq!(said.is_some(), wins, "{name}: {said:?}");
+        std::fs::remove_file(scene.ground.root.path().join(&at)).unwrap();
+    }
+}
+
 impl Scene {
     fn fails(&mut self, why: &str) {
         for (area, plan) in self.plan() {

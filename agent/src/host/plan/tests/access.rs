@@ -342,3 +342,67 @@ fn what_was_put_back_is_not_tried_again() {
         "something else is"
     );
 }
+
+#[test]
+fn what_others_write_for_the_ssh_server_later_is_tried_out() {
+    let mut machine = Machine::new(r#"{"users": {}, "ssh": {}}"#)
+        .with("jo", true)
+        .with("al", false);
+    machine.settle();
+    let change = |machine: &Machine| {
+        let plan = machine.area(HostArea::Ssh);
+        let change = plan.steps.into_iter().find_map(|step| match step.action {
+            Action::Ssh(change) => Some(change),
+            _ => None,
+        });
+        change.map(|change| (change, plan.of))
+    };
+    assert_eq!(change(&machine), None);
+    // One that is read first, one that is read later, one that nobody reads.
+    for (name, text) in [
+        ("00-a.conf", "PasswordAuthentication yes\n"),
+        ("50-cloud.conf", "X11Forwarding yes\n"),
+        (".50-cloud.conf", "Banner none\n"),
+        ("50-cloud.conf.bak", "Port 22\n"),
+    ] {
+        machine.put(&format!("etc/ssh/sshd_config.d/{name}"), text);
+    }
+    machine.put(
+        SSHD_MAIN,
+        &format!("# mine\n\n{MAIN}Match User al\n\tPasswordAuthentication yes\n"),
+    );
+    let (first, of) = change(&machine).unwrap();
+    let ours = machine.text(SSHD);
+    assert_eq!(
+        &*first.whole,
+        format!(
+            "Include /etc/ssh/sshd_config.d/00-a.conf\n{ours}Include /etc/ssh/sshd_config.d/50-cloud.conf\nUsePAM yes\nMatch User al\n\tPasswordAuthentication yes\n"
+        )
+    );
+    assert_eq!(
+        (first.people.join(" "), &first.of),
+        ("al jo root".into(), &of)
+    );
+    machine.settle();
+    assert_eq!(change(&machine), None);
+    // What was tried out and put back is tried again when others change their words.
+    machine.put(
+        "etc/ssh/sshd_config.d/00-a.conf",
+        "PasswordAuthentication no\n",
+    );
+    let (second, other) = change(&machine).unwrap();
+    assert!(second.text == first.text && other != of);
+    machine.put(SSHD_MAIN, "UsePAM yes\n");
+    let said = machine.message(HostArea::Ssh, AreaState::Refused);
+    assert!(said.contains("does not begin with `Include"), "{said}");
+    let unseen = Err("not a plain file".to_owned());
+    machine
+        .found
+        .files
+        .insert(path("etc/ssh/sshd_config.d/00-a.conf"), unseen);
+    assert!(
+        machine
+            .message(HostArea::Ssh, AreaState::Failed)
+            .contains("not a plain file")
+    );
+}

@@ -274,3 +274,137 @@ fn timers_come_and_go_with_their_tool() {
             .contains("systemd")
     );
 }
+
+#[test]
+fn a_file_that_apt_reads_later_is_told() {
+    let mut machine = Machine::new(r#"{"packages": {}}"#);
+    machine.settle();
+    machine.message(HostArea::Packages, AreaState::Good);
+    for (at, text, wins) in [
+        (
+            "etc/apt/apt.conf.d/70debconf",
+            "DPkg::Pre-Install-Pkgs {\"x\";};",
+            false,
+        ),
+        (
+            "etc/apt/apt.conf.d/99mine",
+            "// APT::Periodic is left alone\n",
+            false,
+        ),
+        (
+            "etc/apt/apt.conf.d/99mine",
+            "APT::Periodic::Unattended-Upgrade \"0\";\n",
+            true,
+        ),
+        ("etc/apt/apt.conf.d/99mine", "", false),
+        (
+            "etc/apt/apt.conf",
+            "apt { periodic {\n enable \"0\"; }; };",
+            true,
+        ),
+    ] {
+        machine.put(at, text);
+        let state = if wins {
+            AreaState::Failed
+        } else {
+            AreaState::Good
+        };
+        let said = machine.message(HostArea::Packages, state);
+        assert_eq!(
+            said.contains(&format!("/{at} is read after")),
+            wins,
+            "{said}"
+        );
+    }
+    machine.put("etc/apt/apt.conf", "");
+    let at = path("etc/apt/apt.conf.d/99mine");
+    machine
+        .found
+        .files
+        .insert(at, Err("not a plain file".into()));
+    let said = machine.message(HostArea::Packages, AreaState::Failed);
+    assert!(said.contains("99mine wins is not known"), "{said}");
+}
+
+#[test]
+fn units_that_somebody_disabled_begin_again() {
+    let asked =
+        r#"{"firewall": {}, "swap": "2G", "timers": {"trim": {"every": "1d", "action": "trim"}}}"#;
+    let mut machine = Machine::new(asked);
+    machine.settle();
+    for (area, target, unit) in [
+        (
+            HostArea::Firewall,
+            "sysinit.target",
+            "tenantry-firewall.service",
+        ),
+        (HostArea::Swap, "swap.target", "swapfile.tenantry.swap"),
+        (
+            HostArea::Timers,
+            "timers.target",
+            "tenantry-timer-trim.timer",
+        ),
+    ] {
+        assert_eq!(steps(&machine, area), Vec::<String>::new(), "{area}");
+        let link = format!("etc/systemd/system/{target}.wants/{unit}");
+        machine.found.files.insert(path(&link), Ok(None));
+        let enable = format!("systemctl enable {unit}");
+        let plan = machine.area(area);
+        let step = plan.steps.iter().find(|step| step.to_string() == enable);
+        assert!(step.is_some_and(|step| step.repair), "{area}: {plan:#?}");
+        machine
+            .found
+            .files
+            .insert(path(&link), Err("Permission denied".into()));
+        assert!(
+            machine.area(area).steps.is_empty(),
+            "what cannot be seen is not missing"
+        );
+        machine.found.files.insert(path(&link), Ok(None));
+        machine.settle();
+    }
+}
+
+#[test]
+fn units_that_run_are_asked_for_now_and_then() {
+    let asked = r#"{"ssh": {"root": true}, "fail2ban": {}, "timers": {"trim": {"every": "1d", "action": "trim"}}}"#;
+    let mut machine = Machine::new(asked);
+    machine.put("root/.ssh/authorized_keys", KEY);
+    machine.settle();
+    let all = [
+        "fail2ban.service",
+        "ssh.service",
+        "tenantry-timer-trim.timer",
+    ];
+    let asked = |machine: &mut Machine| {
+        machine.settle();
+        let mut units = std::mem::take(&mut machine.inspections);
+        units.sort();
+        units
+    };
+    assert_eq!(asked(&mut machine), all);
+    assert_eq!(asked(&mut machine), [""; 0], "not every time");
+    let later = jiff::SignedDuration::from_mins(11);
+    machine.now = machine.now.checked_add(later).unwrap();
+    for area in [HostArea::Ssh, HostArea::Fail2ban, HostArea::Timers] {
+        let plan = machine.area(area);
+        assert_eq!(
+            plan.report.state,
+            AreaState::Good,
+            "looking is no news: {plan:#?}"
+        );
+        assert!(plan.steps.iter().all(|step| step.repair), "{plan:#?}");
+    }
+    assert_eq!(asked(&mut machine), all);
+    assert_eq!(
+        machine.area(HostArea::Ssh).next,
+        machine
+            .now
+            .checked_add(jiff::SignedDuration::from_mins(10))
+            .ok()
+    );
+    // Elsewhere nobody keeps units.
+    machine.found.systemd = false;
+    machine.found.inspected.clear();
+    assert!(machine.area(HostArea::Ssh).steps.is_empty());
+}
