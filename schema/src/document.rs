@@ -28,7 +28,7 @@ pub use acknowledged::{
 };
 pub use agent_release::{AgentRelease, Architecture, Release, ReleaseError, Sha256};
 pub use backup::{Backup, Database, During, KeptVolume, SqliteFile};
-pub use backups::{BackupPlace, Backups, Keep, PlaceError, RepositoryCheck};
+pub use backups::{BackupPlace, Backups, Keep, PlaceError, PlaceKind, RepositoryCheck};
 pub use certificates::{Certificates, CertificatesError, DirectoryUrl, Pem, WeeklyBudget};
 pub use customer::{Brand, Customer, CustomerSecret, Notice, RegistryLogin, Standing};
 pub use decision::{
