@@ -167,7 +167,9 @@ impl<'a> Planner<'a> {
                 self.step(None, Action::EnsureNetwork(new), Why::Missing);
                 continue;
             };
-            let ours = network.keeper.as_deref() == Some(&self.input.keeper);
+            // What another instance made is its own, whatever this one calls it.
+            let ours = network.keeper.as_deref() == Some(&self.input.keeper)
+                && network.project.as_ref() == Some(&self.input.project);
             if ours
                 && network.inputs.as_deref() != Some(inputs.as_str())
                 && !self.facts.hold_disruptive

@@ -1,5 +1,6 @@
 //! What becomes of a version that the slice asks for: it is tried, and then it is good, or it is given up. Pure.
 
+mod opens;
 mod outcome;
 mod standing;
 
@@ -9,7 +10,8 @@ use crate::desired::Instance;
 use crate::rollout::{Outcome, PuttingBack, Rejected, Rollout};
 use crate::step::{Lane, Mark, RolloutStep, Step};
 use jiff::{SignedDuration, Timestamp};
-use outcome::{Seen, opens_data, reject};
+use opens::opens_data;
+use outcome::{Seen, reject};
 use standing::steady_at;
 use tenantry_schema::document::State;
 use tenantry_schema::id::InstanceName;
@@ -86,8 +88,8 @@ impl<'a> Change<'a> {
         }
         let begun = self.tried_since().is_some() || self.rejected.is_some();
         let spec = &self.instance.spec;
-        let version = input.versions.get(self.name)?;
-        if begun || !spec.upgrade.backup_before || !opens_data(version, self.instance) {
+        let opens = || opens_data(input, self.name, self.instance);
+        if begun || !spec.upgrade.backup_before || !opens() {
             return None;
         }
         let standing = input.state.backups.get(self.name).copied();
@@ -180,8 +182,7 @@ impl<'a> Change<'a> {
         let Some(since) = since else {
             if self.rejected.is_none() && self.begins(input, plan) {
                 let since = input.now;
-                let version = input.versions.get(self.name);
-                let opens = version.is_some_and(|version| opens_data(version, self.instance));
+                let opens = opens_data(input, self.name, self.instance);
                 plan.steps
                     .insert(0, self.mark(Mark::Tried { since, opens }));
             }

@@ -117,6 +117,32 @@ fn a_changed_network_is_made_anew_and_a_foreign_one_is_left_alone() {
 }
 
 #[test]
+fn the_network_of_another_instance_is_neither_made_anew_nor_used() {
+    let other = stack();
+    let mut model = running(&other);
+    let theirs = model.state.clone();
+    let mut input = super::instance([("web", service("web"))]);
+    input.project = "beta".into();
+    let spec = NetworkSpec {
+        internal: true,
+        ..input.networks["acme_default"].clone()
+    };
+    input.networks.insert("acme_default".into(), spec);
+    let web = &mut input.services.get_mut("web").unwrap().container;
+    web.name = "beta-web-1".into();
+    let pass = plan(&input, &model);
+    assert_eq!(steps(&pass), Vec::<String>::new());
+    assert_eq!(
+        waits(&pass),
+        [
+            "the name of network acme_default, which web needs, is taken by something that is not ours"
+        ]
+    );
+    apply(&mut model, &pass);
+    assert_eq!(model.state, theirs);
+}
+
+#[test]
 fn a_missing_image_does_not_disturb_what_runs() {
     let input = stack();
     let mut model = running(&input);

@@ -1,9 +1,10 @@
 //! What happens to a version that is given up, and what is told about it. Pure.
 
-use crate::containers::{EngineState, InstanceInput};
+use super::opens::{opens_data, other_image};
+use crate::containers::EngineState;
 use crate::converge::Input;
 use crate::desired::Instance;
-use crate::rollout::{Outcome, PutBack, Standing, Version};
+use crate::rollout::{Outcome, PutBack, Standing};
 use crate::step::Rejection;
 use std::collections::BTreeMap;
 use tenantry_schema::document::UpgradeRollback;
@@ -80,11 +81,11 @@ impl Fate {
 
 /// The rule: what keeps no data goes back. Where another image has opened data, the stack says.
 fn fate(input: &Input<'_>, name: &InstanceName, instance: &Instance) -> Fate {
-    let Some(version) = input.versions.get(name) else {
+    if !input.versions.contains_key(name) {
         return Fate::held("it stays, for there is no earlier version that was good");
-    };
+    }
     let rule = instance.spec.upgrade.rollback;
-    if !opens_data(version, instance) || rule == UpgradeRollback::Image {
+    if !opens_data(input, name, instance) || rule == UpgradeRollback::Image {
         return Fate {
             outcome: Outcome::Back,
             put_back: None,
@@ -96,7 +97,7 @@ fn fate(input: &Input<'_>, name: &InstanceName, instance: &Instance) -> Fate {
             "it stays, for another image has opened the data and `upgrade.rollback` is `hold`; commit another version, or the one before",
         );
     }
-    match put_back(input, name, instance, version) {
+    match put_back(input, name, instance) {
         Ok(put_back) => Fate {
             outcome: Outcome::Held,
             put_back: Some(put_back),
@@ -111,7 +112,6 @@ fn put_back(
     input: &Input<'_>,
     name: &InstanceName,
     instance: &Instance,
-    version: &Version,
 ) -> Result<PutBack, &'static str> {
     let items = input
         .wanted
@@ -137,14 +137,8 @@ fn put_back(
     }
     // A server of databases that another version of it has opened can often not be opened by the one before. Only its dump could be loaded,
     // into an empty one, and emptying it is for a person to decide.
-    let image = |instance: &Instance, service: &str| {
-        let services = &instance.containers.as_ref().ok()?.services;
-        Some(services.get(service)?.container.image.clone())
-    };
     let same = items.iter().all(|item| match item {
-        BackupItem::Database { service, .. } => {
-            image(instance, service) == image(&version.instance, service)
-        }
+        BackupItem::Database { service, .. } => !other_image(input, name, instance, service),
         BackupItem::Sqlite { .. } | BackupItem::Volume { .. } | BackupItem::Files { .. } => true,
     });
     if !same {
@@ -159,26 +153,6 @@ fn put_back(
     let id = OperationId::try_from(id.as_str())
         .map_err(|_| "it stays, for putting its data back cannot be named; a person decides")?;
     Ok(PutBack { id, before })
-}
-
-/// Whether data is opened by another image than before: going back to the one before is then no matter of course.
-pub(super) fn opens_data(before: &Version, wanted: &Instance) -> bool {
-    (wanted.spec.has_data || before.instance.spec.has_data)
-        && wanted
-            .containers
-            .as_ref()
-            .is_ok_and(|containers| other_image(before, containers))
-}
-
-/// Whether a service of both versions has another image.
-fn other_image(before: &Version, wanted: &InstanceInput) -> bool {
-    let Ok(before) = &before.instance.containers else {
-        return true;
-    };
-    wanted.services.iter().any(|(name, service)| {
-        let before = before.services.get(name);
-        before.is_none_or(|before| before.container.image != service.container.image)
-    })
 }
 
 /// How its containers stand, and their ids.

@@ -419,6 +419,77 @@ fn a_verified_backup_comes_before_another_image_opens_data() {
     assert!(server.engine.by_service("web").image_id.ends_with(":12"));
 }
 
+/// Somebody fetched the name of the first image again: it stands for something else.
+fn move_tag(server: &mut Server) -> String {
+    let other = format!("sha256:{:064}", 7);
+    let images = &mut server.engine.state.images;
+    images.insert("busybox:11".into(), other.clone());
+    images.insert(other.clone(), other.clone());
+    other
+}
+
+#[test]
+fn a_name_that_moved_on_opens_data_like_another_image() {
+    let first = Release {
+        data: true,
+        backup: true,
+        ..FIRST
+    };
+    let second = release(Release { number: 2, ..first });
+    let mut server = Server::new();
+    server.run(&release(first), 60);
+    let old = server.engine.by_service("web").image_id.clone();
+    server
+        .backups
+        .insert(name("one"), Standing::Verified(now()));
+    let other = move_tag(&mut server);
+    let plan = server.run(&second, 60);
+    assert!(
+        matches!(verdict(&plan).waiting, Some(AgentWait::Backup { .. })),
+        "{:?}",
+        verdict(&plan)
+    );
+    assert_eq!(server.engine.by_service("web").image_id, old);
+    server
+        .backups
+        .insert(name("one"), Standing::Verified(server.now));
+    server.break_it(&second);
+    let plan = server.run(&second, 200);
+    assert_eq!(server.engine.by_service("web").image_id, other);
+    assert_eq!(
+        state(&plan),
+        Some(RolloutState::Held),
+        "{:?}",
+        verdict(&plan)
+    );
+    let record = &server.ledger.rollouts[&name("one")];
+    assert_eq!(record.rejected.as_ref().unwrap().outcome, Outcome::Held);
+    assert!(record.opened.is_some());
+    let digest = second.instances[&name("one")].digest.clone();
+    assert_eq!(server.in_force_digest(&second), digest);
+}
+
+#[test]
+fn a_name_that_moved_back_after_data_was_opened_is_still_another_image() {
+    let first = Release {
+        data: true,
+        ..FIRST
+    };
+    let (mut server, _, second) = broken_after(first, Release { number: 2, ..first });
+    let old = server.engine.state.images["busybox:11"].clone();
+    move_tag(&mut server);
+    server.run(&second, 50);
+    // The engine is not asked again before the time is over.
+    server.engine.state.images.insert("busybox:11".into(), old);
+    server.now = server
+        .now
+        .checked_add(SignedDuration::from_secs(100))
+        .unwrap();
+    server.run(&second, 4);
+    let record = &server.ledger.rollouts[&name("one")];
+    assert_eq!(record.rejected.as_ref().unwrap().outcome, Outcome::Held);
+}
+
 #[test]
 fn an_image_that_cannot_be_had_leaves_the_version_before_untouched() {
     let next = Release {
