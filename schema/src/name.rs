@@ -228,6 +228,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn smoke_checks() {
+        assert!(Smoke::try_from("GET /a?b=%20c".to_owned()).is_ok());
+        for bad in [
+            "/",
+            "GET",
+            "GET a",
+            "POST /",
+            "GET /a b",
+            "GET / HTTP/1.1\r\nX: y",
+            "GET /\n",
+            "GET /\r",
+            "GET /\t",
+            "GET /\u{e4}",
+        ] {
+            assert!(Smoke::try_from(bad.to_owned()).is_err(), "{bad:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn nothing_from_a_header_can_end_a_directive(text in ".{0,40}") {
@@ -237,10 +256,27 @@ mod tests {
             }
         }
         #[test]
-        fn any_text_is_answered(text in ".*") {
-            let _ = DomainName::try_from(text.clone());
-            let _ = RelativePath::try_from(text.clone());
-            let _ = Smoke::try_from(text);
+        fn a_smoke_check_is_one_request_line(method in "GET |GET|get |POST |", path in "(/|[ \r\n\t]|//|@|#|%0d|\u{e4}|[!-~]){0,12}") {
+            let text = format!("{method}{path}");
+            if let Ok(smoke) = Smoke::try_from(text.clone()) {
+                prop_assert!(method == "GET " && smoke.path.starts_with('/'));
+                prop_assert!(!smoke.path.contains(|c: char| c.is_whitespace() || c.is_control() || !c.is_ascii()));
+                prop_assert_eq!(String::from(smoke), text);
+            } else {
+                let good = method == "GET " && path.starts_with('/') && path.bytes().all(|b| (b'!'..=b'~').contains(&b));
+                prop_assert!(!good, "{:?}", text);
+            }
+        }
+        #[test]
+        fn what_any_text_becomes_is_that_text(text in ".*") {
+            if let Ok(name) = DomainName::try_from(text.clone()) {
+                prop_assert_eq!(name.as_str(), &text);
+                prop_assert!(!text.contains(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '-' && c != '.'));
+            }
+            if let Ok(path) = RelativePath::try_from(text.clone()) {
+                prop_assert_eq!(path.as_str(), &text);
+                prop_assert!(!text.starts_with('/') && text.split('/').all(|part| !matches!(part, "" | "." | "..")));
+            }
         }
     }
 }

@@ -35,7 +35,9 @@ pub use report::{
     InstanceReport, Receipt, Report, ReportBatch, SiteReport, SliceRef, SmokeResult,
 };
 pub use rollout::{ContainerEvidence, Evidence, RolloutReport, RolloutState, UpgradeRule};
-pub use slice::{MANIFEST_FILE, Manifest, SIGNATURE_FILE, SIGNATURE_NAMESPACE, SLICE_FORMAT};
+pub use slice::{
+    MANIFEST_FILE, Manifest, SIGNATURE_FILE, SIGNATURE_NAMESPACE, SLICE_FORMAT, can_run,
+};
 pub use snapshots::{
     DATA, GoodSnapshot, RECEIPT, Snapshot, data_tags, good_snapshots, parse_snapshots, receipt_tags,
 };

@@ -29,7 +29,8 @@ pub struct Place<'a> {
     pub state: Wanted,
     /// Folder of its files, absolute and the same in every generation: paths of mounts are inputs of a container.
     pub folder: &'a Path,
-    /// Folder of its secret files, on tmpfs: a Compose secret from variable `NAME` is mounted from `<secrets>/NAME`.
+    /// Folder of its secret files, on tmpfs: a Compose secret from variable `NAME` is mounted from `<secrets>/NAME`,
+    /// with other permissions than usual from `<secrets>/NAME@0400-33-`.
     pub secrets: &'a Path,
     /// Folder of files that hold the content of Compose configs. It must not be in `folder` under a name that a stack may use.
     pub configs: &'a Path,
@@ -130,10 +131,8 @@ pub fn instance(project: &Project, place: &Place<'_>) -> Result<Instance, SpecEr
                 .insert(file.path.clone(), file.clone())
                 .is_some_and(|other| other != file)
             {
-                let what = format!(
-                    "{} is mounted with two kinds of permissions",
-                    file.path.display()
-                );
+                // The hub refuses it as well.
+                let what = format!("{} would be two files", file.path.display());
                 return Err(SpecError::Service {
                     service: key.to_string(),
                     what,

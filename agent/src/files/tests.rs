@@ -32,6 +32,8 @@ fn written_files_are_read_listed_and_removed_with_their_folders() {
         ["x/run", "x/y/z.txt"]
     );
     assert!(listed["x/run"].has(&Access::mode(0o755)));
+    let program = Access::mode(0o755);
+    assert_eq!(root.usual_access(b"\x7fELF\x02\x01"), program);
     assert!(listed["x/y/z.txt"].has(&Access::mode(0o644)));
     assert!(root.remove(&path("x/y/z.txt")).unwrap());
     assert!(!root.remove(&path("x/y/z.txt")).unwrap());

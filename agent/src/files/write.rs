@@ -9,10 +9,11 @@ use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tenantry_schema::name::RelativePath;
+use tenantry_schema::wire::can_run;
 
 impl Root {
-    /// Makes `path` hold `data`: a reader sees the old content or the new, also after a power cut. Files that begin with `#!` can be
-    /// executed where everybody may read them.
+    /// Makes `path` hold `data`: a reader sees the old content or the new, also after a power cut. Programs can be
+    /// executed where everybody may read them ([`can_run`]).
     pub fn write(&self, path: &RelativePath, data: &[u8]) -> Result<(), FilesError> {
         self.write_as(path, data, &self.usual_access(data))
     }
@@ -49,7 +50,7 @@ impl Root {
     /// The access that [`Root::write`] gives to such content.
     pub fn usual_access(&self, data: &[u8]) -> Access {
         let public = self.file_mode.contains(Mode::ROTH);
-        Access::mode(if public && data.starts_with(b"#!") {
+        Access::mode(if public && can_run(data) {
             0o755
         } else {
             self.file_mode.as_raw_mode()

@@ -230,6 +230,7 @@ fn catalogue() -> Catalogue {
             tree: id(number),
             files: files.into(),
             refused: BTreeMap::new(),
+            executable: BTreeSet::new(),
         };
         let compiled = Arc::new(compile_stack(&stack, Some(&templates)).0.unwrap());
         catalogue.trees.insert(stack.tree, compiled.clone());

@@ -1,7 +1,7 @@
 //! What the hub hands in: files of one commit, already read. Nothing here reads anything itself.
 
 use crate::object::ObjectId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
@@ -41,10 +41,13 @@ pub struct StackFiles {
     pub tool: ToolName,
     /// Object id of the tree.
     pub tree: ObjectId,
-    /// By path relative to the tree; executable bits and links are not carried.
+    /// By path relative to the tree; links are not carried.
     pub files: BTreeMap<String, Arc<[u8]>>,
     /// Paths that cannot be taken (links, submodules, too large), with the reason.
     pub refused: BTreeMap<String, &'static str>,
+    /// Files with the executable bit. It is not carried: on a server those can be executed that [`can_run`](tenantry_schema::wire::can_run)
+    /// says.
+    pub executable: BTreeSet<String>,
 }
 
 /// One tree of `nginx/`.

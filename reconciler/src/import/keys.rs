@@ -24,6 +24,8 @@ pub(super) fn tidy(draft: &mut Draft<'_>) {
         container_name(draft, service);
         links(draft, service);
         labels(draft, service);
+        fetching(draft, service);
+        reservations(draft, service);
         image(draft, service);
         warn_of_rights(draft, service);
     }
@@ -102,6 +104,60 @@ fn links(draft: &mut Draft<'_>, service: Service<'_>) {
             "`links` gives a service another name",
             "use the service's own name where the other is written, and remove `links`",
         );
+    }
+}
+
+/// What a tag stands for is looked up once.
+fn fetching(draft: &mut Draft<'_>, service: Service<'_>) {
+    let policy = service.node.get("pull_policy").and_then(Node::as_str);
+    if matches!(policy, Some("always" | "daily" | "weekly")) {
+        let why = "removed `pull_policy`: what a tag stands for is looked up once and kept, versions move by commit";
+        remove(draft, service.node, "pull_policy", why);
+    }
+}
+
+/// Shares that the engine cannot keep free: they mean something to a swarm only.
+fn reservations(draft: &mut Draft<'_>, service: Service<'_>) {
+    let mut path = vec![service.node];
+    for key in ["deploy", "resources", "reservations"] {
+        let below = path.last().and_then(|node| node.get(key));
+        let Some(below) = below else { return };
+        path.push(below);
+    }
+    let kept = path.pop().and_then(Node::as_mapping).unwrap_or_default();
+    let swarm = |key: &Node| matches!(key.as_str(), Some("cpus" | "pids"));
+    let gone: Vec<usize> = (0..kept.len()).filter(|at| swarm(&kept[*at].0)).collect();
+    if gone.is_empty() {
+        return;
+    }
+    let why = "removed what `reservations` says of processors and processes: the engine cannot keep them free";
+    if gone.len() < kept.len() {
+        let reservations = path.last().and_then(|node| node.entry("reservations"));
+        if let Some((key, value)) = reservations {
+            draft.edits.remove(draft.tree, key, value, &gone);
+            draft.changed(key, why);
+        }
+        return;
+    }
+    // A key whose last entry goes, goes with it.
+    let keys = ["deploy", "resources", "reservations"];
+    let entries = |node: &Node| node.as_mapping().map_or(0, <[_]>::len);
+    let mut depth = path.len() - 1;
+    while depth > 0 && entries(path[depth]) == 1 {
+        depth -= 1;
+    }
+    if depth == 0 {
+        remove(draft, service.node, keys[0], why);
+        return;
+    }
+    let (holder, above) = (path[depth], path[depth - 1]);
+    let all = holder.as_mapping().unwrap_or_default();
+    let index = all
+        .iter()
+        .position(|(key, _)| key.as_str() == Some(keys[depth]));
+    if let (Some(index), Some((key, _))) = (index, above.entry(keys[depth - 1])) {
+        draft.edits.remove(draft.tree, key, holder, &[index]);
+        draft.changed(key, why);
     }
 }
 

@@ -142,6 +142,44 @@ fn a_service_in_braces_that_would_lose_its_line_is_named() {
     );
 }
 
+#[test]
+fn what_means_nothing_to_one_server_goes_with_a_note() {
+    let begin = "services:\n  web:\n    image: nginx:1.27\n    ports: [\"8080:80\"]\n";
+    for (more, kept) in [
+        ("    pull_policy: always\n", None),
+        (
+            "    deploy:\n      resources:\n        reservations:\n          cpus: '0.5'\n",
+            None,
+        ),
+        (
+            "    deploy: {resources: {reservations: {cpus: '0.5', pids: 3}}}\n",
+            None,
+        ),
+        (
+            "    deploy:\n      resources:\n        limits: {memory: 1G}\n        reservations: {cpus: '0.5', memory: 64M}\n",
+            Some("reservations: {memory: 64M}"),
+        ),
+        (
+            "    deploy: {resources: {limits: {memory: 1G}, reservations: {cpus: '0.5'}}}\n",
+            Some("resources: {limits: {memory: 1G}}"),
+        ),
+    ] {
+        let compose =
+            taken(&format!("{begin}{more}")).unwrap_or_else(|wrong| panic!("{more}: {wrong:?}"));
+        assert!(compose.contains("image: nginx:1.27"), "{compose}");
+        assert!(
+            !compose.contains("cpus") && !compose.contains("always"),
+            "{compose}"
+        );
+        match kept {
+            Some(kept) => assert!(compose.contains(kept), "{compose}"),
+            None => assert!(!compose.contains("deploy"), "{compose}"),
+        }
+    }
+    let never = taken(&format!("{begin}    pull_policy: missing\n")).unwrap();
+    assert!(never.contains("pull_policy: missing"), "{never}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

@@ -239,20 +239,21 @@ fn stack(
     tree: Oid,
     templates: Option<&Templates>,
 ) -> Result<(CompiledStack, Vec<Diagnostic>), GitError> {
-    let (files, refused) = files::bytes_below(objects, tree)?;
+    let below = files::bytes_below(objects, tree)?;
     let files = StackFiles {
         tool: tool.clone(),
         tree: object_id(tree),
-        files,
-        refused,
+        files: below.files,
+        refused: below.refused,
+        executable: below.executable,
     };
     let (compiled, found) = compile_stack(&files, templates);
     Ok((compiled.map(Arc::new), found))
 }
 
 fn nginx(objects: &Objects, tree: Oid) -> Result<(Option<Templates>, Vec<Diagnostic>), GitError> {
-    let (files, _) = files::bytes_below(objects, tree)?;
-    let templates = files
+    let templates = files::bytes_below(objects, tree)?.files;
+    let templates = templates
         .into_iter()
         .filter_map(|(path, content)| {
             let name = path

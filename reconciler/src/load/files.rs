@@ -3,7 +3,7 @@
 use super::{MAX_FILE, object_id};
 use crate::git::{Entry, EntryKind, GitError, Objects, Oid};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tenantry_planner::documents;
 use tenantry_planner::input::SourceFile;
@@ -37,17 +37,28 @@ pub(super) fn directly_in(
         .collect()
 }
 
-/// Bytes of every file below `tree` by relative path, and what cannot be taken.
-pub(super) type Bytes = (BTreeMap<String, Arc<[u8]>>, BTreeMap<String, &'static str>);
+/// What is below a tree, by relative path.
+#[derive(Default)]
+pub(super) struct Bytes {
+    /// Bytes of files.
+    pub(super) files: BTreeMap<String, Arc<[u8]>>,
+    /// What cannot be taken, with the reason.
+    pub(super) refused: BTreeMap<String, &'static str>,
+    /// Files with the executable bit.
+    pub(super) executable: BTreeSet<String>,
+}
 
 pub(super) fn bytes_below(objects: &Objects, tree: Oid) -> Result<Bytes, GitError> {
     let mut out = Bytes::default();
     walk(objects, tree, "", MAX_DEPTH, &mut |path, entry| {
+        if entry.kind == EntryKind::Executable {
+            out.executable.insert(path.clone());
+        }
         match refused(entry) {
-            Some(why) => drop(out.1.insert(path, why)),
+            Some(why) => drop(out.refused.insert(path, why)),
             None => match objects.blob(entry.oid, MAX_FILE) {
-                Ok(content) => drop(out.0.insert(path, content.into())),
-                Err(GitError::TooLarge { .. }) => drop(out.1.insert(path, TOO_LARGE)),
+                Ok(content) => drop(out.files.insert(path, content.into())),
+                Err(GitError::TooLarge { .. }) => drop(out.refused.insert(path, TOO_LARGE)),
                 Err(error) => return Err(error),
             },
         }

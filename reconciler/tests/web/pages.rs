@@ -40,6 +40,26 @@ fn resolve(html: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_paused_agent_is_told_with_the_end_of_the_pause() {
+    let now = now();
+    let hub = Hub::start(fixture::small(now)).await;
+    let until = now
+        .checked_add(jiff::SignedDuration::from_hours(2))
+        .unwrap();
+    let until = format!("{until:.0}");
+    let page = text(&hub.text("/").await);
+    let told = format!("the agent is paused by hand until {until}");
+    assert!(page.contains(&told), "{page}");
+    let server = text(&hub.text("/servers/initech/initech-1").await);
+    assert!(
+        server.contains(&format!("paused until {until}")),
+        "{server}"
+    );
+    let other = text(&hub.text("/servers/acme/acme-1").await);
+    assert!(!other.contains("paused"), "{other}");
+}
+
+#[tokio::test]
 async fn the_first_page_says_everything_without_a_script() {
     let hub = Hub::start(fixture::small(now())).await;
     let page = text(&hub.text("/").await);

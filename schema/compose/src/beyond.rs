@@ -1,6 +1,9 @@
 //! What reaches beyond the containers of a stack, and so is for trusted stacks only. One list for the hub, which refuses at `check`,
 //! and for the agent, which refuses what a hub let through.
 
+mod nested;
+mod network;
+
 use crate::mount::{BindSource, MountKind, Propagation};
 use crate::namespaces::Namespace;
 use crate::parts::Volume;
@@ -53,19 +56,18 @@ pub fn beyond(project: &Project) -> Vec<Beyond> {
             .map(move |(key, what)| at("volumes", name.as_str(), key, what))
     });
     let of_networks = project.networks.iter().flat_map(|(name, network)| {
-        let mut found: Vec<Reach> = Vec::new();
-        if network.external {
-            found.push(("external", "a network of somebody else".to_owned()));
-        }
-        let driver = network.driver.as_deref().unwrap_or("bridge");
-        if !["bridge", "default"].contains(&driver) {
-            found.push(("driver", "networks around the server's firewall".to_owned()));
-        }
+        let found = network::network(network);
         found
             .into_iter()
             .map(move |(key, what)| at("networks", name.as_str(), key, what))
     });
-    of_services.chain(of_volumes).chain(of_networks).collect()
+    let nested = nested::nested(project).into_iter();
+    let nested = nested.map(|(name, key, what)| at("services", name, key, what));
+    of_services
+        .chain(nested)
+        .chain(of_volumes)
+        .chain(of_networks)
+        .collect()
 }
 
 fn at(section: &str, name: &str, key: &str, what: String) -> Beyond {
@@ -136,6 +138,12 @@ fn service(service: &Service) -> Vec<Reach> {
                 "a container without the engine's confinement",
             );
         }
+    }
+    if let Some(what) = service.logging.as_ref().and_then(network::logging) {
+        add("logging", &what);
+    }
+    if let Some(what) = service.networks.values().find_map(network::attachment) {
+        add("networks", &what);
     }
     for mount in &service.volumes {
         match &mount.kind {
@@ -221,10 +229,18 @@ services:
     network_mode: service:b
     pid: service:b
     volumes: [./files:/files, data:/data, {type: tmpfs, target: /t}]
-  b: {image: x, ipc: shareable, cgroup: private, networks: [n]}
+  b:
+    image: x
+    ipc: shareable
+    cgroup: private
+    networks: [n]
+    logging: {driver: local, options: {max-size: 1m}}
+    volumes: ['./more:/more', './more:/again:ro']
+  c: {image: x, logging: {driver: none}}
+  d: {image: x, logging: {options: {max-size: 1m}}}
 volumes:
   data: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=1m'}}
-networks: {n: {driver: bridge, internal: true}}
+networks: {n: {driver: bridge, internal: true, driver_opts: {com.docker.network.driver.mtu: '1400'}}}
 ";
         assert_eq!(told(text), Vec::<String>::new());
     }
@@ -297,6 +313,18 @@ networks: {n: {driver: bridge, internal: true}}
                 "services.a.volumes: `/srv` of the server",
             ),
             (
+                "volumes: ['./a:/a', './a/b:/b']",
+                "services.a.volumes: `./a/b`, which lies in a folder that `a` may change and so can be led out of the stack",
+            ),
+            (
+                "logging: {driver: fluentd, options: {fluentd-address: 'unix:///run/x.sock'}}",
+                "services.a.logging: the log driver `fluentd`, which the server itself would connect with",
+            ),
+            (
+                "networks: {default: {driver_opts: {com.docker.network.endpoint.exposedports: '1'}}}",
+                "services.a.networks: the option `com.docker.network.endpoint.exposedports` of a connection, which acts on the server",
+            ),
+            (
                 "volumes: ['./a:/a:rshared']",
                 "services.a.volumes: mounts that the server sees, too",
             ),
@@ -334,7 +362,31 @@ networks: {n: {driver: bridge, internal: true}}
             );
             assert_eq!(told(&text), [found], "{volume}");
         }
-        let text = "services: {a: {image: x, networks: [n, m]}}\nnetworks: {n: {external: true}, m: {driver: macvlan}}";
-        assert_eq!(told(text).len(), 2);
+        for (network, found) in [
+            (
+                "{external: true}",
+                "networks.n.external: a network of somebody else",
+            ),
+            (
+                "{name: acme-other_default}",
+                "networks.n.name: a network by a name that another stack may have",
+            ),
+            (
+                "{driver: macvlan}",
+                "networks.n.driver: networks around the server's firewall",
+            ),
+            (
+                "{driver_opts: {com.docker.network.driver.mtu: '1400', com.docker.network.bridge.name: docker0}}",
+                "networks.n.driver_opts: the option `com.docker.network.bridge.name` of a network, which acts on the server",
+            ),
+            (
+                "{ipam: {driver: other}}",
+                "networks.n.ipam: an address driver of the server",
+            ),
+        ] {
+            let text =
+                format!("services: {{a: {{image: x, networks: [n]}}}}\nnetworks: {{n: {network}}}");
+            assert_eq!(told(&text), [found], "{network}");
+        }
     }
 }

@@ -10,6 +10,7 @@ mod dotenv;
 mod env_file;
 mod extend;
 mod files;
+mod grants;
 mod health;
 mod image;
 mod interpolate;

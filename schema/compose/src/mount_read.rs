@@ -282,6 +282,21 @@ pub(crate) fn mode(at: &At<'_>) -> Option<u32> {
     })
 }
 
+/// Number of a user or group. Names differ from image to image, and nobody outside of it knows them.
+fn number(at: &At<'_>) -> Option<String> {
+    let text = at.owned()?;
+    // The highest number stands for "as it is".
+    let fine = text.parse::<u32>().is_ok_and(|number| number != u32::MAX);
+    if !fine && !at.is_opaque() {
+        at.invalid_with(
+            "users and groups are given by number",
+            "write the number that it has in the image, such as \"33\"",
+        );
+        return None;
+    }
+    Some(text)
+}
+
 /// Reads `tmpfs` of a service: `/path` or `/path:size=64m,mode=1777`.
 pub(crate) fn read_tmpfs(at: &At<'_>) -> Vec<Mount> {
     let single = at.node.as_sequence().is_none();
@@ -358,8 +373,8 @@ pub(crate) fn grants<'a>(at: &At<'a>) -> Vec<(At<'a>, &'a str, Option<String>, A
             continue;
         };
         let access = Access {
-            uid: fields.owned("uid"),
-            gid: fields.owned("gid"),
+            uid: fields.get("uid").and_then(number),
+            gid: fields.get("gid").and_then(number),
             mode: fields.get("mode").and_then(mode),
         };
         if let Some(name) = source.text() {

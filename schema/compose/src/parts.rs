@@ -5,7 +5,7 @@ use crate::keys;
 use crate::mount::ProjectPath;
 use crate::names::{NetworkName, ProjectName, VolumeName};
 use crate::reader::{At, Fields};
-use crate::service_read::pairs;
+use crate::service_read::{labels, pairs};
 use crate::values::{Pairs, Sensitive};
 
 /// A network.
@@ -115,7 +115,7 @@ pub(crate) fn network(at: &At<'_>) -> Network {
         attachable: fields.boolean("attachable"),
         enable_ipv6: fields.boolean("enable_ipv6"),
         ipam: fields.get("ipam").map(ipam::read).unwrap_or_default(),
-        labels: options(&fields, "labels"),
+        labels: fields.get("labels").map(labels).unwrap_or_default(),
     }
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn volume(at: &At<'_>) -> Volume {
         external,
         driver: fields.owned("driver"),
         driver_opts: options(&fields, "driver_opts"),
-        labels: options(&fields, "labels"),
+        labels: fields.get("labels").map(labels).unwrap_or_default(),
     }
 }
 

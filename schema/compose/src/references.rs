@@ -1,5 +1,6 @@
 //! References from services to services, networks, volumes, secrets, configs and ports of the server: they exist and do not clash.
 
+use crate::grants;
 use crate::mount::MountKind;
 use crate::names::ServiceName;
 use crate::port::Protocol;
@@ -47,6 +48,7 @@ pub(crate) fn check(top: &Fields<'_>, services: &At<'_>, project: &Project) {
             check_volumes(&at, service, &volumes);
         }
     }
+    grants::check(services, project);
     check_ports(services, project);
 }
 

@@ -92,8 +92,8 @@ pub(crate) fn read(service: &Fields<'_>) -> (Resources, Resources) {
             .and_then(|fields| fields.get("resources"))
             .and_then(|at| at.fields(&["limits", "reservations"], &[]));
         if let Some(resources) = resources {
-            limits = resources.get("limits").map(of_deploy);
-            reservations = resources.get("reservations").map(of_deploy);
+            limits = resources.get("limits").map(limited);
+            reservations = resources.get("reservations").map(reserved);
         }
     }
     let (capped, kept) = (limits.is_some(), reservations.is_some());
@@ -154,18 +154,30 @@ fn microseconds(at: &At<'_>) -> Option<i64> {
     })
 }
 
-fn of_deploy(at: &At<'_>) -> Resources {
+fn limited(at: &At<'_>) -> Resources {
+    of_deploy(at, &["memory", "cpus", "pids"], &[])
+}
+
+fn reserved(at: &At<'_>) -> Resources {
+    const SHARE: &str = "the engine cannot keep it free; `cpu_shares` gives a service more weight";
     let refused = [
+        ("cpus", SHARE),
+        ("pids", "the engine cannot keep them free"),
         ("devices", "devices cannot be reserved yet"),
         ("generic_resources", "there is no swarm"),
     ];
-    let Some(fields) = at.fields(&["memory", "cpus", "pids"], &refused) else {
+    of_deploy(at, &["memory"], &refused)
+}
+
+fn of_deploy(at: &At<'_>, known: &[&str], refused: &[(&str, &str)]) -> Resources {
+    let Some(fields) = at.fields(known, refused) else {
         return Resources::default();
     };
+    let known = |key: &str| fields.get(key).filter(|_| known.contains(&key));
     Resources {
-        memory: fields.get("memory").and_then(size),
-        cpus: fields.get("cpus").and_then(cpus),
-        pids: fields.get("pids").and_then(At::integer),
+        memory: known("memory").and_then(size),
+        cpus: known("cpus").and_then(cpus),
+        pids: known("pids").and_then(At::integer),
     }
 }
 

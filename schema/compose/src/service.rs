@@ -32,8 +32,6 @@ pub enum Restart {
 /// When an image is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullPolicy {
-    /// Before every creation.
-    Always,
     /// Never.
     Never,
     /// If it is not there.

@@ -235,13 +235,16 @@ fn shown(at: &At<'_>, name: &str) -> String {
     }
 }
 
-fn labels(at: &At<'_>) -> Pairs {
+/// Labels, none of which is written by Compose or by the agent.
+pub(crate) fn labels(at: &At<'_>) -> Pairs {
     let labels = pairs(at, false);
-    if labels
-        .iter()
-        .any(|(name, _)| name.starts_with("com.docker.compose."))
-    {
-        at.invalid("labels that begin with `com.docker.compose.` are Compose's own");
+    for (prefix, whose) in [
+        ("com.docker.compose.", "Compose's own"),
+        ("dev.tenantry.", "written by Tenantry"),
+    ] {
+        if labels.iter().any(|(name, _)| name.starts_with(prefix)) {
+            at.invalid(format!("labels that begin with `{prefix}` are {whose}"));
+        }
     }
     labels
 }
@@ -371,11 +374,15 @@ fn restart(at: &At<'_>) -> Option<Restart> {
 }
 
 fn pull_policy(at: &At<'_>) -> Option<PullPolicy> {
+    if matches!(at.node.as_str(), Some("always" | "daily" | "weekly")) {
+        let message = "this `pull_policy` is not supported: what a tag stands for is looked up once and kept, until another version is asked for";
+        at.unsupported(message);
+        return None;
+    }
     at.parse(
-        "`always`, `never` or `missing`",
+        "`never` or `missing`",
         PullPolicy::Missing,
         |text| match text {
-            "always" => Some(PullPolicy::Always),
             "never" => Some(PullPolicy::Never),
             "missing" | "if_not_present" => Some(PullPolicy::Missing),
             _ => None,

@@ -223,6 +223,30 @@ fn wrong_values() {
             "labels: {com.docker.compose.project: x}",
             "5 labels that begin with `com.docker.compose.` are Compose's own",
         ),
+        (
+            "labels: {dev.tenantry.note: x}",
+            "5 labels that begin with `dev.tenantry.` are written by Tenantry",
+        ),
+        (
+            "labels: [a=b, dev.tenantry.keeper=x]",
+            "5 labels that begin with `dev.tenantry.` are written by Tenantry",
+        ),
+        (
+            "pull_policy: always",
+            "18 this `pull_policy` is not supported: what a tag stands for is looked up once and kept, until another version is asked for",
+        ),
+        (
+            "pull_policy: build",
+            "18 expected `never` or `missing`, found `build`",
+        ),
+        (
+            "deploy: {resources: {reservations: {cpus: '0.5'}}}",
+            "41 `cpus` is not supported: the engine cannot keep it free; `cpu_shares` gives a service more weight",
+        ),
+        (
+            "deploy: {resources: {reservations: {pids: 5}}}",
+            "41 `pids` is not supported: the engine cannot keep them free",
+        ),
         ("extra_hosts: [x]", "19 not a host name with an IP address"),
         ("dns: example", "10 expected an IP address, found `example`"),
         ("tmpfs: /a:size=x", "12 the size of a tmpfs is not a size"),
@@ -281,6 +305,24 @@ fn wrong_values() {
     ] {
         assert_eq!(entry(text), expected, "{text}");
     }
+}
+
+#[test]
+fn a_secret_may_be_asked_for_in_several_ways() {
+    let text = "services:
+  a: {image: x, secrets: [s, {source: t, uid: '33', gid: '33', mode: 0440}], configs: [c, f]}
+  b: {image: x, secrets: [{source: s, mode: 0400}, {source: t, uid: '34'}], configs: [{source: c, gid: '5'}, f]}
+secrets: {s: {environment: DB_PASSWORD}, t: {environment: TAG}}
+configs: {c: {content: x}, f: {file: ./files/f}}
+";
+    Project::load(text, &lookup).unwrap_or_else(|problems| panic!("{:#?}", told(text, &problems)));
+    // What a value will be nobody knows yet.
+    let open = "services:
+  a: {image: x, secrets: [s]}
+  b: {image: x, secrets: [{source: s, mode: '${MODE:-0400}', uid: '${USER}'}]}
+secrets: {s: {environment: S}}
+";
+    assert_eq!(told(open, &check(open, &|_| true)), Vec::<String>::new());
 }
 
 #[test]
@@ -361,6 +403,34 @@ fn the_file_as_a_whole() {
         (
             "services:\n  a: {image: x, network_mode: 'service:b', ports: ['80']}\n  b: {image: x}\n",
             "2:44 services.a.ports: `ports` cannot be had together with the network of another service",
+        ),
+        (
+            "services: {a: {image: x, secrets: [{source: s, uid: www-data}]}}\nsecrets: {s: {environment: DB_PASSWORD}}",
+            "1:53 services.a.secrets[0].uid: users and groups are given by number",
+        ),
+        (
+            "services: {a: {image: x, user: '${DB_PASSWORD}', configs: [{source: c, gid: '${DB_PASSWORD}'}]}}\nconfigs: {c: {content: x}}",
+            "1:77 services.a.configs[0].gid: users and groups are given by number",
+        ),
+        (
+            "services: {a: {image: x, configs: [DB_PASSWORD, c]}}\nconfigs: {c: {environment: DB_PASSWORD}, DB_PASSWORD: {content: x}}",
+            "1:49 services.a.configs[1]: a variable and a config have the same name, and would be the same file",
+        ),
+        (
+            "services: {a: {image: x, secrets: [{source: s, mode: 0400}]}}\nsecrets: {s: {file: ./files/s}}",
+            "1:48 services.a.secrets[0]: `mode` has no effect on what comes from a `file`",
+        ),
+        (
+            "services: {a: {image: x, configs: [{source: c, uid: '5'}]}}\nconfigs: {c: {file: ./files/c}}",
+            "1:48 services.a.configs[0]: `uid` has no effect on what comes from a `file`",
+        ),
+        (
+            "services: {a: {image: x}}\nnetworks: {n: {labels: {dev.tenantry.keeper: x}}}",
+            "2:16 networks.n.labels: labels that begin with `dev.tenantry.` are written by Tenantry",
+        ),
+        (
+            "services: {a: {image: x}}\nvolumes: {v: {labels: [com.docker.compose.volume=x]}}",
+            "2:15 volumes.v.labels: labels that begin with `com.docker.compose.` are Compose's own",
         ),
         (
             "services: {a: {image: x, volumes: ['./a:/y', './b:/y/']}}",

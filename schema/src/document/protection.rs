@@ -53,6 +53,8 @@ pub struct Relax {
     /// It may use all memory of the server. Absent: twice the stack's `memory`, 512M at least, or what the Compose file says; 2G
     /// where neither says anything.
     pub mem_limit: Option<String>,
+    /// Its logs may take any room. Absent: three files of 10 MB, or what the Compose file says, 1 GB at most.
+    pub logs: Option<String>,
 }
 
 impl Relax {
@@ -63,6 +65,7 @@ impl Relax {
             (Protection::CapDrop, &self.cap_drop),
             (Protection::PidsLimit, &self.pids_limit),
             (Protection::MemLimit, &self.mem_limit),
+            (Protection::Logs, &self.logs),
         ]
         .into_iter()
         .filter_map(|(protection, reason)| Some((protection, reason.as_deref()?)))
@@ -81,16 +84,19 @@ pub enum Protection {
     PidsLimit,
     /// A bound on memory.
     MemLimit,
+    /// A bound on logs.
+    Logs,
 }
 
 impl Protection {
-    /// The key of Compose that it stands for.
+    /// Its key in `relax`.
     pub fn key(self) -> &'static str {
         match self {
             Self::NoNewPrivileges => "no_new_privileges",
             Self::CapDrop => "cap_drop",
             Self::PidsLimit => "pids_limit",
             Self::MemLimit => "mem_limit",
+            Self::Logs => "logs",
         }
     }
 }

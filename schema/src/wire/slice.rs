@@ -36,3 +36,9 @@ pub struct Manifest {
     /// SHA-256 (hexadecimal) of every other file of the slice.
     pub files: BTreeMap<RelativePath, String>,
 }
+
+/// Whether a file of a slice can be executed on the server: slices carry no permission bits, so it is told by how the file begins (a
+/// script that names its interpreter, or an ELF program).
+pub fn can_run(content: &[u8]) -> bool {
+    content.starts_with(b"#!") || content.starts_with(b"\x7fELF")
+}

@@ -105,7 +105,7 @@ impl Translation<'_> {
         seen: &mut Seen,
         files: &mut Vec<MountedFile>,
     ) -> Result<MountSource, SpecError> {
-        let (path, content) = match source {
+        let (name, content) = match source {
             FileSource::File(path) => {
                 let path = self.own(path.as_str());
                 self.see(&path, seen);
@@ -114,14 +114,15 @@ impl Translation<'_> {
                     propagation: None,
                 });
             }
-            FileSource::Environment { variable, content } => (folder.join(variable), content),
-            FileSource::Content(content) => (folder.join(name), content),
+            FileSource::Environment { variable, content } => (variable.as_str(), content),
+            FileSource::Content(content) => (name, content),
         };
         let (uid, gid) = (
             self.id(access.uid.as_deref())?,
             self.id(access.gid.as_deref())?,
         );
         let mode = access.mode.unwrap_or(FILE_MODE);
+        let path = folder.join(file_name(name, mode, uid, gid));
         let digest = self.place.key.file(content.expose().as_bytes());
         // Owner and permissions are seen inside as well.
         seen.files
@@ -176,6 +177,15 @@ impl Translation<'_> {
         let files = &seen.files;
         seen.watched.retain(|path, _| !files.contains_key(path));
     }
+}
+
+/// Services may ask for the same in several ways: each way is a file of its own. Names of variables and configs have no `@`.
+fn file_name(name: &str, mode: u32, uid: Option<u32>, gid: Option<u32>) -> String {
+    if (mode, uid, gid) == (FILE_MODE, None, None) {
+        return name.to_owned();
+    }
+    let id = |id: Option<u32>| id.map(|id| id.to_string()).unwrap_or_default();
+    format!("{name}@{mode:04o}-{}-{}", id(uid), id(gid))
 }
 
 fn tmpfs(size: Option<u64>, mode: Option<u32>, options: &[String], read_only: bool) -> MountSource {

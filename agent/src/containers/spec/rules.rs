@@ -67,12 +67,15 @@ impl Rules {
         }
     }
 
+    /// Whether a service has a protection.
+    pub(super) fn applies(&self, service: &str, protection: Protection) -> bool {
+        let without = self.relax.get(service);
+        self.protected && !without.is_some_and(|without| without.contains(&protection))
+    }
+
     /// Adds the protections that the service does not do without, and that the Compose file does not set itself.
     pub(super) fn protect(&self, service: &str, container: &mut ContainerSpec) {
-        let without = self.relax.get(service);
-        let applies = |protection| {
-            self.protected && !without.is_some_and(|without| without.contains(&protection))
-        };
+        let applies = |protection| self.applies(service, protection);
         let limits = &mut container.limits;
         if applies(Protection::PidsLimit) && limits.pids.is_none() {
             limits.pids = Some(PROCESSES);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tenantry_compose::{
     self as compose, HealthTest, Namespace, NetworkMode, Project, ProjectName, Words,
 };
+use tenantry_schema::document::Protection;
 use tenantry_schema::secret::Secret;
 
 /// Of the engine's default driver, and rotated: an unbounded log fills a disk.
@@ -195,13 +196,10 @@ impl Translation<'_> {
         format!("container:{}-{other}-1", self.name)
     }
 
-    /// `always` is taken as `missing`: what a tag stands for changes only by a commit.
     pub(super) fn pull(&self) -> Pull {
         match self.service.pull_policy {
             Some(compose::PullPolicy::Never) => Pull::Never,
-            Some(compose::PullPolicy::Always | compose::PullPolicy::Missing) | None => {
-                Pull::Missing
-            }
+            Some(compose::PullPolicy::Missing) | None => Pull::Missing,
         }
     }
 
@@ -261,7 +259,7 @@ impl Translation<'_> {
         let mut options = logging
             .map(|logging| map(&logging.options))
             .unwrap_or_default();
-        if driver == LOG_DRIVER && self.place.rules.protected {
+        if driver == LOG_DRIVER && self.place.rules.applies(self.key, Protection::Logs) {
             for (name, value) in LOG_DEFAULTS {
                 options
                     .entry(name.to_owned())

@@ -140,7 +140,7 @@ fn files_behind_a_folder_are_watched_where_the_service_takes_them_in() {
         reload: [("a".to_owned(), Reload { signal })].into(),
         ..Rules::default()
     };
-    let entries = "volumes: ['./files:/f', './files/b/c:/single']";
+    let entries = "volumes: ['./files:/f:ro', './files/b/c:/single']";
     let paths = |map: &BTreeMap<std::path::PathBuf, String>| -> Vec<String> {
         map.keys().map(|path| path.display().to_string()).collect()
     };

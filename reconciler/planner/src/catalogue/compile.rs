@@ -15,6 +15,7 @@ use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::{Site, Stack};
 use tenantry_schema::name::{DomainName, RelativePath};
+use tenantry_schema::wire::can_run;
 use tenantry_yaml::ProblemKind;
 
 /// Reads a stack and proves that it fits together. `templates` are those it will be served with.
@@ -45,6 +46,22 @@ const MANIFEST: &str = "stack.yaml";
 const COMPOSE: &str = "compose.yaml";
 
 impl Compiler<'_> {
+    /// The bit does not travel: a server goes by how a file begins.
+    fn executables(&mut self) {
+        let travels = |path: &&String| path.starts_with("files/");
+        for path in self.stack.executable.iter().filter(travels) {
+            let content = self.stack.files.get(path);
+            if content.is_none_or(|content| can_run(content)) {
+                continue;
+            }
+            let message = "the file is executable here and will not be on a server";
+            let why = "only scripts that begin with `#!` and ELF programs can be executed there; begin it with such a line, or take the bit away (`git update-index --chmod=-x`)";
+            let place = Place::file(self.path(path));
+            self.found
+                .push(Diagnostic::warning(codes::STACK_FILE, place, message).note(why));
+        }
+    }
+
     fn compile(&mut self) -> Option<CompiledStack> {
         for (path, why) in &self.stack.refused {
             self.found.push(Diagnostic::error(
@@ -53,6 +70,7 @@ impl Compiler<'_> {
                 format!("the file cannot be taken: {why}"),
             ));
         }
+        self.executables();
         let (manifest, compose) = (self.file(MANIFEST), self.file(COMPOSE));
         let (manifest, compose) = (manifest?, compose?);
         self.manifest = manifest.text.clone().ok()?;

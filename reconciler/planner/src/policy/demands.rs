@@ -107,7 +107,7 @@ fn demands(project: &Project) -> Vec<Demand> {
 }
 
 /// Keys of a service whose values stay inside its container.
-const INSIDE: [&str; 16] = [
+const INSIDE: [&str; 13] = [
     "environment",
     "labels",
     "healthcheck",
@@ -115,15 +115,12 @@ const INSIDE: [&str; 16] = [
     "entrypoint",
     "ports",
     "expose",
-    "secrets",
-    "configs",
     "depends_on",
     "hostname",
     "working_dir",
     "user",
     "extra_hosts",
     "restart",
-    "logging",
 ];
 
 /// Whether values can change what the policy has a word on.
@@ -149,7 +146,19 @@ fn varies(compose: &str) -> bool {
                         key == "extends" || !INSIDE.contains(&key) && has_variable(value, compose)
                     })
             }),
-        Some("secrets" | "configs" | "name" | "version") => false,
+        Some("name" | "version") => false,
+        // Where a file of the stack lies matters; what a variable or `content` says does not.
+        Some("secrets" | "configs") => {
+            value
+                .as_mapping()
+                .unwrap_or_default()
+                .iter()
+                .any(|(_, source)| {
+                    source
+                        .get("file")
+                        .is_some_and(|file| has_variable(file, compose))
+                })
+        }
         Some("include") => true,
         _ => has_variable(value, compose),
     })

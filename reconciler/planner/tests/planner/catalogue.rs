@@ -1,7 +1,7 @@
 //! Stacks that are right are accepted as they are, the shipped ones included.
 
 use crate::support::files::id;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tenantry_planner::catalogue::{CompiledStack, Templates, compile_stack, compile_templates};
@@ -43,6 +43,7 @@ pub(crate) fn shipped(tool: &str) -> Arc<CompiledStack> {
         tree: id(tool),
         files,
         refused: BTreeMap::new(),
+        executable: BTreeSet::new(),
     };
     let (stack, found) = compile_stack(&files, Some(&templates()));
     assert_eq!(found, []);
@@ -57,6 +58,7 @@ fn small(manifest: &str, compose: &str) -> (Option<CompiledStack>, Vec<u16>) {
         tree: id("small"),
         files: files.into(),
         refused: BTreeMap::new(),
+        executable: BTreeSet::new(),
     };
     let (stack, found) = compile_stack(&files, None);
     (stack, found.iter().map(|found| found.code.0).collect())
@@ -71,6 +73,7 @@ fn compiled(files: &[(&str, &str)]) -> (Option<CompiledStack>, Vec<String>) {
         tree: id("small"),
         files: files.collect(),
         refused: BTreeMap::new(),
+        executable: BTreeSet::new(),
     };
     let (stack, found) = compile_stack(&files, None);
     let told = found.iter().map(|found| {
@@ -78,6 +81,47 @@ fn compiled(files: &[(&str, &str)]) -> (Option<CompiledStack>, Vec<String>) {
         format!("{}:{} {}", place.file, place.line, found.message)
     });
     (stack, told.collect())
+}
+
+#[test]
+fn a_file_that_is_executable_here_and_will_not_be_there_is_told() {
+    let texts = [
+        ("stack.yaml", "title: Small\n"),
+        ("compose.yaml", "services: { web: { image: a } }"),
+        ("files/hook.sh", "exec true\n"),
+        ("files/run.sh", "#!/bin/sh\nexec true\n"),
+        ("files/program", "\u{7f}ELF\u{2}"),
+        ("README.md", "not part of it"),
+    ];
+    let files = StackFiles {
+        tool: "small".try_into().unwrap(),
+        tree: id("small"),
+        files: texts
+            .map(|(name, text)| (name.to_owned(), text.as_bytes().into()))
+            .into(),
+        refused: BTreeMap::new(),
+        executable: texts.map(|(name, _)| name.to_owned()).into(),
+    };
+    let (stack, found) = compile_stack(&files, None);
+    assert!(stack.is_some());
+    let told: Vec<_> = found
+        .iter()
+        .map(|found| {
+            (
+                found.place.file.as_ref(),
+                found.is_error(),
+                found.message.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [(
+            "stacks/small/files/hook.sh",
+            false,
+            "the file is executable here and will not be on a server"
+        )]
+    );
 }
 
 #[test]

@@ -89,6 +89,46 @@ fn a_trusted_stack_may_reach_beyond_but_not_to_other_registries() {
 }
 
 #[test]
+fn where_logs_and_files_come_from_is_judged_with_the_values_of_an_order() {
+    let with = |parameters: &str| {
+        let mut fleet = Fleet::running();
+        fleet.write(
+            "stacks/free/stack.yaml",
+            "title: Free\nparameters:\n  DRIVER: { default: local }\n  KEY: { default: key }\n",
+        );
+        fleet.write(
+            "stacks/free/compose.yaml",
+            "services:\n  web:\n    image: nginx:1\n    logging: { driver: \"${DRIVER}\" }\n    volumes: [\"./files:/data\"]\n    secrets: [key]\nsecrets:\n  key: { file: \"./${KEY}\" }\n",
+        );
+        fleet.write("stacks/free/files/a", "a");
+        fleet.write("stacks/free/key", "a");
+        fleet.edit(
+            ORDER,
+            "[page, notes]",
+            &format!("{{ page: , notes: , free: {{ parameters: {{ {parameters} }} }} }}"),
+        );
+        fleet.findings()
+    };
+    assert_eq!(with("KEY: key"), "");
+    for (parameters, wrong) in [
+        (
+            "DRIVER: fluentd",
+            "the policy does not trust free with the log driver `fluentd`, which the server itself would connect with (`web`)",
+        ),
+        (
+            "KEY: files/a",
+            "the policy does not trust free with `./files/a`, which lies in a folder that `web` may change",
+        ),
+    ] {
+        let said = with(parameters);
+        assert!(
+            said.contains("error[T0133]") && said.contains(wrong),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn an_image_that_is_a_secret_cannot_be_allowed() {
     let mut fleet = Fleet::running();
     free(&mut fleet);

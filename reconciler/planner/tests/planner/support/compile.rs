@@ -134,6 +134,7 @@ impl Compiler {
                 tree,
                 files,
                 refused: BTreeMap::new(),
+                executable: BTreeSet::new(),
             };
             let (compiled, more) = compile_stack(&files, templates.as_deref());
             found.extend(more);
