@@ -36,7 +36,8 @@ pub async fn issue(
     put: impl FnOnce(&Certificate) -> Result<(), Trouble>,
     clock: impl Fn() -> Timestamp,
 ) -> Result<(), IssueError> {
-    begin(memory, order, clock())?;
+    let begun = clock();
+    begin(memory, order, begun)?;
     let desk = Desk::new(order, memory, challenges);
     let result = match authority.issue(order, &desk).await {
         Ok(certificate) => usable(&certificate, order, clock()).and_then(|()| put(&certificate)),
@@ -48,6 +49,7 @@ pub async fn issue(
             memory.borrow_mut().update(|memory| {
                 let site = memory.site(&order.host);
                 (site.attempts, site.next, site.error) = (0, None, None);
+                memory.spare(&order.names, begun);
                 memory.forget_old(clock());
             })?;
             Ok(())
@@ -83,6 +85,7 @@ pub async fn ask(
 
 fn begin(memory: &RefCell<MemoryFile>, order: &Order, now: Timestamp) -> Result<(), FilesError> {
     memory.borrow_mut().update(|memory| {
+        memory.attempt(&order.names, now);
         let site = memory.site(&order.host);
         if site.of != order.of {
             site.of.clone_from(&order.of);

@@ -15,6 +15,10 @@ const LIMIT: u64 = 4 << 20;
 const FORMAT: u32 = 1;
 /// What was issued longer ago counts no more.
 pub(super) const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// What failed longer ago counts no more.
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// After so many failures within an hour a name is left alone. Let's Encrypt allows five; one is kept for what people try by hand.
+const FAILURES: usize = 4;
 
 /// Everything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +31,9 @@ pub struct Memory {
     pub issued: Vec<Issued>,
     /// Registered domains for which the authority wants no orders, and until when.
     pub limited: BTreeMap<String, Timestamp>,
+    /// When names were last validated in vain, or may have been: noted before it is tried, whatever set of names it is tried in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<DomainName, Vec<Timestamp>>,
 }
 
 impl Default for Memory {
@@ -36,6 +43,7 @@ impl Default for Memory {
             sites: BTreeMap::new(),
             issued: Vec::new(),
             limited: BTreeMap::new(),
+            failed: BTreeMap::new(),
         }
     }
 }
@@ -145,8 +153,49 @@ impl Memory {
         self.sites.entry(host.clone()).or_default()
     }
 
+    /// Notes that names are about to be validated. Until [`Memory::spare`] it counts as a failure.
+    pub fn attempt(&mut self, names: &BTreeSet<DomainName>, now: Timestamp) {
+        self.forget_failures(now);
+        for name in names {
+            self.failed.entry(name.clone()).or_default().push(now);
+        }
+    }
+
+    /// Takes back what [`Memory::attempt`] noted: it went well.
+    pub fn spare(&mut self, names: &BTreeSet<DomainName>, noted: Timestamp) {
+        for name in names {
+            if let Some(times) = self.failed.get_mut(name)
+                && let Some(at) = times.iter().rposition(|at| *at == noted)
+            {
+                times.remove(at);
+            }
+        }
+        self.failed.retain(|_, times| !times.is_empty());
+    }
+
+    /// Until when a name among these is left alone, because the authority allows no more failures.
+    pub fn resting(&self, names: &BTreeSet<DomainName>, now: Timestamp) -> Option<Timestamp> {
+        let failed = names.iter().filter_map(|name| self.failed.get(name));
+        let over = failed.filter_map(|times| {
+            let counts = times.iter().filter(|at| counts(**at, now));
+            let counts: BTreeSet<(Timestamp, usize)> =
+                counts.enumerate().map(|(index, at)| (*at, index)).collect();
+            let (first, _) = counts.iter().rev().nth(FAILURES - 1)?;
+            first.checked_add(HOUR).ok()
+        });
+        over.max()
+    }
+
+    fn forget_failures(&mut self, now: Timestamp) {
+        self.failed.retain(|_, times| {
+            times.retain(|at| counts(*at, now));
+            !times.is_empty()
+        });
+    }
+
     /// Drops what says nothing any more at this time.
     pub fn forget_old(&mut self, now: Timestamp) {
+        self.forget_failures(now);
         let old = |at: Timestamp| now.duration_since(at) > WEEK;
         self.issued.retain(|issued| !old(issued.at));
         self.limited.retain(|_, until| *until > now);
@@ -160,6 +209,11 @@ impl Memory {
             waits || asked || site.pending.is_some()
         });
     }
+}
+
+/// Whether a failure counts at this time. One that is still to come is from before the clock was put back.
+fn counts(at: Timestamp, now: Timestamp) -> bool {
+    at <= now && now.duration_since(at) < HOUR
 }
 
 fn parse(bytes: &[u8]) -> Result<Memory, String> {
@@ -230,6 +284,36 @@ mod tests {
         assert_eq!(memory.issued.len(), 1);
         assert_eq!(memory.limited.keys().collect::<Vec<_>>(), ["c.example"]);
         assert_eq!(memory.sites.len(), 1);
+    }
+
+    #[test]
+    fn a_name_rests_after_four_failures_in_an_hour_and_nothing_else_does() {
+        let now: Timestamp = "2026-11-28T10:00:00Z".parse().unwrap();
+        let minutes = |minutes| now + SignedDuration::from_mins(minutes);
+        let names = |names: &[&str]| -> BTreeSet<DomainName> {
+            names
+                .iter()
+                .map(|name| (*name).try_into().unwrap())
+                .collect()
+        };
+        let (one, two) = (names(&["a.example"]), names(&["a.example", "b.example"]));
+        let mut memory = Memory::default();
+        for (at, tried) in [(0, &one), (1, &two), (6, &one)] {
+            memory.attempt(tried, minutes(at));
+        }
+        assert_eq!(memory.resting(&two, minutes(21)), None);
+        memory.attempt(&two, minutes(21));
+        assert_eq!(memory.resting(&one, minutes(22)), Some(minutes(60)));
+        assert_eq!(memory.resting(&two, minutes(22)), Some(minutes(60)));
+        assert_eq!(memory.resting(&names(&["b.example"]), minutes(22)), None);
+        assert_eq!(memory.resting(&one, minutes(60)), None);
+        // A clock that was put back is no reason to wait for years.
+        assert_eq!(memory.resting(&one, minutes(-60)), None);
+        let mut spared = memory.clone();
+        spared.spare(&two, minutes(21));
+        assert_eq!(spared.resting(&one, minutes(22)), None);
+        memory.forget_old(minutes(90));
+        assert_eq!(memory, Memory::default());
     }
 
     proptest! {

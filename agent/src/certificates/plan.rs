@@ -121,7 +121,9 @@ fn one(
         }
     }
     let pause = tried.and_then(|tried| tried.next);
-    if let Some(at) = pause.filter(|at| input.now < *at) {
+    // Other names beside it make no difference to what the authority counts for a name.
+    let rest = input.memory.resting(&site.names, input.now);
+    if let Some(at) = pause.max(rest).filter(|at| input.now < *at) {
         wake(at);
         standing.waiting = Some(CertificateWait::Retry { at });
         return (standing, None);

@@ -5,6 +5,7 @@ use crate::certificates::authority::Advice;
 use crate::certificates::memory::Memory;
 use crate::certificates::self_signed;
 use jiff::SignedDuration;
+use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -191,6 +192,61 @@ async fn nothing_is_asked_for_that_cannot_be_noted() {
         .unwrap_err();
     assert!(error.contains("account"), "{error}");
     assert!(bench.put.borrow().is_empty());
+}
+
+/// Failed validations of a name within an hour that an authority allows.
+const ALLOWED: usize = 5;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Somebody edits the list of further names again and again while the main name cannot be validated.
+    #[test]
+    fn no_name_fails_more_often_than_the_authority_allows(
+        happenings in proptest::collection::vec((0u8..16, 0i64..25, 0u8..8), 1..60),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let bench = Bench::new();
+        let main = order(&["a.example"]);
+        let mut time = now();
+        let mut failures: Vec<(Timestamp, DomainName)> = Vec::new();
+        for (set, minutes, killed) in happenings {
+            time += SignedDuration::from_mins(minutes);
+            let more = ["b", "c", "d", "e"].iter().enumerate();
+            let more = more.filter(|(bit, _)| set & (1 << bit) != 0);
+            let names: BTreeSet<DomainName> = more
+                .map(|(_, name)| format!("{name}.example").as_str().try_into().unwrap())
+                .chain([main.host.clone()])
+                .collect();
+            let site = plan::Site { names, served: true };
+            let sites = std::collections::BTreeMap::from([(main.host.clone(), site)]);
+            let memory = bench.memory();
+            let planned = plan::plan(&plan::Input {
+                authority: &main.authority,
+                sites: &sites,
+                facts: &std::collections::BTreeMap::new(),
+                memory: &memory,
+                now: time,
+            });
+            let Some(plan::Due::Issue(order)) = planned.due.get(&main.host) else {
+                prop_assert!(planned.next.is_some_and(|next| next > time), "it goes on by itself");
+                continue;
+            };
+            failures.extend(order.names.iter().map(|name| (time, name.clone())));
+            let authority = if killed == 0 { Played::Never } else { Played::Fails(refused("the challenge failed")) };
+            runtime.block_on(async {
+                let mut asked = std::pin::pin!(issue(&authority, &bench.memory, &bench.challenges, order, |_| Ok(()), || time));
+                // One that is killed is polled once.
+                let _ = futures_util::poll!(asked.as_mut());
+            });
+        }
+        for (at, name) in &failures {
+            let within = failures.iter().filter(|(other, same)| {
+                same == name && *other >= *at && other.duration_since(*at) < SignedDuration::from_hours(1)
+            });
+            prop_assert!(within.count() < ALLOWED, "{name} {at}: {failures:?}");
+        }
+    }
 }
 
 #[test]
