@@ -41,6 +41,7 @@
 
 mod ask;
 mod body;
+pub mod bounds;
 mod concern;
 mod converge;
 pub mod desired;
@@ -76,7 +77,7 @@ pub use engine::Engine;
 pub use error::{EngineError, ErrorKind};
 pub use events::{ContainerEvent, NetworkEvent, Wake, watch};
 pub use execute::{Ensured, execute, remove_image};
-pub use images::{ImageFacts, Login, Logins, Pinned, Pins, Progress, pin, registry_of};
+pub use images::{ImageFacts, Login, Logins, Pinned, Pins, Progress, RESERVE, pin, registry_of};
 pub use inputs::InputsKey;
 pub use log::{Piece, end_of_log, follow_log};
 pub use lookout::Lookout;

@@ -34,6 +34,8 @@ pub struct HostState {
     pub web: Result<WebState, String>,
     /// Images that are being fetched.
     pub fetching: BTreeMap<String, Progress>,
+    /// Images that were found too large for the disk while they were fetched, with the bytes that must be free.
+    pub too_large: BTreeMap<String, u64>,
     /// How backups stand.
     pub backups: Backups,
     /// How it stands with data that is put back because a version was given up.
@@ -99,6 +101,7 @@ impl Eyes {
                 .observe(secrets.unwrap_or(&none))
                 .map_err(|error| error.to_string()),
             fetching: hands.engine.fetching(),
+            too_large: hands.engine.too_large(),
             backups: Backups::new(),
             putting_back: BTreeMap::new(),
             standstills: BTreeMap::new(),

@@ -148,6 +148,7 @@ pub(crate) fn test_report(sequence: u64, news: bool) -> Report {
         secrets: Err(String::new()),
         web: Err(String::new()),
         fetching: BTreeMap::new(),
+        too_large: BTreeMap::new(),
         backups: crate::rollout::Backups::new(),
         putting_back: std::collections::BTreeMap::new(),
         standstills: std::collections::BTreeMap::new(),

@@ -9,7 +9,9 @@ mod common;
 mod lab;
 
 use bollard::models::{
-    ContainerCreateBody, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
+    ContainerCreateBody, ContainerUpdateBody, EndpointIpamConfig, EndpointSettings,
+    NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
     CreateContainerOptions, KillContainerOptions, RemoveContainerOptions, RenameContainerOptions,
@@ -49,10 +51,30 @@ services:
 networks: { front: {}, back: {} }
 ";
 
+/// With fixed addresses and bounds.
+const FIXED: &str = "
+services:
+  web:
+    image: tenantry-test/busybox:1
+    init: true
+    restart: unless-stopped
+    stop_grace_period: 1s
+    mem_limit: 64m
+    pids_limit: 100
+    command: [sleep, '100000']
+    networks: { front: { ipv4_address: '${ADDRESSES}.9', link_local_ips: [169.254.13.8] }, back: {} }
+networks:
+  front: { ipam: { config: [{ subnet: '${ADDRESSES}.0/24' }] } }
+  back: { ipam: { config: [{ subnet: '${ADDRESSES_OF_BACK}.0/24' }] } }
+";
+
 struct Rig {
     world: World,
     hub: Arc<Hub>,
     lab: Lab,
+    compose: &'static str,
+    /// The beginning of addresses that nothing else on this machine has.
+    addresses: [String; 2],
 }
 
 /// What can happen to a server behind the agent's back.
@@ -106,7 +128,15 @@ impl Rig {
             config.fleet_id = lab.project.clone().try_into().unwrap();
         });
         let hub = Hub::start(&mut world).await;
-        Self { world, hub, lab }
+        let third = rand::rng().random_range(0..127u8) * 2;
+        let addresses = [third, third + 1].map(|third| format!("10.214.{third}"));
+        Self {
+            world,
+            hub,
+            lab,
+            compose: COMPOSE,
+            addresses,
+        }
     }
 
     fn slice(&self, command: &str, drift: &str) -> Files {
@@ -117,8 +147,14 @@ impl Rig {
         let stack = |name: &str| format!("stacks/{project}/{name}");
         files(&[
             ("host.yaml", &host),
-            (&stack("compose.yaml"), COMPOSE),
-            (&stack(".env"), &format!("COMMAND='{command}'\n")),
+            (&stack("compose.yaml"), self.compose),
+            (
+                &stack(".env"),
+                &format!(
+                    "COMMAND='{command}'\nADDRESSES={}\nADDRESSES_OF_BACK={}\n",
+                    self.addresses[0], self.addresses[1]
+                ),
+            ),
             (&stack("files/www/index.html"), "one"),
         ])
     }
@@ -333,6 +369,93 @@ fn every_kind_of_drift_is_put_right_and_strangers_are_left_alone() {
         rig.hub
             .until("listed", |report| report.unmanaged.contains(&stranger))
             .await;
+    });
+}
+
+/// Restart policy, bounds, and fixed addresses by network, of the web server.
+async fn settings(rig: &Rig) -> (String, String) {
+    let details = rig.lab.inspect("web").await.unwrap();
+    let settings = details.host_config.unwrap_or_default();
+    let bounds = format!(
+        "{:?} {:?} {:?}",
+        settings.restart_policy.and_then(|policy| policy.name),
+        settings.memory,
+        settings.pids_limit
+    );
+    let networks = details.network_settings.and_then(|it| it.networks);
+    let mut fixed: Vec<_> = networks
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, at)| (name, at.ipam_config.unwrap_or_default()))
+        .collect();
+    fixed.sort_by(|one, other| one.0.cmp(&other.0));
+    (bounds, format!("{fixed:?}"))
+}
+
+async fn until_set(rig: &Rig, wanted: &(String, String), what: &str) {
+    let begun = Instant::now();
+    loop {
+        let now = settings(rig).await;
+        if now == *wanted {
+            return;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{what}: {now:#?} instead of {wanted:#?}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn other_addresses_and_other_limits_are_put_right_in_the_same_container() {
+    lab(|lab| async move {
+        let mut rig = Rig::new(lab).await;
+        rig.compose = FIXED;
+        let _agent = Running::start(&rig.world);
+        rig.publish(1, "", "repair");
+        rig.until_healthy().await;
+        let id = async || rig.lab.inspect("web").await.unwrap().id;
+        let (first, wanted) = (id().await, settings(&rig).await);
+        assert!(
+            wanted.0 == "Some(UNLESS_STOPPED) Some(67108864) Some(100)"
+                && wanted.1.contains(&format!("{}.9", rig.addresses[0])),
+            "{wanted:?}"
+        );
+        let (docker, web) = (&rig.lab.docker, rig.lab.name("web"));
+        let update = ContainerUpdateBody {
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::NO),
+                maximum_retry_count: None,
+            }),
+            memory: Some(512 << 20),
+            memory_swap: Some(1024 << 20),
+            pids_limit: Some(-1),
+            ..ContainerUpdateBody::default()
+        };
+        docker.update_container(&web, update).await.unwrap();
+        until_set(&rig, &wanted, "limits").await;
+
+        let networks = ["front", "back"].map(|name| format!("{}_{name}", rig.lab.project));
+        for (network, address) in networks.iter().zip(&rig.addresses) {
+            rig.disconnect(network, &web).await;
+            let request = NetworkConnectRequest {
+                container: web.clone(),
+                endpoint_config: Some(EndpointSettings {
+                    aliases: Some(vec!["web".to_owned()]),
+                    ipam_config: Some(EndpointIpamConfig {
+                        ipv4_address: Some(format!("{address}.77")),
+                        ..EndpointIpamConfig::default()
+                    }),
+                    ..EndpointSettings::default()
+                }),
+            };
+            // The agent may have connected it again already.
+            let _ = docker.connect_network(network, request).await;
+            until_set(&rig, &wanted, network).await;
+        }
+        assert_eq!(id().await, first, "nothing was made anew");
+        rig.until_healthy().await;
     });
 }
 

@@ -11,11 +11,15 @@ mod lab;
 use bollard::query_parameters::{RemoveContainerOptions, TagImageOptions};
 use common::hub::Hub;
 use common::registry::{self, PASSWORD, Registry};
+use common::small::Small;
 use common::{Files, Running, World, files};
 use lab::{Lab, lab};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tenantry_agent::containers::{
+    Action, Engine, Ensured, ErrorKind, Login, RESERVE, Step, Why, execute,
+};
 use tenantry_schema::wire::{InstancePhase, InstanceReport, Report};
 
 struct Rig {
@@ -207,5 +211,59 @@ fn private_images_are_fetched_kept_fetched_again_and_removed() {
         for image in [&theirs, &name("2"), &red, &blue, &green] {
             rig.forget(image).await;
         }
+    });
+}
+
+#[test]
+fn fetching_what_the_disk_has_no_room_for_is_broken_off() {
+    if common::skip_without("docker-registry") || common::skip_without("htpasswd") {
+        return;
+    }
+    lab(|lab| async move {
+        let rig = Rig::new(lab).await;
+        let disk = tempfile::tempdir().unwrap();
+        let Some(_small) = Small::mount(disk.path(), 64) else {
+            println!("skipped: nothing can be mounted here");
+            return;
+        };
+        let docker = &rig.lab.docker;
+        let made = "head -c 20000000 /dev/urandom > /large";
+        let project = &rig.lab.project;
+        let pushed = rig.registry.push_made_by(docker, project, "1", "red", made);
+        pushed.await;
+        let image = format!("{}:1", rig.repository());
+        rig.forget(&image).await;
+        let login = Login {
+            user: "acme".to_owned(),
+            password: PASSWORD.to_owned().into(),
+        };
+        let step = Step {
+            project: project.clone(),
+            service: None,
+            action: Action::EnsureImage {
+                image: image.clone(),
+                platform: None,
+                login: Some(login),
+            },
+            why: Why::Missing,
+            disruptive: false,
+        };
+        let engine = Engine::at("/var/run/docker.sock");
+        engine.keeps_images_in(disk.path().to_owned());
+        let error = execute(&engine, &step).await.unwrap_err();
+        assert!(
+            matches!(&error.kind, ErrorKind::NoRoom { image: of, .. } if *of == image),
+            "{error:?}"
+        );
+        // Also when the engine is asked after a while, it has not gone on by itself.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(docker.inspect_image(&image).await.is_err());
+        let needed = engine.too_large()[&image];
+        assert!(needed > RESERVE + 20_000_000, "{needed}");
+
+        engine.keeps_images_in("/".into());
+        assert_eq!(execute(&engine, &step).await.unwrap(), Ensured::Created);
+        assert!(engine.too_large().is_empty());
+        rig.forget(&image).await;
     });
 }

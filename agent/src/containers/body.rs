@@ -1,14 +1,15 @@
 //! Turns plain data into the bodies of the engine's API. Pure. Binds always go through `Mounts`, never `Binds`, so that a missing
 //! source is an error and not a new folder.
 
+use super::bounds::Update;
 use super::desired::{
     AttachmentSpec, ContainerSpec, HealthSpec, IpamPool, MountSource, MountSpec, NetworkChoice,
     PortSpec, Restart,
 };
 use super::step::{NewContainer, NewNetwork, NewVolume};
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HealthConfig,
-    HostConfig, HostConfigLogConfig, Ipam, IpamConfig, Mount, MountBindOptions,
+    ContainerCreateBody, ContainerUpdateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings,
+    HealthConfig, HostConfig, HostConfigLogConfig, Ipam, IpamConfig, Mount, MountBindOptions,
     MountBindOptionsPropagationEnum, MountTmpfsOptions, MountType, MountVolumeOptions,
     NetworkCreateRequest, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits, RestartPolicy,
     RestartPolicyNameEnum, VolumeCreateRequest,
@@ -75,6 +76,18 @@ pub(super) fn endpoint(attachment: &AttachmentSpec) -> EndpointSettings {
                 .then(|| attachment.link_local.clone()),
         }),
         ..EndpointSettings::default()
+    }
+}
+
+/// What changes of a container while it exists.
+pub(super) fn update(update: &Update) -> ContainerUpdateBody {
+    ContainerUpdateBody {
+        restart_policy: update.restart.map(restart),
+        memory: update.memory.map(|(memory, _)| memory),
+        memory_swap: update.memory.map(|(_, with_swap)| with_swap),
+        pids_limit: update.pids,
+        nano_cpus: update.nano_cpus,
+        ..ContainerUpdateBody::default()
     }
 }
 

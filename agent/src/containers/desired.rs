@@ -10,6 +10,7 @@ pub use network::{IpamPool, NetworkSpec, VolumeSpec};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use tenantry_schema::secret::Secret;
 
@@ -311,6 +312,14 @@ pub struct AttachmentSpec {
     pub options: BTreeMap<String, String>,
     /// The highest is joined first.
     pub priority: i64,
+}
+
+impl AttachmentSpec {
+    /// Its fixed addresses.
+    pub fn fixed(&self) -> BTreeSet<IpAddr> {
+        let all = self.ipv4.iter().chain(&self.ipv6).chain(&self.link_local);
+        all.filter_map(|text| text.parse().ok()).collect()
+    }
 }
 
 /// A health check.

@@ -3,11 +3,11 @@
 
 use super::desired::ContainerSpec;
 use super::error::{EngineError, ErrorKind};
-use super::images::{Fetching, Progress};
+use super::images::{Fetching, Progress, Room};
 use bollard::{API_DEFAULT_VERSION, Docker};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Seconds until a single request (other than pulling and stopping) counts as unanswered.
 const PATIENCE: u64 = 60;
@@ -18,6 +18,7 @@ pub struct Engine {
     socket: Arc<Path>,
     connected: Arc<Mutex<Option<(Docker, String)>>>,
     pub(super) fetching: Fetching,
+    room: Arc<Mutex<Room>>,
 }
 
 impl Engine {
@@ -27,12 +28,27 @@ impl Engine {
             socket: socket.into().into(),
             connected: Arc::default(),
             fetching: Fetching::default(),
+            room: Arc::default(),
         }
     }
 
     /// Images that are being fetched right now.
     pub fn fetching(&self) -> BTreeMap<String, Progress> {
         self.fetching.now()
+    }
+
+    /// Images whose fetching was broken off because they are too large for the disk, with the bytes that must be free.
+    pub fn too_large(&self) -> BTreeMap<String, u64> {
+        self.room().too_large()
+    }
+
+    /// Where the engine keeps images: fetching one that does not fit there is broken off.
+    pub fn keeps_images_in(&self, folder: PathBuf) {
+        self.room().keeps_in(folder);
+    }
+
+    pub(super) fn room(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A client, and the release of the engine.
@@ -80,7 +96,7 @@ impl Engine {
         error
     }
 
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<(Docker, String)>> {
+    fn slot(&self) -> MutexGuard<'_, Option<(Docker, String)>> {
         self.connected
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

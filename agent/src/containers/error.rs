@@ -30,6 +30,20 @@ pub enum ErrorKind {
         /// What the engine says.
         reason: String,
     },
+    /// An image that the disk has no room for.
+    #[error(
+        "image {image} needs {} MiB where the container engine keeps images, and {} MiB are free",
+        needed >> 20,
+        free >> 20
+    )]
+    NoRoom {
+        /// As the Compose file names it.
+        image: String,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must be.
+        needed: u64,
+    },
     /// Something else listens there.
     #[error("port {port} on this server is taken")]
     PortTaken {

@@ -6,6 +6,7 @@ mod image;
 mod network;
 
 use super::body;
+use super::bounds::Update;
 use super::desired::ContainerSpec;
 use super::engine::Engine;
 use super::error::{EngineError, ErrorKind, status};
@@ -78,6 +79,7 @@ pub async fn execute(engine: &Engine, step: &Step) -> Result<Ensured, EngineErro
         }
         Action::Disconnect { container, network } => act.disconnect(&container.id, network).await,
         Action::Rename { container, to } => act.rename(&container.id, to).await,
+        Action::Update { container, update } => act.update(&container.id, update).await,
         Action::Unpause { container } => act.unpause(&container.id).await,
         Action::Start { container, spec } => act.start(&container.id, spec).await,
         Action::Restart {
@@ -133,6 +135,12 @@ impl Act<'_> {
                 _ => Err(self.failed(error)),
             },
         }
+    }
+
+    async fn update(&self, container: &str, update: &Update) -> Result<Ensured, EngineError> {
+        let body = body::update(update);
+        let updated = self.docker.update_container(container, body).await;
+        self.settle(updated, &[(404, Ensured::PlanAgain)], Ensured::Changed)
     }
 
     async fn unpause(&self, container: &str) -> Result<Ensured, EngineError> {

@@ -4,6 +4,7 @@ use super::names;
 use super::state::EngineState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenantry_schema::Secret;
 
@@ -109,9 +110,66 @@ pub struct Progress {
     pub total: u64,
 }
 
+/// So many bytes stay free while images are fetched: what runs goes on, and what was fetched is unpacked.
+pub const RESERVE: u64 = 1 << 30;
+
+impl Progress {
+    /// Bytes that must be free for the rest of it.
+    pub fn needs(self) -> u64 {
+        let rest = self.total.saturating_sub(self.done);
+        rest.saturating_add(RESERVE)
+    }
+}
+
 /// Images that are being fetched, by name.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fetching(Arc<Mutex<BTreeMap<String, Progress>>>);
+
+/// Where the engine keeps images, and those that were found too large for it.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    folder: Option<PathBuf>,
+    too_large: BTreeMap<String, u64>,
+}
+
+impl Room {
+    pub(super) fn keeps_in(&mut self, folder: PathBuf) {
+        self.folder = Some(folder);
+    }
+
+    /// Bytes that must be free before such an image is tried again, by name.
+    pub(super) fn too_large(&self) -> BTreeMap<String, u64> {
+        self.too_large.clone()
+    }
+
+    /// Bytes that are free and bytes that must be, if the rest of an image does not fit.
+    pub(super) fn lacks(&mut self, image: &str, progress: Progress) -> Option<(u64, u64)> {
+        let free = free_in(self.folder.as_deref()?)?;
+        let needed = progress.needs();
+        if free >= needed {
+            return None;
+        }
+        // What is here already of an image that is broken off goes again.
+        let all = Progress {
+            done: 0,
+            ..progress
+        }
+        .needs();
+        self.too_large.insert(image.to_owned(), all);
+        Some((free, needed))
+    }
+
+    /// It was fetched, or failed for another reason.
+    pub(super) fn forget(&mut self, image: &str) {
+        self.too_large.remove(image);
+    }
+}
+
+/// Bytes that are free where a folder is.
+pub(super) fn free_in(folder: &Path) -> Option<u64> {
+    let space = rustix::fs::statvfs(folder).ok()?;
+    Some(space.f_bavail.saturating_mul(space.f_frsize))
+}
 
 impl Fetching {
     pub(super) fn now(&self) -> BTreeMap<String, Progress> {
@@ -141,14 +199,14 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
-    /// Takes in a line of what the engine tells.
+    /// Takes in a line of what the engine tells. How much of the image is here, where that is news.
     pub(super) fn hear(
         &mut self,
         layer: &str,
         status: &str,
         current: Option<i64>,
         total: Option<i64>,
-    ) {
+    ) -> Option<Progress> {
         let bytes = |number: Option<i64>| number.and_then(|it| u64::try_from(it).ok());
         let known = self.layers.entry(layer.to_owned()).or_default();
         match status {
@@ -157,7 +215,7 @@ impl Fetch {
                 known.done = bytes(current).unwrap_or(known.done);
             }
             "Download complete" | "Extracting" | "Pull complete" => known.done = known.total,
-            _ => return,
+            _ => return None,
         }
         let sum = self
             .layers
@@ -167,6 +225,7 @@ impl Fetch {
                 total: sum.total.saturating_add(it.total),
             });
         self.all.all().insert(self.image.clone(), sum);
+        Some(sum)
     }
 }
 
@@ -251,6 +310,29 @@ mod tests {
         );
         drop(fetch);
         assert!(fetching.now().is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_known_before_the_disk_is_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut room = Room::default();
+        let progress = |done, total| Progress { done, total };
+        let huge = u64::MAX / 2;
+        assert_eq!(room.lacks("a:1", progress(0, huge)), None, "nobody knows");
+        room.keeps_in(folder.path().to_owned());
+        let free = free_in(folder.path()).unwrap();
+        if free > 2 * RESERVE {
+            assert_eq!(room.lacks("a:1", progress(5, 10)), None);
+        }
+        let (seen, needed) = room.lacks("a:1", progress(5, huge)).unwrap();
+        assert_eq!(needed, huge - 5 + RESERVE);
+        assert!(seen < needed);
+        assert_eq!(
+            room.too_large(),
+            BTreeMap::from([("a:1".to_owned(), huge + RESERVE)])
+        );
+        room.forget("a:1");
+        assert!(room.too_large().is_empty());
     }
 
     proptest! {

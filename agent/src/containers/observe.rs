@@ -1,6 +1,6 @@
 //! Reads what is on the engine: four lists a pass, and an inspection only of containers whose list entry changed. Writes nothing.
 //!
-//! Lists do not tell restart counts and network aliases, so these are remembered by container until its entry changes or
+//! Lists do not tell restart counts, bounds, and aliases and fixed addresses in networks, so these are remembered by container until its entry changes or
 //! [`Observer::forget`] is called. A container whose engine-side settings were edited without a trace in the list is found at the
 //! next [`Observer::forget_all`].
 
@@ -9,6 +9,7 @@ mod listed;
 
 use super::engine::Engine;
 use super::error::EngineError;
+use super::images::free_in;
 use super::mounts;
 use super::state::EngineState;
 use bollard::query_parameters::{
@@ -102,9 +103,11 @@ impl Observer {
         if self.folder.is_none() {
             let root = docker.info().await.ok()?.docker_root_dir;
             self.folder = root.map(PathBuf::from);
+            if let Some(folder) = &self.folder {
+                self.engine.keeps_images_in(folder.clone());
+            }
         }
-        let space = rustix::fs::statvfs(self.folder.as_deref()?).ok()?;
-        Some(space.f_bavail.saturating_mul(space.f_frsize))
+        free_in(self.folder.as_deref()?)
     }
 
     /// Adds what only an inspection tells, for containers of Compose projects.
@@ -141,13 +144,17 @@ impl Observer {
             if let Some(known) = self.known.get(&container.id) {
                 container.restarts = known.restarts;
                 container.made = known.made;
+                container.bounds = known.bounds;
                 container.details = known.details.clone();
                 container.started = known.started.filter(|_| container.state.is_up());
                 if let Some(pid) = known.mounting.filter(|_| container.state.is_up()) {
                     container.replaced = mounts::replaced(pid, &container.id);
                 }
                 for (name, attachment) in &mut container.networks {
-                    attachment.aliases = known.aliases.get(name).cloned();
+                    if let Some(connected) = known.connected.get(name) {
+                        attachment.aliases = Some(connected.aliases.clone());
+                        attachment.fixed = Some(connected.fixed.clone());
+                    }
                 }
             }
         }

@@ -1,10 +1,12 @@
 //! What is on the engine, as plain data: what [`super::observe`] saw, and all that [`super::converge`] knows.
 
+use super::bounds::Bounds;
 use super::labels;
 use super::mounts::Replaced;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tenantry_schema::document::Protocol;
@@ -56,6 +58,8 @@ pub struct Container {
     pub started: Option<Timestamp>,
     /// The networks that it is connected to, by name.
     pub networks: BTreeMap<String, Attachment>,
+    /// What can be changed of it while it exists. Absent: not known.
+    pub bounds: Option<Bounds>,
     /// Mounts that show what is not there any more. Known of running containers only.
     pub replaced: Vec<Replaced>,
     /// When it was made. Absent: not known.
@@ -169,6 +173,8 @@ pub struct Attachment {
     pub endpoint_id: String,
     /// Its names there. Absent: not known.
     pub aliases: Option<BTreeSet<String>>,
+    /// Fixed addresses that it was connected with. Absent: not known.
+    pub fixed: Option<BTreeSet<IpAddr>>,
 }
 
 /// A network.

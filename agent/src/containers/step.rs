@@ -4,6 +4,7 @@
 mod new;
 mod sentence;
 
+use super::bounds::Update;
 use super::desired::{AttachmentSpec, Condition, ContainerSpec, NetworkSpec, VolumeSpec};
 use super::images::Login;
 use super::inputs::Digest;
@@ -131,6 +132,13 @@ pub enum Action {
         /// Name on the engine.
         to: String,
     },
+    /// The container has these bounds, and is started again like this.
+    Update {
+        /// Which.
+        container: Target,
+        /// What changes.
+        update: Update,
+    },
     /// The container is not frozen.
     Unpause {
         /// Which.
@@ -251,6 +259,8 @@ pub enum Why {
     Renamed,
     /// It is connected to other networks, or in another way.
     Rewired,
+    /// Its bounds, or what the engine does when it ends, were changed.
+    Bounds,
     /// A replacement of it was begun and not finished.
     Unfinished,
     /// It should be stopped.
@@ -270,6 +280,7 @@ impl Why {
                 | Self::Detached
                 | Self::Renamed
                 | Self::Rewired
+                | Self::Bounds
                 | Self::Unfinished
         )
     }

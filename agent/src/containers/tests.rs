@@ -31,7 +31,7 @@ fn names(names: &[&str]) -> BTreeSet<String> {
 }
 
 /// A service with the defaults of a Compose file, in the network `acme_default`.
-fn service(name: &str) -> ServiceSpec {
+pub(crate) fn service(name: &str) -> ServiceSpec {
     let attachment = AttachmentSpec {
         aliases: names(&[name]),
         ..AttachmentSpec::default()

@@ -1,13 +1,12 @@
-//! Fetching images: told while it goes on, and not begun where there is no room. Pure.
+//! Fetching images: told while it goes on, and not begun where there is no room. Pure. While it goes on the engine's progress says what an
+//! image needs, and fetching one that does not fit is broken off ([`crate::containers::RESERVE`]).
 
 use super::{Input, InstancePlan};
-use crate::containers::{Action, EngineState};
+use crate::containers::{Action, EngineState, RESERVE};
 use crate::step::Step;
 use jiff::SignedDuration;
 use tenantry_schema::wire::{AgentWait, InstancePhase};
 
-/// So many bytes must be free before an image is fetched: enough for what runs to go on, and for a few layers.
-pub(super) const NEEDED: u64 = 1 << 30;
 /// Seconds between two reports of how far it is.
 const TELL: i64 = 2;
 
@@ -28,19 +27,20 @@ pub(super) fn judge(input: &Input<'_>, engine: &EngineState, plan: &mut Instance
         });
         return;
     }
-    if let Some(free) = engine.free.filter(|free| *free < NEEDED) {
+    // How large it is is known only if it was tried before.
+    let needed = input.state.too_large.get(&image).copied();
+    let needed = needed.unwrap_or(RESERVE);
+    if let Some(free) = engine.free.filter(|free| *free < needed) {
         plan.steps.retain(|step| fetched(step).is_none());
         plan.settled = false;
         plan.ready = false;
         plan.verdict.phase = InstancePhase::Waiting;
         plan.verdict.message = Some(format!(
-            "{} MiB are free where the container engine keeps images, too few to fetch {image}",
-            free >> 20
+            "{} MiB are free where the container engine keeps images, too few to fetch {image}: {} MiB must be",
+            free >> 20,
+            needed >> 20
         ));
-        plan.verdict.waiting = Some(AgentWait::Disk {
-            free,
-            needed: NEEDED,
-        });
+        plan.verdict.waiting = Some(AgentWait::Disk { free, needed });
     }
 }
 

@@ -296,6 +296,7 @@ impl Server {
             secrets: Ok(self.secrets.iter().map(right).collect()),
             web: Ok(self.web.clone()),
             fetching: BTreeMap::new(),
+            too_large: BTreeMap::new(),
             backups: self.backups.clone(),
             putting_back: self.putting_back.clone(),
             standstills: self.standstills.clone(),

@@ -5,7 +5,7 @@ use bollard::auth::DockerCredentials;
 use bollard::models::{ContainerConfig, ContainerCreateBody};
 use bollard::query_parameters::{
     CommitContainerOptions, CreateContainerOptions, PushImageOptions, RemoveContainerOptions,
-    RemoveImageOptions,
+    RemoveImageOptions, WaitContainerOptions,
 };
 use futures_util::TryStreamExt as _;
 use std::process::{Child, Command, Stdio};
@@ -80,11 +80,24 @@ impl Registry {
 
     /// Makes an image that is not like any other, and pushes it under a tag. Its id.
     pub async fn push(&self, docker: &Docker, project: &str, tag: &str, colour: &str) -> String {
+        self.push_made_by(docker, project, tag, colour, "true")
+            .await
+    }
+
+    /// The same with what a command leaves in its container.
+    pub async fn push_made_by(
+        &self,
+        docker: &Docker,
+        project: &str,
+        tag: &str,
+        colour: &str,
+        command: &str,
+    ) -> String {
         let repository = self.repository(project);
         let label = "com.docker.compose.project".to_owned();
         let body = ContainerCreateBody {
             image: Some("tenantry-test/busybox:1".to_owned()),
-            cmd: Some(vec!["true".to_owned()]),
+            cmd: Some(["sh", "-c", command].map(str::to_owned).to_vec()),
             labels: Some([(label, format!("{project}-made"))].into()),
             ..ContainerCreateBody::default()
         };
@@ -92,6 +105,11 @@ impl Registry {
             .create_container(None::<CreateContainerOptions>, body)
             .await
             .unwrap();
+        if command != "true" {
+            docker.start_container(&made.id, None).await.unwrap();
+            let mut ended = docker.wait_container(&made.id, None::<WaitContainerOptions>);
+            ended.try_next().await.unwrap();
+        }
         let options = CommitContainerOptions {
             container: Some(made.id.clone()),
             repo: Some(repository.clone()),

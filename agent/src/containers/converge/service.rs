@@ -2,6 +2,7 @@
 
 use super::remove::remove;
 use super::{Planner, Ready, push};
+use crate::containers::bounds::{Mend, Update, mend};
 use crate::containers::desired::{MountSource, NetworkChoice, ServiceSpec};
 use crate::containers::inputs::Digest;
 use crate::containers::state::{Container, State};
@@ -102,6 +103,11 @@ impl<'a> Planner<'a> {
             }
             if detached(service, current) {
                 return self.renew(name, service, current, inputs, Why::Detached);
+            }
+            match self.mend(service, current) {
+                Mend::Nothing => {}
+                Mend::Update(update) => self.update(name, current, update),
+                Mend::Anew => return self.renew(name, service, current, inputs, Why::Bounds),
             }
             return self.keep_up(name, service, current);
         }
@@ -259,6 +265,19 @@ impl<'a> Planner<'a> {
         }
     }
 
+    fn mend(&self, service: &ServiceSpec, current: &Container) -> Mend {
+        let found = current.bounds.as_ref();
+        found.map_or(Mend::Nothing, |found| mend(&service.container, found))
+    }
+
+    fn update(&mut self, name: &str, current: &Container, update: Update) {
+        let action = Action::Update {
+            container: Target::of(current),
+            update,
+        };
+        self.step(Some(name), action, Why::Bounds);
+    }
+
     fn note_health(&mut self, name: &str, current: &Container) {
         match current.health {
             ContainerHealth::Starting => self.wait(name, WaitingOn::Healthy),
@@ -279,10 +298,10 @@ impl<'a> Planner<'a> {
                 let same = there.network_id.is_empty()
                     || now.is_some_and(|now| now.id == there.network_id);
                 let same = same && !replaced;
-                same && there
-                    .aliases
-                    .as_ref()
-                    .is_none_or(|known| attachment.aliases.is_subset(known))
+                let named = there.aliases.as_ref();
+                let fixed = there.fixed.as_ref();
+                same && named.is_none_or(|known| attachment.aliases.is_subset(known))
+                    && fixed.is_none_or(|known| *known == attachment.fixed())
             });
             if !good {
                 let action = Action::Connect {

@@ -8,7 +8,7 @@ use crate::containers::names;
 use crate::faults::changed;
 use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{CreateImageOptions, RemoveImageOptions};
-use futures_util::TryStreamExt;
+use futures_util::StreamExt as _;
 
 /// Removes an image by its name, and what only that name kept. Never by force: what a container uses stays.
 pub async fn remove_image(engine: &Engine, image: &str) -> Result<Ensured, EngineError> {
@@ -51,17 +51,32 @@ impl Act<'_> {
             ..DockerCredentials::default()
         });
         let mut fetch = self.engine.fetching.begin(image);
-        let fetched = self
-            .docker
-            .create_image(Some(options), None, login)
-            .try_for_each(|line| {
-                let detail = line.progress_detail.unwrap_or_default();
-                let (layer, status) =
-                    (line.id.unwrap_or_default(), line.status.unwrap_or_default());
-                fetch.hear(&layer, &status, detail.current, detail.total);
-                async { Ok(()) }
-            })
-            .await;
+        let mut lines = std::pin::pin!(self.docker.create_image(Some(options), None, login));
+        let mut fetched = Ok(());
+        while let Some(line) = lines.next().await {
+            let line = match line {
+                Ok(line) => line,
+                Err(error) => {
+                    fetched = Err(error);
+                    break;
+                }
+            };
+            let detail = line.progress_detail.unwrap_or_default();
+            let (layer, status) = (line.id.unwrap_or_default(), line.status.unwrap_or_default());
+            let progress = fetch.hear(&layer, &status, detail.current, detail.total);
+            let lacks = progress.and_then(|progress| self.engine.room().lacks(image, progress));
+            if let Some((free, needed)) = lacks {
+                // The engine stops when nobody listens any more, and clears away what it has.
+                let image = image.to_owned();
+                let kind = ErrorKind::NoRoom {
+                    image,
+                    free,
+                    needed,
+                };
+                return Err(EngineError::new(&self.what, kind));
+            }
+        }
+        self.engine.room().forget(image);
         fetched
             .inspect(|()| changed())
             .map(|()| Ensured::Created)

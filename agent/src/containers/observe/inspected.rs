@@ -1,9 +1,12 @@
 //! What only an inspection tells of a container, and when it has to be asked again.
 
+use super::super::bounds::Bounds;
+use super::super::desired::Restart;
 use super::super::state::{Container, Details, State};
 use bollard::models::{self, ContainerInspectResponse};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use tenantry_schema::wire::ContainerHealth;
 
 /// What a health check printed is no longer, in bytes: engines keep 4096.
@@ -15,11 +18,19 @@ pub(super) struct Known {
     pub(super) entry: Entry,
     pub(super) restarts: u64,
     pub(super) started: Option<Timestamp>,
-    pub(super) aliases: BTreeMap<String, BTreeSet<String>>,
+    pub(super) connected: BTreeMap<String, Connected>,
+    pub(super) bounds: Option<Bounds>,
     /// Its process, if it runs and mounts something of the server.
     pub(super) mounting: Option<i64>,
     pub(super) made: Option<Timestamp>,
     pub(super) details: Details,
+}
+
+/// How a container is connected to a network.
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub(super) aliases: BTreeSet<String>,
+    pub(super) fixed: BTreeSet<IpAddr>,
 }
 
 /// The parts of a list entry that change when something happened to the container.
@@ -54,12 +65,10 @@ impl Known {
             .network_settings
             .as_ref()
             .and_then(|settings| settings.networks.as_ref());
-        let aliases = networks.into_iter().flatten().map(|(name, endpoint)| {
-            (
-                name.clone(),
-                endpoint.aliases.iter().flatten().cloned().collect(),
-            )
-        });
+        let connected = networks
+            .into_iter()
+            .flatten()
+            .map(|(name, endpoint)| (name.clone(), Connected::of(endpoint)));
         let pid = details.state.as_ref().and_then(|state| state.pid);
         let binds = details
             .mounts
@@ -80,8 +89,44 @@ impl Known {
                 .restart_count
                 .and_then(|count| u64::try_from(count).ok())
                 .unwrap_or(0),
-            aliases: aliases.collect(),
+            connected: connected.collect(),
+            bounds: details.host_config.as_ref().map(bounds),
         }
+    }
+}
+
+impl Connected {
+    fn of(endpoint: &models::EndpointSettings) -> Self {
+        let asked = endpoint.ipam_config.as_ref();
+        let addresses = asked.into_iter().flat_map(|asked| {
+            let own = [&asked.ipv4_address, &asked.ipv6_address];
+            own.into_iter()
+                .flatten()
+                .chain(asked.link_local_ips.iter().flatten())
+        });
+        Self {
+            aliases: endpoint.aliases.iter().flatten().cloned().collect(),
+            fixed: addresses.filter_map(|text| text.parse().ok()).collect(),
+        }
+    }
+}
+
+fn bounds(settings: &models::HostConfig) -> Bounds {
+    use models::RestartPolicyNameEnum as Policy;
+    let policy = settings.restart_policy.as_ref();
+    let restart = match policy.and_then(|policy| policy.name) {
+        Some(Policy::ALWAYS) => Restart::Always,
+        Some(Policy::UNLESS_STOPPED) => Restart::UnlessStopped,
+        Some(Policy::ON_FAILURE) => Restart::OnFailure {
+            max: policy.and_then(|policy| policy.maximum_retry_count),
+        },
+        Some(Policy::NO | Policy::EMPTY) | None => Restart::No,
+    };
+    Bounds {
+        restart,
+        memory: settings.memory,
+        pids: settings.pids_limit,
+        nano_cpus: settings.nano_cpus,
     }
 }
 

@@ -71,6 +71,7 @@ pub(super) fn container(summary: ContainerSummary) -> Option<Container> {
             .into_iter()
             .map(|(name, endpoint)| (name, attachment(endpoint)))
             .collect(),
+        bounds: None,
         replaced: Vec::new(),
         made: None,
         started: None,
@@ -83,6 +84,7 @@ fn attachment(endpoint: models::EndpointSettings) -> Attachment {
         network_id: endpoint.network_id.unwrap_or_default(),
         endpoint_id: endpoint.endpoint_id.unwrap_or_default(),
         aliases: None,
+        fixed: None,
     }
 }
 

@@ -19,6 +19,7 @@ impl Why {
             Self::Follows => "a service that it follows was started",
             Self::Renamed => "it was renamed",
             Self::Rewired => "its networks are not as they should be",
+            Self::Bounds => "its limits or its restart policy were changed",
             Self::Unfinished => "its replacement was interrupted",
             Self::Stopped => "it should be stopped",
             Self::Unwanted => "nothing asks for it any more",
@@ -65,6 +66,9 @@ impl fmt::Display for Action {
             }
             Self::Rename { container, to } => {
                 write!(f, "rename container {} to {to}", container.name)
+            }
+            Self::Update { container, .. } => {
+                write!(f, "update the limits of container {}", container.name)
             }
             Self::Unpause { container } => write!(f, "unpause container {}", container.name),
             Self::Start { spec, .. } => write!(f, "start container {}", spec.name),

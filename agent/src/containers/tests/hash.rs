@@ -2,12 +2,12 @@
 
 use super::{KEEPER, depend, key, mount_volume, service};
 use crate::containers::desired::{
-    Condition, DeviceSpec, HealthSpec, MountSource, MountSpec, NetworkChoice, NetworkSpec,
-    PortSpec, Restart, ServiceSpec,
+    AttachmentSpec, Condition, ContainerSpec, DeviceSpec, HealthSpec, MountSource, MountSpec,
+    NetworkChoice, NetworkSpec, PortSpec, Restart, ServiceSpec,
 };
 use crate::containers::inputs::InputsKey;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::secret::Secret;
 
 fn digest(service: &ServiceSpec) -> String {
@@ -245,7 +245,234 @@ const CHANGES: &[(&str, Change)] = &[
     ("ipc namespace", |s| {
         s.container.modes.ipc = Some("host".into());
     }),
+    ("user namespace", |s| {
+        s.container.modes.userns = Some("host".into());
+    }),
+    ("host name namespace", |s| {
+        s.container.modes.uts = Some("host".into());
+    }),
+    ("runtime", |s| {
+        s.container.modes.runtime = Some("runc".into())
+    }),
+    ("parent of control groups", |s| {
+        s.container.modes.cgroup_parent = Some("/a".into());
+    }),
+    ("score when memory runs out", |s| {
+        s.container.modes.oom_score_adj = Some(5);
+    }),
+    ("platform", |s| {
+        s.container.modes.platform = Some("linux/amd64".into());
+    }),
+    ("storage option", |s| {
+        s.container
+            .modes
+            .storage_opt
+            .insert("size".into(), "1G".into());
+    }),
+    ("memory reservation", |s| {
+        s.container.limits.memory_reservation = Some(5);
+    }),
+    ("memory and swap", |s| {
+        s.container.limits.memory_swap = Some(5)
+    }),
+    ("cpu shares", |s| s.container.limits.cpu_shares = Some(5)),
+    ("cpu set", |s| s.container.limits.cpuset = Some("0".into())),
+    ("cpu period", |s| s.container.limits.cpu_period = Some(5)),
+    ("spared when memory runs out", |s| {
+        s.container.limits.oom_kill_disable = true;
+    }),
+    ("volume without a copy", |s| volume(s, true, None, false)),
+    ("folder of a volume", |s| volume(s, false, Some("a"), false)),
+    ("read-only volume", |s| volume(s, false, None, true)),
+    ("propagation", |s| {
+        let source = MountSource::Bind {
+            path: "/a".into(),
+            propagation: Some("rslave".into()),
+        };
+        mount(s, source);
+    }),
+    ("mode of a tmpfs", |s| {
+        let source = MountSource::Tmpfs {
+            size: None,
+            mode: Some(0o700),
+        };
+        mount(s, source);
+    }),
+    ("options of a tmpfs", |s| {
+        mount(s, MountSource::TmpfsOptions("noexec".into()));
+    }),
+    ("fixed address of version 6", |s| {
+        network(s).ipv6 = Some("fd00::2".into());
+    }),
+    ("address of the link", |s| {
+        network(s).link_local.push("169.254.0.2".into());
+    }),
+    ("option of a connection", |s| {
+        network(s).options.insert("a".into(), "b".into());
+    }),
+    ("priority", |s| network(s).priority = 5),
+    ("name of a network in the file", |s| {
+        network(s).key = "front".into()
+    }),
+    ("times of a health check", |s| {
+        let every = |number| Some(number);
+        s.container.healthcheck = Some(HealthSpec {
+            test: None,
+            interval: every(1),
+            timeout: every(2),
+            start_period: every(3),
+            start_interval: every(4),
+            retries: every(5),
+        });
+    }),
 ];
+
+fn mount(service: &mut ServiceSpec, source: MountSource) {
+    let spec = MountSpec {
+        source,
+        read_only: false,
+    };
+    service.container.mounts.insert("/a".into(), spec);
+}
+
+fn volume(service: &mut ServiceSpec, nocopy: bool, subpath: Option<&str>, read_only: bool) {
+    let source = MountSource::Volume {
+        name: "v".into(),
+        nocopy,
+        subpath: subpath.map(str::to_owned),
+    };
+    let spec = MountSpec { source, read_only };
+    service.container.mounts.insert("/a".into(), spec);
+}
+
+fn network(service: &mut ServiceSpec) -> &mut AttachmentSpec {
+    match &mut service.container.network {
+        NetworkChoice::Networks(networks) => networks.values_mut().next().unwrap(),
+        NetworkChoice::Mode(_) => panic!("it has a network"),
+    }
+}
+
+/// Where values stand in the serialised form; keys of people's own choice and places in lists are `*`.
+fn leaves(container: &ContainerSpec) -> BTreeMap<String, BTreeSet<String>> {
+    const OWN: [&str; 10] = [
+        "labels",
+        "mounts",
+        "Networks",
+        "log_options",
+        "ulimits",
+        "sysctls",
+        "options",
+        "storage_opt",
+        "env",
+        "aux",
+    ];
+    fn walk(path: &str, value: &serde_json::Value, found: &mut BTreeMap<String, BTreeSet<String>>) {
+        match value {
+            serde_json::Value::Object(entries) => {
+                let own = path
+                    .rsplit('.')
+                    .next()
+                    .is_some_and(|last| OWN.contains(&last));
+                for (key, value) in entries {
+                    let key = if own { "*" } else { key };
+                    walk(&format!("{path}.{key}"), value, found);
+                }
+            }
+            serde_json::Value::Array(items) => {
+                for value in items {
+                    walk(&format!("{path}.*"), value, found);
+                }
+            }
+            // Nothing and `false` are what a field has that nobody set.
+            serde_json::Value::Null | serde_json::Value::Bool(false) => {}
+            leaf => {
+                let values = found.entry(path.to_owned()).or_default();
+                values.insert(leaf.to_string());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk("", &serde_json::to_value(container).unwrap(), &mut found);
+    found
+}
+
+/// Fields of the serialised form that have no value of their own: with all fields set, none is empty.
+fn empty(container: &ContainerSpec) -> BTreeSet<String> {
+    fn walk(path: &str, value: &serde_json::Value, found: &mut BTreeSet<String>) {
+        let entries = match value {
+            serde_json::Value::Object(entries) if !entries.is_empty() => entries,
+            serde_json::Value::Array(items) if !items.is_empty() => return,
+            serde_json::Value::Null
+            | serde_json::Value::Bool(false)
+            | serde_json::Value::Object(_)
+            | serde_json::Value::Array(_) => {
+                found.insert(path.to_owned());
+                return;
+            }
+            _ => return,
+        };
+        for (key, value) in entries {
+            walk(&format!("{path}.{key}"), value, found);
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk("", &serde_json::to_value(container).unwrap(), &mut found);
+    found
+}
+
+#[test]
+fn every_field_of_the_serialised_form_is_among_the_changes() {
+    let base = service("web");
+    let before = leaves(&base.container);
+    let mut changed = BTreeSet::new();
+    let mut unset = empty(&base.container);
+    for (_, change) in CHANGES {
+        let mut service = base.clone();
+        change(&mut service);
+        let after = leaves(&service.container);
+        changed.extend(
+            after
+                .iter()
+                .filter(|(path, values)| before.get(*path) != Some(*values))
+                .map(|(path, _)| path.clone()),
+        );
+        let still = empty(&service.container);
+        unset.retain(|path| still.contains(path));
+    }
+    // What the plain service leaves empty is set by some change, and what it sets is set otherwise.
+    assert_eq!(unset, BTreeSet::new(), "no change sets these");
+    let untouched: Vec<_> = before
+        .keys()
+        .filter(|path| !changed.contains(*path))
+        .collect();
+    assert_eq!(untouched, Vec::<&String>::new(), "no change touches these");
+    // Every field of what a change puts in is changed by some other, too.
+    for inner in [
+        ".mounts.*.source.Bind.path",
+        ".mounts.*.source.Bind.propagation",
+        ".mounts.*.source.Volume.name",
+        ".mounts.*.source.Volume.nocopy",
+        ".mounts.*.source.Volume.subpath",
+        ".mounts.*.source.Tmpfs.size",
+        ".mounts.*.source.Tmpfs.mode",
+        ".mounts.*.source.TmpfsOptions",
+        ".mounts.*.read_only",
+        ".ports.*.host_ip",
+        ".healthcheck.test.*",
+        ".healthcheck.interval",
+        ".healthcheck.timeout",
+        ".healthcheck.start_period",
+        ".healthcheck.start_interval",
+        ".healthcheck.retries",
+        ".restart.OnFailure.max",
+        ".network.Mode",
+    ] {
+        assert!(
+            changed.contains(inner),
+            "no change touches {inner}: {changed:#?}"
+        );
+    }
+}
 
 #[test]
 fn every_input_changes_the_digest_and_no_two_alike() {

@@ -1,6 +1,7 @@
 //! A model of the engine: what each step does to an [`EngineState`], without an engine. It refuses what the engine refuses, and
 //! panics at what no step may ever do.
 
+use crate::containers::bounds::Bounds;
 use crate::containers::labels;
 use crate::containers::names;
 use crate::containers::state::{
@@ -69,12 +70,14 @@ impl Model {
                     return Err("already connected".to_owned());
                 }
                 let aliases = Some(attachment.aliases.clone());
+                let fixed = Some(attachment.fixed());
                 there.insert(
                     network.clone(),
                     Attachment {
                         network_id,
                         endpoint_id: String::new(),
                         aliases,
+                        fixed,
                     },
                 );
             }
@@ -83,6 +86,10 @@ impl Model {
                     .networks
                     .remove(network)
                     .ok_or("not connected")?;
+            }
+            Action::Update { container, update } => {
+                let container = self.container(&container.id)?;
+                container.bounds = container.bounds.map(|bounds| bounds.with(update));
             }
             Action::Rename { container, to } => self.rename(&container.id, to)?,
             Action::Unpause { container } => {
@@ -212,6 +219,7 @@ impl Model {
                 name.clone(),
                 Attachment {
                     aliases: Some(how.aliases.clone()),
+                    fixed: Some(how.fixed()),
                     ..Attachment::default()
                 },
             );
@@ -228,6 +236,7 @@ impl Model {
             exit_code: None,
             restarts: 0,
             networks,
+            bounds: Some(Bounds::of(&new.spec)),
             replaced: Vec::new(),
             made: Some(made),
             started: None,

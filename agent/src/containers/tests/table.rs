@@ -3,7 +3,7 @@
 use super::model::Model;
 use super::{KEEPER, PROJECT, key, stack};
 use crate::containers::converge::{Facts, converge};
-use crate::containers::desired::InstanceInput;
+use crate::containers::desired::{InstanceInput, Restart};
 use crate::containers::pace::Pace;
 use crate::containers::state::{Attachment, Container, Owner, State};
 use crate::containers::step::{Action, Pass, Why};
@@ -146,7 +146,7 @@ fn a_new_stack_comes_up_in_the_order_of_its_dependencies() {
 #[test]
 fn drift_is_put_right_without_disruption() {
     let input = stack();
-    let cases: [(&str, Drift, &[&str]); 7] = [
+    let cases: [(&str, Drift, &[&str]); 9] = [
         (
             "killed",
             |m| m.by_service("web").state = State::Exited,
@@ -195,6 +195,27 @@ fn drift_is_put_right_without_disruption() {
             ],
         ),
         (
+            "connected at another address",
+            |m| {
+                let web = m.by_service("web");
+                let attachment = web.networks.get_mut("acme_default").unwrap();
+                attachment.fixed = Some(["10.0.0.9".parse().unwrap()].into());
+            },
+            &[
+                "connect container acme-web-1 to network acme_default, because its networks are not as they should be",
+            ],
+        ),
+        (
+            "started again by nobody",
+            |m| {
+                let bounds = m.by_service("web").bounds.as_mut().unwrap();
+                (bounds.restart, bounds.pids) = (Restart::No, Some(1));
+            },
+            &[
+                "update the limits of container acme-web-1, because its limits or its restart policy were changed",
+            ],
+        ),
+        (
             "dead",
             |m| m.by_service("web").state = State::Dead,
             &["make container acme-web-1 anew, because the engine gave it up"],
@@ -215,6 +236,23 @@ fn drift_is_put_right_without_disruption() {
         apply(&mut model, &pass);
         assert!(plan(&input, &model).is_converged(), "{what}");
     }
+}
+
+#[test]
+fn a_limit_that_cannot_be_taken_away_makes_the_container_anew_when_that_may_be() {
+    let input = stack();
+    let mut model = running(&input);
+    model.by_service("web").bounds.as_mut().unwrap().memory = Some(1 << 20);
+    let held = plan_with(&input, &model, true, &Pace::default());
+    assert_eq!(steps(&held), Vec::<String>::new());
+    let pass = plan(&input, &model);
+    assert_eq!(
+        steps(&pass),
+        ["make container acme-web-1 anew, because its limits or its restart policy were changed"]
+    );
+    assert!(pass.steps[0].disruptive && pass.steps[0].why.is_repair());
+    apply(&mut model, &pass);
+    assert!(plan(&input, &model).is_converged());
 }
 
 #[test]

@@ -46,6 +46,32 @@ fn nothing_is_fetched_where_there_is_no_room() {
 }
 
 #[test]
+fn an_image_that_was_too_large_is_tried_again_when_it_fits() {
+    let (mut server, first) = (Server::new(), release(FIRST));
+    let needed = 9 << 30;
+    for (free, fetches) in [(8 << 30, false), (9 << 30, true)] {
+        server.engine.state.free = Some(free);
+        let state = HostState {
+            too_large: [("busybox:11".to_owned(), needed)].into(),
+            ..server.seen(&first)
+        };
+        let mut engine = state.engine.clone().unwrap();
+        engine.images.insert("busybox:2".into(), "sha256:2".into());
+        let state = HostState {
+            engine: Ok(engine),
+            ..state
+        };
+        let plan = server.plan_with(&first, &state);
+        let begun = texts(&plan)
+            .iter()
+            .any(|step| step.contains("fetch image busybox:11"));
+        assert_eq!(begun, fetches, "{:?}", texts(&plan));
+        let waiting = plan.verdicts[&name("one")].waiting.clone();
+        assert_eq!(waiting == Some(AgentWait::Disk { free, needed }), !fetches);
+    }
+}
+
+#[test]
 fn how_far_it_is_is_told() {
     let (server, first) = (Server::new(), release(FIRST));
     let progress = Progress { done: 5, total: 9 };

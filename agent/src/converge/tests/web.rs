@@ -182,3 +182,30 @@ fn nothing_is_asked_for_where_nothing_may_be_done() {
     assert!(plan.steps.is_empty());
     assert!(plan.would.contains_key(&lane()), "it is told");
 }
+
+#[test]
+fn whatever_changes_at_once_is_published_at_once_and_read_once() {
+    let mut first = desired(&[("one", PLAIN), ("two", PLAIN), ("three", PLAIN)]);
+    let mut server = Server::new();
+    server.settle(&first);
+    let reads = |plan: &Plan| {
+        let reads = |step: &Step| matches!(step, Step::Publish { .. } | Step::ReloadWebServer);
+        let steps = plan.all_steps().map(|(_, step)| step);
+        steps.filter(|step| reads(step)).count()
+    };
+    for name in ["one.example", "two.example"] {
+        let site = first.sites.get_mut(&host(name)).unwrap();
+        site.text = "changed".into();
+        site.digest = digest(b"changed");
+    }
+    first.sites.remove(&host("three.example"));
+    first.reference.content = digest(b"changed");
+    // A certificate that has to be read again, too.
+    server.web.stale = true;
+    let plan = server.plan(&first);
+    assert_eq!(reads(&plan), 1, "{:?}", texts(&plan));
+    for (_, step) in plan.all_steps() {
+        server.apply(step);
+    }
+    assert_eq!(reads(&server.plan(&first)), 0);
+}
