@@ -45,6 +45,30 @@ impl Web {
         }
     }
 
+    /// Every call of nginx is noted.
+    fn counted() -> Self {
+        let mut web = Self::new();
+        let program = web.folder.path().join("nginx");
+        let calls = web.folder.path().join("calls");
+        let script = format!(
+            "#!/bin/sh\necho \"$*\" >> {}\nexec /usr/sbin/nginx \"$@\"\n",
+            calls.display()
+        );
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        web.server = NginxServer::new(Nginx {
+            configuration: web.folder.path().join("nginx.conf"),
+            control: Control::Direct,
+            program,
+        });
+        web
+    }
+
+    fn reloads(&self) -> usize {
+        let calls = std::fs::read_to_string(self.folder.path().join("calls")).unwrap();
+        calls.matches("-s reload").count()
+    }
+
     fn site(&self, name: &str, answer: &str) -> Target {
         Target::Text(format!(
             "server {{\n  listen 127.0.0.1:{} ssl;\n  server_name {name};\n  ssl_certificate tenantry/certificates/{name}/fullchain.pem;\n  ssl_certificate_key tenantry/certificates/{name}/privkey.pem;\n  return 200 \"{answer}\";\n}}\n",
@@ -177,6 +201,35 @@ async fn a_bad_site_leaves_the_old_one_serving_and_does_not_hold_up_others() {
         ["c.example"]
     );
     assert_eq!(web.ask("c.example", "new c").await, "new c");
+}
+
+#[tokio::test]
+async fn whatever_changes_at_once_is_one_reload() {
+    if skip_without("nginx") {
+        return;
+    }
+    let web = Web::counted();
+    let names = ["a.example", "b.example", "c.example"];
+    for name in names {
+        web.certify(name);
+    }
+    let target = |answer: &str| sites(names.map(|name| (name, web.site(name, answer))));
+    web.server.publish(&target("old")).await.unwrap();
+    assert_eq!(web.reloads(), 0, "it was started");
+    // All sites, a certificate, a site that goes, and one that is bad.
+    web.certify("d.example");
+    web.certify("a.example");
+    let mut next = target("new");
+    next.remove(&host("c.example"));
+    next.insert(
+        host("d.example"),
+        Target::Text("server { serverr; }".into()),
+    );
+    let complaints = web.server.publish(&next).await.unwrap();
+    assert_eq!(complaints.len(), 1, "{complaints:?}");
+    assert_eq!(web.ask("a.example", "new").await, "new");
+    assert_eq!(web.ask("b.example", "new").await, "new");
+    assert_eq!(web.reloads(), 1);
 }
 
 #[tokio::test]

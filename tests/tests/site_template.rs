@@ -532,17 +532,73 @@ fn nothing_breaks_out_of_its_place() {
     nginx.test().unwrap();
 }
 
+/// The types let nothing hostile through to here; the template does not rely on that. What no type makes (an upstream that is no port of
+/// this server) cannot be had, so only its port varies.
+#[test]
+fn the_second_fence_holds_without_the_first() {
+    let mut random = StdRng::seed_from_u64(8);
+    let text = |random: &mut StdRng, most: usize| {
+        let count = rand::Rng::random_range(random, 1..=most);
+        let pieces = (0..count).map(|_| *HOSTILE.choose(random).unwrap());
+        pieces.collect::<String>()
+    };
+    let shape = |text: &str| {
+        let all = directives(text).into_iter();
+        all.map(|words| (words[0].clone(), words.len()))
+            .collect::<Vec<_>>()
+    };
+    let plain = shape(&site_of("site.acme.example", &[], &Place::default()));
+    for _ in 0..400 {
+        let host = text(&mut random, 4);
+        let place = Place {
+            upstream: rand::Rng::random_range(&mut random, 1..=u16::MAX),
+            redirect: text(&mut random, 4),
+            certificate: text(&mut random, 4),
+            stack: text(&mut random, 6),
+        };
+        let rendered = site_of(&host, &[], &place);
+        assert_eq!(shape(&rendered), plain, "{rendered}");
+        let upstream = format!("http://127.0.0.1:{}", place.upstream);
+        let passed = directives(&rendered);
+        let mut passed = passed.iter().filter(|words| words[0] == "proxy_pass");
+        assert!(passed.all(|words| words[1] == upstream), "{rendered}");
+    }
+}
+
+/// What of a site is neither its name nor a header.
+struct Place {
+    upstream: u16,
+    redirect: String,
+    certificate: String,
+    stack: String,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self {
+            upstream: 20_000,
+            redirect: "old.acme.example".to_owned(),
+            certificate: "tenantry/certificates/all".to_owned(),
+            stack: "shop".to_owned(),
+        }
+    }
+}
+
 fn site_text(host: &str, headers: &[(String, String)]) -> String {
+    site_of(host, headers, &Place::default())
+}
+
+fn site_of(host: &str, headers: &[(String, String)], place: &Place) -> String {
     render(context! {
         host,
-        upstream => "127.0.0.1:20000",
+        upstream => format!("127.0.0.1:{}", place.upstream),
         listen => context! { http => "127.0.0.1:1", https => "127.0.0.1:2" },
         https_port_suffix => "",
-        certificate => "tenantry/certificates/all",
+        certificate => place.certificate,
         headers => Value::from_pairs(headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
-        stack => "shop",
+        stack => place.stack,
         max_body => 1_u64 << 40,
-        redirects => ["old.acme.example"],
+        redirects => [place.redirect.as_str()],
         timeout => 86400,
         websocket => true,
         streaming => true,

@@ -86,3 +86,93 @@ pub(super) fn put(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use std::process::Command;
+    use tenantry_schema::Secret;
+
+    /// What a process that is about to die is told, in its folder.
+    const CHANGES: &str = "changes";
+    const DIES: &str = "web_server::certified::tests::a_writer_dies";
+
+    fn host() -> DomainName {
+        "a.example".try_into().unwrap()
+    }
+
+    fn certificate() -> Certificate {
+        certificates::self_signed(&host(), [], Timestamp::now()).unwrap()
+    }
+
+    /// Run by the test below in a process of its own.
+    #[test]
+    #[ignore = "it is a part of the test below"]
+    fn a_writer_dies() {
+        let Ok(changes) = std::fs::read_to_string(CHANGES) else {
+            return;
+        };
+        let read = |name: &str| std::fs::read_to_string(name).unwrap();
+        let certificate = Certificate {
+            chain: read("chain"),
+            key: Secret::new(read("key")),
+        };
+        crate::faults::arm(changes.trim().parse().unwrap());
+        put(Path::new("certificates"), &host(), &certificate).unwrap();
+    }
+
+    #[test]
+    fn whoever_is_killed_at_whatever_point_leaves_a_chain_with_its_key() {
+        let (one, two) = (certificate(), certificate());
+        let mut served = Vec::new();
+        for changes in 0..20 {
+            let work = tempfile::tempdir().unwrap();
+            let folder = work.path().join("certificates");
+            put(&folder, &host(), &one).unwrap();
+            for (name, text) in [
+                (CHANGES, changes.to_string()),
+                ("chain", two.chain.clone()),
+                ("key", two.key.expose().clone()),
+            ] {
+                std::fs::write(work.path().join(name), text).unwrap();
+            }
+            let ended = Command::new(std::env::current_exe().unwrap())
+                .args([DIES, "--exact", "--ignored", "--test-threads", "1"])
+                .current_dir(work.path())
+                .output()
+                .unwrap();
+
+            let read = |name: &str| {
+                std::fs::read_to_string(folder.join(host().as_str()).join(name)).unwrap()
+            };
+            let there = (read(CHAIN), read(KEY));
+            let pair = |certificate: &Certificate| {
+                (certificate.chain.clone(), certificate.key.expose().clone())
+            };
+            served.push(there == pair(&two));
+            assert!(
+                there == pair(&one) || there == pair(&two),
+                "after {changes}"
+            );
+            assert!(
+                Known::default()
+                    .facts(&folder)
+                    .unwrap()
+                    .contains_key(&host())
+            );
+
+            // The next call ends where one that was not killed does.
+            put(&folder, &host(), &two).unwrap();
+            assert_eq!((read(CHAIN), read(KEY)), pair(&two));
+            let sets = std::fs::read_dir(folder.join(".sets")).unwrap();
+            assert_eq!(sets.count(), 1, "after {changes}");
+            if ended.status.success() {
+                assert!(served.first() == Some(&false) && served.last() == Some(&true));
+                assert!(served.len() > 4, "{served:?}");
+                return;
+            }
+        }
+        panic!("it never ends: {served:?}");
+    }
+}
