@@ -151,7 +151,7 @@ impl Rig {
             (
                 &stack(".env"),
                 &format!(
-                    "COMMAND='{command}'\nADDRESSES={}\nADDRESSES_OF_BACK={}\n",
+                    "COMMAND='{command}'\nADDRESSES='{}'\nADDRESSES_OF_BACK='{}'\n",
                     self.addresses[0], self.addresses[1]
                 ),
             ),
