@@ -223,7 +223,7 @@ fn fetching_what_the_disk_has_no_room_for_is_broken_off() {
         let rig = Rig::new(lab).await;
         let disk = tempfile::tempdir().unwrap();
         let Some(_small) = Small::mount(disk.path(), 64) else {
-            println!("skipped: nothing can be mounted here");
+            common::skip_for_want_of("a place to mount something at");
             return;
         };
         let docker = &rig.lab.docker;
