@@ -1,11 +1,12 @@
 //! From a Compose file and the files it refers to, to one tree: `include` taken in, `extends` written out. No typing.
 //!
-//! The texts of all files stand one after the other in one text, the Compose file first, so that every node of the tree has one
-//! place. [`Texts::settle`] brings the places of other files back to the reference in the Compose file that led there.
+//! The texts of all files stand one after the other in one text, the Compose file first, then the override file, so that every node of the
+//! tree has one place. [`Texts::settle`] brings the places of other files back to the reference in those two that led there.
 
 use crate::extend;
 use crate::files::ComposeFile;
 use crate::interpolate::{self, Values};
+use crate::merge;
 use crate::rebase;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_yaml::{Kind, Limits, LineIndex, Node, Problem, Span, parse_partial};
@@ -43,9 +44,16 @@ struct Part {
 }
 
 impl Texts {
-    fn new(main: &str) -> Self {
+    /// The Compose file, and what lies on top of it: both are read themselves, and not because something refers to them.
+    fn new(main: &str, over: Option<&str>) -> Self {
+        let mut all = main.to_owned();
+        if let Some(over) = over {
+            // A file that ends without a line break must not run into the next.
+            all.push('\n');
+            all.push_str(over);
+        }
         Self {
-            all: main.to_owned(),
+            all,
             parts: Vec::new(),
         }
     }
@@ -85,7 +93,7 @@ pub(crate) fn assemble(file: &ComposeFile<'_>, values: &Values<'_>) -> Assembly 
     let mut assembler = Assembler {
         file,
         values,
-        text: Texts::new(file.text),
+        text: Texts::new(file.text, file.over),
         problems,
         read: BTreeMap::new(),
         referred: BTreeSet::new(),
@@ -96,6 +104,11 @@ pub(crate) fn assemble(file: &ComposeFile<'_>, values: &Values<'_>) -> Assembly 
         let root = interpolate::apply(&root, file.text, values, &mut assembler.problems);
         assembler.complete(root, "")
     });
+    let over = file.over.and_then(|over| assembler.read_override(over));
+    let root = match (root, over) {
+        (Some(root), Some(over)) => Some(merge::files(&root, &over)),
+        (root, _) => root,
+    };
     Assembly {
         root,
         text: assembler.text,
@@ -118,6 +131,35 @@ pub(crate) struct Assembler<'a> {
 }
 
 impl Assembler<'_> {
+    /// The tree of the file on top, complete by itself. None where it says nothing, or cannot be read.
+    fn read_override(&mut self, over: &str) -> Option<Node> {
+        let start = self.file.text.len() + 1;
+        let root = self.read_text(over, start)?;
+        if root.is_null() {
+            return None;
+        }
+        if root.as_mapping().is_none() {
+            self.invalid(root.span, "an override file is a mapping", "");
+            return None;
+        }
+        Some(self.complete(root, ""))
+    }
+
+    /// Reads a text that stands at `start` of all texts.
+    fn read_text(&mut self, text: &str, start: usize) -> Option<Node> {
+        let (root, mut problems) = parse_partial(text, &Limits::with_merge_keys());
+        let root = root.map(|root| interpolate::apply(&root, text, self.values, &mut problems));
+        let shift = |span: Span| Span::new(span.start + start, span.end + start);
+        for mut problem in problems {
+            problem.span = shift(problem.span);
+            problem.related.clear();
+            self.problems.push(problem);
+        }
+        let mut root = root?;
+        moved(&mut root, &shift);
+        Some(root)
+    }
+
     /// `extends` and `include` of one file.
     fn complete(&mut self, mut root: Node, path: &str) -> Node {
         extend::apply(self, &mut root, path);
@@ -269,16 +311,7 @@ impl Assembler<'_> {
             path: path.to_owned(),
             from,
         });
-        let (root, mut problems) = parse_partial(text, &Limits::with_merge_keys());
-        let root = root.map(|root| interpolate::apply(&root, text, self.values, &mut problems));
-        let shift = |span: Span| Span::new(span.start + start, span.end + start);
-        for mut problem in problems {
-            problem.span = shift(problem.span);
-            problem.related.clear();
-            self.problems.push(problem);
-        }
-        let mut root = root?;
-        moved(&mut root, &shift);
+        let mut root = self.read_text(text, start)?;
         rebase::file(
             &mut root,
             path.rsplit_once('/').map_or("", |(folder, _)| folder),

@@ -5,10 +5,13 @@ use crate::interpolate::Values;
 use crate::project::{self, Project};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tenantry_yaml::Problem;
+use tenantry_yaml::{Problem, Span};
 
 /// The variable that names the active profiles, separated by commas, as for Compose.
 pub const PROFILES: &str = "COMPOSE_PROFILES";
+
+/// The name under which Compose, and we, find the file that is laid on top of `compose.yaml`.
+pub const OVERRIDE_FILE: &str = "compose.override.yaml";
 
 /// Texts of the files of a stack, by path from its folder, such as `files/app.env`.
 pub trait Files {
@@ -40,25 +43,59 @@ impl Files for BTreeMap<&str, &str> {
     }
 }
 
-/// A Compose file and what it may refer to.
+/// A Compose file, an override file on top of it, and what they may refer to.
 ///
 /// Problems in other files are located at the place of the Compose file that refers to them; their message begins with the other
 /// file's name and line.
 #[derive(Clone, Copy)]
 pub struct ComposeFile<'a> {
     pub(crate) text: &'a str,
+    pub(crate) over: Option<&'a str>,
     pub(crate) files: &'a dyn Files,
 }
 
 impl<'a> ComposeFile<'a> {
     /// Without files beside it: a reference to one is a problem.
     pub fn alone(text: &'a str) -> Self {
-        Self { text, files: &() }
+        Self::new(text, &())
     }
 
     /// With the files of its folder.
     pub fn new(text: &'a str, files: &'a dyn Files) -> Self {
-        Self { text, files }
+        Self {
+            text,
+            over: None,
+            files,
+        }
+    }
+
+    /// With a second file on top, as Compose reads `compose.override.yaml`: mappings are merged, lists joined, single values replaced.
+    #[must_use]
+    pub fn with_override(self, over: &'a str) -> Self {
+        Self {
+            over: Some(over),
+            ..self
+        }
+    }
+
+    /// A problem that stands in the override file, with its place there. None: it stands in the Compose file.
+    pub fn in_override(&self, problem: &Problem) -> Option<Problem> {
+        let (over, start) = (self.over?, self.text.len() + 1);
+        if problem.span.start < start {
+            return None;
+        }
+        let shift = |span: Span| {
+            let within = |at: usize| at.saturating_sub(start).min(over.len());
+            Span::new(within(span.start), within(span.end))
+        };
+        let mut problem = problem.clone();
+        problem.span = shift(problem.span);
+        // What it is compared with may stand in the other file.
+        problem.related.retain(|(span, _)| span.start >= start);
+        for (span, _) in &mut problem.related {
+            *span = shift(*span);
+        }
+        Some(problem)
     }
 
     /// Interpolates and types it. `lookup` gives the value of a variable; one that has none and no default is a problem.

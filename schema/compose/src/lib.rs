@@ -41,7 +41,7 @@ mod words;
 
 pub use beyond::{Beyond, Reach, beyond};
 pub use device::Device;
-pub use files::{ComposeFile, Files, PROFILES};
+pub use files::{ComposeFile, Files, OVERRIDE_FILE, PROFILES};
 pub use health::{HealthTest, Healthcheck};
 pub use image::ImageRef;
 pub use interpolate::{VariableUse, variables};

@@ -1,4 +1,4 @@
-//! How a service and the one that it extends become one. Rules: Compose Specification, "Merge and override", and what compose-go
+//! How a service and the one that it extends become one, and a file and the one on top of it. Rules: Compose Specification, "Merge and override", and what compose-go
 //! does where the text is silent: mappings are merged, lists joined, later entries for the same thing win at the earlier place.
 
 use std::collections::BTreeMap;
@@ -21,6 +21,21 @@ const TEXTS: [&str; 4] = ["dns", "dns_search", "tmpfs", "env_file"];
 /// `own` on top of `base`.
 pub(crate) fn merge(base: &Node, own: &Node) -> Node {
     overlay(base, own, &field)
+}
+
+/// A whole file with another on top: services as [`merge`] does, all else entry by entry.
+pub(crate) fn files(base: &Node, own: &Node) -> Node {
+    overlay(base, own, &|section, base, own| {
+        let nothing = own.is_null() && base.as_mapping().is_some();
+        if nothing {
+            return base.clone();
+        }
+        overlay(base, own, &|_, base, own| match section {
+            "services" if own.is_null() => base.clone(),
+            "services" => merge(base, own),
+            _ => deep(base, own),
+        })
+    })
 }
 
 /// Two mappings as one; `both` says what a key comes to that stands in both.

@@ -361,3 +361,104 @@ proptest! {
         survives(&other, "services: {b: {image: y}}\n");
     }
 }
+
+/// What is said of a file with another on top: where, and in which of the two.
+fn refused_with(base: &str, over: &str) -> Vec<String> {
+    let file = ComposeFile::alone(base).with_override(over);
+    let problems = file.load(&lookup).expect_err(over);
+    let told = problems.iter().map(|problem| {
+        let (file, problem, text) = match file.in_override(problem) {
+            Some(problem) => ("override", problem, over),
+            None => ("compose", problem.clone(), base),
+        };
+        let index = tenantry_yaml::LineIndex::new(text);
+        let at = index.position(problem.span.start);
+        format!("{file}:{}:{} {}", at.line, at.column, problem.message)
+    });
+    told.collect()
+}
+
+#[test]
+fn a_mistake_is_told_where_it_stands() {
+    let base = "services:\n  web:\n    image: web";
+    for (over, said) in [
+        (
+            "services:\n  web:\n    imagee: x\n",
+            "override:3:5 unknown key `imagee`",
+        ),
+        (
+            "services:\n  other: {command: [a]}\n",
+            "override:2:3 the service has no `image`",
+        ),
+        (
+            "services:\n  web: {image: \"${NOWHERE}\"}\n",
+            "override:2:17 the variable `NOWHERE` has no value",
+        ),
+        ("services: [\n", "override:"),
+        ("- a\n", "override:1:1 an override file is a mapping"),
+        (
+            "services: {web: {depends_on: [nobody]}}\n",
+            "override:1:31 ",
+        ),
+        (
+            "include: [more.yaml]\n",
+            "override:1:11 there is no file `more.yaml`",
+        ),
+    ] {
+        let found = refused_with(base, over);
+        assert!(found[0].starts_with(said), "{over}: {found:?}");
+    }
+    // What was wrong before is told where it was.
+    let found = refused_with("services:\n  web: {image: a, imagee: b}\n", "services: {}");
+    assert!(found[0].starts_with("compose:2:19 "), "{found:?}");
+}
+
+#[test]
+fn a_file_on_top_that_says_nothing_changes_nothing() {
+    let base = "services: {web: {image: web, ports: ['80:80']}}\nvolumes: {v: {}}\n";
+    let alone = ComposeFile::alone(base).load(&lookup).unwrap();
+    for nothing in [
+        "",
+        "# none\n",
+        "{}",
+        "services:\nvolumes:\n",
+        "services: {web: }",
+        "x-a: 1",
+    ] {
+        let with = ComposeFile::alone(base).with_override(nothing);
+        assert_eq!(with.load(&lookup).as_ref(), Ok(&alone), "{nothing}");
+        assert_eq!(with.check(&|_| true), []);
+    }
+}
+
+#[test]
+fn variables_and_files_of_both_count() {
+    let files = Texts::from([("a.env", "A=1\n"), ("b.env", "B=${INNER}\n")]);
+    let base = "services: {web: {image: '${ONE}', env_file: a.env}}";
+    let file = ComposeFile::new(base, &files)
+        .with_override("services: {web: {env_file: [b.env], labels: {a: '${TWO:-2}'}}}");
+    let variables: Vec<String> = file.variables().into_iter().collect();
+    assert_eq!(variables, ["INNER", "ONE", "TWO"]);
+    let referred: Vec<String> = file.referred().into_iter().collect();
+    assert_eq!(referred, ["a.env", "b.env"]);
+}
+
+proptest! {
+    /// Whatever stands on top, reading ends, and every mistake has a place in one of the two texts.
+    #[test]
+    fn any_text_on_top_is_read_or_refused(over in "[a-z:\\-\\[\\]{}$ \\n!&*'\"é]{0,60}") {
+        let base = "services:\n  web:\n    image: web\n";
+        let file = ComposeFile::alone(base).with_override(&over);
+        if let Err(problems) = file.load(&lookup) {
+            prop_assert!(!problems.is_empty());
+            for problem in &problems {
+                let (text, span) = match file.in_override(problem) {
+                    Some(problem) => (over.as_str(), problem.span),
+                    None => (base, problem.span),
+                };
+                prop_assert!(span.start <= span.end && span.end <= text.len());
+                prop_assert!(text.is_char_boundary(span.start) && text.is_char_boundary(span.end));
+            }
+        }
+    }
+}

@@ -47,7 +47,12 @@ fn load(case: &Path) -> Project {
         let external = || (name == "EXTERNAL").then(|| "outside".to_owned());
         found.map(|(_, value)| value.to_owned()).or_else(external)
     };
+    let over = files.get("compose.override.yaml").cloned();
+    let over = over.map(|over| String::from_utf8(over).expect("text"));
     let file = ComposeFile::new(&text, &files);
+    let file = over
+        .iter()
+        .fold(file, |file, over| file.with_override(over));
     assert_eq!(file.check(&|_| true), [], "{}", case.display());
     file.load(&lookup)
         .unwrap_or_else(|problems| panic!("{}: {problems:#?}", case.display()))
