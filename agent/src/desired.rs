@@ -10,7 +10,7 @@ use crate::secrets::{self, SecretFile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tenantry_compose::ComposeFile;
+use tenantry_compose::{ComposeFile, OVERRIDE_FILE};
 use tenantry_schema::Secret;
 use tenantry_schema::document::State;
 use tenantry_schema::id::InstanceName;
@@ -199,6 +199,14 @@ impl tenantry_compose::Files for Beside<'_> {
     }
 }
 
+/// A problem with the file and line that it stands in.
+fn told(file: &str, text: &str, problem: &tenantry_compose::Problem) -> String {
+    let line = tenantry_yaml::LineIndex::new(text)
+        .position(problem.span.start)
+        .line;
+    format!("{file}:{line}: {problem}")
+}
+
 /// Makes one instance.
 struct Builder<'a> {
     name: &'a InstanceName,
@@ -297,18 +305,23 @@ impl Builder<'_> {
             instance: self.name,
             files,
         };
-        let project = ComposeFile::new(text, &beside)
-            .load(&lookup)
-            .map_err(|problems| {
-                let index = tenantry_yaml::LineIndex::new(text);
-                let line =
-                    |problem: &tenantry_compose::Problem| index.position(problem.span.start).line;
-                let all: Vec<_> = problems
-                    .iter()
-                    .map(|problem| format!("compose.yaml:{}: {problem}", line(problem)))
-                    .collect();
-                all.join("; ")
-            })?;
+        let over = format!("{}/{OVERRIDE_FILE}", self.name);
+        let over = files
+            .contains_key(over.as_str())
+            .then(|| self.text(files, OVERRIDE_FILE))
+            .transpose()?;
+        let file = ComposeFile::new(text, &beside);
+        let file = over.map_or(file, |over| file.with_override(over));
+        let project = file.load(&lookup).map_err(|problems| {
+            let all: Vec<_> = problems
+                .iter()
+                .map(|problem| match (file.in_override(problem), over) {
+                    (Some(problem), Some(over)) => told(OVERRIDE_FILE, over, &problem),
+                    _ => told("compose.yaml", text, problem),
+                })
+                .collect();
+            all.join("; ")
+        })?;
         let digests = files.iter().map(|(path, file)| {
             (
                 self.surroundings.live.join(path.as_str()),

@@ -1,19 +1,21 @@
 //! From decisions to a commit: draws the random values, encrypts them, words the message. The only place where dice are rolled (law 2).
 
+use crate::generate::{GenerateError, Values, draw};
 use crate::git::{Change, GitError, Objects, Oid};
 use crate::keys::HubIdentity;
 use crate::load::MAX_FILE;
 use jiff::Timestamp;
-use rand::{CryptoRng, Rng};
+use rand::CryptoRng;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use tenantry_planner::decision::{Choice, Decision};
 use tenantry_planner::documents::HeadDocuments;
 use tenantry_planner::sealing;
-use tenantry_schema::document::{Alphabet, SecretSpec};
+use tenantry_schema::document::SecretSpec;
 use tenantry_schema::name::{RelativePath, VariableName};
 use tenantry_sops::{
-    CreationRules, EncryptOptions, Map, Path, Recipient, Rule, SopsFile, Value, encrypt,
+    CreationRules, EncryptOptions, Map, Path, Recipient, Rule, SecretString, SopsFile, Value,
+    encrypt,
 };
 
 /// Why decisions cannot be written.
@@ -31,6 +33,15 @@ pub enum DecideError {
         #[source]
         source: tenantry_sops::Error,
     },
+    /// Values cannot be made.
+    #[error("the secrets of {path} cannot be generated")]
+    Generate {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        source: GenerateError,
+    },
     /// The rules of encryption are wrong.
     #[error("new secrets cannot be encrypted: .sops.yaml is wrong")]
     Rules(#[source] tenantry_sops::Error),
@@ -38,9 +49,6 @@ pub enum DecideError {
     #[error("{0} is not a text file")]
     Text(String),
 }
-
-/// Longest generated secret, whatever a stack asks for.
-const LENGTHS: std::ops::RangeInclusive<u16> = 8..=512;
 
 /// What decisions are written with.
 pub struct Decider<'a> {
@@ -100,25 +108,42 @@ impl Decider<'_> {
         };
         let last_modified =
             tenantry_sops::Timestamp::from_unix(self.now.as_second()).unwrap_or_else(epoch);
+        let mut specs: BTreeMap<String, SecretSpec> = names
+            .iter()
+            .map(|(name, spec)| (name.to_string(), spec.clone()))
+            .collect();
+        let generated = |source| DecideError::Generate {
+            path: path.to_owned(),
+            source,
+        };
         if let Some(text) = self.text(path)? {
             let file = SopsFile::parse(&text).map_err(failed)?;
-            let present: Vec<&str> = file.top_level_keys().collect();
-            let missing = names
-                .iter()
-                .filter(|(name, _)| !present.contains(&name.as_str()));
-            let set = |(name, spec): (&VariableName, &SecretSpec)| tenantry_sops::Change::Set {
-                path: Path::from(name.as_str()),
-                value: Value::text(generate(spec, &mut *rng)),
+            specs.retain(|name, _| !file.top_level_keys().any(|key| key == name));
+            // Values that are there are needed by those alone that have to do with them.
+            let related =
+                |spec: &SecretSpec| spec.follows().is_some() || !spec.must_differ.is_empty();
+            let there = if specs.values().any(related) {
+                let opened = file.decrypt(self.identity.identities());
+                opened
+                    .and_then(|opened| opened.to_flat_map())
+                    .map_err(failed)?
+            } else {
+                Values::new()
             };
-            let changes: Vec<_> = missing.map(set).collect();
+            let values = draw(&specs, &there, rng).map_err(generated)?;
+            let set = |(name, value): (String, SecretString)| tenantry_sops::Change::Set {
+                path: Path::from(name.as_str()),
+                value: Value::from(value),
+            };
+            let changes: Vec<_> = values.into_iter().map(set).collect();
             return file
                 .edit(self.identity.identities(), &changes, last_modified, rng)
                 .map_err(failed);
         }
         let rules = self.rules()?;
         let mut map = Map::new();
-        for (name, spec) in names {
-            map.insert(name.as_str(), Value::text(generate(spec, rng)));
+        for (name, value) in draw(&specs, &Values::new(), rng).map_err(generated)? {
+            map.insert(name, value);
         }
         let options = self
             .options(path, rules.as_ref(), last_modified)
@@ -176,19 +201,6 @@ fn epoch() -> tenantry_sops::Timestamp {
     tenantry_sops::Timestamp::from_unix(0).expect("1970 is a year")
 }
 
-/// Draws a secret.
-pub fn generate(spec: &SecretSpec, rng: &mut dyn CryptoRng) -> String {
-    let alphabet: &[u8] = match spec.alphabet {
-        Alphabet::UrlSafe => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
-        Alphabet::Hex => b"0123456789abcdef",
-        Alphabet::Digits => b"0123456789",
-    };
-    let length = spec.length.clamp(*LENGTHS.start(), *LENGTHS.end());
-    (0..length)
-        .map(|_| char::from(alphabet[rng.random_range(0..alphabet.len())]))
-        .collect()
-}
-
 /// The message of a commit of decisions: one line for one, a list for several.
 pub fn message(decisions: &[&Decision]) -> String {
     match decisions {
@@ -215,30 +227,4 @@ pub fn message(decisions: &[&Decision]) -> String {
 
 fn plural(count: usize, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn secrets_have_their_length_and_alphabet(length in 0u16..600, hex in any::<bool>()) {
-            let alphabet = if hex { Alphabet::Hex } else { Alphabet::UrlSafe };
-            let spec = SecretSpec { length, alphabet, ..SecretSpec::default() };
-            let secret = generate(&spec, &mut rand::rng());
-            prop_assert_eq!(secret.len(), usize::from(length.clamp(8, 512)));
-            prop_assert!(secret.bytes().all(|b| b.is_ascii_alphanumeric() && (!hex || b.is_ascii_hexdigit())));
-        }
-    }
-
-    #[test]
-    fn two_secrets_differ() {
-        let spec = SecretSpec::default();
-        assert_ne!(
-            generate(&spec, &mut rand::rng()),
-            generate(&spec, &mut rand::rng())
-        );
-    }
 }

@@ -6,6 +6,7 @@
 //! | [`load`] | a commit to `Desired`, cached by object id, errors contained |
 //! | [`cache`] | what is known of customers from earlier runs |
 //! | [`decide`] | decisions to a commit |
+//! | [`generate`] | values of secrets: drawn, shared, worked out |
 //! | [`publish`] | a slice's input to a sealed slice |
 //! | [`slices`], [`store`] | what was published; reports, attempts, audit: the data directory |
 //! | [`foresee`] | what a hub would do with a commit |
@@ -25,6 +26,7 @@ pub mod config;
 pub mod decide;
 pub mod foresee;
 pub mod forge;
+pub mod generate;
 pub mod git;
 pub mod hub;
 pub mod import;

@@ -15,10 +15,12 @@ mod hub;
 mod kind;
 mod operation;
 mod order;
+mod outside;
 mod policy;
 mod pool;
 mod protection;
 mod rollout;
+mod secret_spec;
 mod server;
 mod stack;
 mod staff;
@@ -43,17 +45,18 @@ pub use host::{
     HostError, HostNameError, Job, Moment, PackageName, Packages, Protocol, Schedule, Ssh,
     SysctlName, SysctlValue, TimeZone, Timer, Users,
 };
-pub use hub::{Activation, FORMAT, Format, Hub, HubKeys, MAX_FLOOR, Plan, Trust};
+pub use hub::{Activation, FORMAT, Format, Hub, HubKeys, MAX_FLOOR, Plan, PlanLimits, Trust};
 pub use kind::{Kind, Scope, classify, is_left_over};
 pub use operation::{BackupChoice, Data, Erase, Operation, OrderTool, ServerTool};
 pub use order::{Automation, EnvValue, Order, State, Tool};
+pub use outside::{Alerts, Mail, MailTls, ProviderAccount, Providers};
 pub use policy::{Policy, fits};
 pub use pool::Pool;
 pub use protection::{Protection, Relax, Reload, ReloadSignal};
 pub use rollout::{Rollout, StopWhen, Wave};
+pub use secret_spec::{Alphabet, Derivation, Rotate, SecretKind, SecretSpec};
 pub use server::{Drift, Manage, Provider, Server, WebPorts};
 pub use stack::{
-    Alphabet, Licence, Light, Parameter, Rotate, SecretSpec, Site, Stack, Step, Upgrade,
-    UpgradeBackup, UpgradeRollback,
+    Licence, Light, Parameter, Site, Stack, Step, Upgrade, UpgradeBackup, UpgradeRollback,
 };
 pub use staff::{Login, Person, Role, ServerLogin, Staff};

@@ -81,6 +81,22 @@ checked_text!(
 );
 
 checked_text!(
+    /// A mail server: `host:port`.
+    MailServer,
+    "a mail server with its port, such as smtp.example.com:587",
+    |text| {
+        let host = |b: u8| b.is_ascii_alphanumeric() || b".-".contains(&b);
+        text.rsplit_once(':').is_some_and(|(name, port)| {
+            let plain = !name.is_empty() && name.bytes().all(host) && !name.starts_with(['.', '-']);
+            let digits = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
+            plain && digits && port.parse::<u16>().is_ok()
+        })
+    },
+    r"^[A-Za-z0-9][A-Za-z0-9.-]*:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$",
+    ["smtp.example.com:587"]
+);
+
+checked_text!(
     /// A language as a BCP 47 tag: two or three letters, then perhaps script and region.
     Language,
     "a language tag, such as `de` or `pt-BR`",

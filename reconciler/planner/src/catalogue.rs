@@ -1,10 +1,13 @@
 //! The catalogue: stacks and web server templates, compiled and proven. A stack is identified by its Git tree, so compiling is done once a tree.
 
 mod compile;
+mod customised;
 mod samples;
+mod secrets;
 mod services;
 mod templates;
 
+use crate::documents::Override;
 use crate::object::ObjectId;
 use crate::policy::Demands;
 use crate::render::builtin_names;
@@ -15,6 +18,7 @@ use tenantry_schema::document::{Site, Stack};
 use tenantry_schema::id::{SiteName, ToolName};
 
 pub use compile::compile_stack;
+pub use customised::customise;
 pub use templates::{FileTemplates, TEMPLATE_FUEL, Templates, compile_templates};
 
 /// Everything that customers are resolved against.
@@ -55,9 +59,11 @@ pub struct CompiledStack {
     /// `compose.yaml`
     pub compose: Arc<str>,
     /// Everything under `files/`, and what the Compose file refers to elsewhere, by path from the stack's folder.
-    pub files: BTreeMap<String, Arc<[u8]>>,
+    pub files: Arc<BTreeMap<String, Arc<[u8]>>>,
     /// Those of them that are templates (`*.j2`), parsed.
-    pub templates: FileTemplates,
+    pub templates: Arc<FileTemplates>,
+    /// The file that one order lays on top of its Compose file. None: it runs as it is.
+    pub over: Option<Arc<Override>>,
     /// Whether it has volumes.
     pub has_data: bool,
     /// Variables that its Compose file refers to.
@@ -67,9 +73,13 @@ pub struct CompiledStack {
 }
 
 impl CompiledStack {
-    /// The Compose file with the files that it refers to.
+    /// The Compose file with the files that it refers to, and with what an order lays on top of it.
     pub fn compose_file(&self) -> ComposeFile<'_> {
-        ComposeFile::new(&self.compose, &self.files)
+        let file = ComposeFile::new(&self.compose, self.files.as_ref());
+        match &self.over {
+            Some(over) => file.with_override(&over.text),
+            None => file,
+        }
     }
 
     /// Variables that an order may set: those that the Compose file uses and nothing else provides.
@@ -84,6 +94,11 @@ impl CompiledStack {
             .filter(|name| !taken(name))
             .cloned()
             .collect()
+    }
+
+    /// Whether its Compose file or one of its templates uses a variable.
+    pub fn uses(&self, variable: &str) -> bool {
+        self.variables.contains(variable) || self.templates.uses(variable)
     }
 
     /// Whether the hub sets this variable itself.

@@ -67,6 +67,8 @@ pub struct InstanceChange {
     pub runs: Option<bool>,
     /// Trees of its stack, before and after, where they differ.
     pub version: Option<(ObjectId, ObjectId)>,
+    /// Set where an override file lies on top of its stack: nobody else runs it like this.
+    pub customised: bool,
     /// Containers, by service.
     pub services: BTreeMap<String, ServiceChange>,
     /// Public names.

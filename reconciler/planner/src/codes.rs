@@ -104,7 +104,9 @@ codes! {
     SAME_ADDRESS = 143,
     /// A place for backups that holds nobody to appending.
     BACKUPS_NOT_HELD = 144,
-/// A Compose file that is wrong.
+    /// An override file that is about nothing, or the second of one tool.
+    OVERRIDE = 145,
+    /// A Compose file that is wrong.
     COMPOSE = 201,
     /// A variable of a Compose file that has no source.
     UNSET_VARIABLE = 202,
@@ -130,6 +132,8 @@ codes! {
     UNKNOWN_SERVICE = 212,
     /// A protection that is taken away without a reason.
     UNPROTECTED = 213,
+    /// Secrets of a stack that do not go together.
+    SECRET_RELATION = 214,
     /// The fleet's id was changed.
     FLEET_ID_CHANGED = 301,
 }

@@ -106,6 +106,8 @@ pub struct ToolDesired {
     pub templates: Option<Arc<Templates>>,
     /// The pin as decided. Where it names other trees than those above, it is to be moved to them.
     pub pin: Option<Pinned>,
+    /// Why it stays at its pin although another version is wanted.
+    pub stays: Option<WaitingOn>,
     /// Whether the branch has another tree of the stack.
     pub newer_available: bool,
     /// Ports decided so far.
@@ -116,4 +118,13 @@ pub struct ToolDesired {
     pub hosts: SharedMap<SiteName, DomainName>,
     /// More names that lead to its sites, below the same domain.
     pub redirects: SharedMap<SiteName, Vec<DomainName>>,
+}
+
+impl ToolDesired {
+    /// Whether an override file lies on top of its stack.
+    pub fn is_customised(&self) -> bool {
+        self.stack
+            .as_ref()
+            .is_some_and(|stack| stack.over.is_some())
+    }
 }

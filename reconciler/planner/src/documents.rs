@@ -3,6 +3,7 @@
 mod clear;
 mod forge;
 mod format;
+mod idle;
 mod partly;
 mod sealed;
 mod standing;
@@ -59,6 +60,8 @@ pub struct CustomerDocuments {
     pub decisions: BTreeMap<OrderId, OrderDecisions>,
     /// Secrets of backups, which the hub generated.
     pub backup_secrets: Option<Arc<SecretsFile>>,
+    /// Compose files on top of those of stacks, by the order and tool in their names.
+    pub overrides: BTreeMap<(OrderId, ToolName), Arc<Override>>,
     /// One-time acts.
     pub operations: BTreeMap<OperationId, Arc<Operation>>,
     /// Records of those that were started.
@@ -84,6 +87,17 @@ pub struct OrderDecisions {
     pub tools: BTreeMap<ToolName, ToolDecision>,
     /// Generated secrets, by tool.
     pub secrets: BTreeMap<ToolName, Arc<SecretsFile>>,
+}
+
+/// A Compose file on top of a stack's, as it is written. What it says together with the stack is worked out in [`crate::link`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    /// Its path in the repository.
+    pub path: String,
+    /// Object id of the file.
+    pub blob: ObjectId,
+    /// Its text.
+    pub text: Arc<str>,
 }
 
 /// A SOPS file as it is known without a key.
@@ -136,6 +150,11 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
             file.text.clone().ok()
         };
         found.extend(references::prices(hub, &text_of));
+        found.extend(
+            staff
+                .iter()
+                .flat_map(|staff| references::staff(staff, &text_of)),
+        );
         if let (Some(host), Some(staff)) = (&hub.host, &staff) {
             let unknown = people::cannot_log_in(host, "fleet/hub.yaml", staff, &text_of);
             found.extend(unknown);
@@ -143,6 +162,7 @@ pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
         let names = secrets.as_ref().map(|file| &file.names);
         if names.is_some() || !unread_secrets {
             found.extend(forge::check(hub, names, &text_of));
+            found.extend(forge::named(hub, names, &text_of));
         }
     }
     if let (Some(hub), Some(activation)) = (&hub, &activation) {
@@ -243,6 +263,7 @@ pub fn customer(files: &CustomerFiles) -> (Option<CustomerDocuments>, Vec<Diagno
         secrets: None,
         decisions: BTreeMap::new(),
         backup_secrets: None,
+        overrides: BTreeMap::new(),
         operations: BTreeMap::new(),
         records: BTreeMap::new(),
         written_orders: BTreeMap::new(),
@@ -262,6 +283,8 @@ pub fn customer(files: &CustomerFiles) -> (Option<CustomerDocuments>, Vec<Diagno
             unread += 1;
         }
     }
+    // Before orders and servers are called by the ids that they keep.
+    found.extend(idle::settle(&mut documents, files));
     standing::apply(&mut documents);
     for (kind, diagnostic) in moved::settle(&mut documents, files)
         .into_iter()
@@ -288,6 +311,14 @@ fn take(
         Kind::Order(_, id) => insert(&mut documents.orders, id, shared(read(file, found))),
         Kind::Server(_, id) => insert(&mut documents.servers, id, shared(read(file, found))),
         Kind::CustomerSecrets(_) => documents.secrets = shared(read_secrets(file, found)),
+        Kind::Override(_, order, tool) => {
+            let key = (order.clone(), tool.clone());
+            insert(
+                &mut documents.overrides,
+                &key,
+                shared(read_override(file, found)),
+            );
+        }
         Kind::Operation(_, id) => insert(&mut documents.operations, id, shared(read(file, found))),
         // Personal data is read by the key of its customer alone, where it is needed.
         Kind::PersonalData(_) => drop(read_secrets(file, found)),
@@ -315,6 +346,15 @@ fn take(
         Kind::Misplaced(expected) => found.push(misplaced(file, expected)),
         _ => {}
     }
+}
+
+fn read_override(file: &SourceFile, found: &mut Vec<Diagnostic>) -> Option<Override> {
+    text(file, found)?;
+    Some(Override {
+        path: file.path.clone(),
+        blob: file.id,
+        text: file.text.clone().ok()?,
+    })
 }
 
 fn decided<'d>(

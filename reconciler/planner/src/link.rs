@@ -4,6 +4,7 @@ mod checks;
 mod decided;
 mod findings;
 mod moves;
+mod overrides;
 pub(crate) mod people;
 mod redirects;
 mod rotations;
@@ -111,6 +112,7 @@ pub fn customer(
         let order = linker.order();
         orders.insert(id.clone(), order);
     }
+    overrides::check(documents, &mut findings);
     names_are_distinct(context, documents, &mut findings);
     decided::servers_are_there(context, documents, &mut findings);
     decided::ports_are_distinct(context, documents, &mut findings);
@@ -324,6 +326,7 @@ impl Linker<'_, '_> {
                 .is_some_and(|branch| runs.is_some_and(|runs| runs != branch.tree)),
             stack: version.stack,
             templates: version.templates,
+            stays: version.stays,
             pin,
             ports: decided
                 .map(|decided| decided.ports.clone())

@@ -37,6 +37,7 @@ enum Field {
     Image,
     Stack,
     Health,
+    Override,
 }
 
 impl Query {

@@ -7,8 +7,10 @@ use crate::input::{CustomerFiles, Finder, SourceFile, TextOf};
 use crate::link::hint;
 use std::collections::BTreeSet;
 use tenantry_schema::Diagnostic;
-use tenantry_schema::document::{Hub, Kind, Operation, PlaceKind, Pool, Rollout, classify};
-use tenantry_schema::id::{CustomerId, OrderId, ServerId, ToolName};
+use tenantry_schema::document::{
+    Hub, Kind, Operation, PlaceKind, PlanLimits, Pool, Rollout, Staff, classify,
+};
+use tenantry_schema::id::{CustomerId, OrderId, ServerId, StaffId, ToolName};
 
 /// What such documents are checked against.
 #[derive(Clone, Copy)]
@@ -91,13 +93,50 @@ fn not_held(hub: &Hub, finder: &Finder) -> Option<Diagnostic> {
 
 /// Settings that are read and checked, and that nothing acts on yet.
 fn idle(hub: &Hub, finder: &Finder) -> Vec<Diagnostic> {
-    let set = [(!hub.stripe_prices.is_empty()).then(|| vec!["stripe_prices"])];
-    let set = set.into_iter().flatten();
-    set.map(|keys| {
-        let what = format!("`{}`", keys.join("."));
-        not_yet(finder.place(&keys, true), &what)
-    })
-    .collect()
+    let providers = &hub.providers;
+    let set = [
+        (!hub.stripe_prices.is_empty(), "stripe_prices"),
+        (hub.mail.is_some(), "mail"),
+        (
+            providers.hetzner.is_some() || providers.netcup.is_some(),
+            "providers",
+        ),
+        (hub.alerts.is_some(), "alerts"),
+    ];
+    let set = set
+        .into_iter()
+        .filter(|(set, _)| *set)
+        .map(|(_, key)| vec![key]);
+    let plans = hub.plans.iter().flat_map(|(name, plan)| {
+        let set = [
+            (plan.size.is_some(), "size"),
+            (plan.limits != PlanLimits::default(), "limits"),
+            (plan.trial.is_some(), "trial"),
+        ];
+        let set = set.into_iter().filter(|(set, _)| *set);
+        set.map(|(_, key)| vec!["plans", name.as_str(), key])
+    });
+    set.chain(plans)
+        .map(|keys| {
+            let what = format!("`{}`", keys.join("."));
+            not_yet(finder.place(&keys, true), &what)
+        })
+        .collect()
+}
+
+/// Log-ins to the status page, which is open to whoever reaches it.
+pub(crate) fn staff(staff: &Staff, text_of: &TextOf<'_>) -> Vec<Diagnostic> {
+    let people = staff.0.iter().filter(|(_, person)| person.login.is_some());
+    let people: Vec<&StaffId> = people.map(|(id, _)| id).collect();
+    if people.is_empty() {
+        return Vec::new();
+    }
+    let finder = Finder::new(text_of, "fleet/staff.yaml");
+    let tell = |id: &StaffId| {
+        let place = finder.place(&[id.as_str(), "login"], true);
+        not_yet(place, "`login`").note("the status page is open to everybody who reaches it: let a web server in front of it ask for a password")
+    };
+    people.into_iter().map(tell).collect()
 }
 
 fn unknown_tool(
@@ -189,7 +228,7 @@ pub fn shared(file: &SourceFile, known: Known<'_>) -> Vec<Diagnostic> {
     found
 }
 
-fn not_yet(place: tenantry_schema::diagnostic::Place, what: &str) -> Diagnostic {
+pub(crate) fn not_yet(place: tenantry_schema::diagnostic::Place, what: &str) -> Diagnostic {
     Diagnostic::warning(codes::NOT_YET, place, format!("nothing acts on {what} yet"))
         .label("read and checked, and nothing more")
 }
@@ -272,7 +311,15 @@ impl Checker<'_> {
                     .then(|| self.not_ordered("rotate", &target.tool))
             })
         });
+        let scenario = operation.scenario.as_ref().and_then(|target| {
+            self.order("scenario", &target.order).or_else(|| {
+                let order = self.documents.order(&target.order)?;
+                (!order.tools.contains_key(&target.tool))
+                    .then(|| self.not_ordered("scenario", &target.tool))
+            })
+        });
         servers
+            .chain(scenario)
             .chain(orders)
             .chain(on_servers)
             .chain(rotate)

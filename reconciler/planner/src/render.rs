@@ -18,7 +18,8 @@ use tenantry_schema::wire::{APPEND_PASSWORD, ErrorRules, HostSpec, REPOSITORY_KE
 
 pub use fallback::text as fallback_site;
 pub use tenantry_schema::wire::env_file::{parse as parse_env_file, write as write_env_file};
-pub use variables::{builtin_names, prefix as site_prefix};
+pub(crate) use variables::of_customer;
+pub use variables::{CUSTOMER_NAMES, builtin_names, prefix as site_prefix};
 
 /// Secrets in plain text, as far as one slice needs them.
 #[derive(Debug, Default)]

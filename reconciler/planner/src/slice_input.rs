@@ -94,10 +94,16 @@ pub struct InstanceInput {
     pub state: State,
     /// The order's domain.
     pub domain: DomainName,
+    /// What of the customer the stack uses, by variable.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub customer: BTreeMap<String, String>,
     /// Settings of the order, without what is said by `state` and `tree`.
     pub document: Tool,
     /// The stack's tree.
     pub tree: ObjectId,
+    /// The file that lies on top of the stack's Compose file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over: Option<ObjectId>,
     /// The templates' tree.
     pub nginx: ObjectId,
     /// Ports by site.

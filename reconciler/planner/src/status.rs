@@ -197,6 +197,9 @@ pub struct ToolStatus {
     pub pin: Option<String>,
     /// Whether the branch has another tree of the stack.
     pub newer_available: bool,
+    /// Whether an override file of the customer lies on top of its stack.
+    #[serde(default)]
+    pub customised: bool,
     /// When it first ran.
     pub fulfilled_at: Option<Timestamp>,
 }

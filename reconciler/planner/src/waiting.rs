@@ -170,6 +170,13 @@ pub enum WaitingOn {
         /// The tool.
         tool: ToolName,
     },
+    /// The tool stays at its version: the wanted one does not fit what the customer's documents say for it.
+    NewVersion {
+        /// The tool.
+        tool: ToolName,
+        /// What does not fit, and where.
+        because: String,
+    },
     /// The document has errors and the order was never good.
     Documents,
     /// More would go at once than `policy.max_removed` lets go; it stays until that is acknowledged or put back.

@@ -17,6 +17,7 @@ A question is one or more words that must all hold:
   nextcloud              the tool
   nextcloud<34           its version, the tag of its image: <, <=, =, !=, >=, >
   plan=pro               also customer, order, server, domain, state, image, stack; = or !=, and * for anything
+  override=yes           whether an override file of the customer lies on top of its stack: yes or no
   health=failed          what its agent says (healthy, progressing, degraded, failed, stopped, waiting), `absent`, or
                          `unknown` where no agent has reported; takes --hub
 

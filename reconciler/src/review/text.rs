@@ -127,6 +127,9 @@ pub(crate) fn state(instance: &InstanceChange) -> String {
             |id: &tenantry_planner::ObjectId| id.to_string().chars().take(7).collect::<String>();
         words.push(format!("stack {} → {}", short(from), short(to)));
     }
+    if instance.customised {
+        words.push("customised by an override file".to_owned());
+    }
     if words.is_empty() {
         String::new()
     } else {
@@ -190,9 +193,14 @@ fn group(out: &mut String, group: &Group) {
     let customers = count(group.customers.len(), "customer");
     let _ = writeln!(
         out,
-        "{} {} on {servers} of {customers}",
+        "{} {}{} on {servers} of {customers}",
         sign(group.presence),
-        group.tool
+        group.tool,
+        if group.customised {
+            " (customised)"
+        } else {
+            ""
+        }
     );
     for (name, change) in &group.services {
         let _ = writeln!(out, "      {name}: {}", service(change));

@@ -96,6 +96,8 @@ pub struct Declared {
     /// As the version says that the tool runs, else that of the branch.
     pub secrets: BTreeMap<String, SecretSpec>,
     compose: String,
+    /// What the order lays on top.
+    over: Option<String>,
     templates: BTreeMap<String, String>,
 }
 
@@ -109,14 +111,17 @@ impl Declared {
     ) -> Result<Option<Self>, SecretsError> {
         let pin = pin(tree, customer, order, tool)?;
         let pinned = pin.and_then(|pin| Self::of_tree(tree, tool, &pin).transpose());
-        match pinned.transpose()? {
-            Some(found) => Ok(Some(found)),
+        let found = match pinned.transpose()? {
+            Some(found) => Some(found),
             // Only here its name matters.
             None => Self::of_files(
                 tree,
                 &Orders::of(tree, customer).stack(customer, order, tool),
-            ),
-        }
+            )?,
+        };
+        let over = format!("fleet/customers/{customer}/overrides/{order}.{tool}.yaml");
+        let over = tree.read(&over)?;
+        Ok(found.map(|found| Self { over, ..found }))
     }
 
     /// Reads the version of a stack with this tree, or where there is none that of the work tree.
@@ -206,16 +211,34 @@ impl Declared {
         mut templates: BTreeMap<String, String>,
     ) -> Result<Self, SecretsError> {
         let document: Stack = rules::parse(&format!("stacks/{tool}/stack.yaml"), stack)?;
+        let mut secrets: BTreeMap<String, SecretSpec> = document
+            .secrets
+            .into_iter()
+            .map(|(name, spec)| (name.to_string(), spec))
+            .collect();
+        let drawn: Vec<_> = secrets
+            .keys()
+            .filter_map(|name| Some((name.clone(), secrets[source_of(&secrets, name)?].rotate)))
+            .collect();
+        // What follows another secret is replaced when that one is.
+        for (name, rotate) in drawn {
+            secrets.entry(name).and_modify(|spec| spec.rotate = rotate);
+        }
         templates.retain(|path, _| path.starts_with("files/") && path.ends_with(".j2"));
         Ok(Self {
-            secrets: document
-                .secrets
-                .into_iter()
-                .map(|(name, spec)| (name.to_string(), spec))
-                .collect(),
+            secrets,
             compose,
+            over: None,
             templates,
         })
+    }
+
+    /// The secrets that follow `name`: the same, or worked out from it.
+    pub fn followers(&self, name: &str) -> BTreeSet<String> {
+        let all = self.secrets.keys();
+        all.filter(|other| *other != name && source_of(&self.secrets, other) == Some(name))
+            .cloned()
+            .collect()
     }
 
     /// The services that get `variable`, and so are made anew when its value changes: those that refer to it in the Compose file, and those
@@ -227,37 +250,57 @@ impl Declared {
             .filter(|(_, text)| mentions(text, variable))
             .filter_map(|(path, _)| path.strip_suffix(".j2"))
             .collect();
-        let Ok(root) = tenantry_yaml::parse(&self.compose, &Limits::default()) else {
-            return BTreeSet::new();
-        };
-        let entries = |section: &str| {
-            let section = root.get(section).and_then(Node::as_mapping);
-            section.unwrap_or_default().iter()
-        };
-        let touches = |node: &Node| {
-            let text = node.span.of(&self.compose);
-            interpolates(text, variable) || files.iter().any(|file| text.contains(file))
-        };
-        // Files that Compose makes of variables or takes from the stack.
-        let mut mounted = BTreeSet::new();
-        for section in ["secrets", "configs"] {
-            for (name, node) in entries(section) {
-                let environment = node.get("environment").and_then(Node::as_str);
-                if environment == Some(variable) || touches(node) {
-                    mounted.extend(name.as_str().map(|name| (section, name)));
-                }
-            }
-        }
-        let mounts = |service: &Node| {
-            mounted
-                .iter()
-                .any(|(section, name)| service.get(section).is_some_and(|list| lists(list, name)))
-        };
-        entries("services")
-            .filter(|(_, service)| touches(service) || mounts(service))
-            .filter_map(|(name, _)| name.as_str().map(str::to_owned))
+        let texts = std::iter::once(&self.compose).chain(&self.over);
+        texts
+            .flat_map(|text| touched(text, variable, &files))
             .collect()
     }
+}
+
+/// The secret that is drawn for `name`: itself, or what it follows. None where that leads nowhere.
+pub fn source_of<'s>(secrets: &'s BTreeMap<String, SecretSpec>, name: &'s str) -> Option<&'s str> {
+    let mut at = name;
+    for _ in 0..3 {
+        match secrets.get(at)?.follows() {
+            Some(next) => at = next.as_str(),
+            None => return Some(at),
+        }
+    }
+    None
+}
+
+/// The services of one Compose file that get `variable`, or one of `files`.
+fn touched(compose: &str, variable: &str, files: &[&str]) -> BTreeSet<String> {
+    let Ok(root) = tenantry_yaml::parse(compose, &Limits::default()) else {
+        return BTreeSet::new();
+    };
+    let entries = |section: &str| {
+        let section = root.get(section).and_then(Node::as_mapping);
+        section.unwrap_or_default().iter()
+    };
+    let touches = |node: &Node| {
+        let text = node.span.of(compose);
+        interpolates(text, variable) || files.iter().any(|file| text.contains(file))
+    };
+    // Files that Compose makes of variables or takes from the stack.
+    let mut mounted = BTreeSet::new();
+    for section in ["secrets", "configs"] {
+        for (name, node) in entries(section) {
+            let environment = node.get("environment").and_then(Node::as_str);
+            if environment == Some(variable) || touches(node) {
+                mounted.extend(name.as_str().map(|name| (section, name)));
+            }
+        }
+    }
+    let mounts = |service: &Node| {
+        mounted
+            .iter()
+            .any(|(section, name)| service.get(section).is_some_and(|list| lists(list, name)))
+    };
+    entries("services")
+        .filter(|(_, service)| touches(service) || mounts(service))
+        .filter_map(|(name, _)| name.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Whether a service's list of secrets or configs has one of this name, in the short or the long form.
@@ -367,13 +410,17 @@ mod tests {
         let declared = Declared {
             secrets: BTreeMap::new(),
             compose: compose.to_owned(),
+            over: Some(
+                "services:\n  web:\n  extra: { image: z, command: [\"${DB_PASSWORD}\"] }\n"
+                    .to_owned(),
+            ),
             templates: BTreeMap::from([(
                 "files/cache.conf.j2".to_owned(),
                 "auth {{ DB_PASSWORD }}".to_owned(),
             )]),
         };
         let services: Vec<_> = declared.services("DB_PASSWORD").into_iter().collect();
-        assert_eq!(services, ["api", "cache", "db", "jobs", "web"]);
+        assert_eq!(services, ["api", "cache", "db", "extra", "jobs", "web"]);
         assert!(declared.services("DB").is_empty());
     }
 }

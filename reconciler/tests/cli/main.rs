@@ -382,6 +382,7 @@ fn where_finds_who_runs_what() {
     );
     ask("paln=starter").says(1, &["did you mean `plan=starter`?"]);
     ask("guestbook<new").says(1, &["a version begins with a number"]);
+    ask("foo=bar").says(1, &["besides tools there are customer, order, server"]);
     let found = desk.run(&["where", "html domain=acme.*", root, "--json"]);
     let found: serde_json::Value = serde_json::from_str(&found.text).unwrap();
     assert_eq!(found[0]["images"][0], "nginx:1.30");

@@ -377,3 +377,45 @@ fn money_and_the_people_it_takes() {
         ],
     );
 }
+
+#[test]
+fn an_override_file_is_marked_wherever_a_change_is_told() {
+    let desk = Desk::new();
+    decided(&desk);
+    desk.write(
+        "fleet/fleet/customers/acme/overrides/website.guestbook.yaml",
+        "services:\n  web:\n    mem_limit: 1g\n    environment: { LEVEL: debug }\n",
+    );
+    let ran = desk.run(&["plan", "fleet"]);
+    ran.says(
+        2,
+        &[
+            "~ website-guestbook",
+            "customised by an override file",
+            "web: replaced (environment LEVEL",
+        ],
+    );
+    assert!(!ran.text.contains("db:"), "{}", ran.text);
+    assert!(!ran.text.contains("globex"), "{}", ran.text);
+    desk.run(&["plan", "fleet", "--markdown"])
+        .says(2, &["customised by an override file"]);
+    let json = desk.run(&["plan", "fleet", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.text).unwrap();
+    let change = &json["changes"][0]["instances"]["website-guestbook"];
+    assert_eq!(change["customised"], true, "{json}");
+    desk.run(&["where", "override=yes", "fleet"])
+        .says(0, &["guestbook"]);
+    // What it gets wrong is told at its line.
+    desk.write(
+        "fleet/fleet/customers/acme/overrides/website.guestbook.yaml",
+        "services:\n  web:\n    mem_limti: 1g\n",
+    );
+    desk.run(&["plan", "fleet"]).says(
+        1,
+        &[
+            "overrides/website.guestbook.yaml:3:5",
+            "read on top of stacks/guestbook/compose.yaml",
+            "customer acme stays at commit",
+        ],
+    );
+}

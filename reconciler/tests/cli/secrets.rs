@@ -323,3 +323,63 @@ pub(crate) fn person(desk: &Desk, name: &str) -> (String, String) {
     std::fs::write(&path, identity.to_string().expose_secret()).unwrap();
     (identity.to_public().to_string(), path.display().to_string())
 }
+
+#[test]
+fn what_follows_a_secret_is_made_and_replaced_with_it() {
+    let desk = Desk::new();
+    guestbook(&desk);
+    desk.edit("fleet/stacks/guestbook/stack.yaml", |text| {
+        text.replace(
+            "  DB_PASSWORD: {}",
+            "  DB_PASSWORD: {}\n  ADMIN_HASH: { derive: { bcrypt: DB_PASSWORD } }\n  SAME: { share_with: DB_PASSWORD }\n  OTHER: { kind: base64, bytes: 24, prefix: \"base64:\", must_differ: [SAME] }",
+        )
+    });
+    desk.edit("fleet/stacks/guestbook/compose.yaml", |text| {
+        text.replace(
+            "      TITLE: ${TITLE}",
+            "      TITLE: ${TITLE}\n      HASH: ${ADMIN_HASH}\n      SAME: ${SAME}\n      OTHER: ${OTHER}",
+        )
+    });
+    let file = "acme/website/guestbook";
+    let get = |name: &str| run(&desk, &["secrets", "get", file, name], "").text;
+    let password = get("DB_PASSWORD");
+    // What is there is what the rest follows, and stays.
+    run(&desk, &["secrets", "generate", file], "")
+        .says(0, &["`DB_PASSWORD` is there", "generated"]);
+    assert_eq!(get("DB_PASSWORD"), password);
+    assert_eq!(get("SAME"), password);
+    assert!(bcrypt::verify(&password, &get("ADMIN_HASH")).unwrap());
+    let other = get("OTHER");
+    assert_eq!(other.strip_prefix("base64:").map(str::len), Some(32));
+    run(&desk, &["secrets", "rotate", file, "ADMIN_HASH"], "").says(
+        1,
+        &["`ADMIN_HASH` follows `DB_PASSWORD`", "rotate `DB_PASSWORD`"],
+    );
+    run(
+        &desk,
+        &["secrets", "rotate", file, "DB_PASSWORD", "--dry-run"],
+        "",
+    )
+    .says(
+        2,
+        &[
+            "`ADMIN_HASH` goes with `DB_PASSWORD` (bcrypt)",
+            "`SAME` goes with `DB_PASSWORD` (the same value)",
+            "ADMIN_HASH, DB_PASSWORD, SAME would be replaced",
+        ],
+    );
+    assert_eq!(get("DB_PASSWORD"), password);
+    run(&desk, &["secrets", "rotate", file, "DB_PASSWORD"], "").says(0, &["replaced"]);
+    let new = get("DB_PASSWORD");
+    assert_ne!(new, password);
+    assert_eq!(get("SAME"), new);
+    assert!(bcrypt::verify(&new, &get("ADMIN_HASH")).unwrap());
+    assert_eq!(get("OTHER"), other, "what follows nothing stays");
+    // Never to be replaced: neither is what follows it.
+    desk.edit("fleet/stacks/guestbook/stack.yaml", |text| {
+        text.replace("  DB_PASSWORD: {}", "  DB_PASSWORD: { rotate: never }")
+    });
+    run(&desk, &["secrets", "rotate", file, "SAME"], "").says(1, &["would be lost"]);
+    run(&desk, &["secrets", "rotate", file, "--all"], "").says(0, &["OTHER replaced"]);
+    assert_eq!(get("SAME"), new);
+}

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 pub struct Customer {
     /// How they stand with us.
     pub status: Standing,
-    /// Language of mails and pages, as a BCP 47 tag. Absent: `en`.
+    /// The language they are spoken to in, as a BCP 47 tag. Stacks get it as `CUSTOMER_LANGUAGE`. Absent: `en`.
     pub language: Option<Language>,
-    /// How the customer's pages and mails look.
+    /// How what the customer's visitors see looks.
     pub brand: Brand,
     /// What the customer is told about.
     pub notify: Vec<Notice>,
@@ -59,10 +59,10 @@ pub enum Standing {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Brand {
-    /// Name shown instead of ours.
+    /// Name shown instead of ours. Stacks get it as `BRAND_NAME`, empty where there is none.
     #[schemars(example = &"Acme")]
     pub name: Option<String>,
-    /// Accent colour, `#rrggbb` in quotes.
+    /// Accent colour, `#rrggbb` in quotes. Stacks get it as `BRAND_COLOUR`, empty where there is none.
     pub colour: Option<Colour>,
     /// Sender of mails: `Name <address>`.
     pub sender: Option<Sender>,

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 /// `<customer>/<order>/server.yaml`: the server that an order runs on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("examples" = [{ "server": "acme-1", "because": "only server of the customer with 4 GB free" }]))]
 pub struct ServerAssignment {
     /// The server, of the same customer.
     pub server: ServerId,
@@ -34,6 +35,10 @@ pub struct DomainClaim {
 /// `<customer>/<order>/tools/<tool>.yaml`: what was chosen for one tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("examples" = [{
+    "pin": { "tree": "9fb09ce15d23aa3d629a3d210a891dc8d580aed9", "nginx": "d22277fe121cf44a213d760e67c6a54dcb6260d4" },
+    "ports": { "site": 20000 },
+}]))]
 pub struct ToolDecision {
     /// The version of the stack that runs.
     pub pin: Pin,
@@ -57,6 +62,7 @@ pub struct Pin {
 /// `<customer>/<order>/fulfilled.yaml`: the record of first fulfilment, of the order and of each tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("examples" = [{ "order": "2026-11-21T10:00:00Z", "tools": { "html": "2026-11-21T10:00:00Z" } }]))]
 pub struct Fulfilled {
     /// When everything ordered at first ran for the first time. Absent: not yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,10 @@
 //! `hub.yaml` and `activation.yaml`: the settings of the whole fleet, and which hub may act.
 
-use super::{AgentRelease, Backups, Certificates, ErrorRules, Forge, History, Host, Policy};
-use crate::amount::Price;
+use super::{
+    AgentRelease, Alerts, Backups, Certificates, ErrorRules, Forge, History, Host, Mail, Policy,
+    Providers,
+};
+use crate::amount::{Duration, Price};
 use crate::id::{FleetId, ToolName};
 use crate::key::{AgeRecipient, PublicKeys};
 use crate::size::ByteSize;
@@ -39,6 +42,15 @@ pub struct Hub {
     #[serde(default)]
     #[schemars(extend("examples" = [{ "price_1QxYz2": "pro" }]))]
     pub stripe_prices: BTreeMap<StripePrice, String>,
+    /// How mails are sent. Absent: none are.
+    #[serde(default)]
+    pub mail: Option<Mail>,
+    /// Accounts at companies that rent machines. Their tokens are in `fleet/secrets.yaml`.
+    #[serde(default)]
+    pub providers: Providers,
+    /// Who is told of trouble. Absent: nobody; the page shows it.
+    #[serde(default)]
+    pub alerts: Option<Alerts>,
     /// What a commit may do, whoever made it.
     #[serde(default)]
     pub policy: Policy,
@@ -148,6 +160,26 @@ pub struct Plan {
     pub memory: Option<ByteSize>,
     /// What it costs a month. Absent: plans of changes say nothing about money.
     pub price: Option<Price>,
+    /// The provider's name of the size of a server that is made for it. Absent: the provider's smallest that has the memory.
+    #[schemars(example = &"cx22")]
+    pub size: Option<String>,
+    /// What may be used in a month.
+    pub limits: PlanLimits,
+    /// How long it can be tried before it is paid for. Absent: it cannot.
+    #[schemars(example = &"14d")]
+    pub trial: Option<Duration>,
+}
+
+/// What an order may use in a month.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlanLimits {
+    /// Room for data. Absent: no limit.
+    pub storage: Option<ByteSize>,
+    /// Bytes that are sent to the world. Absent: no limit.
+    pub traffic: Option<ByteSize>,
+    /// Tokens of language models. Absent: no limit.
+    pub tokens: Option<u64>,
 }
 
 /// `activation.yaml`, written by `tenantry activate`: the hub that may act on this fleet, and its release.

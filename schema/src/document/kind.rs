@@ -27,6 +27,8 @@ pub enum Kind {
     Order(CustomerId, OrderId),
     /// `fleet/customers/<id>/servers/<id>.yaml`
     Server(CustomerId, ServerId),
+    /// `fleet/customers/<id>/overrides/<order>.<tool>.yaml`: a Compose file on top of the stack's. No id has a dot in it.
+    Override(CustomerId, OrderId, ToolName),
     /// `fleet/customers/<id>/operations/<id>.yaml`
     Operation(CustomerId, OperationId),
     /// `fleet/pools/<id>.yaml`
@@ -86,6 +88,7 @@ impl Kind {
             | Self::CustomerSecrets(id)
             | Self::Order(id, _)
             | Self::Server(id, _)
+            | Self::Override(id, ..)
             | Self::Operation(id, _)
             | Self::ServerAssignment(id, _)
             | Self::DomainClaim(id, _)
@@ -159,8 +162,21 @@ fn fleet(parts: &[&str]) -> Option<Kind> {
         ["customers", id, "operations", name] => {
             Kind::Operation((*id).try_into().ok()?, yaml(name)?.try_into().ok()?)
         }
+        ["customers", id, "overrides", name] => {
+            let id = (*id).try_into().ok()?;
+            let named = name.strip_suffix(".yaml").and_then(|name| {
+                let (order, tool) = name.split_once('.')?;
+                Some((order.try_into().ok()?, tool.try_into().ok()?))
+            });
+            match named {
+                Some((order, tool)) => Kind::Override(id, order, tool),
+                None => Kind::Misplaced(
+                    "an override file is called <order>.<tool>.yaml, such as website.umami.yaml",
+                ),
+            }
+        }
         ["customers", ..] => Kind::Misplaced(
-            "expected customer.yaml, person.yaml, secrets.yaml, orders/<id>.yaml, servers/<id>.yaml or operations/<id>.yaml",
+            "expected customer.yaml, person.yaml, secrets.yaml, orders/<id>.yaml, servers/<id>.yaml, overrides/<order>.<tool>.yaml or operations/<id>.yaml",
         ),
         ["pools", name] => Kind::Pool(yaml(name)?.try_into().ok()?),
         ["rollouts", name] => Kind::Rollout(yaml(name)?.try_into().ok()?),
@@ -204,6 +220,23 @@ mod tests {
             Kind::Order("acme".try_into().unwrap(), "website".try_into().unwrap())
         );
         assert_eq!(order.scope(), Scope::Customer("acme".try_into().unwrap()));
+        assert_eq!(
+            classify("fleet/customers/acme/overrides/website.umami.yaml"),
+            Kind::Override(
+                "acme".try_into().unwrap(),
+                "website".try_into().unwrap(),
+                "umami".try_into().unwrap()
+            )
+        );
+        for slip in [
+            "umami.yaml",
+            "website.umami.pro.yaml",
+            "website.Umami.yaml",
+            ".umami.yaml",
+        ] {
+            let path = format!("fleet/customers/acme/overrides/{slip}");
+            assert!(matches!(classify(&path), Kind::Misplaced(_)), "{slip}");
+        }
         assert!(matches!(
             classify("fleet/decisions/acme/website/tools/umami.secrets.yaml"),
             Kind::ToolSecrets(..)

@@ -11,8 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use written::Written;
+pub(super) use written::day;
 
-/// A one-time act. Exactly one of `restore`, `wipe`, `reinstall`, `snapshot`, `power_cycle`, `rotate`, `retry`, `move` and `erase` is written.
+/// A one-time act. Exactly one of `restore`, `wipe`, `reinstall`, `snapshot`, `power_cycle`, `rotate`, `retry`, `move`, `erase`
+/// and `scenario` is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
 #[schemars(
@@ -82,6 +84,9 @@ pub struct Operation {
     /// Erases a person's data everywhere: `person`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub erase: Option<Erase>,
+    /// Runs the browser steps of a tool's first set-up again: `<order>/<tool>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<OrderTool>,
     /// Why, for those who read it later.
     #[schemars(example = &"customer deleted a folder, ticket 812")]
     pub reason: String,
@@ -104,7 +109,7 @@ pub struct Operation {
 }
 
 /// What operations do.
-const ACTS: [&str; 9] = [
+const ACTS: [&str; 10] = [
     "restore",
     "wipe",
     "reinstall",
@@ -114,6 +119,7 @@ const ACTS: [&str; 9] = [
     "retry",
     "move",
     "erase",
+    "scenario",
 ];
 
 impl Operation {
@@ -129,6 +135,7 @@ impl Operation {
             self.retry.as_ref().map(ToString::to_string),
             self.move_order.as_ref().map(ToString::to_string),
             self.erase.map(|Erase::Person| "person".to_owned()),
+            self.scenario.as_ref().map(ToString::to_string),
         ];
         let mut acts = ACTS.into_iter().zip(named);
         acts.find_map(|(act, named)| Some((act, named?)))

@@ -4,6 +4,7 @@ use super::server::Drift;
 use crate::id::{OrderId, ServerId, ToolName};
 use crate::map::SharedMap;
 use crate::name::{DomainName, HeaderName, HeaderValue, VariableName};
+use jiff::civil::Date;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,10 @@ pub struct Order {
     /// How far it goes without a person.
     #[serde(default)]
     pub automation: Automation,
+    /// Last day of the trial. Absent: there is none.
+    #[serde(default, deserialize_with = "super::operation::day")]
+    #[schemars(example = &"2026-12-05")]
+    pub trial_ends: Option<Date>,
     /// The id that the order had first, where its file was renamed: it stays the same order, with its decisions, containers and data.
     /// Absent: the file's name is its id.
     #[serde(default)]
@@ -45,6 +50,8 @@ pub enum Automation {
     /// All the way.
     #[default]
     Auto,
+    /// A person lets it go on: until the hub knows how they do that, the same as `paused`.
+    Manual,
     /// Nothing new is decided: what runs goes on and follows edits.
     Paused,
 }

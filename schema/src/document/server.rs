@@ -25,6 +25,10 @@ pub struct Server {
     /// Absent: the file's name is its id.
     #[serde(default)]
     pub moved_from: Option<ServerId>,
+    /// The provider's name of its size. Absent: what the order's plan says, or it was there already.
+    #[serde(default)]
+    #[schemars(example = &"cx22")]
+    pub size: Option<String>,
     /// When disruptive steps may be taken. Absent: at any time.
     #[serde(default)]
     pub window: Option<Window>,
@@ -54,6 +58,10 @@ pub struct Server {
 pub enum Provider {
     /// It is there already and stays.
     Static,
+    /// Hetzner Cloud.
+    Hetzner,
+    /// Netcup.
+    Netcup,
 }
 
 /// How much the agent may do.
@@ -62,6 +70,8 @@ pub enum Provider {
 pub enum Manage {
     /// Reports what it would do.
     Observe,
+    /// Takes over what runs without making it anew: until the agent can, the same as `observe`.
+    Adopt,
     /// Converges everything.
     #[default]
     Full,

@@ -1,7 +1,7 @@
 //! `stacks/<tool>/stack.yaml`: what Tenantry must know about a tool beside its Compose file.
 
 use super::protection::{Relax, Reload};
-use super::{Backup, ErrorRules};
+use super::{Backup, ErrorRules, SecretSpec};
 use crate::amount::Duration;
 use crate::id::SiteName;
 use crate::map::SharedMap;
@@ -70,53 +70,6 @@ pub struct Parameter {
     pub default: Option<String>,
     /// For people. Absent: nothing is said.
     pub description: Option<String>,
-}
-
-/// How a secret is generated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct SecretSpec {
-    /// Characters, 8 to 512.
-    #[schemars(range(min = 8, max = 512))]
-    pub length: u16,
-    /// Which characters.
-    pub alphabet: Alphabet,
-    /// Whether it may be replaced later.
-    pub rotate: Rotate,
-}
-
-impl Default for SecretSpec {
-    fn default() -> Self {
-        Self {
-            length: 32,
-            alphabet: Alphabet::UrlSafe,
-            rotate: Rotate::Manual,
-        }
-    }
-}
-
-/// Characters of a generated secret.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Alphabet {
-    /// Letters and digits: fits into URLs and files without escaping.
-    #[default]
-    UrlSafe,
-    /// Lower-case hexadecimal.
-    Hex,
-    /// Digits only.
-    Digits,
-}
-
-/// Whether a secret may be replaced.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Rotate {
-    /// When a person asks for it.
-    #[default]
-    Manual,
-    /// Never: data is encrypted with it.
-    Never,
 }
 
 /// One public site.

@@ -42,7 +42,7 @@ macro_rules! kind {
 }
 
 /// Every kind of document. What people write comes first.
-pub const KINDS: [DocumentKind; 19] = [
+pub const KINDS: [DocumentKind; 20] = [
     kind!(
         "hub",
         "Settings of the fleet",
@@ -67,6 +67,12 @@ pub const KINDS: [DocumentKind; 19] = [
         "Server",
         ["fleet/customers/*/servers/*.yaml"],
         of::<Server>
+    ),
+    kind!(
+        "override",
+        "Override of a tool's Compose file",
+        ["fleet/customers/*/overrides/*.yaml"],
+        over
     ),
     kind!(
         "operation",
@@ -220,13 +226,61 @@ fn of<T: JsonSchema>() -> Schema {
         .into_root_schema_for::<T>()
 }
 
+/// Only the outermost keys are told: what a service takes is the Compose Specification's business, and the compiler's.
+fn over() -> Schema {
+    let section = |what: &str| {
+        json!({
+            "description": what,
+            "type": ["object", "null"],
+            "additionalProperties": { "type": ["object", "null"] },
+        })
+    };
+    schemars::json_schema!({
+        "$schema": DRAFT,
+        "description": "A Compose file that is laid on top of a tool's own, for one order: mappings are merged, lists joined, single values replaced. The last resort, where parameters, variables and headers do not do.",
+        "type": ["object", "null"],
+        "additionalProperties": false,
+        "patternProperties": { "^x-": {} },
+        "properties": {
+            "services": section("Services, by name: those of the stack, or more."),
+            "networks": section("Networks, by name."),
+            "volumes": section("Volumes, by name."),
+            "secrets": section("Files with secrets, by name."),
+            "configs": section("Files with settings, by name."),
+        },
+        "examples": [{ "services": { "web": { "mem_limit": "2g" } } }],
+    })
+}
+
 fn secrets() -> Schema {
     let mut schema = sealed_map(
         "A file in SOPS format: names are open, values are encrypted. Edit it with `sops`.",
         json!({ "type": "string" }),
     );
     schema.insert("$schema".to_owned(), DRAFT.into());
+    schema.insert("examples".to_owned(), json!([sealed(&["smtp_password"])]));
     schema
+}
+
+/// What a file in SOPS format looks like, with these names.
+fn sealed(names: &[&str]) -> Value {
+    let mut file: serde_json::Map<String, Value> = names
+        .iter()
+        .map(|name| {
+            (
+                (*name).to_owned(),
+                json!("ENC[AES256_GCM,data:aGVsbG8=,iv:aXY=,tag:dGFn,type:str]"),
+            )
+        })
+        .collect();
+    let sops = json!({
+        "age": [{ "recipient": "age1nk5xrt4u5s7xl7vuz4hnltc758mf6zt4u2fugjra6wm6lvwpvdzq6qf6yk", "enc": "-----BEGIN AGE ENCRYPTED FILE-----" }],
+        "lastmodified": "2026-11-21T04:51:56Z",
+        "mac": "ENC[AES256_GCM,data:aGVsbG8=,iv:aXY=,tag:dGFn,type:str]",
+        "version": "3.11.0",
+    });
+    file.insert("sops".to_owned(), sops);
+    file.into()
 }
 
 fn person() -> Schema {
@@ -235,6 +289,8 @@ fn person() -> Schema {
         json!({ "type": "string" }),
     );
     schema.insert("$schema".to_owned(), DRAFT.into());
+    let names = ["name", "company", "email"];
+    schema.insert("examples".to_owned(), json!([sealed(&names)]));
     schema
 }
 
@@ -257,6 +313,10 @@ mod tests {
                 "secrets",
             ),
             ("stacks/html/stack.yaml", "stack"),
+            (
+                "fleet/customers/acme/overrides/website.umami.yaml",
+                "override",
+            ),
         ] {
             let kinds: Vec<_> = KINDS
                 .iter()
@@ -278,6 +338,8 @@ mod tests {
             let schema = kind.schema();
             assert_eq!(schema["$schema"], DRAFT, "{}", kind.name);
             assert!(schema["description"].is_string(), "{}", kind.name);
+            let text = kind.schema_text();
+            assert!(text.contains("\"examples\""), "{}: no example", kind.name);
             described(kind.name, &schema);
             assert_eq!(kind.schema_text(), kind.schema_text());
         }

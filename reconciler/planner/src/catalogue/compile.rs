@@ -1,6 +1,7 @@
 //! Proving that a stack fits together: every variable has a source, every secret is used, every site points at a real service and port.
 
 use super::samples::{sample_port, with_samples};
+use super::secrets;
 use super::services;
 use super::templates::{FileTemplates, Templates, target};
 use super::{CompiledStack, SiteName};
@@ -10,7 +11,7 @@ use crate::input::{SourceFile, StackFiles, diagnose};
 use crate::render::{builtin_names, site_prefix};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
-use tenantry_compose::{ComposeFile, Port, Project};
+use tenantry_compose::{ComposeFile, OVERRIDE_FILE, Port, Project};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::{Site, Stack};
@@ -32,6 +33,19 @@ pub fn compile_stack(
     let compiled = compiler.compile();
     let good = !compiler.found.iter().any(Diagnostic::is_error);
     (compiled.filter(|_| good), compiler.found)
+}
+
+/// Whether a service publishes the port of a site, where its number on the server is known at `published`.
+pub(super) fn publishes(ports: &[Port], site: &Site, published: Option<u16>) -> bool {
+    ports.iter().any(|port| {
+        port.target == site.port
+            && port
+                .published
+                .is_some_and(|port| published.is_none_or(|published| port == published))
+            && port
+                .host_ip
+                .is_some_and(|address| address == std::net::Ipv4Addr::LOCALHOST)
+    })
 }
 
 struct Compiler<'a> {
@@ -79,6 +93,7 @@ impl Compiler<'_> {
         let sites = self.sites(&document);
         let builtins: BTreeSet<String> = builtin_names(sites.keys()).into_iter().collect();
         self.tell(services::names(&document, &builtins));
+        self.tell(secrets::check(&document));
         let plain = |name: &str| builtins.contains(name) || document.parameters.contains_key(name);
         let templates = self.file_templates(&plain);
         let known = |name: &str| plain(name) || document.secrets.contains_key(name);
@@ -114,10 +129,13 @@ impl Compiler<'_> {
             tool: self.stack.tool.clone(),
             tree: self.stack.tree,
             has_data: !project.volumes.is_empty(),
-            files: files
-                .map(|(path, content)| (path.clone(), content.clone()))
-                .collect(),
-            templates,
+            files: Arc::new(
+                files
+                    .map(|(path, content)| (path.clone(), content.clone()))
+                    .collect(),
+            ),
+            templates: Arc::new(templates),
+            over: None,
             sites,
             compose,
             variables,
@@ -244,6 +262,15 @@ impl Compiler<'_> {
 
     /// Files that the Compose file refers to become part of slices under their own names.
     fn check_paths(&mut self, paths: &BTreeSet<String>) {
+        if paths.contains(OVERRIDE_FILE) {
+            let place = Place::file(self.path(OVERRIDE_FILE));
+            let message =
+                format!("`{OVERRIDE_FILE}` is the name of what an order lays on top of a stack");
+            self.found.push(
+                Diagnostic::error(codes::STACK_FILE, place, message)
+                    .note("give the file another name"),
+            );
+        }
         for path in paths.iter().filter(|path| !path.starts_with("files/")) {
             if let Err(why) = RelativePath::try_from(format!("stacks/x/{path}")) {
                 let message = format!("the file cannot be part of a slice: {why}");
@@ -282,16 +309,7 @@ impl Compiler<'_> {
                 self.error(codes::SITE_TARGET, keys, message, note);
                 continue;
             };
-            let published = |port: &Port| {
-                port.target == site.port
-                    && port
-                        .published
-                        .is_some_and(|published| !exact || published == sample_port(index))
-                    && port
-                        .host_ip
-                        .is_some_and(|address| address == std::net::Ipv4Addr::LOCALHOST)
-            };
-            if !service.ports.iter().any(published) {
+            if !publishes(&service.ports, site, exact.then(|| sample_port(index))) {
                 let message = format!(
                     "the service `{}` does not publish port {} for the site",
                     site.service, site.port

@@ -3,11 +3,8 @@
 use crate::codes;
 use std::collections::BTreeSet;
 use tenantry_compose::{Project, ServiceName, undone};
-use tenantry_schema::document::{Relax, Stack};
+use tenantry_schema::document::{Derivation, Relax, Stack};
 use tenantry_yaml::suggest;
-
-/// Characters that a generated secret may have.
-const SECRET_LENGTHS: std::ops::RangeInclusive<u16> = 8..=512;
 
 /// Longest reason.
 const REASON: usize = 300;
@@ -20,7 +17,7 @@ pub(super) struct Finding {
     pub(super) note: String,
 }
 
-/// One name, one source, and secrets of a length that can be.
+/// One name, one source.
 pub(super) fn names(document: &Stack, builtins: &BTreeSet<String>) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut add = |code, part: &str, name: &str, message: String, note: &str| {
@@ -45,18 +42,11 @@ pub(super) fn names(document: &Stack, builtins: &BTreeSet<String>) -> Vec<Findin
             );
         }
     }
-    for (name, spec) in &document.secrets {
+    for name in document.secrets.keys() {
         if document.parameters.contains_key(name) {
             let message = format!("`{name}` is a parameter and a secret");
             let note = "choose another name for one of them";
             add(codes::NAME_TWICE, "secrets", name.as_str(), message, note);
-        }
-        if !SECRET_LENGTHS.contains(&spec.length) {
-            let message = format!(
-                "the secret `{name}` has a length of {}; 8 to 512 characters are possible",
-                spec.length
-            );
-            add(codes::BAD_VALUE, "secrets", name.as_str(), message, "");
         }
     }
     found
@@ -64,8 +54,16 @@ pub(super) fn names(document: &Stack, builtins: &BTreeSet<String>) -> Vec<Findin
 
 /// Secrets that are declared for nothing.
 pub(super) fn unused(document: &Stack, variables: &BTreeSet<String>) -> Vec<Finding> {
+    let sources: BTreeSet<_> = document
+        .secrets
+        .values()
+        .filter_map(|spec| spec.derive.as_ref())
+        .map(Derivation::source)
+        .collect();
     let secrets = document.secrets.keys();
-    let unused = secrets.filter(|secret| !variables.contains(secret.as_str()));
+    // A password whose hash is used is what people log in with.
+    let unused =
+        secrets.filter(|secret| !variables.contains(secret.as_str()) && !sources.contains(secret));
     unused
         .map(|secret| Finding {
             code: codes::UNUSED_SECRET,

@@ -62,12 +62,14 @@ impl Templates {
 /// The templates among the files of a stack, parsed.
 pub struct FileTemplates {
     environment: Environment<'static>,
+    used: BTreeSet<String>,
 }
 
 impl Default for FileTemplates {
     fn default() -> Self {
         Self {
             environment: environment(),
+            used: BTreeSet::new(),
         }
     }
 }
@@ -89,7 +91,16 @@ impl FileTemplates {
     ) -> Result<(), Vec<Diagnostic>> {
         // The name's ending decides the escaping: values are escaped in HTML files.
         let name = target(path);
-        parse(&mut self.environment, name, shown, text, known)
+        parse(&mut self.environment, name, shown, text, known)?;
+        if let Ok(template) = self.environment.get_template(name) {
+            self.used.extend(template.undeclared_variables(false));
+        }
+        Ok(())
+    }
+
+    /// Whether one of them uses a variable.
+    pub fn uses(&self, variable: &str) -> bool {
+        self.used.contains(variable)
     }
 
     /// Renders the template `path` (with `.j2`).

@@ -119,6 +119,7 @@ fn settings(old: &SliceInput, new: &SliceInput) -> Vec<String> {
     }
     let manage = |slice: &SliceInput| match slice.manage {
         Manage::Observe => "observe",
+        Manage::Adopt => "adopt",
         Manage::Full => "full",
     };
     if old.manage != new.manage {

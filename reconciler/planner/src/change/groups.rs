@@ -14,6 +14,8 @@ pub struct Group {
     pub tool: ToolName,
     /// Whether it comes, goes or stays.
     pub presence: Presence,
+    /// Whether override files lie on top of its stack.
+    pub customised: bool,
     /// What happens to its containers.
     pub services: BTreeMap<String, ServiceChange>,
     /// How many public names come, change and go.
@@ -28,7 +30,7 @@ pub struct Group {
 
 type Key = (
     ToolName,
-    Presence,
+    (Presence, bool),
     BTreeMap<String, ServiceChange>,
     BTreeMap<SiteChange, usize>,
 );
@@ -41,7 +43,8 @@ pub fn groups(changes: &[ServerChange]) -> Vec<Group> {
             let key = key(instance);
             let group = groups.entry(key.clone()).or_insert_with(|| Group {
                 tool: key.0,
-                presence: key.1,
+                presence: key.1.0,
+                customised: key.1.1,
                 services: key.2,
                 sites: key.3,
                 servers: BTreeSet::new(),
@@ -64,7 +67,7 @@ fn key(instance: &InstanceChange) -> Key {
     }
     (
         instance.tool.clone(),
-        instance.presence,
+        (instance.presence, instance.customised),
         instance.services.clone(),
         sites,
     )

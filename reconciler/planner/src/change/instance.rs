@@ -6,7 +6,7 @@ use crate::object::ObjectId;
 use crate::render::{self, Parts, Plaintext};
 use crate::slice_input::{InstanceInput, SliceInput};
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_compose::{ComposeFile, Project, ProjectName};
+use tenantry_compose::{ComposeFile, OVERRIDE_FILE, Project, ProjectName};
 use tenantry_schema::Secret;
 use tenantry_schema::document::{EnvValue, State};
 use tenantry_schema::id::{InstanceName, OrderId, ToolName};
@@ -19,6 +19,7 @@ pub(super) struct Side {
     tree: ObjectId,
     state: State,
     has_data: bool,
+    customised: bool,
     project: Result<Project, String>,
     pub(super) files: Files,
     sites: BTreeMap<DomainName, String>,
@@ -59,6 +60,7 @@ impl Side {
             tree: input.tree,
             state: input.state,
             has_data: input.stack.has_data,
+            customised: input.stack.over.is_some(),
             project: Err(String::new()),
             files: Files::default(),
             sites: BTreeMap::new(),
@@ -84,6 +86,8 @@ impl Side {
         self.sites = sites;
         let lookup = |variable: &str| variables.get(variable).cloned().or_else(|| mark(variable));
         let file = ComposeFile::new(&compose, self.files.all());
+        let over = tenantry_compose::Files::text(self.files.all(), OVERRIDE_FILE);
+        let file = over.map_or(file, |over| file.with_override(over));
         self.project = file.load(&lookup).map_err(|problems| {
             let first = problems.first().map(ToString::to_string);
             first.unwrap_or_else(|| "it cannot be read".to_owned())
@@ -121,6 +125,10 @@ pub(super) fn change(old: Option<Side>, new: Option<Side>) -> Option<InstanceCha
         presence,
         runs: None,
         version: None,
+        customised: new
+            .as_ref()
+            .or(old.as_ref())
+            .is_some_and(|side| side.customised),
         services: BTreeMap::new(),
         sites: sites(old.as_ref(), new.as_ref()),
         volumes: volumes(old.as_ref(), new.as_ref()),

@@ -1,9 +1,10 @@
 //! An order's values against the stack that they are for.
 
-use super::{Linker, hint};
+use super::{Linker, hint, overrides};
 use crate::catalogue::{CompiledStack, Templates};
 use crate::codes;
 use crate::policy;
+use tenantry_schema::Diagnostic;
 use tenantry_schema::document::{EnvValue, Kind, Tool};
 use tenantry_schema::id::ToolName;
 use tenantry_schema::name::VariableName;
@@ -46,14 +47,28 @@ impl Linker<'_, '_> {
     fn check_policy(&mut self, name: &ToolName, document: &Tool, stack: &CompiledStack) {
         let policy = &self.context.head.hub.policy;
         let named = document.stack(name);
-        for message in policy::refused(policy, named, stack, document) {
+        let (label, note) = (
+            "not allowed by the policy",
+            "an owner can change `policy:` of fleet/hub.yaml",
+        );
+        for refused in policy::refused(policy, named, stack, document) {
+            // What the stack itself may do is no matter of what lies on top of it.
+            if let Some(place) = stack.over.as_ref().and_then(|over| {
+                let service = refused.service.as_deref()?;
+                overrides::service(over, service)
+            }) {
+                let found = Diagnostic::error(codes::NOT_ALLOWED, place, refused.message);
+                self.findings.push(found.label(label).note(note));
+                continue;
+            }
+            let keys = ["tools", name.as_str()];
             self.error(
                 codes::NOT_ALLOWED,
-                &["tools", name.as_str()],
+                &keys,
                 true,
-                message,
-                "not allowed by the policy",
-                "an owner can change `policy:` of fleet/hub.yaml".into(),
+                refused.message,
+                label,
+                note.into(),
             );
         }
     }

@@ -6,6 +6,7 @@ use crate::codes;
 use crate::desired::Pinned;
 use crate::input::locate;
 use crate::object::ObjectId;
+use crate::waiting::WaitingOn;
 use std::sync::Arc;
 use tenantry_schema::document::{Automation, Tool, ToolDecision};
 use tenantry_schema::id::ToolName;
@@ -16,6 +17,14 @@ use tenantry_schema::{Diagnostic, Severity};
 pub(super) struct Version {
     pub(super) stack: Option<Arc<CompiledStack>>,
     pub(super) templates: Option<Arc<Templates>>,
+    /// Why it is the pinned one although another is wanted.
+    pub(super) stays: Option<WaitingOn>,
+}
+
+impl Version {
+    fn tree(&self) -> Option<ObjectId> {
+        self.stack.as_ref().map(|stack| stack.tree)
+    }
 }
 
 impl Linker<'_, '_> {
@@ -48,6 +57,7 @@ impl Linker<'_, '_> {
         let pinned = Version {
             stack: pin.and_then(|pin| catalogue.trees.get(&pin.stack).cloned()),
             templates: pin.and_then(|pin| catalogue.nginx_trees.get(&pin.nginx).cloned()),
+            stays: None,
         };
         let branch_templates = || catalogue.nginx.clone().or_else(|| pinned.templates.clone());
         let paused = self.document.automation == Automation::Paused;
@@ -64,6 +74,7 @@ impl Linker<'_, '_> {
             (Some(Some(tree)), _) => Version {
                 stack: catalogue.trees.get(&tree).cloned(),
                 templates: branch_templates(),
+                stays: None,
             },
             // It is an error already; the values are looked at all the same.
             (Some(None), _) => Version {
@@ -72,6 +83,7 @@ impl Linker<'_, '_> {
                     .get(stack)
                     .and_then(|branch| branch.compiled.clone()),
                 templates: None,
+                stays: None,
             },
             (None, Some(_)) if document.revision.is_none() => pinned.clone(),
             (None, _) => {
@@ -83,6 +95,7 @@ impl Linker<'_, '_> {
                     .map(|branch| Version {
                         stack: branch.compiled.clone(),
                         templates: branch_templates(),
+                        stays: None,
                     })
                     .unwrap_or_default()
             }
@@ -109,7 +122,7 @@ impl Linker<'_, '_> {
     }
 
     /// `wanted`, or `pinned` where `wanted` is broken or asks for other values than the order has: a change of a stack must not freeze
-    /// those who follow it.
+    /// those who follow it, and an override file is compiled again before a pin moves.
     fn fit(
         &mut self,
         name: &ToolName,
@@ -119,27 +132,28 @@ impl Linker<'_, '_> {
         follows: bool,
     ) -> Version {
         let fallback = pinned.stack.is_some() && pinned.templates.is_some() && follows;
-        let Some(stack) = &wanted.stack else {
-            return if fallback { pinned } else { wanted };
-        };
+        if wanted.stack.is_none() {
+            let left = if fallback { pinned } else { wanted };
+            return self.customised(name, document, left);
+        }
         let before = self.findings.list.len();
-        self.check_values(name, document, stack, wanted.templates.as_deref());
-        let moved = pinned
-            .stack
-            .as_ref()
-            .is_some_and(|pinned| pinned.tree != stack.tree);
+        let moved = wanted.tree() != pinned.tree();
+        let wanted = self.checked(name, document, wanted);
         if self.findings.list.len() == before || !fallback || !moved {
             return wanted;
         }
         let found = self.findings.list.split_off(before);
-        if let Some(stack) = &pinned.stack {
-            self.check_values(name, document, stack, pinned.templates.as_deref());
-        }
+        let pinned = self.checked(name, document, pinned);
         if self.findings.list.len() > before {
             self.findings.list.truncate(before);
             self.findings.list.extend(found);
             return wanted;
         }
+        let because = found.first().map(|first| {
+            let line = Some(first.place.line).filter(|line| *line > 0);
+            let line = line.map_or_else(String::new, |line| format!(":{line}"));
+            format!("{}{line}: {}", first.place.file, first.message)
+        });
         let stays = format!("{name} stays at its version until the order fits the newest one");
         self.findings.list.extend(found.into_iter().map(|finding| {
             Diagnostic {
@@ -148,7 +162,26 @@ impl Linker<'_, '_> {
             }
             .note(stays.clone())
         }));
-        pinned
+        Version {
+            stays: because.map(|because| WaitingOn::NewVersion {
+                tool: name.clone(),
+                because,
+            }),
+            ..pinned
+        }
+    }
+
+    /// A version with the order's override file on top, and everything that the order says against it.
+    fn checked(&mut self, name: &ToolName, document: &Tool, version: Version) -> Version {
+        let before = self.findings.list.len();
+        let version = self.customised(name, document, version);
+        // What else is wrong may come of that.
+        if self.findings.list.len() == before
+            && let Some(stack) = &version.stack
+        {
+            self.check_values(name, document, stack, version.templates.as_deref());
+        }
+        version
     }
 
     fn unknown_tool(&mut self, name: &ToolName, stack: &ToolName) {

@@ -30,7 +30,7 @@ pub(super) fn decide(customer: &Customer<'_>) -> (Option<Decision>, Option<Waiti
         .filter(|name| !have.is_some_and(|have| have.names.contains(*name)))
         .filter_map(|name| {
             let spec = SecretSpec {
-                length: LENGTH,
+                length: Some(LENGTH),
                 ..SecretSpec::default()
             };
             Some((VariableName::try_from(name).ok()?, spec))

@@ -132,6 +132,8 @@ pub(super) fn ready(
         tool: name.clone(),
         state: tool.document.wanted_state(),
         domain,
+        // Likewise.
+        customer: BTreeMap::new(),
         document: Tool {
             revision: None,
             enabled: None,
@@ -140,6 +142,7 @@ pub(super) fn ready(
             ..tool.document.clone()
         },
         tree: stack.tree,
+        over: stack.over.as_ref().map(|over| over.blob),
         nginx: templates.tree,
         ports: tool.ports.clone(),
         hosts: tool.hosts.clone(),

@@ -11,6 +11,7 @@ use crate::decision::What;
 use crate::desired::{CustomerDesired, Desired, OrderDesired};
 use crate::domains::Verdict;
 use crate::inventory::{Observed, Published, ServerObservation, slice_key};
+use crate::render::of_customer;
 use crate::slice_input::{InstanceInput, RENDERER, SliceInput};
 use crate::status::{Health, Totals};
 use crate::waiting::WaitingOn;
@@ -288,6 +289,9 @@ impl<'a> Customer<'a> {
         let mut instances = placed.instances;
         for instance in instances.values_mut() {
             instance.trusted = trusted.contains(instance.document.stack(&instance.tool));
+            let values = of_customer(&self.desired.customer).into_iter();
+            let used = values.filter(|(name, _)| instance.stack.uses(name));
+            instance.customer = used.map(|(name, value)| (name.to_owned(), value)).collect();
         }
         Some(SliceInput {
             renderer: RENDERER,

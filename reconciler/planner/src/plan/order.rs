@@ -135,6 +135,7 @@ impl Draft {
         let settled = order.claim.is_some() && order.server.is_some();
         let mut any_undecided = false;
         for (name, tool) in &order.tools {
+            self.waiting.extend(tool.stays.clone());
             let instance = InstanceName::new(id, name);
             let chosen = if paused {
                 Vec::new()

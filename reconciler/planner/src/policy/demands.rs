@@ -8,7 +8,6 @@ use tenantry_compose::template::OPAQUE;
 use tenantry_compose::{Project, beyond};
 use tenantry_schema::document::{EnvValue, Policy, Tool};
 use tenantry_schema::id::ToolName;
-use tenantry_schema::text::Registry;
 use tenantry_yaml::{Limits, Node, parse};
 
 /// What a stack asks for, whoever runs it.
@@ -38,18 +37,28 @@ impl Demands {
         let (project, _) = stack.compose_file().outline(&|_| true);
         Self {
             all: project.map(|project| demands(&project)).unwrap_or_default(),
-            varies: varies(&stack.compose),
+            varies: varies(&stack.compose)
+                || stack.over.as_ref().is_some_and(|over| varies(&over.text)),
         }
     }
 }
 
-/// What of a tool the policy does not allow, in sentences.
+/// Something that the policy does not allow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// The service that asks for it. None: it cannot be told.
+    pub(crate) service: Option<String>,
+    /// In a sentence.
+    pub(crate) message: String,
+}
+
+/// What of a tool the policy does not allow.
 pub(crate) fn refused(
     policy: &Policy,
     name: &ToolName,
     stack: &CompiledStack,
     document: &Tool,
-) -> Vec<String> {
+) -> Vec<Refused> {
     let trusted = policy.trusted_stacks.contains(name);
     if trusted && policy.registries.is_none() {
         return Vec::new();
@@ -63,29 +72,45 @@ pub(crate) fn refused(
                 &own
             }
             None => {
-                return vec![format!(
+                let message = format!(
                     "what {name} asks for cannot be told with these values, so the policy cannot allow it"
-                )];
+                );
+                return vec![Refused {
+                    service: None,
+                    message,
+                }];
             }
         }
     } else {
         &demands.all
     };
     let refused = all.iter().filter_map(|demand| match demand {
-        Demand::Image { service, image, repository } => {
+        Demand::Image {
+            service,
+            image,
+            repository,
+        } => {
             let registries = policy.registries.as_ref()?;
-            if repository.contains(OPAQUE) {
-                return Some(format!(
+            let message = if repository.contains(OPAQUE) {
+                format!(
                     "where the image of `{service}` of {name} comes from is a secret, so the policy cannot allow it"
-                ));
-            }
-            let allowed = |registry: &Registry| comes_from(repository, registry);
-            (!registries.iter().any(allowed)).then(|| {
-                format!("the policy does not allow the image `{image}`, which `{service}` of {name} would run")
+                )
+            } else if registries.iter().any(|registry| comes_from(repository, registry)) {
+                return None;
+            } else {
+                format!(
+                    "the policy does not allow the image `{image}`, which `{service}` of {name} would run"
+                )
+            };
+            Some(Refused {
+                service: Some(service.clone()),
+                message,
             })
         }
-        Demand::Beyond { service, what } => (!trusted)
-            .then(|| format!("the policy does not trust {name} with {what} (`{service}`)")),
+        Demand::Beyond { service, what } => (!trusted).then(|| Refused {
+            service: Some(service.clone()),
+            message: format!("the policy does not trust {name} with {what} (`{service}`)"),
+        }),
     });
     refused.collect()
 }

@@ -28,6 +28,8 @@ pub struct Found {
     pub version: Option<String>,
     /// All its images.
     pub images: BTreeSet<String>,
+    /// Whether an override file lies on top of its stack.
+    pub customised: bool,
     /// Whether it is to run.
     pub state: State,
     /// What really runs, where a hub was asked and the server's agent has reported.
@@ -65,7 +67,7 @@ pub fn find(desired: &Desired, query: &Query, hub: Option<&FleetStatus>) -> Vec<
             for (name, tool) in &order.tools {
                 let images = tool.stack.as_ref().map(|stack| {
                     images
-                        .entry(stack.tree)
+                        .entry((stack.tree, stack.over.as_ref().map(|over| over.blob)))
                         .or_insert_with(|| images_of(stack))
                         .as_slice()
                 });
@@ -98,6 +100,7 @@ fn describe(
         version: main.and_then(|image| image.tag().map(ToOwned::to_owned)),
         images: images.iter().cloned().collect(),
         state: tool.document.wanted_state(),
+        customised: tool.is_customised(),
         running: None,
     }
 }

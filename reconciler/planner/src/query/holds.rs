@@ -58,6 +58,7 @@ fn fits(
             Some(None) => fits("absent"),
             Some(Some(phase)) => fits(&word(&phase)),
         },
+        Field::Override => fits(if this.customised { "yes" } else { "no" }),
         Field::Stack => tool.stack.as_ref().is_some_and(|stack| {
             let id = stack.tree.to_string();
             id.starts_with(pattern) || fits(&id)

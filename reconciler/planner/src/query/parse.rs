@@ -13,7 +13,7 @@ pub struct QueryError {
     pub why: String,
 }
 
-const FIELDS: [(&str, Field); 9] = [
+const FIELDS: [(&str, Field); 10] = [
     ("customer", Field::Customer),
     ("order", Field::Order),
     ("server", Field::Server),
@@ -23,6 +23,7 @@ const FIELDS: [(&str, Field); 9] = [
     ("image", Field::Image),
     ("stack", Field::Stack),
     ("health", Field::Health),
+    ("override", Field::Override),
 ];
 
 /// Signs, the longer ones first.
@@ -88,7 +89,14 @@ fn term(word: &str) -> Result<Term, QueryError> {
         None if rest.is_empty() => Ok(Term::Tool(tool, None)),
         Some((sign, version)) => Version::parse(version)
             .map(|version| Term::Tool(tool, Some((sign, version))))
-            .ok_or_else(|| fail("a version begins with a number, such as 34 or 33.0.2".to_owned())),
+            .ok_or_else(|| {
+                let other = match sign {
+                    Sign::Equal | Sign::Other => format!("; besides tools there are {}", known()),
+                    _ => String::new(),
+                };
+                let number = "a version begins with a number, such as 34 or 33.0.2";
+                fail(format!("{number}{other}"))
+            }),
         None => Err(fail("compare with <, <=, =, !=, >= or >".to_owned())),
     }
 }
@@ -102,6 +110,8 @@ mod tests {
     fn questions_that_mean_nothing_say_why() {
         let why = |text: &str| Query::try_from(text).unwrap_err().to_string();
         assert!(why("nextcloud<latest").contains("begins with a number"));
+        assert!(why("foo=bar").contains("besides tools there are customer, order, server, plan"));
+        assert!(why("override").contains("override=VALUE"));
         assert!(why("plan").contains("plan=VALUE"));
         assert!(why("paln=pro").contains("did you mean `plan=pro`?"));
         assert!(why("ordr!=web").contains("did you mean `order!=web`?"));

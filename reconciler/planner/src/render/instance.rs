@@ -4,6 +4,7 @@ use super::{Plaintext, RenderError, Rendered, listen, variables};
 use crate::slice_input::InstanceInput;
 use minijinja::{Value, context};
 use std::collections::{BTreeMap, BTreeSet};
+use tenantry_compose::OVERRIDE_FILE;
 use tenantry_schema::document::{Drift, Protection, Site, State, UpgradeRollback, WebPorts};
 use tenantry_schema::id::{InstanceName, SiteName};
 use tenantry_schema::name::{DomainName, RelativePath, VariableName};
@@ -38,7 +39,11 @@ impl Instance<'_> {
             format!("{folder}/.env"),
             env_file::write(&plain).into_bytes(),
         )?;
-        for (path, content) in &self.input.stack.files {
+        if let Some(over) = &self.input.stack.over {
+            let text = over.text.as_bytes().to_vec();
+            self.put(out, format!("{folder}/{OVERRIDE_FILE}"), text)?;
+        }
+        for (path, content) in self.input.stack.files.iter() {
             match path.strip_suffix(".j2") {
                 Some(target) => {
                     let text = self.template(path, &plain)?;

@@ -4,15 +4,35 @@ use super::{Plaintext, RenderError};
 use crate::slice_input::InstanceInput;
 use std::collections::BTreeMap;
 use tenantry_schema::Secret;
-use tenantry_schema::document::{EnvValue, WebPorts};
+use tenantry_schema::document::{Customer, EnvValue, WebPorts};
 use tenantry_schema::id::{InstanceName, SiteName};
 use tenantry_schema::name::VariableName;
 
-/// Names that the hub sets itself for a stack with these sites: `DOMAIN`, and `PORT`, `HOST` and `URL` of each site.
+/// What a customer says about themselves, for stacks that use it: their language, and name and colour of their brand, empty where they have none.
+pub const CUSTOMER_NAMES: [&str; 3] = ["CUSTOMER_LANGUAGE", "BRAND_NAME", "BRAND_COLOUR"];
+
+/// Values of [`CUSTOMER_NAMES`].
+pub(crate) fn of_customer(customer: &Customer) -> [(&'static str, String); 3] {
+    let text = |value: Option<String>| value.unwrap_or_default();
+    let [language, name, colour] = CUSTOMER_NAMES;
+    let brand = &customer.brand;
+    let spoken = customer.language.as_ref();
+    [
+        (
+            language,
+            spoken.map_or_else(|| "en".to_owned(), ToString::to_string),
+        ),
+        (name, text(brand.name.clone())),
+        (colour, text(brand.colour.as_ref().map(ToString::to_string))),
+    ]
+}
+
+/// Names that the hub sets itself for a stack with these sites: `DOMAIN`, [`CUSTOMER_NAMES`], and `PORT`, `HOST` and `URL` of each site.
 ///
 /// A site called `site` gives `SITE_PORT`, `SITE_HOST`, `SITE_URL`; any other, such as `admin`, gives `SITE_ADMIN_PORT` and so on.
 pub fn builtin_names<'s>(sites: impl Iterator<Item = &'s SiteName>) -> Vec<String> {
     let mut names = vec!["DOMAIN".to_owned()];
+    names.extend(CUSTOMER_NAMES.map(str::to_owned));
     for site in sites {
         let prefix = prefix(site);
         names.extend(["PORT", "HOST", "URL"].map(|what| format!("{prefix}_{what}")));
@@ -82,6 +102,7 @@ pub(super) fn gather(
         format!(":{}", web.https)
     };
     let mut builtin = vec![("DOMAIN".to_owned(), input.domain.to_string())];
+    builtin.extend(input.customer.clone());
     for (site, host) in &input.hosts {
         let prefix = prefix(site);
         builtin.push((format!("{prefix}_HOST"), host.to_string()));

@@ -140,6 +140,10 @@ impl fmt::Display for WaitingOn {
                 f,
                 "the stack {tool} cannot be used as it is; see the diagnostics"
             ),
+            Self::NewVersion { tool, because } => write!(
+                f,
+                "{tool} stays at its version, because the wanted one does not fit: {because}"
+            ),
             Self::Documents => write!(f, "its documents have errors; see the diagnostics"),
             Self::Acknowledgement {
                 servers,

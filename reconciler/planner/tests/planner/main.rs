@@ -15,6 +15,7 @@ mod domains;
 mod lost;
 mod machine;
 mod moved;
+mod overrides;
 mod policy;
 mod ports;
 mod properties;

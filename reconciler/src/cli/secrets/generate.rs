@@ -3,11 +3,12 @@
 use super::{Desk, Effect, Key, Place};
 use crate::cli::Outcome;
 use crate::cli::output::say;
-use crate::decide::generate;
+use crate::generate::{Values, draw};
 use crate::secrets::Target;
 use crate::secrets::uses::Declared;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use std::collections::BTreeMap;
 use tenantry_schema::document::{Alphabet, SecretSpec};
 use tenantry_schema::id::ToolName;
 use tenantry_sops::{Change, Path, Value};
@@ -83,16 +84,22 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
             Ok(Outcome::Clean)
         };
     }
-    let mut rng = rand::rng();
-    let changes: Vec<Change> = new
-        .iter()
-        .map(|(name, spec)| Change::Set {
+    let names: Vec<String> = new.iter().map(|(name, _)| name.clone()).collect();
+    let new: BTreeMap<String, SecretSpec> = new.into_iter().collect();
+    let related = |spec: &SecretSpec| spec.follows().is_some() || !spec.must_differ.is_empty();
+    let values = if new.values().any(related) {
+        draft.values(&target)?
+    } else {
+        Values::new()
+    };
+    let changes: Vec<Change> = draw(&new, &values, &mut rand::rng())?
+        .into_iter()
+        .map(|(name, value)| Change::Set {
             path: Path::from(name.as_str()),
-            value: Value::text(generate(spec, &mut rng)),
+            value: Value::from(value),
         })
         .collect();
     writer.apply(&target, &draft, &changes)?;
-    let names: Vec<String> = new.into_iter().map(|(name, _)| name).collect();
     if args.json {
         return Effect::new(&desk, &target, names, Vec::new())?.print();
     }
@@ -128,15 +135,14 @@ fn specs(args: &Args, desk: &Desk, target: &Target) -> anyhow::Result<Vec<(Strin
     }
     let spec = match &args.like {
         Some(like) => like_stack(desk, like)?,
-        None => SecretSpec {
-            length: args.length.unwrap_or(32),
-            alphabet: match args.alphabet {
+        None => SecretSpec::password(
+            args.length.unwrap_or(SecretSpec::LENGTH),
+            match args.alphabet {
                 None | Some(Characters::UrlSafe) => Alphabet::UrlSafe,
                 Some(Characters::Hex) => Alphabet::Hex,
                 Some(Characters::Digits) => Alphabet::Digits,
             },
-            ..SecretSpec::default()
-        },
+        ),
     };
     Ok(args
         .names
@@ -151,6 +157,14 @@ fn like_stack(desk: &Desk, like: &str) -> anyhow::Result<SecretSpec> {
     let stack = Declared::of_files(&desk.tree, &tool)?
         .with_context(|| format!("there is no stack {tool}"))?;
     let spec = stack.secrets.get(name);
-    spec.cloned()
-        .with_context(|| format!("the stack {tool} declares no secret `{name}`"))
+    let spec = spec.with_context(|| format!("the stack {tool} declares no secret `{name}`"))?;
+    if let Some(source) = spec.follows() {
+        bail!(
+            "`{name}` of {tool} follows `{source}`, which is not in this file: name one that is drawn"
+        );
+    }
+    Ok(SecretSpec {
+        must_differ: Vec::new(),
+        ..spec.clone()
+    })
 }

@@ -3,11 +3,12 @@
 use super::{Desk, Effect, Key, Place};
 use crate::cli::Outcome;
 use crate::cli::output::say;
-use crate::decide::generate;
+use crate::generate::draw;
 use crate::secrets::Target;
-use crate::secrets::uses::Declared;
+use crate::secrets::uses::{Declared, source_of};
 use anyhow::{Context, bail};
-use tenantry_schema::document::Rotate;
+use std::collections::BTreeMap;
+use tenantry_schema::document::{Rotate, SecretSpec};
 use tenantry_sops::{Change, Path, Value};
 
 /// Arguments of `secrets rotate`.
@@ -18,6 +19,8 @@ use tenantry_sops::{Change, Path, Value};
 
 A secret whose stack says `rotate: never` is refused: data is encrypted with it, and would be lost. Some tools keep a password
 in their database as well; there it has to be changed by the tool's own means before the services start with the new value.
+
+What follows a secret (`share_with`, `derive` in stack.yaml) is replaced with it.
 
 Values that people gave (`acme`, `hub`) cannot be generated: replace them where they were issued, then use `secrets set`.
 To encrypt files anew for other people, use `secrets updatekeys`.
@@ -55,7 +58,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let desk = Desk::open(&args.place, &args.key)?;
     let declared = Declared::read(&desk.tree, customer, order, tool)?
         .with_context(|| format!("there is no stack {tool}"))?;
-    let mut chosen = Vec::new();
+    let mut chosen: BTreeMap<String, SecretSpec> = BTreeMap::new();
     for (name, spec) in &declared.secrets {
         let asked = args.names.contains(name);
         match (args.all || asked, spec.rotate) {
@@ -66,7 +69,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
             (true, Rotate::Never) => say(format!(
                 "`{name}`: left as it is, its stack says `rotate: never`"
             )),
-            (true, Rotate::Manual) => chosen.push((name.clone(), spec.clone())),
+            (true, Rotate::Manual) => {
+                if let (true, Some(source)) = (asked, source_of(&declared.secrets, name))
+                    && source != name
+                    && !args.names.iter().any(|asked| asked == source)
+                {
+                    bail!(
+                        "`{name}` follows `{source}` and has no value of its own: rotate `{source}`, and `{name}` goes with it"
+                    );
+                }
+                chosen.insert(name.clone(), spec.clone());
+            }
             (false, _) => {}
         }
     }
@@ -81,7 +94,23 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
             known.join(", ")
         );
     }
-    let names: Vec<String> = chosen.iter().map(|(name, _)| name.clone()).collect();
+    let mut going_with = Vec::new();
+    for name in chosen.keys().cloned().collect::<Vec<_>>() {
+        for follower in declared.followers(&name) {
+            if let Some(spec) = declared.secrets.get(&follower) {
+                chosen.insert(follower.clone(), spec.clone());
+                let how = spec
+                    .derive
+                    .as_ref()
+                    .map_or("the same value", |it| it.word());
+                going_with.push(format!("`{follower}` goes with `{name}` ({how})"));
+            }
+        }
+    }
+    let names: Vec<String> = chosen.keys().cloned().collect();
+    if !args.json {
+        going_with.into_iter().for_each(say);
+    }
     if names.is_empty() {
         if args.json {
             return Effect::nothing(&target).print();
@@ -111,12 +140,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     if draft.file.is_none() {
         bail!("{} is not there yet: the hub generates it", target.path());
     }
-    let mut rng = rand::rng();
-    let changes: Vec<Change> = chosen
-        .iter()
-        .map(|(name, spec)| Change::Set {
+    let mut there = draft.values(&target)?;
+    there.retain(|name, _| !chosen.contains_key(name));
+    let changes: Vec<Change> = draw(&chosen, &there, &mut rand::rng())?
+        .into_iter()
+        .map(|(name, value)| Change::Set {
             path: Path::from(name.as_str()),
-            value: Value::text(generate(spec, &mut rng)),
+            value: Value::from(value),
         })
         .collect();
     writer.apply(&target, &draft, &changes)?;

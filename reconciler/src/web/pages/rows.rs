@@ -19,6 +19,7 @@ pub(super) struct ToolRow {
     urls: Vec<Url>,
     pin: Option<String>,
     newer: bool,
+    customised: bool,
     fulfilled: Option<Moment>,
 }
 
@@ -53,6 +54,7 @@ impl ToolRow {
                 .collect(),
             pin: tool.pin.as_deref().map(short),
             newer: tool.newer_available,
+            customised: tool.customised,
             fulfilled: tool.fulfilled_at.map(|at| Moment::new(at, now)),
         }
     }

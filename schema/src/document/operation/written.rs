@@ -26,6 +26,7 @@ pub(super) struct Written {
     move_order: Option<OrderId>,
     to: Option<ServerId>,
     erase: Option<Erase>,
+    scenario: Option<OrderTool>,
     reason: Option<String>,
     #[serde(deserialize_with = "day")]
     expires: Option<Date>,
@@ -34,7 +35,10 @@ pub(super) struct Written {
     approval: Option<String>,
 }
 
-fn day<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
+/// A day, as `2026-11-22`.
+pub(in crate::document) fn day<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Date>, D::Error> {
     let read = |text: String| {
         text.parse().map_err(|_| {
             serde::de::Error::custom(format!("`{text}` is not a day: write it as 2026-11-22"))
@@ -57,6 +61,7 @@ impl Written {
             self.retry.is_some(),
             self.move_order.is_some(),
             self.erase.is_some(),
+            self.scenario.is_some(),
         ];
         ACTS.iter()
             .zip(written)
@@ -200,6 +205,7 @@ impl TryFrom<Written> for Operation {
             move_order: written.move_order,
             to: written.to,
             erase: written.erase,
+            scenario: written.scenario,
             reason,
             expires: written.expires,
             order: written.order,

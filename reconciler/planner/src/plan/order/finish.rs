@@ -159,6 +159,7 @@ fn tools(order: &OrderDesired, views: &Views<'_>, suffix: &str) -> Vec<ToolStatu
             .filter(|_| tool.pin.is_some())
             .map(|stack| stack.tree.short()),
         newer_available: tool.newer_available,
+        customised: tool.is_customised(),
         fulfilled_at: fulfilled.and_then(|record| record.tools.get(name).copied()),
     };
     order.tools.iter().map(status).collect()

@@ -64,12 +64,13 @@ pub(crate) fn state(plan: &Plan) -> String {
                 } else {
                     ""
                 };
+                let customised = if tool.customised { ", customised" } else { "" };
                 let first = tool
                     .fulfilled_at
                     .map_or(String::new(), |at| format!(", first ran {at}"));
                 let _ = writeln!(
                     out,
-                    "    {}: {}, {}{newer}{first}",
+                    "    {}: {}, {}{newer}{customised}{first}",
                     tool.tool,
                     word(&tool.health),
                     tool.urls.join(" ")
