@@ -4,7 +4,7 @@ mod page;
 
 use super::count;
 use super::report::{NAMED, Report};
-use super::text::{beyond, lines, service, sign, state, summary, verdict};
+use super::text::{beyond, group_name, lines, service, sign, state, summary, verdict};
 use page::{LONGEST, Page, fenced, text};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -245,7 +245,7 @@ fn groups(report: &Report) -> String {
             out,
             "| `{}` | {} | {} | {} |",
             sign(group.presence),
-            text(group.tool.as_str()),
+            text(&group_name(group)),
             text(&services.join("; ")),
             group.servers.len()
         );

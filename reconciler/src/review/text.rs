@@ -188,19 +188,24 @@ pub(crate) fn service(change: &ServiceChange) -> String {
     }
 }
 
+/// The tool of a group, and whether override files lie on top of it.
+pub(crate) fn group_name(group: &Group) -> String {
+    let marked = if group.customised {
+        " (customised)"
+    } else {
+        ""
+    };
+    format!("{}{marked}", group.tool)
+}
+
 fn group(out: &mut String, group: &Group) {
     let servers = count(group.servers.len(), "server");
     let customers = count(group.customers.len(), "customer");
     let _ = writeln!(
         out,
-        "{} {}{} on {servers} of {customers}",
+        "{} {} on {servers} of {customers}",
         sign(group.presence),
-        group.tool,
-        if group.customised {
-            " (customised)"
-        } else {
-            ""
-        }
+        group_name(group)
     );
     for (name, change) in &group.services {
         let _ = writeln!(out, "      {name}: {}", service(change));

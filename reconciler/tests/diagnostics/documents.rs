@@ -36,7 +36,7 @@ fn read(kind: &DocumentKind, text: &str) -> Result<String, Vec<Problem>> {
 }
 
 fn is_open(kind: &DocumentKind) -> bool {
-    !matches!(kind.name, "secrets" | "person")
+    !matches!(kind.name, "secrets" | "person" | "override")
 }
 
 /// Every place in `value` that `path` leads to, as JSON pointers.
@@ -106,6 +106,7 @@ fn samples(kind: &DocumentKind) -> impl Iterator<Item = Value> {
             format!("rotate: website/umami\nsecrets: [APP_SECRET]\n{ends}"),
             format!("retry: website\n{ends}"),
             format!("move: website\nto: acme-2\n{ends}"),
+            format!("scenario: website/umami\n{ends}"),
         ],
         _ => Vec::new(),
     };
@@ -179,6 +180,17 @@ fn samples_are_good() {
             panic!("{}: {problems:?}", kind.name);
         }
     }
+}
+
+/// What its keys mean is the Compose Specification's business: the sample is read as it is meant, on top of a file.
+#[test]
+fn the_sample_of_an_override_lies_on_top_of_a_stack() {
+    let kind = tenantry_schema::json::kind("override").unwrap();
+    let base = "services: { web: { image: nginx } }";
+    let file = tenantry_compose::ComposeFile::alone(base).with_override(kind.sample);
+    assert_eq!(file.check(&|_| true), []);
+    let project = file.load(&|_| Some("x".to_owned())).unwrap();
+    assert_eq!((project.services.len(), project.volumes.len()), (2, 1));
 }
 
 #[test]

@@ -22,7 +22,8 @@ pub struct SecretSpec {
     #[schemars(length(max = 32))]
     #[schemars(example = &"base64:")]
     pub prefix: Option<String>,
-    /// What is worked out from another secret of the stack, for tools that take a hash of a password. Absent: it is drawn.
+    /// What is worked out from another secret of the stack, for tools that take a hash of a password: `{bcrypt: NAME}`, `{argon2: NAME}` or
+    /// `{pbkdf2: NAME}`. Absent: it is drawn.
     #[schemars(extend("examples" = [{ "bcrypt": "ADMIN_PASSWORD" }]))]
     pub derive: Option<Derivation>,
     /// The secret of the stack that has the same value, for tools that know it under two names. Absent: none.

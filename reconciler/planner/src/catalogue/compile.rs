@@ -35,19 +35,6 @@ pub fn compile_stack(
     (compiled.filter(|_| good), compiler.found)
 }
 
-/// Whether a service publishes the port of a site, where its number on the server is known at `published`.
-pub(super) fn publishes(ports: &[Port], site: &Site, published: Option<u16>) -> bool {
-    ports.iter().any(|port| {
-        port.target == site.port
-            && port
-                .published
-                .is_some_and(|port| published.is_none_or(|published| port == published))
-            && port
-                .host_ip
-                .is_some_and(|address| address == std::net::Ipv4Addr::LOCALHOST)
-    })
-}
-
 struct Compiler<'a> {
     stack: &'a StackFiles,
     templates: Option<&'a Templates>,
@@ -309,7 +296,16 @@ impl Compiler<'_> {
                 self.error(codes::SITE_TARGET, keys, message, note);
                 continue;
             };
-            if !publishes(&service.ports, site, exact.then(|| sample_port(index))) {
+            let published = |port: &Port| {
+                port.target == site.port
+                    && port
+                        .published
+                        .is_some_and(|published| !exact || published == sample_port(index))
+                    && port
+                        .host_ip
+                        .is_some_and(|address| address == std::net::Ipv4Addr::LOCALHOST)
+            };
+            if !service.ports.iter().any(published) {
                 let message = format!(
                     "the service `{}` does not publish port {} for the site",
                     site.service, site.port

@@ -1,14 +1,13 @@
 //! A stack with the override file of one order on top: proven again as a whole, each mistake told where it stands in that file.
 
-use super::compile::publishes;
-use super::samples::{sample_port, with_samples};
+use super::samples::with_samples;
 use super::{CompiledStack, builtin_names};
 use crate::codes;
 use crate::documents::Override;
 use crate::input::{Finder, diagnose};
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
-use tenantry_compose::{Problem, ProblemKind, Project, undone};
+use tenantry_compose::{NetworkMode, PROFILES, Problem, ProblemKind, Project, undone};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
 use tenantry_yaml::LineIndex;
@@ -56,11 +55,10 @@ pub fn customise(
             .collect());
     }
     let project = with_samples(&file, &stack.document, &stack.sites, &known);
-    let exact = project.is_some();
     let mut found = Vec::new();
     let mut has_data = stack.has_data;
     if let Some(project) = project.or(outline) {
-        checker.sites(&project, exact, &mut found);
+        checker.sites(&project, known(PROFILES), &mut found);
         checker.protections(&project, &mut found);
         has_data = !project.volumes.is_empty();
     }
@@ -111,17 +109,26 @@ impl Checker<'_> {
         if place.line == 0 { self.whole() } else { place }
     }
 
-    fn sites(&self, project: &Project, exact: bool, found: &mut Vec<Diagnostic>) {
-        for (index, (name, site)) in self.stack.sites.iter().enumerate() {
-            let service = project.services.get(site.service.as_str());
-            let port = exact.then(|| sample_port(index));
-            if service.is_some_and(|service| publishes(&service.ports, site, port)) {
+    /// A site must keep its way to the service behind it.
+    fn sites(&self, project: &Project, profiles: bool, found: &mut Vec<Diagnostic>) {
+        for (name, site) in &self.stack.sites {
+            let Some(service) = project.services.get(site.service.as_str()) else {
                 continue;
-            }
-            let place = self.at(&["services", &site.service, "ports"]);
+            };
+            let (key, why) = if !service.profiles.is_empty() && !profiles {
+                (
+                    "profiles",
+                    "would run with a profile alone, which nothing names",
+                )
+            } else if service.network_mode == NetworkMode::None {
+                ("network_mode", "would be on no network")
+            } else {
+                continue;
+            };
+            let place = self.at(&["services", &site.service, key]);
             let message = format!(
-                "the site `{name}` has no way to port {} of the service `{}` any more",
-                site.port, site.service
+                "the site `{name}` needs the service `{}`, which {why}",
+                site.service
             );
             found.push(Diagnostic::error(codes::SITE_TARGET, place, message));
         }

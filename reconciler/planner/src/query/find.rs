@@ -4,6 +4,7 @@ use super::Query;
 use super::holds::holds;
 use crate::catalogue::CompiledStack;
 use crate::desired::{CustomerDesired, Desired, OrderDesired, ToolDesired};
+use crate::render::builtin_names;
 use crate::status::{FleetStatus, ServerStatus};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -135,7 +136,12 @@ fn running(seen: &Seen<'_>, this: &Found, images: &[String]) -> Option<Running> 
 
 /// Images of a stack, that of the service behind its site first.
 fn images_of(stack: &CompiledStack) -> Vec<String> {
-    let any = |_: &str| Some("1".to_owned());
+    // A port of its own for each site: two at one would be a mistake.
+    let builtins = builtin_names(stack.sites.keys());
+    let any = |name: &str| {
+        let at = builtins.iter().position(|builtin| builtin == name);
+        Some(at.map_or_else(|| "1".to_owned(), |at| (20_000 + at).to_string()))
+    };
     let Ok(project) = stack.compose_file().load_with(&any, &["*"]) else {
         return Vec::new();
     };

@@ -98,7 +98,12 @@ fn mistakes_stand_at_their_line_and_freeze_this_customer_alone() {
         (
             PAGE,
             "services:\n  web:\n    network_mode: none\n",
-            "error[",
+            "the site `site` needs the service `web`, which would be on no network",
+        ),
+        (
+            PAGE,
+            "services:\n  web:\n    profiles: [more]\n",
+            "web.page.yaml:3:5",
         ),
         (
             PAGE,
@@ -202,18 +207,6 @@ fn the_policy_trusts_the_stack_with_it_as_it_does_without() {
             .values()
             .any(|it| it.trusted && it.over.is_some())
     );
-}
-
-#[test]
-fn an_override_that_hides_a_site_is_refused() {
-    let mut fleet = Fleet::running();
-    fleet.write(
-        "fleet/customers/acme/overrides/web.page.yaml",
-        "services:\n  web:\n    ports: [\"127.0.0.1:${SITE_PORT}:81\"]\n",
-    );
-    // Both are published then, at one port of the server.
-    let said = fleet.findings();
-    assert!(said.contains("error["), "{said}");
 }
 
 #[test]

@@ -36,6 +36,8 @@ fn instance(
         domain: "acme.example".try_into().unwrap(),
         document,
         tree: stack.tree,
+        over: None,
+        customer: BTreeMap::new(),
         nginx: TEMPLATES.tree,
         ports: [("site".try_into().unwrap(), port)].into(),
         hosts: [("site".try_into().unwrap(), host.try_into().unwrap())].into(),

@@ -14,7 +14,7 @@ pub(crate) fn actions(plan: &Plan) -> String {
         match (&decision.choice, decision.content()) {
             (Choice::Secrets(_, names) | Choice::BackupSecrets(names), _) => {
                 for (name, spec) in names {
-                    let _ = writeln!(out, "    {name}: drawn, {} characters", spec.length);
+                    let _ = writeln!(out, "    {name}: drawn, {} characters", spec.characters());
                 }
             }
             (_, content) => {
