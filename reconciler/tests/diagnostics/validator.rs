@@ -141,7 +141,7 @@ fn what_is_wrong_by_its_shape_is_wrong_for_both() {
             ));
             std::fs::write(&file, bytes).unwrap();
             let about = case.name.split('/').next().unwrap_or_default();
-            let helper = about == "operations" && kind.name == "order";
+            let helper = ["operations", "overrides"].contains(&about) && kind.name == "order";
             if !helper {
                 by_kind.entry(kind.name).or_default().push((
                     file,

@@ -8,7 +8,7 @@ use tenantry_schema::diagnostic::Place;
 use tenantry_yaml::{Kind, Limits, Node, parse_partial};
 
 /// Keys at which secrets are named.
-const KEYS: [&str; 2] = ["token", "webhook"];
+const KEYS: [&str; 3] = ["token", "webhook", "password"];
 /// Keys of `forge:` at which there is none.
 const OPEN: [&str; 3] = ["kind", "url", "repository"];
 /// What a message says instead.

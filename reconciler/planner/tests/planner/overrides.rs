@@ -296,7 +296,7 @@ fn it_goes_with_an_order_and_a_tool_that_are_renamed() {
     fleet.write(PAGE, LIMIT);
     let said = fleet.findings();
     assert!(
-        said.contains("error[T0144]") && said.contains("has another override file already"),
+        said.contains("error[T0145]") && said.contains("has another override file already"),
         "{said}"
     );
 }
