@@ -1,5 +1,4 @@
 //! An override file with real parts: it reaches the container of one tool, one that is wrong changes nothing, and without it all is as before.
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::time::Duration;
 use tenantry_planner::status::{FleetStatus, Phase};

@@ -112,11 +112,9 @@ pub(super) fn mend(wanted: &ContainerSpec, found: &Bounds) -> Mend {
 fn differs(wanted: Option<i64>, found: Option<i64>) -> Differs {
     let wanted = wanted.filter(|bound| *bound > 0);
     match (wanted, found) {
-        (_, None) => Differs::No,
-        (Some(wanted), Some(found)) if wanted == found => Differs::No,
-        (Some(wanted), Some(_)) => Differs::Set(wanted),
+        (Some(wanted), Some(found)) if wanted != found => Differs::Set(wanted),
         (None, Some(found)) if found > 0 => Differs::Clear,
-        (None, Some(_)) => Differs::No,
+        _ => Differs::No,
     }
 }
 

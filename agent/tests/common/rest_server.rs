@@ -1,4 +1,5 @@
 //! A place for backups that keeps to its word: `rclone serve restic`, with the log-ins and the limits that it is given.
+#![allow(unreachable_pub, reason = "several test programs include this file")]
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

@@ -13,7 +13,7 @@ use tenantry_agent::containers::exec::{self, Program};
 use tenantry_agent::install::{SECRETS_UNIT, install};
 
 /// The engine starts what ran when it went down.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program and the arguments that systemd starts for the unit, from its file.
 fn command_of(unit: &str, rig: &Rig) -> Command {

@@ -292,7 +292,7 @@ fn settings_that_would_lock_everybody_out_are_refused_or_put_back() {
 }
 
 /// Two rooms of the network: a container behind a bridge as the engine makes it, and a neighbour who routes by way of this machine.
-const ROOMS: &str = r#"
+const ROOMS: &str = r"
 set -e
 echo 1 > /proc/sys/net/ipv4/ip_forward
 ip link add br-x type bridge
@@ -311,7 +311,7 @@ room() {
 }
 room box 10.231.0.2 10.231.0.1
 room far 10.232.0.2 10.232.0.1
-"#;
+";
 
 /// Publishes two ports of the container to the world, as the engine does.
 const PUBLISHED: &str = "table ip engine { chain in { type nat hook prerouting priority dstnat; tcp dport { 8080, 8081 } fib daddr type local dnat to 10.231.0.2:80; }; }";

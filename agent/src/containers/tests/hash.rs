@@ -252,7 +252,7 @@ const CHANGES: &[(&str, Change)] = &[
         s.container.modes.uts = Some("host".into());
     }),
     ("runtime", |s| {
-        s.container.modes.runtime = Some("runc".into())
+        s.container.modes.runtime = Some("runc".into());
     }),
     ("parent of control groups", |s| {
         s.container.modes.cgroup_parent = Some("/a".into());
@@ -273,7 +273,7 @@ const CHANGES: &[(&str, Change)] = &[
         s.container.limits.memory_reservation = Some(5);
     }),
     ("memory and swap", |s| {
-        s.container.limits.memory_swap = Some(5)
+        s.container.limits.memory_swap = Some(5);
     }),
     ("cpu shares", |s| s.container.limits.cpu_shares = Some(5)),
     ("cpu set", |s| s.container.limits.cpuset = Some("0".into())),
@@ -312,7 +312,7 @@ const CHANGES: &[(&str, Change)] = &[
     }),
     ("priority", |s| network(s).priority = 5),
     ("name of a network in the file", |s| {
-        network(s).key = "front".into()
+        network(s).key = "front".into();
     }),
     ("times of a health check", |s| {
         let every = |number| Some(number);

@@ -143,11 +143,10 @@ fn later_words(found: &Found) -> Option<String> {
 /// `APT::Periodic::Unattended-Upgrade "0";`, `APT { Periodic { Enable "0"; }; };`
 fn speaks_of_updates(data: &[u8]) -> bool {
     let text = String::from_utf8_lossy(data).to_ascii_lowercase();
-    let words = text.lines().filter(|line| {
-        let line = line.trim_start();
-        !line.starts_with("//") && !(line.starts_with('#') && !line.starts_with("#clear"))
-    });
-    words.into_iter().any(|line| line.contains("periodic"))
+    let is_comment =
+        |line: &str| line.starts_with("//") || line.starts_with('#') && !line.starts_with("#clear");
+    let mut words = text.lines().filter(|line| !is_comment(line.trim_start()));
+    words.any(|line| line.contains("periodic"))
 }
 
 /// Waits for others that use apt; keeps configuration files as people left them.

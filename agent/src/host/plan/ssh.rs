@@ -7,6 +7,7 @@ use crate::host::memory::digest_of;
 use crate::host::step::{Action, SshChange};
 use crate::host::{SSH_SOCKET, SSHD, SSHD_FOLDER, SSHD_MAIN, texts};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use tenantry_schema::document::{HostArea, Protocol, Ssh};
 use tenantry_schema::name::RelativePath;
 
@@ -79,7 +80,7 @@ fn whole(ours: &str, others: &BTreeMap<&RelativePath, &str>) -> String {
         if path == SSHD {
             text.push_str(ours);
         } else {
-            text.push_str(&format!("Include /{path}\n"));
+            let _ = writeln!(text, "Include /{path}");
         }
     }
     let main = others.iter().find(|(path, _)| path.as_str() == SSHD_MAIN);

@@ -12,6 +12,7 @@ use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::{Kind, Tool};
 use tenantry_schema::id::{OrderId, ToolName};
+use tenantry_schema::name::VariableName;
 
 impl Linker<'_, '_> {
     /// The version with the order's override file on top, where there is one.
@@ -30,7 +31,7 @@ impl Linker<'_, '_> {
         let Some(stack) = &version.stack else {
             return version;
         };
-        let set: BTreeSet<&str> = document.env.keys().map(|name| name.as_str()).collect();
+        let set: BTreeSet<&str> = document.env.keys().map(VariableName::as_str).collect();
         match customise(stack, over, &set) {
             Ok(stack) => Version {
                 stack: Some(Arc::new(stack)),

@@ -169,7 +169,7 @@ fn customer(number: usize, catalogue: &Catalogue, keys: &Keys) -> Result<Vec<Fil
                 for (name, spec) in names {
                     map.insert(
                         name.as_str(),
-                        Value::text(tenantry::decide::generate(spec, &mut rand::rng())),
+                        Value::text(tenantry::generate::generate(spec, &mut rand::rng())),
                     );
                 }
                 let text = encrypt(&map, &keys.options()?, &mut rand::rng())
