@@ -1,5 +1,9 @@
 //! `agent.yaml` and the environment: the only place that reads either. What is in them is plain data for everybody else.
 
+mod intervals;
+
+pub use intervals::Intervals;
+
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tenantry_schema::document::HubKeys;
@@ -49,6 +53,9 @@ pub struct Config {
     /// The folder whose files are the machine's. Other than `/` in tests only.
     #[serde(default = "default_root", skip_serializing_if = "is_default_root")]
     pub root: PathBuf,
+    /// How often the agent does what nothing tells it to do. Other than the defaults in tests only.
+    #[serde(default, skip_serializing_if = "Intervals::is_default")]
+    pub intervals: Intervals,
 }
 
 /// Where the web server is and how it is told things.
@@ -203,6 +210,11 @@ impl Config {
                 ));
             }
         }
+        if let Some(name) = config.intervals.wrong() {
+            return wrong(format!(
+                "intervals.{name}: is a number of seconds from 1 to 3600"
+            ));
+        }
         if let Err(error) = config.trusted() {
             return wrong(format!("keys: {error}"));
         }
@@ -322,6 +334,8 @@ mod tests {
         let wrong = |extra: &str| Config::parse(&text(extra)).unwrap_err();
         assert_eq!(wrong("sate: /x\n").0, 7);
         assert!(wrong("state: relative\n").1.contains("absolute"));
+        let never = wrong("intervals: {report: 0}\n").1;
+        assert!(never.contains("intervals.report"), "{never}");
         assert!(wrong("nginx: {control: sysvinit}\n").1.contains("sysvinit"));
         assert!(Config::parse("").is_err());
         assert!(

@@ -164,6 +164,7 @@ impl HubFacts {
             program: config::default_program(),
             root: config::default_root(),
             trial_seconds: config::default_trial(),
+            intervals: config::Intervals::default(),
             nginx: Nginx {
                 configuration: places.nginx_configuration.unwrap_or(defaults.configuration),
                 control,

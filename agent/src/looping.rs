@@ -37,16 +37,14 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::Instant;
 
-/// Look at least so often, whatever happens.
-const PATROL: Duration = Duration::from_secs(30);
 /// Look so closely (every container inspected) at least so often.
 const INSPECTION: Duration = Duration::from_mins(10);
 /// Wake-ups that come together are one.
 const DEBOUNCE: Duration = Duration::from_millis(15);
-/// A report without news.
-const HEARTBEAT: Duration = Duration::from_mins(1);
-/// The same while the hub is away.
+/// A report without news while the hub is away.
 const LONELY_HEARTBEAT: Duration = Duration::from_mins(15);
+/// What could not be told is asked again after so long.
+const AGAIN: Duration = Duration::from_secs(30);
 /// Between two reports.
 const REPORT_PAUSE: Duration = Duration::from_millis(200);
 /// Without a believed answer for so long, the slice counts as stale.
@@ -91,10 +89,23 @@ pub async fn run_as<W: WebServer + 'static>(
     Ok(ended)
 }
 
+/// What is being done in a lane.
+struct Work {
+    number: u64,
+    /// Digest of what it works towards.
+    of: String,
+    task: JoinHandle<()>,
+}
+
+/// The number of a work, and what came of it.
+type Finished = (u64, LaneResult);
+
 struct Loop<W> {
     agent: Agent<W>,
-    lanes: BTreeMap<Lane, (String, JoinHandle<()>)>,
-    done: (mpsc::Sender<LaneResult>, mpsc::Receiver<LaneResult>),
+    lanes: BTreeMap<Lane, Work>,
+    /// Number of the last work that was begun.
+    begun: u64,
+    done: (mpsc::Sender<Finished>, mpsc::Receiver<Finished>),
     hub: mpsc::Receiver<FromHub>,
     have: watch::Sender<Option<SliceRef>>,
     engine: mpsc::Receiver<Wake>,
@@ -147,10 +158,14 @@ impl<W: WebServer + 'static> Loop<W> {
         let unsaved = Rc::new(RefCell::new(Unsaved::default()));
         spawn_local(deliver_unsaved(agent.link()?, unsaved.clone()));
         spawn_local(containers::watch(agent.hands().engine.clone(), to_engine));
-        let files = FileWatch::new()
-            .inspect_err(|error| tracing::warn!(%error, "managed files are not watched, only looked at every {PATROL:?}"));
+        let intervals = agent.config().intervals;
+        let files = FileWatch::new().inspect_err(|error| {
+            let patrol = intervals.patrol();
+            tracing::warn!(%error, "managed files are not watched, only looked at every {patrol:?}");
+        });
         let meter = Rc::new(Meter::default());
-        spawn_local(meter.clone().run(agent.hands().engine.clone()));
+        let measured = agent.hands().engine.clone();
+        spawn_local(meter.clone().run(measured, intervals.sample()));
         let scan = agent.scan()?;
         let answerer = Rc::new(agent.answerer()?);
         let now = Instant::now();
@@ -161,6 +176,7 @@ impl<W: WebServer + 'static> Loop<W> {
             answerer,
             agent,
             lanes: BTreeMap::new(),
+            begun: 0,
             done: mpsc::channel(64),
             hub,
             have,
@@ -217,8 +233,15 @@ impl<W: WebServer + 'static> Loop<W> {
         let backups = self.attend_backups(&look);
         let own = self.attend_own(&look).await;
         let due = self.report(&look);
-        self.next = next_look(&look).min(due).min(backups).min(own);
+        let next = look.plan.next.map(instant);
+        let all = [Some(due), Some(backups), Some(own), next];
+        self.next = all.into_iter().flatten().fold(self.patrol(), Instant::min);
         self.own.prove();
+    }
+
+    /// When to look again although nothing is due.
+    fn patrol(&self) -> Instant {
+        Instant::now() + self.agent.config().intervals.patrol()
     }
 
     /// Waits for something that makes a look worth while.
@@ -239,7 +262,7 @@ impl<W: WebServer + 'static> Loop<W> {
         let found = self.scan.news();
         tokio::select! {
             Some(message) = self.hub.recv() => return self.hear(message),
-            Some(result) = self.done.1.recv() => self.finish(result),
+            Some(finished) = self.done.1.recv() => self.finish(finished),
             () = desk.rung() => {}
             () = bell.notified() => {}
             () = found => {}
@@ -282,8 +305,8 @@ impl<W: WebServer + 'static> Loop<W> {
         while let Ok(wake) = self.engine.try_recv() {
             self.engine_woke(wake);
         }
-        while let Ok(result) = self.done.1.try_recv() {
-            self.finish(result);
+        while let Ok(finished) = self.done.1.try_recv() {
+            self.finish(finished);
         }
         while let Ok(message) = self.hub.try_recv() {
             self.hear(message);
@@ -312,21 +335,29 @@ impl<W: WebServer + 'static> Loop<W> {
         let outdated: Vec<_> = self
             .lanes
             .iter()
-            .filter(|(lane, (of, _))| !wanted(lane, of))
+            .filter(|(lane, work)| !wanted(lane, &work.of))
             .map(|(lane, _)| lane.clone())
             .collect();
         for lane in outdated {
-            if let Some((_, task)) = self.lanes.remove(&lane) {
-                task.abort();
+            if let Some(work) = self.lanes.remove(&lane) {
+                work.task.abort();
                 self.agent.history.busy.remove(&lane);
             }
         }
     }
 
-    fn finish(&mut self, result: LaneResult) {
+    /// Takes in what came of a work. One that was given up may just have come to its end all the same; then its lane may be another's.
+    fn finish(&mut self, (number, result): Finished) {
         self.agent.observer().outdate();
-        self.lanes.remove(&result.lane);
+        let lane = result.lane.clone();
+        let its = |work: &Work| work.number == number;
+        if self.lanes.get(&lane).is_some_and(its) {
+            self.lanes.remove(&lane);
+        }
         self.agent.absorb(result, Timestamp::now());
+        if self.lanes.contains_key(&lane) {
+            self.agent.history.busy.insert(lane);
+        }
     }
 
     fn start_lanes(&mut self, look: &Look) {
@@ -341,12 +372,13 @@ impl<W: WebServer + 'static> Loop<W> {
                 of.clone(),
                 steps.clone(),
             );
-            let done = self.done.0.clone();
+            self.begun += 1;
+            let (number, done) = (self.begun, self.done.0.clone());
             let task = spawn_local(async move {
                 // Nobody listens only when everything ends.
-                let _ = done.send(work.await).await;
+                let _ = done.send((number, work.await)).await;
             });
-            self.lanes.insert(lane.clone(), (of, task));
+            self.lanes.insert(lane.clone(), Work { number, of, task });
             self.agent.history.busy.insert(lane.clone());
         }
     }
@@ -371,7 +403,7 @@ impl<W: WebServer + 'static> Loop<W> {
             let wanted = all.map(|(name, instance)| (name.clone(), instance.digest.clone()));
             self.agent.desk.set_wanted(wanted);
         }
-        let patrol = Instant::now() + PATROL;
+        let patrol = self.patrol();
         if let Some(task) = self.backup.take_if(|task| task.is_finished()) {
             // It ended: what it says is there, unless it panicked, which the log has.
             if let Some(Ok(events)) = task.now_or_never() {
@@ -417,7 +449,7 @@ impl<W: WebServer + 'static> Loop<W> {
             } else if waiting {
                 LONELY_HEARTBEAT
             } else {
-                HEARTBEAT
+                self.agent.config().intervals.report()
             };
             if now < *at + pause {
                 return *at + pause;
@@ -437,7 +469,7 @@ impl<W: WebServer + 'static> Loop<W> {
             Err(error) => self.tell_unsaved(report.clone(), &sentence(&error)),
         }
         self.reported = Some((report, now));
-        now + HEARTBEAT
+        now + self.agent.config().intervals.report()
     }
 }
 
@@ -453,19 +485,10 @@ impl<W: WebServer + 'static> Loop<W> {
     }
 }
 
-/// When to look again although nothing happens.
-fn next_look(look: &Look) -> Instant {
-    let patrol = Instant::now() + PATROL;
-    let Some(at) = look.plan.next else {
-        return patrol;
-    };
-    patrol.min(instant(at))
-}
-
 /// That moment, or a little later, so that what is due then is due for certain.
 fn instant(at: Timestamp) -> Instant {
     let wait = at
         .duration_since(Timestamp::now())
         .max(jiff::SignedDuration::ZERO);
-    Instant::now() + Duration::try_from(wait).unwrap_or(PATROL) + Duration::from_millis(5)
+    Instant::now() + Duration::try_from(wait).unwrap_or(AGAIN) + Duration::from_millis(5)
 }

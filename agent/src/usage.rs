@@ -11,9 +11,5 @@ pub use meter::{Meter, Target};
 pub use sample::{ContainerSample, HostSample, Sample};
 pub use window::Gathering;
 
-use std::time::Duration;
-
-/// Between two samples.
-pub const PERIOD: Duration = Duration::from_secs(15);
-/// Samples that make a window: a minute.
+/// Samples that make a window: a minute, unless the server's configuration says otherwise.
 pub const SAMPLES: u32 = 4;

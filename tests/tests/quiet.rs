@@ -13,8 +13,8 @@ use tenantry_tests::lab::wait_until;
 use tenantry_tests::rig::{World, page_until};
 
 const SETUP: Duration = Duration::from_mins(3);
-/// Longer than it takes the agent to look by itself.
-const WATCHED: Duration = Duration::from_secs(40);
+/// Several times as long as it takes the agent to look by itself, and to read what is used.
+const WATCHED: Duration = Duration::from_secs(15);
 
 /// Stands between agent and engine, and notes what is asked for.
 #[derive(Clone, Default)]
@@ -163,6 +163,8 @@ async fn a_server_on_which_all_is_well_is_not_written_to() {
     )
     .unwrap();
 
+    world.servers[0].intervals("patrol: 4, sample: 2").unwrap();
+
     let order = world.lab.name("site");
     let fleet = &world.home.fleet;
     fleet
@@ -230,7 +232,7 @@ async fn a_server_on_which_all_is_well_is_not_written_to() {
                 "true",
             ])
             .unwrap();
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
         looks += 1;
     }
     let told = Command::new("kill")

@@ -57,7 +57,7 @@ impl Weight {
             Ok(digest) => self.digest = Some(digest),
             Err(why) => {
                 tracing::warn!(why, "this program cannot be read, so no other is tried");
-                self.again = Some(now + super::PATROL);
+                self.again = Some(now + super::AGAIN);
             }
         }
     }
@@ -159,7 +159,7 @@ impl Own {
 impl<W: WebServer + 'static> Loop<W> {
     /// Does what is to be done about the agent's own program. Returns when to look again.
     pub(super) async fn attend_own(&mut self, look: &Look) -> Instant {
-        let patrol = Instant::now() + super::PATROL;
+        let patrol = self.patrol();
         self.own.collect().await;
         let spec = self.agent.wanted().map(|desired| &desired.host);
         let wanted = spec
@@ -251,7 +251,7 @@ mod tests {
         assert!(weight.is_due(now));
         weight.take(Err(why), now);
         assert!(weight.digest.is_none() && !weight.is_due(now));
-        assert!(weight.is_due(now + super::super::PATROL));
+        assert!(weight.is_due(now + super::super::AGAIN));
         weight.take(Ok(digest.clone()), now);
         assert_eq!(weight.digest, Some(digest));
     }

@@ -1,6 +1,5 @@
 //! Reads the counters of the server and of its containers. Whom to read is told by whoever looked at the engine; when, by a timer.
 
-use super::PERIOD;
 use super::cgroup::{self, Group};
 use super::kernel;
 use super::sample::{ContainerSample, HostSample, Sample};
@@ -57,8 +56,8 @@ impl Meter {
         self.windows.take()
     }
 
-    /// Reads for ever.
-    pub async fn run(self: Rc<Self>, engine: Engine) {
+    /// Reads for ever, once in each `period`.
+    pub async fn run(self: Rc<Self>, engine: Engine, period: Duration) {
         let begun = Instant::now();
         let mut gathering = Gathering::default();
         let mut reader = Reader::default();
@@ -79,7 +78,7 @@ impl Meter {
             if let Some(window) = gathering.add(sample) {
                 self.windows.borrow_mut().push(window);
             }
-            tokio::time::sleep(PERIOD).await;
+            tokio::time::sleep(period).await;
         }
     }
 }

@@ -14,8 +14,9 @@ pub mod small;
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use tenantry_agent::config::{Config, Control, Nginx};
+use tenantry_agent::config::{Config, Control, Intervals, Nginx};
 use tenantry_agent::keys;
 use tenantry_schema::document::HubKeys;
 use tenantry_schema::id::ServerKey;
@@ -42,6 +43,15 @@ pub struct World {
 impl World {
     pub fn new() -> Self {
         Self::with(|_| {})
+    }
+
+    /// A server whose agent works on the engine at `socket`. Others work there, too, and are told from it by `fleet`.
+    pub fn on(socket: &Path, fleet: &str, change: impl FnOnce(&mut Config)) -> Self {
+        Self::with(|config| {
+            socket.clone_into(&mut config.docker);
+            config.fleet_id = fleet.to_owned().try_into().unwrap();
+            change(config);
+        })
     }
 
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
@@ -76,6 +86,7 @@ impl World {
             restic: "/usr/bin/restic".into(),
             program: folder.path().join("bin/tenantry-agent"),
             trial_seconds: 60,
+            intervals: Intervals::default(),
             root: folder.path().join("machine"),
         };
         change(&mut config);
@@ -157,6 +168,20 @@ pub fn server(name: &str) -> ServerKey {
         customer: "acme".try_into().unwrap(),
         server: name.try_into().unwrap(),
     }
+}
+
+/// `host.yaml` of a server with these instances, by name with what is to be said of each besides, and with more lines about the server.
+pub fn host<'a>(lines: &str, instances: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = format!(
+        "server: {{customer: acme, server: acme-1}}\nmanage: full\n{lines}web: {{http: 80, https: 443}}\ninstances:\n"
+    );
+    for (name, more) in instances {
+        let _ = writeln!(
+            text,
+            "  {name}: {{order: web, tool: html, state: running, has_data: false, {more}}}"
+        );
+    }
+    text
 }
 
 pub fn files(entries: &[(&str, &str)]) -> Files {

@@ -80,6 +80,14 @@ impl Server {
         )
     }
 
+    /// Has the agent do more often what nothing tells it to do: lines of `intervals` in its configuration, such as `patrol: 2`, in seconds.
+    pub fn intervals(&self, lines: &str) -> Result<(), LabError> {
+        let path = self.dir.join("agent.yaml");
+        let failed = LabError::io("cannot configure the agent");
+        let text = std::fs::read_to_string(&path).map_err(failed)?;
+        write(&path, &format!("{text}intervals: {{{lines}}}\n"))
+    }
+
     /// Starts the agent.
     pub fn start(&mut self) -> Result<(), LabError> {
         let mut command = Command::new(program("tenantry-agent")?);
