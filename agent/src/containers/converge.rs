@@ -154,6 +154,7 @@ impl<'a> Planner<'a> {
     }
 
     fn networks(&mut self) {
+        self.part_twins();
         for (name, spec) in self
             .input
             .networks
@@ -191,6 +192,30 @@ impl<'a> Planner<'a> {
                     Why::Changed,
                 );
             }
+        }
+    }
+
+    /// The engine connects nothing to a network whose name another one has, too.
+    fn part_twins(&mut self) {
+        let (input, state) = (self.input, self.state);
+        for (name, twin) in &state.twins {
+            let ours = twin.keeper.as_deref() == Some(&input.keeper);
+            let spec = input.networks.get(name).filter(|spec| !spec.external);
+            let Some(spec) = spec.filter(|_| ours) else {
+                continue;
+            };
+            let connected = state.containers.iter().filter(|container| {
+                let attached = container.networks.get(name);
+                attached.is_some_and(|it| it.network_id == twin.id)
+            });
+            let connected = connected.map(|container| container.id.clone()).collect();
+            let inputs = self.facts.key.network(spec);
+            let action = Action::ReplaceNetwork {
+                id: twin.id.clone(),
+                connected,
+                new: NewNetwork::of(input, name, spec, &inputs),
+            };
+            self.step(None, action, Why::Twin);
         }
     }
 

@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::error::EngineError;
 use super::images::free_in;
 use super::mounts;
-use super::state::EngineState;
+use super::state::{self, EngineState};
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListImagesOptions, ListNetworksOptions, ListVolumesOptions,
 };
@@ -79,13 +79,18 @@ impl Observer {
         )
         .map_err(|error| self.engine.judge(what, error, None))?;
 
+        let containers_published = containers.iter().flat_map(published).collect();
+        let containers: Vec<_> = containers.into_iter().filter_map(container).collect();
+        let (networks, twins) =
+            state::tell_apart(networks.into_iter().filter_map(network), &containers);
         let mut state = EngineState {
             version,
             free: self.free(&docker).await,
-            published: containers.iter().flat_map(published).collect(),
+            published: containers_published,
             folder: self.folder.clone(),
-            containers: containers.into_iter().filter_map(container).collect(),
-            networks: networks.into_iter().filter_map(network).collect(),
+            containers,
+            networks,
+            twins,
             volumes: volumes
                 .volumes
                 .into_iter()

@@ -21,6 +21,8 @@ pub struct EngineState {
     pub containers: Vec<Container>,
     /// All networks by name.
     pub networks: BTreeMap<String, Network>,
+    /// Those that have a name which another one among them has, too: two that were asked for at the same time.
+    pub twins: Vec<(String, Network)>,
     /// All volumes by name.
     pub volumes: BTreeSet<String>,
     /// Bytes that are free where the engine keeps images. Absent: not known.
@@ -162,6 +164,32 @@ impl From<State> for ContainerState {
             State::Removing | State::Dead => Self::Dead,
         }
     }
+}
+
+/// Tells networks from those that only have the same name. The one that stays is the one that most containers are connected to, and, of several, the
+/// one whose id comes first.
+pub(in crate::containers) fn tell_apart(
+    networks: impl IntoIterator<Item = (String, Network)>,
+    containers: &[Container],
+) -> (BTreeMap<String, Network>, Vec<(String, Network)>) {
+    let connected = |network: &Network| {
+        let attached = containers.iter().flat_map(|it| it.networks.values());
+        attached.filter(|it| it.network_id == network.id).count()
+    };
+    let (mut one, mut twins) = (BTreeMap::new(), Vec::new());
+    for (name, network) in networks {
+        let Some(other) = one.insert(name.clone(), network) else {
+            continue;
+        };
+        let stays = one.get_mut(&name).expect("it was put there");
+        let order = |it: &Network| (std::cmp::Reverse(connected(it)), it.id.clone());
+        let mut goes = other;
+        if order(&goes) < order(stays) {
+            std::mem::swap(&mut goes, stays);
+        }
+        twins.push((name, goes));
+    }
+    (one, twins)
 }
 
 /// How a container is connected to a network.

@@ -263,6 +263,8 @@ pub enum Why {
     Bounds,
     /// A replacement of it was begun and not finished.
     Unfinished,
+    /// Another one has its name.
+    Twin,
     /// It should be stopped.
     Stopped,
     /// Nothing asks for it any more.
@@ -282,6 +284,7 @@ impl Why {
                 | Self::Rewired
                 | Self::Bounds
                 | Self::Unfinished
+                | Self::Twin
         )
     }
 }

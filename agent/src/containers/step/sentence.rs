@@ -21,6 +21,7 @@ impl Why {
             Self::Rewired => "its networks are not as they should be",
             Self::Bounds => "its limits or its restart policy were changed",
             Self::Unfinished => "its replacement was interrupted",
+            Self::Twin => "another one has its name",
             Self::Stopped => "it should be stopped",
             Self::Unwanted => "nothing asks for it any more",
         }

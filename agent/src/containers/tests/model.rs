@@ -167,10 +167,19 @@ impl Model {
             project: new.labels.get(labels::PROJECT).cloned(),
             keeper: new.labels.get(labels::KEEPER).cloned(),
         };
-        self.state.networks.insert(new.name.clone(), network);
+        // As the executor: one that is there is not made again.
+        self.state
+            .networks
+            .entry(new.name.clone())
+            .or_insert(network);
     }
 
     fn remove_network(&mut self, id: &str) -> Result<(), String> {
+        let twins = &mut self.state.twins;
+        if let Some(at) = twins.iter().position(|(_, twin)| twin.id == id) {
+            twins.remove(at);
+            return Ok(());
+        }
         let found = self
             .state
             .networks

@@ -5,7 +5,7 @@ use super::{KEEPER, PROJECT, key, stack};
 use crate::containers::converge::{Facts, converge};
 use crate::containers::desired::{InstanceInput, Restart};
 use crate::containers::pace::Pace;
-use crate::containers::state::{Attachment, Container, Owner, State};
+use crate::containers::state::{Attachment, Container, Network, Owner, State, tell_apart};
 use crate::containers::step::{Action, Pass, Why};
 use jiff::Timestamp;
 use tenantry_schema::secret::Secret;
@@ -420,4 +420,54 @@ fn names_that_were_swapped_are_swapped_back() {
     );
     apply(&mut model, &pass);
     assert!(plan(&input, &model).is_converged());
+}
+
+/// Two were asked for at the same time, and the engine made both.
+#[test]
+fn a_network_whose_name_another_one_has_goes() {
+    let input = stack();
+    let mut model = running(&input);
+    let name = input.networks.keys().next().unwrap().clone();
+    let mut twin = model.state.networks[&name].clone();
+    twin.id = "twin".into();
+    model.state.twins.push((name.clone(), twin.clone()));
+    let mut strange = twin.clone();
+    (strange.id, strange.keeper) = ("strange".into(), None);
+    model.state.twins.push((name.clone(), strange));
+    let attached = |model: &mut Model, id: &str| {
+        let mut all = model.state.containers.iter_mut();
+        let web = all.find(|it| it.owner.service.as_deref() == Some("web"));
+        let attachment = web.unwrap().networks.get_mut(&name).unwrap();
+        attachment.network_id = id.to_owned();
+    };
+    attached(&mut model, "twin");
+    let pass = plan(&input, &model);
+    let network = format!("make network {name} anew, because another one has its name");
+    assert_eq!(steps(&pass)[0], network);
+    apply(&mut model, &pass);
+    let left: Vec<_> = model.state.twins.iter().map(|(_, it)| &it.id).collect();
+    assert_eq!(left, ["strange"], "somebody else's is left alone");
+    let pass = plan(&input, &model);
+    apply(&mut model, &pass);
+    assert!(plan(&input, &model).is_converged(), "{:?}", steps(&pass));
+}
+
+#[test]
+fn of_two_networks_of_one_name_the_one_that_is_used_stays() {
+    let network = |id: &str| Network {
+        id: id.to_owned(),
+        ..Network::default()
+    };
+    let all = ["c", "b", "a"].map(|id| ("net".to_owned(), network(id)));
+    let (one, twins) = tell_apart(all.clone(), &[]);
+    assert_eq!(one["net"].id, "a");
+    let ids: Vec<_> = twins.iter().map(|(_, twin)| twin.id.as_str()).collect();
+    assert_eq!(ids, ["c", "b"]);
+    let mut containers = running(&stack()).state.containers;
+    let attachment = Attachment {
+        network_id: "b".to_owned(),
+        ..Attachment::default()
+    };
+    containers[0].networks.insert("net".to_owned(), attachment);
+    assert_eq!(tell_apart(all, &containers).0["net"].id, "b");
 }
