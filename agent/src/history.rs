@@ -136,6 +136,16 @@ mod tests {
     }
 
     #[test]
+    fn no_pause_is_longer_than_pauses_are() {
+        let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        let failure = Failure::after(None, "one", "no".into(), now);
+        let later = |seconds| now + SignedDuration::from_secs(seconds);
+        assert!(failure.waits(now) && !failure.waits(later(1)));
+        assert!(failure.waits(later(-30)));
+        assert!(!failure.waits(later(-3600)), "the clock was set back");
+    }
+
+    #[test]
     fn complaints_stay_with_the_text_that_caused_them() {
         let mut history = History::default();
         let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();

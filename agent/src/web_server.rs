@@ -7,6 +7,7 @@ mod loaded;
 pub mod logs;
 mod nginx;
 mod prepare;
+mod taken;
 mod test_prefix;
 
 pub use nginx::NginxServer;
@@ -28,8 +29,10 @@ pub struct WebState {
     pub sites: BTreeMap<DomainName, String>,
     /// Whether there is anything among them that is no site of ours, or something missing that they include.
     pub strays: bool,
-    /// Whether certificates are in place that it has not read.
+    /// Whether certificates or sites are in place that it has not read.
     pub stale: bool,
+    /// Whether sites are among them.
+    pub unread: bool,
     /// Logs of sites.
     pub logs: Logs,
     /// Certificates that can be used.

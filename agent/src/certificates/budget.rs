@@ -5,10 +5,15 @@
 //! says that it is enough, and until when, and that holds for everything of this server below that domain.
 
 use super::memory::{Issued, Memory, WEEK};
-use jiff::Timestamp;
+use super::plan::{LONGEST_WISH, is_ahead};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::document::WeeklyBudget;
 use tenantry_schema::name::DomainName;
+
+/// What was issued further ahead than this was noted by a clock that was wrong: when it was, nobody knows, and the authority itself says
+/// when it is enough. A clock that was set back by less leaves everything counted.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// A budget that is used up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +62,7 @@ impl<'m> Budgets<'m> {
         let domains: BTreeSet<&str> = names.iter().map(registered).collect();
         for domain in &domains {
             let limited = self.memory.limited.get(*domain);
-            if let Some(until) = limited.filter(|until| **until > self.now) {
+            if let Some(until) = limited.filter(|until| is_ahead(**until, self.now, LONGEST_WISH)) {
                 return Err(Spent {
                     of: (*domain).to_owned(),
                     until: *until,
@@ -85,7 +90,10 @@ impl<'m> Budgets<'m> {
     fn recent(&self) -> impl Iterator<Item = &'m Issued> + use<'m> {
         let now = self.now;
         let issued = self.memory.issued.iter();
-        issued.filter(move |issued| now.duration_since(issued.at) < WEEK)
+        issued.filter(move |issued| {
+            let ago = now.duration_since(issued.at);
+            -AHEAD <= ago && ago < WEEK
+        })
     }
 
     /// Until when there is no room for one more beside `asked`, if there is none.
@@ -110,7 +118,6 @@ impl<'m> Budgets<'m> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::SignedDuration;
     use proptest::prelude::*;
 
     const WEEKLY: WeeklyBudget = WeeklyBudget {
@@ -183,6 +190,23 @@ mod tests {
         let spent = take(&memory, &["new.acme.example"], true).unwrap_err();
         assert_eq!(spent.until, until);
         assert_eq!(take(&memory, &["b.example"], false), Ok(()));
+    }
+
+    #[test]
+    fn what_a_wrong_clock_noted_holds_nothing_up() {
+        let twice = |hours_ago| {
+            let issued: (i64, &[&str], bool) = (hours_ago, &["a.example"], true);
+            memory(&[issued, issued])
+        };
+        assert!(take(&twice(-1), &["a.example"], true).is_err());
+        let mut memory = twice(-9000);
+        assert_eq!(take(&memory, &["a.example"], true), Ok(()));
+        let until = now() + SignedDuration::from_hours(9000);
+        memory.limited.insert("a.example".into(), until);
+        assert_eq!(take(&memory, &["a.example"], true), Ok(()));
+        memory.issued.iter_mut().for_each(|it| it.at = now());
+        memory.forget_old(now() - SignedDuration::from_hours(9000));
+        assert!(memory.issued.is_empty() && memory.limited.is_empty());
     }
 
     proptest! {

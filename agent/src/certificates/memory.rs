@@ -1,6 +1,7 @@
 //! What must not be forgotten about certificates: attempts and their pauses, what was issued lately, what the authority advised. In one
 //! file, which survives a power cut at any instant. What follows from it is decided in [`super::plan`].
 
+use super::plan::LONGEST_WISH;
 use crate::files::{FilesError, Root};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -196,9 +197,12 @@ impl Memory {
     /// Drops what says nothing any more at this time.
     pub fn forget_old(&mut self, now: Timestamp) {
         self.forget_failures(now);
-        let old = |at: Timestamp| now.duration_since(at) > WEEK;
+        // Much further ahead than anything is noted for: by a clock that was wrong.
+        let wrong = |at: Timestamp| at.duration_since(now) > LONGEST_WISH * 2;
+        let old = |at: Timestamp| now.duration_since(at) > WEEK || wrong(at);
         self.issued.retain(|issued| !old(issued.at));
-        self.limited.retain(|_, until| *until > now);
+        self.limited
+            .retain(|_, until| *until > now && !wrong(*until));
         self.sites.retain(|_, site| {
             // A pause that is just over still tells how long the next one is.
             let waits = site.next.is_some_and(|next| !old(next));

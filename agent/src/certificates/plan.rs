@@ -21,7 +21,7 @@ const PAUSES: [i64; 7] = [1, 5, 15, 60, 240, 720, 1440];
 /// The longest pause where the authority was not reached at all: nothing of what it allows was used.
 const UNREACHED: i64 = 60;
 /// The longest time that an authority's wish to be left alone is followed; it may be a slip.
-const LONGEST_WISH: SignedDuration = SignedDuration::from_hours(8 * 24);
+pub(super) const LONGEST_WISH: SignedDuration = SignedDuration::from_hours(8 * 24);
 /// Advice is asked for again after no less, and no more.
 const ADVICE: [SignedDuration; 2] = [
     SignedDuration::from_mins(10),
@@ -121,6 +121,7 @@ fn one(
         }
     }
     let pause = tried.and_then(|tried| tried.next);
+    let pause = pause.filter(|at| is_ahead(*at, input.now, LONGEST_WISH));
     // Other names beside it make no difference to what the authority counts for a name.
     let rest = input.memory.resting(&site.names, input.now);
     if let Some(at) = pause.max(rest).filter(|at| input.now < *at) {
@@ -255,6 +256,12 @@ pub fn unadvised(question: &Question, before: Option<&Renewal>, now: Timestamp) 
         at: known.and_then(|known| known.at),
         ..advised(question, None, now)
     }
+}
+
+/// Whether `at` is still to come, and no further off than it can be. What is noted for later than that was noted by a clock that was
+/// wrong, and would hold everything up until then.
+pub(super) fn is_ahead(at: Timestamp, now: Timestamp, most: SignedDuration) -> bool {
+    now < at && at.duration_since(now) <= most
 }
 
 fn back(from: Timestamp, by: SignedDuration) -> Timestamp {

@@ -31,7 +31,7 @@ pub(super) fn plan(input: &Input<'_>, whole: &mut Plan) {
         let lane = Lane::Certificate(host);
         // Only what could not even be noted is told by this failure: everything else is in the memory, with longer pauses.
         match input.history.failure(&lane, &of) {
-            Some(failure) if input.now < failure.retry => whole.wake(Some(failure.retry)),
+            Some(failure) if failure.waits(input.now) => whole.wake(Some(failure.retry)),
             _ => whole.add(lane, &of, vec![step]),
         }
     }

@@ -28,7 +28,7 @@ pub(super) fn plan(input: &Input<'_>, whole: &mut Plan) {
     }
     let lane = Lane::Logs;
     match input.history.failure(&lane, "") {
-        Some(failure) if input.now < failure.retry => whole.wake(Some(failure.retry)),
+        Some(failure) if failure.waits(input.now) => whole.wake(Some(failure.retry)),
         _ => whole.add(lane, "", vec![Step::RotateLogs(rotation)]),
     }
 }

@@ -409,9 +409,11 @@ impl Server {
                     .published
                     .retain(|host, _| sites.contains_key(host));
                 self.web.strays = false;
-                (self.web.running, self.web.stale) = (true, false);
+                (self.web.running, self.web.stale, self.web.unread) = (true, false, false);
             }
-            Step::ReloadWebServer => (self.web.running, self.web.stale) = (true, false),
+            Step::ReloadWebServer => {
+                (self.web.running, self.web.stale, self.web.unread) = (true, false, false);
+            }
             Step::Issue(_) | Step::Advice(_) | Step::RotateLogs(_) | Step::Host(_) => {
                 panic!("{step} is not for this model")
             }

@@ -108,7 +108,9 @@ impl Wish {
                 next: None,
             };
         }
-        let live = web.running && web.sites.get(host) == Some(&site.digest);
+        // What is being put in place right now is read in a moment.
+        let unread = web.unread && !input.history.busy.contains(&Lane::Web);
+        let live = web.running && !unread && web.sites.get(host) == Some(&site.digest);
         let kept = web.sites.contains_key(host).then_some(Target::Keep);
         let wait = |message: String, next| Self {
             target: kept.clone(),
@@ -169,7 +171,7 @@ fn fallback(
     };
     let host = fallback.host.clone();
     match input.history.refused(&host, &fallback.digest) {
-        Some(failure) if input.now < failure.retry => {
+        Some(failure) if failure.waits(input.now) => {
             plan.next = [plan.next, Some(failure.retry)].into_iter().flatten().min();
             if web.sites.contains_key(&host) {
                 target.insert(host, Target::Keep);

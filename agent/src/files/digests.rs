@@ -67,6 +67,11 @@ impl DigestCache {
                 let data = match root.read(&path, limit) {
                     // Not known, which is no reason to write it anew.
                     Err(error) if error.is_blind() => return Err(error),
+                    // Next time it may be read, though nothing about it changes.
+                    Err(FilesError::Io { .. }) => {
+                        digests.insert(path, None);
+                        continue;
+                    }
                     result => result.ok().flatten(),
                 };
                 let right = |data: &Vec<u8>| stamp.has(&root.usual_access(data));

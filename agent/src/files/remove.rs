@@ -43,6 +43,7 @@ impl Root {
             if fs::unlinkat(&folder, name, AtFlags::REMOVEDIR).is_err() {
                 return;
             }
+            crate::faults::changed();
             path = above;
         }
     }

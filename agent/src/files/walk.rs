@@ -45,6 +45,7 @@ impl Root {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error),
         }
+        crate::faults::changed();
         let made = step(folder.as_fd(), part)?;
         fs::fchmod(&made, self.folder_mode)?;
         fs::fsync(folder)?;

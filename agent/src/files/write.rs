@@ -106,7 +106,10 @@ impl Root {
                     result => result,
                 }
             })
-            .and_then(|()| fs::fsync(&self.folder));
+            .and_then(|()| {
+                crate::faults::changed();
+                fs::fsync(&self.folder)
+            });
         result.map_err(|error| {
             let _ = fs::unlinkat(&self.folder, temporary.as_str(), AtFlags::empty());
             self.fail(name, error)

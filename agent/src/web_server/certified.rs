@@ -2,8 +2,11 @@
 
 use super::WebError;
 use crate::certificates::{self, Certificate, CertificateFacts};
-use crate::files::{Root, digest};
+use crate::files::{FilesError, Root, digest};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 use tenantry_schema::name::{DomainName, RelativePath};
 
@@ -23,21 +26,10 @@ impl Known {
         folder: &Path,
     ) -> Result<BTreeMap<DomainName, CertificateFacts>, WebError> {
         let mut found = BTreeMap::new();
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let Some(host) = entry
-                .file_name()
-                .to_str()
-                .and_then(|name| DomainName::try_from(name).ok())
+        for host in hosts(folder)? {
+            let path = folder.join(host.as_str());
+            let (Some(chain), Some(key)) = (read(&path.join(CHAIN))?, read(&path.join(KEY))?)
             else {
-                continue;
-            };
-            let root = Root::private(&entry.path())?;
-            let read = |name: &str| {
-                root.read(&RelativePath::try_from(name).ok()?, LIMIT)
-                    .ok()
-                    .flatten()
-            };
-            let (Some(chain), Some(key)) = (read(CHAIN), read(KEY)) else {
                 continue;
             };
             let stamp = digest(&[chain.as_slice(), &key].concat());
@@ -50,6 +42,45 @@ impl Known {
         }
         Ok(found)
     }
+}
+
+/// Hosts that there is something for.
+fn hosts(folder: &Path) -> Result<Vec<DomainName>, WebError> {
+    let listed = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.and_then(Iterator::collect::<std::io::Result<Vec<_>>>),
+    };
+    let listed = listed.map_err(|error| unread(folder, &error))?;
+    let names = listed.iter().map(std::fs::DirEntry::file_name);
+    let hosts = names.filter_map(|name| DomainName::try_from(name.to_str()?).ok());
+    Ok(hosts.collect())
+}
+
+/// What is not there, or no file, or too long, is none. What cannot be read is not taken for missing: a certificate of an authority would
+/// give way to one of our own.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, WebError> {
+    let file = match File::open(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        file => file.map_err(|error| unread(path, &error))?,
+    };
+    if !file
+        .metadata()
+        .is_ok_and(|it| it.is_file() && it.len() <= LIMIT)
+    {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    let read = file.take(LIMIT).read_to_end(&mut bytes);
+    read.map_err(|error| unread(path, &error))?;
+    Ok(Some(bytes))
+}
+
+fn unread(path: &Path, error: &std::io::Error) -> WebError {
+    let error = Errno::from_io_error(error).unwrap_or(Errno::IO);
+    let path = path.to_owned();
+    WebError::Files(FilesError::Io { path, error })
 }
 
 /// Puts a certificate in place of the one before.
@@ -178,5 +209,28 @@ mod tests {
             }
         }
         panic!("it never ends: {served:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let count = || Known::default().facts(folder.path()).map(|all| all.len());
+        assert_eq!(count().unwrap(), 0);
+        put(folder.path(), &host(), &certificate()).unwrap();
+        assert_eq!(count().unwrap(), 1);
+
+        let chain = folder.path().join("a.example").join(CHAIN);
+        std::fs::remove_file(&chain).unwrap();
+        assert_eq!(count().unwrap(), 0, "it is gone");
+        std::fs::create_dir(&chain).unwrap();
+        assert_eq!(count().unwrap(), 0, "that is none");
+        std::fs::remove_dir(&chain).unwrap();
+        std::os::unix::fs::symlink(&chain, &chain).unwrap();
+        assert!(count().is_err(), "nobody knows what it is");
+
+        std::fs::remove_dir_all(folder.path().join(".sets")).unwrap();
+        assert_eq!(count().unwrap(), 0, "a link to nothing");
+        let nowhere = folder.path().join("nowhere");
+        assert!(Known::default().facts(&nowhere).unwrap().is_empty());
     }
 }

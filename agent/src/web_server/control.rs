@@ -1,6 +1,7 @@
 //! Starting and reloading nginx, by itself or through systemd. Always a program with arguments, never a shell.
 
 use super::WebError;
+use super::taken::{Before, Log};
 use crate::config::{Control, Nginx};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -43,6 +44,9 @@ impl Controller {
         let Some(master) = self.recorded_pid() else {
             return;
         };
+        if Process::read(master).is_some_and(|process| process.is_live_nginx()) {
+            return;
+        }
         let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         for pid in all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
             let Some(process) = Process::read(pid) else {
@@ -57,8 +61,17 @@ impl Controller {
         }
     }
 
+    fn configured(&self) -> String {
+        std::fs::read_to_string(&self.nginx.configuration).unwrap_or_default()
+    }
+
+    fn log(&self) -> Log {
+        let folder = self.nginx.configuration.parent();
+        Log::of(&self.configured(), folder.unwrap_or(Path::new("/")))
+    }
+
     fn pid_file(&self) -> PathBuf {
-        let text = std::fs::read_to_string(&self.nginx.configuration).unwrap_or_default();
+        let text = self.configured();
         let named = text.lines().find_map(|line| {
             let words = line.trim().strip_suffix(';')?.strip_prefix("pid")?;
             words
@@ -77,15 +90,23 @@ impl Controller {
         run(command).await
     }
 
+    /// Has it read its configuration anew, and waits until it works with it.
     pub(super) async fn reload(&self) -> Result<(), WebError> {
+        let failed = |why| WebError::Control {
+            what: "reload",
+            why,
+        };
+        let before = self.recorded_pid();
+        let before = before.and_then(|master| Before::of(master, self.log()));
         let command = match self.nginx.control {
             Control::Direct => self.direct(&["-s", "reload"]),
             Control::Systemd => systemctl("reload"),
         };
-        run(command).await.map_err(|why| WebError::Control {
-            what: "reload",
-            why,
-        })
+        run(command).await.map_err(failed)?;
+        crate::faults::changed();
+        let Some(before) = before else { return Ok(()) };
+        let taken = before.until_taken().await;
+        taken.map_err(|said| failed(complaint(&said, "nginx")))
     }
 
     /// Has it open its logs anew (signal USR1 to its master, whoever started it).
@@ -106,9 +127,16 @@ impl Controller {
             }
             Control::Systemd => systemctl("start"),
         };
-        run(command)
-            .await
-            .map_err(|why| WebError::Control { what: "start", why })
+        let mut log = self.log();
+        let started = run(command).await.map(|()| crate::faults::changed());
+        started.map_err(|why| {
+            // systemctl says no more than that it failed.
+            let why = match (self.nginx.control, log.news()) {
+                (Control::Systemd, said) if !said.is_empty() => complaint(said, "nginx"),
+                _ => why,
+            };
+            WebError::Control { what: "start", why }
+        })
     }
 
     fn direct(&self, arguments: &[&str]) -> Command {

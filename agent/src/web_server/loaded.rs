@@ -1,5 +1,5 @@
-//! Which certificates the web server has read: a mark beside them, so that a certificate that was put in place by an agent that was killed
-//! right afterwards is read, too.
+//! What the web server has read: a mark beside the certificates, so that certificates and sites that were put in place by an agent that was
+//! killed right afterwards are read, too.
 
 use super::WebError;
 use crate::files::{Root, digest};
@@ -35,6 +35,16 @@ pub(super) fn present(folder: &Path) -> String {
 pub(super) fn is_stale(folder: &Path) -> bool {
     let mark = std::fs::read_to_string(folder.join(MARK)).unwrap_or_default();
     mark != present(folder)
+}
+
+/// Whether sites were put in place that it may not have read.
+pub(super) fn is_forgotten(folder: &Path) -> bool {
+    std::fs::read_to_string(folder.join(MARK)).is_ok_and(|mark| mark.is_empty())
+}
+
+/// What is put in place from now on it has not read.
+pub(super) fn forget(folder: &Path) -> Result<(), WebError> {
+    mark(folder, "")
 }
 
 /// The web server has read these.

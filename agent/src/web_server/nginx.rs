@@ -72,7 +72,11 @@ impl NginxServer {
     /// Makes sure that nginx would see our sites. Where there is no configuration at all, and nobody else runs nginx, one is written.
     fn check_included(&self) -> Result<(), WebError> {
         let path = &self.nginx.configuration;
-        if !path.exists() && self.nginx.control == Control::Direct {
+        let there = path.try_exists().map_err(|error| FilesError::Io {
+            path: path.clone(),
+            error: rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO),
+        })?;
+        if !there && self.nginx.control == Control::Direct {
             let root = Root::public(self.folder())?;
             let name = path
                 .file_name()
@@ -235,9 +239,10 @@ impl WebServer for NginxServer {
             }
         }
         state.strays |= !state.sites.is_empty() && !self.surroundings().is_ready();
-        state.stale = loaded::is_stale(&self.ours().join("certificates"));
-        state.logs = logs::list(&self.nginx.logs());
         let folder = self.ours().join("certificates");
+        state.stale = loaded::is_stale(&folder);
+        state.unread = loaded::is_forgotten(&folder);
+        state.logs = logs::list(&self.nginx.logs());
         state.certificates = self.known.borrow_mut().facts(&folder)?;
         Ok(state)
     }
@@ -273,6 +278,7 @@ impl WebServer for NginxServer {
         let (set, complaints) = self.acceptable(target, &live).await?;
         let root = Root::public(&self.ours())?;
         let sites = RelativePath::try_from("sites").expect("a plain name");
+        loaded::forget(&self.ours().join("certificates"))?;
         root.point(&sites, &set)?;
         if let Err(error) = self.reload_or_start().await {
             if let Some(before) = before.as_ref().filter(|before| **before != set) {

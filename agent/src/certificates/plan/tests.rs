@@ -239,6 +239,15 @@ fn pauses_grow_and_survive_and_belong_to_what_was_tried() {
 }
 
 #[test]
+fn a_pause_that_a_wrong_clock_noted_holds_nothing_up() {
+    let mut world = World::new();
+    world.site().next = Some(days(8));
+    assert!(world.order().is_none(), "an authority may wish for so much");
+    world.site().next = Some(days(400));
+    assert!(world.order().is_some());
+}
+
+#[test]
 fn the_wish_of_an_authority_is_followed() {
     let next = |wish| {
         let kind = Some(TroubleKind::RateLimited);

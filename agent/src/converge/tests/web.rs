@@ -125,6 +125,23 @@ fn a_certificate_that_was_not_read_yet_is() {
 }
 
 #[test]
+fn a_site_that_was_put_in_place_and_not_read_is_not_live() {
+    let (mut server, desired) = (Server::new(), desired(&[("one", PLAIN)]));
+    server.settle(&desired);
+    (server.web.stale, server.web.unread) = (true, true);
+    let plan = server.plan(&desired);
+    assert!(!plan.converged && plan.sites.values().all(|site| !site.live));
+    let steps = &plan.steps[&Lane::Web][..];
+    assert!(matches!(steps, [Step::ReloadWebServer]), "{steps:?}");
+    server.history.busy.insert(Lane::Web);
+    let plan = server.plan(&desired);
+    assert!(plan.sites.values().all(|site| site.live), "in a moment");
+    server.history.busy.clear();
+    server.settle(&desired);
+    assert!(server.plan(&desired).converged);
+}
+
+#[test]
 fn a_web_server_with_a_default_of_its_own_serves_the_sites_all_the_same() {
     let (mut server, desired) = (Server::new(), certified());
     let complaint = "a duplicate default server".to_owned();
