@@ -9,9 +9,9 @@ mod common;
 mod lab;
 
 use common::hub::Hub;
-use common::{Files, Running, World, files};
+use common::{Files, Running, World, files, host};
 use lab::{Lab, lab};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tenantry_schema::wire::{AgentWait, EventKind, InstancePhase, Report};
@@ -52,20 +52,15 @@ struct Rig {
 
 impl Rig {
     async fn new(lab: Lab) -> Self {
-        let mut world = World::with(|config| {
-            config.docker = "/var/run/docker.sock".into();
-            // Others work on this engine, too.
-            config.fleet_id = lab.project.clone().try_into().unwrap();
-        });
+        let socket = Path::new("/var/run/docker.sock");
+        let mut world = World::on(socket, &lab.project, |_| {});
         let hub = Hub::start(&mut world).await;
         Self { world, hub, lab }
     }
 
     fn slice(&self, window: &str, colour: &str, page: &str) -> Files {
         let project = &self.lab.project;
-        let host = format!(
-            "server: {{customer: acme, server: acme-1}}\nmanage: full\n{window}web: {{http: 80, https: 443}}\ninstances:\n  {project}:\n    order: web\n    tool: html\n    state: running\n    has_data: false\n    sites: {{}}\n"
-        );
+        let host = host(window, [(project.as_str(), "sites: {}")]);
         let secrets = self
             .world
             .secrets_for(self.world.agent.age.as_str(), &[("TOKEN", "hunter2")]);

@@ -18,12 +18,12 @@ use bollard::query_parameters::{
     StopContainerOptions,
 };
 use common::hub::Hub;
-use common::{Files, Running, World, files};
+use common::{Files, Running, World, files, host};
 use lab::{Lab, lab};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -122,11 +122,8 @@ struct Shape {
 
 impl Rig {
     async fn new(lab: Lab) -> Self {
-        let mut world = World::with(|config| {
-            config.docker = "/var/run/docker.sock".into();
-            // Others work on this engine, too.
-            config.fleet_id = lab.project.clone().try_into().unwrap();
-        });
+        let socket = Path::new("/var/run/docker.sock");
+        let mut world = World::on(socket, &lab.project, |_| {});
         let hub = Hub::start(&mut world).await;
         let third = rand::rng().random_range(0..127u8) * 2;
         let addresses = [third, third + 1].map(|third| format!("10.214.{third}"));
@@ -141,9 +138,8 @@ impl Rig {
 
     fn slice(&self, command: &str, drift: &str) -> Files {
         let project = &self.lab.project;
-        let host = format!(
-            "server: {{customer: acme, server: acme-1}}\nmanage: full\nweb: {{http: 80, https: 443}}\ninstances:\n  {project}: {{order: web, tool: html, state: running, has_data: false, drift: {drift}, sites: {{}}}}\n"
-        );
+        let more = format!("drift: {drift}, sites: {{}}");
+        let host = host("", [(project.as_str(), more.as_str())]);
         let stack = |name: &str| format!("stacks/{project}/{name}");
         files(&[
             ("host.yaml", &host),

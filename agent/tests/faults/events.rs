@@ -1,6 +1,6 @@
 //! Events of the engine that get lost: patrols find what nobody told.
 
-use crate::common::{Files, files};
+use crate::common::{Files, files, host};
 use crate::lab::{Lab, lab_on};
 use crate::middle::{Loss, Middle};
 use crate::own_engine::OwnEngine;
@@ -19,7 +19,9 @@ const SERVICES: usize = 10;
 /// Of a hundred events so many do not arrive.
 const PERCENT: u32 = 30;
 
-/// The agent looks by itself every 30 seconds; after that everything is put right at once.
+/// The agent looks by itself so often, in seconds: long enough to tell what was found so from what was told.
+const PATROL: u64 = 10;
+/// After that everything is put right at once, also on a busy machine.
 const PATROLLED: Duration = Duration::from_secs(50);
 
 #[derive(Debug, Clone, Copy)]
@@ -47,9 +49,7 @@ fn service(number: usize) -> String {
 
 fn slice(rig: &Rig) -> Files {
     let project = &rig.lab.project;
-    let host = format!(
-        "server: {{customer: acme, server: acme-1}}\nmanage: full\nweb: {{http: 80, https: 443}}\ninstances:\n  {project}: {{order: web, tool: html, state: running, has_data: false, sites: {{}}}}\n"
-    );
+    let host = host("", [(project.as_str(), "sites: {}")]);
     let mut compose = "networks: { net: {} }\nservices:\n".to_owned();
     for number in 0..SERVICES {
         let name = service(number);
@@ -132,7 +132,10 @@ fn what_no_event_tells_is_found_by_patrols() {
     let socket = engine.socket();
     lab_on(&engine.socket(), |lab| async move {
         let middle = Middle::before(&socket);
-        let mut rig = Rig::new(lab, middle.socket()).await;
+        let mut rig = Rig::with(lab, middle.socket(), |config| {
+            config.intervals.patrol = PATROL;
+        })
+        .await;
         let mut random = StdRng::seed_from_u64(30);
         let mut services: Vec<_> = (0..SERVICES).collect();
         services.shuffle(&mut random);

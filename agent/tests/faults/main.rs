@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod chains;
+mod clock;
 #[path = "../common/mod.rs"]
 mod common;
 mod engine;
@@ -14,6 +15,7 @@ mod killed;
 mod lab;
 mod middle;
 mod own_engine;
+mod port;
 mod reboot;
 mod registry;
 mod rig;

@@ -30,8 +30,29 @@ impl OwnEngine {
         self.folder.path().join("engine.sock")
     }
 
-    /// Starts it (again), and waits until it answers.
+    /// Starts it (again), and waits until it answers. One that breaks down at its start, which happens on busy machines, is started once
+    /// more, as systemd would.
     pub(crate) fn run(&self) {
+        self.spawn();
+        let begun = Instant::now();
+        while !self.answers() {
+            let log = || {
+                let log = std::fs::read_to_string(self.folder.path().join("log"));
+                let log = log.unwrap_or_default();
+                let lines: Vec<_> = log.lines().rev().take(20).collect();
+                lines.join("\n")
+            };
+            assert!(begun.elapsed() < Duration::from_secs(40), "{}", log());
+            let ended = |child: &mut Child| child.try_wait().unwrap().is_some();
+            if self.process.lock().unwrap().as_mut().is_some_and(ended) {
+                self.kill();
+                self.spawn();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn spawn(&self) {
         let at = |name: &str| self.folder.path().join(name).display().to_string();
         let log = std::fs::File::options()
             .create(true)
@@ -63,17 +84,6 @@ impl OwnEngine {
             .spawn()
             .unwrap();
         *self.process.lock().unwrap() = Some(child);
-        let begun = Instant::now();
-        while !self.answers() {
-            let log = || {
-                let log = std::fs::read_to_string(self.folder.path().join("log"));
-                let log = log.unwrap_or_default();
-                let lines: Vec<_> = log.lines().rev().take(20).collect();
-                lines.join("\n")
-            };
-            assert!(begun.elapsed() < Duration::from_secs(40), "{}", log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
     }
 
     fn answers(&self) -> bool {

@@ -2,7 +2,7 @@
 //! registry is back it goes on.
 
 use crate::common::registry::{PASSWORD, Registry, forget};
-use crate::common::{Files, files, skip_without};
+use crate::common::{Files, files, host, skip_without};
 use crate::lab::{Lab, lab};
 use crate::middle::Middle;
 use crate::rig::Rig;
@@ -36,9 +36,13 @@ impl Setting {
     /// A version that runs the image with this tag, and that would be given up two seconds after it was tried in vain.
     fn slice(&self, tag: &str, version: u8) -> Files {
         let project = &self.rig.lab.project;
-        let host = format!(
-            "server: {{customer: acme, server: acme-1}}\nmanage: full\nweb: {{http: 80, https: 443}}\nregistries: {{'{}': {{user: acme, password: PASSWORD_0}}}}\ninstances:\n  {project}: {{order: web, tool: html, state: running, has_data: false, upgrade: {{timeout: 2}}, sites: {{}}}}\n",
+        let registries = format!(
+            "registries: {{'{}': {{user: acme, password: PASSWORD_0}}}}\n",
             self.registry.address
+        );
+        let host = host(
+            &registries,
+            [(project.as_str(), "upgrade: {timeout: 2}, sites: {}")],
         );
         let compose = format!(
             "services:\n  web:\n    image: {}\n    init: true\n    stop_grace_period: 1s\n    command: [sleep, '100000']\n    environment: {{ VERSION: '{version}' }}\n    volumes: ['./files/page.html:/page.html:ro']\n",

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tenantry_agent::config::{Config, Control};
+use tenantry_agent::config::Config;
 use tenantry_schema::wire::InstancePhase;
 
 const COMPOSE: &str = "
@@ -63,6 +63,8 @@ pub(crate) struct Rig {
     pub(crate) hub: Arc<Hub>,
     pub(crate) lab: Lab,
     config: PathBuf,
+    /// Where the site answers, if there is a web server.
+    pub(crate) site: Option<u16>,
     /// Number of the last slice that was published.
     generation: u64,
 }
@@ -74,21 +76,17 @@ impl Rig {
     }
 
     pub(crate) async fn with(lab: Lab, socket: &Path, change: impl FnOnce(&mut Config)) -> Self {
-        let mut world = World::with(|config| {
-            socket.clone_into(&mut config.docker);
-            // Others work on this engine, too.
-            config.fleet_id = lab.project.clone().try_into().unwrap();
-            config.nginx.control = Control::Direct;
-            change(config);
-        });
+        let mut world = World::on(socket, &lab.project, change);
         let hub = Hub::start(&mut world).await;
         let config = world.folder.path().join("agent.yaml");
         std::fs::write(&config, serde_yaml::to_string(&world.config).unwrap()).unwrap();
+        let site = (!common::skip_without("nginx")).then(free_port);
         Self {
             world,
             hub,
             lab,
             config,
+            site,
             generation: 0,
         }
     }
@@ -111,21 +109,17 @@ impl Rig {
 
     pub(crate) fn slice(&self, colour: &str) -> Files {
         let (project, calm) = (&self.lab.project, self.calm());
-        let instance = |name: &str| {
-            format!(
-                "  {name}: {{order: web, tool: html, state: running, has_data: false, sites: {{}}}}\n"
-            )
+        let site = self.site.map(|port| site(port, colour));
+        let sites = match site {
+            Some(_) => "sites: {site: {host: web.acme.example, port: 20000}}",
+            None => "sites: {}",
         };
-        let host = format!(
-            "server: {{customer: acme, server: acme-1}}\nmanage: full\nweb: {{http: 80, https: 443}}\ninstances:\n{}{}",
-            instance(project),
-            instance(&calm)
-        );
+        let host = common::host("", [(project.as_str(), sites), (&calm, "sites: {}")]);
         let recipient = self.world.agent.age.as_str();
         let secrets = |value: &str| self.world.secrets_for(recipient, &[("TOKEN", value)]);
         let stack = |name: &str| format!("stacks/{project}/{name}");
         let beside = |name: &str| format!("stacks/{calm}/{name}");
-        files(&[
+        let mut all = files(&[
             ("host.yaml", &host),
             (&stack("compose.yaml"), COMPOSE),
             (&stack(".env"), &format!("COLOUR='{colour}'\n")),
@@ -136,7 +130,11 @@ impl Rig {
             (&beside(".env"), ""),
             (&beside("files/page.html"), "calm"),
             (&beside("secrets.yaml"), &secrets("token-calm")),
-        ])
+        ]);
+        if let Some(text) = site {
+            all.extend(files(&[("sites/web.acme.example.conf", &text)]));
+        }
+        all
     }
 
     /// Publishes a slice; its generation.
@@ -226,8 +224,13 @@ impl Rig {
 
     /// Starts an agent and waits until it looks after the server.
     pub(crate) async fn at_work(&self) -> Agent {
+        self.at_work_with(&[]).await
+    }
+
+    /// The same in this environment.
+    pub(crate) async fn at_work_with(&self, environment: &[(&str, &str)]) -> Agent {
         let before = self.hub.read(|said| said.reports.len());
-        let agent = self.start(&[], &[]);
+        let agent = self.start(&[], environment);
         self.hub
             .until_all("at work", |all| {
                 let last = all.last().filter(|_| all.len() > before);
@@ -243,6 +246,43 @@ impl Rig {
 
     pub(crate) async fn shape(&self) -> Shape {
         Shape::of(&self.lab, &self.world.config).await
+    }
+
+    /// The server is what an undisturbed one is with this slice.
+    pub(crate) async fn is_as(&self, clean: &[Shape], step: Step, what: &str) {
+        let shape = self.shape().await;
+        assert_eq!(shape, clean[step.which], "{what}\n{}", self.log());
+        self.serves(step.which, what).await;
+    }
+
+    /// The site answers as it should.
+    pub(crate) async fn serves(&self, which: usize, what: &str) {
+        let Some(port) = self.site else { return };
+        // Workers that were told to end may answer once more.
+        let begun = Instant::now();
+        loop {
+            let answer = self.answer(port).await;
+            if answer == COLOURS[which] {
+                return;
+            }
+            assert!(
+                begun.elapsed() < common::PROMPT,
+                "{what}: the site answers {answer:?}\n{}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What is answered at this port, or why nothing is.
+    pub(crate) async fn answer(&self, port: u16) -> String {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("http://127.0.0.1:{port}/");
+        let asked = client.get(&url).header("host", "web.acme.example").send();
+        match asked.await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(error) => error.to_string(),
+        }
     }
 
     /// Waits until something holds that is looked at from outside.
@@ -271,6 +311,19 @@ impl Drop for Rig {
     fn drop(&mut self) {
         self.stop_web_server();
     }
+}
+
+/// Taken and given back: nobody else on this machine gets it at once.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// What answers with this text.
+pub(crate) fn site(port: u16, answer: &str) -> String {
+    format!(
+        "server {{ listen 127.0.0.1:{port}; server_name web.acme.example; return 200 '{answer}'; }}\n"
+    )
 }
 
 /// A slice that was published.

@@ -72,7 +72,8 @@ fn an_agent_that_may_open_no_more_files_destroys_nothing_and_goes_on() {
     });
 }
 
-async fn killed_and_back(rig: &Rig) {
+/// Kills a container of the stack and waits until it runs again.
+pub(crate) async fn killed_and_back(rig: &Rig) {
     let name = rig.lab.name("web");
     let started = async || {
         let details = rig.lab.inspect("web").await?;
