@@ -311,6 +311,10 @@ fn what_people_typed_elsewhere_is_named() {
         "fleet/fleet/acknowledged.yaml",
         "gone: { removes: 0123456789ab, servers: 1, reason: Ada gave notice }\n",
     );
+    desk.write(
+        "fleet/fleet/customers/acme/overrides/website.html.yaml",
+        "services: { web: { labels: { owner: Ada } } }\n",
+    );
     commit(&desk, "fleet", "what Ada asked for");
     let ran = run(&desk, &dry, "");
     ran.says(
@@ -318,6 +322,7 @@ fn what_people_typed_elsewhere_is_named() {
         &[
             "orders/website.yaml: what was bought, and the domain, which accounting law keeps; but parameters, env stand there",
             "2026-11-20-restore-html.yaml: in clear text, also in history: does its `reason` name the person?",
+            "overrides/website.html.yaml: in clear text",
             "fleet/acknowledged.yaml: in clear text",
             "slices of the hub: what their orders have under parameters",
         ],

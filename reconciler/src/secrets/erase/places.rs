@@ -106,7 +106,10 @@ pub(super) fn all(
     }
     places.extend(acknowledged(tree, customer)?);
     let backups = backups(tree, customer, files)?;
-    let typed = files.iter().any(|path| typed(tree, path).is_some());
+    let is_override = |path: &String| matches!(classify(path), Kind::Override(..));
+    let typed = files
+        .iter()
+        .any(|path| is_override(path) || typed(tree, path).is_some());
     let slices = slices(customer, data, typed);
     let remote = tree.remote();
     places.extend(elsewhere(remote.as_deref(), data, slices, backups));
@@ -182,6 +185,11 @@ fn in_file(tree: &WorkTree, path: &str) -> Option<Place> {
                 ),
             ),
         },
+        Kind::Override(..) => place(
+            path,
+            Fate::ByHand,
+            "in clear text, also in history, in slices and in containers: does a value name the person?",
+        ),
         Kind::Operation(..) => place(
             path,
             Fate::ByHand,
