@@ -113,6 +113,11 @@ impl Figure {
         })
     }
 
+    /// Whether there is an aim of which nothing can be said: nothing was measured, or not the peer.
+    pub fn is_open(&self) -> bool {
+        self.aim.is_some() && self.met().is_none()
+    }
+
     /// For programs.
     pub fn json(&self) -> serde_json::Value {
         let mut value = serde_json::json!(self);

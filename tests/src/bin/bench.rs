@@ -132,6 +132,7 @@ impl Verdicts {
             match figure.met() {
                 Some(true) => self.met += 1,
                 Some(false) => self.missed.push(figure.to_string()),
+                None if figure.is_open() => self.missed.push(format!("{figure}: not measured")),
                 None => {}
             }
         }

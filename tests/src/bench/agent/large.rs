@@ -108,10 +108,11 @@ fn memory(setting: &mut Setting) -> Result<f64, BenchError> {
     Ok(resident_memory(&pid))
 }
 
-/// From the moment at which it is done to the moment at which the service runs again.
+/// From the moment at which somebody asks the engine for it to the moment at which the service runs again.
 async fn drift(setting: &Setting, name: &str, what: Drift) -> Result<f64, BenchError> {
     let client = setting.world.lab.engine().client();
     let before = setting.started(name).await;
+    let begun = Instant::now();
     match what {
         Drift::Kill => client.kill_container(name, None).await,
         Drift::Stop => {
@@ -130,7 +131,6 @@ async fn drift(setting: &Setting, name: &str, what: Drift) -> Result<f64, BenchE
         }
     }
     .doing("disturbing a container")?;
-    let begun = Instant::now();
     setting.until_running(name, before.as_deref()).await?;
     Ok(ms(begun.elapsed()))
 }
