@@ -68,6 +68,9 @@ networks:
   back: { ipam: { config: [{ subnet: '${ADDRESSES_OF_BACK}.0/24' }] } }
 ";
 
+/// Doubles what it holds until the kernel ends it.
+const EATS: &str = "x=0123456789abcdef; while :; do x=$x$x; done";
+
 struct Rig {
     world: World,
     hub: Arc<Hub>,
@@ -607,5 +610,38 @@ fn a_paused_agent_leaves_everything_as_people_leave_it() {
             command(&["resume"]),
             (Some(0), "there was no pause\n".into())
         );
+    });
+}
+
+/// The kernel ends what takes more memory than it may have: the report says so, of that container alone.
+#[test]
+fn what_the_kernel_ends_for_lack_of_memory_is_told() {
+    lab(|lab| async move {
+        let rig = Rig::new(lab).await;
+        let _agent = Running::start(&rig.world);
+        let mut files = rig.slice(EATS, "repair");
+        let path = format!("stacks/{}/compose.yaml", rig.lab.project);
+        let path: tenantry_schema::name::RelativePath = path.try_into().unwrap();
+        let limits = "    mem_limit: 16M\n    memswap_limit: 16M\n    restart: 'no'\n";
+        let compose = COMPOSE.replacen("    restart: unless-stopped\n", limits, 1);
+        files.insert(path, compose.into_bytes());
+        rig.hub.publish(&rig.world, 1, files);
+        let ended = |report: &Report| {
+            let containers = report.instances.values().flat_map(|it| &it.containers);
+            let ended: Vec<_> = containers
+                .filter(|one| one.out_of_memory)
+                .cloned()
+                .collect();
+            ended
+        };
+        rig.hub
+            .until_all("told", |all| {
+                all.iter().any(|report| !ended(report).is_empty())
+            })
+            .await;
+        let all = rig.hub.read(|said| said.reports.clone());
+        for one in all.iter().flat_map(ended) {
+            assert_eq!((one.service.as_str(), one.exit_code), ("web", Some(137)));
+        }
     });
 }

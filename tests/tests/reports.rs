@@ -14,6 +14,8 @@ const SETUP: Duration = Duration::from_mins(3);
 struct Story {
     world: World,
     instance: String,
+    /// Of the database of the guestbook.
+    volume: String,
 }
 
 impl Story {
@@ -54,8 +56,20 @@ impl Story {
         page_until(&world.servers[0], "acme.test", "hello", SETUP)
             .await
             .unwrap();
+        // A tool with a database comes later, so that the first port stays that of the page.
+        let path = format!("fleet/customers/acme/orders/{order}.yaml");
+        let fleet = &world.home.fleet;
+        fleet
+            .write(&path, &format!("{document}  guestbook:\n"))
+            .unwrap();
+        fleet.commit("a guestbook").unwrap();
         let instance = format!("{order}-html");
-        Some(Self { world, instance })
+        let volume = format!("{order}-guestbook_data");
+        Some(Self {
+            world,
+            instance,
+            volume,
+        })
     }
 
     fn key(&self, name: &str) -> PathBuf {
@@ -94,6 +108,32 @@ impl Story {
         assert_eq!(answer.status(), 404);
     }
 
+    /// Sends more than the web server takes, of which its error log tells.
+    async fn send_too_much(&self) {
+        let port = self.world.servers[0].ports().http;
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let sent = client
+            .post(format!("http://127.0.0.1:{port}/much"))
+            .header("host", "acme.test")
+            .body(vec![b'x'; 2 << 20]);
+        // It may end the connection before all of it was sent.
+        if let Ok(answer) = sent.send().await {
+            assert_eq!(answer.status(), 413);
+        }
+    }
+
+    /// Waits until the database of the guestbook is there.
+    async fn volume_is_filled(&self) {
+        wait_until(SETUP, "the guestbook", async || {
+            let volumes = tokio::task::block_in_place(|| self.told(&["volumes"]));
+            let line = volumes.lines().find(|line| line.ends_with(&self.volume))?;
+            let bytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+            (bytes > 10 << 20).then_some(())
+        })
+        .await
+        .unwrap();
+    }
+
     async fn get(&self, path: &str) -> String {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let url = format!("{}{path}", self.world.home.url());
@@ -119,6 +159,8 @@ async fn a_server_tells_what_it_uses_what_its_logs_say_and_what_operators_ask() 
     story.visit("/lost-1?token=hunter2-hunter2").await;
     story.visit("/lost-2").await;
     rules_find_lines(&story).await;
+    story.send_too_much().await;
+    story.volume_is_filled().await;
     operators_get_answers(&story);
     strangers_get_none(&story);
     tokio::task::block_in_place(|| it_is_written_down(&story));
@@ -165,8 +207,22 @@ fn operators_get_answers(story: &Story) {
             .told(&["ports"])
             .contains(&format!("127.0.0.1:{port}"))
     );
-    assert!(story.told(&["volumes"]).contains("volume"));
-    story.told(&["site-log", "acme.test"]);
+    let volumes = story.told(&["volumes"]);
+    let line = volumes.lines().find(|line| line.ends_with(&story.volume));
+    let words: Vec<u64> = line
+        .unwrap()
+        .split_whitespace()
+        .take(2)
+        .map(|word| word.parse().unwrap())
+        .collect();
+    // A fresh PostgreSQL.
+    assert!(words[0] > 10 << 20 && words[1] > 500, "{volumes}");
+    let log = story.told(&["site-log", "acme.test"]);
+    assert!(
+        log.contains("client intended to send too large body: 2097152 bytes")
+            && log.contains("POST /much"),
+        "{log}"
+    );
     for (what, reason) in [
         (&["logs", "other-html/web"][..], "is not on this server"),
         (&["probe", "other.test"], "no site of this server"),
@@ -248,20 +304,50 @@ async fn a_restart_finds_nothing_twice(mut story: Story) {
     let address = "/api/v1/servers/acme/acme-1/usage?range=6h";
     let usage = wait_until(SETUP, "usage", async || {
         let usage: serde_json::Value = serde_json::from_str(&story.get(address).await).ok()?;
-        let web = &usage["containers"][&story.instance]["web"];
-        (web.as_array()?
-            .iter()
-            .any(|point| point["memory"].is_array()))
-        .then_some(usage)
+        let seen = |service: &(String, &str), quantity: &str| {
+            let points = usage["containers"][&service.0][service.1].as_array();
+            points.is_some_and(|all| all.iter().any(|point| point[quantity].is_array()))
+        };
+        let book = story.instance.replace("-html", "-guestbook");
+        let all = [
+            (story.instance.clone(), "web"),
+            (book.clone(), "web"),
+            (book, "db"),
+        ];
+        let told = all.iter().all(|one| {
+            ["memory", "cpu", "network_in"]
+                .iter()
+                .all(|it| seen(one, it))
+        });
+        told.then_some(usage)
     });
     let usage = usage.await.unwrap();
     let host = &usage["host"][0];
+    let spread = |point: &serde_json::Value, quantity: &str| {
+        let [least, mean, greatest] = [0, 1, 2].map(|at| point[quantity][at].as_u64().unwrap());
+        assert!(least <= mean && mean <= greatest, "{quantity}: {point}");
+        greatest
+    };
     for quantity in ["cpu", "memory", "disk"] {
-        let [least, mean, greatest] = [0, 1, 2].map(|at| host[quantity][at].as_u64().unwrap());
-        assert!(
-            least <= mean && mean <= greatest && greatest > 0,
-            "{quantity}: {host}"
-        );
+        assert!(spread(host, quantity) > 0, "{quantity}: {host}");
+    }
+    // The guestbook asked its database over their network: its health check does.
+    let book = story.instance.replace("-html", "-guestbook");
+    for (service, quantity) in [
+        ("db", "network_in"),
+        ("db", "network_out"),
+        ("web", "network_in"),
+        ("web", "cpu"),
+    ] {
+        let points = usage["containers"][&book][service].as_array().unwrap();
+        let told = points.iter().filter(|point| point[quantity].is_array());
+        let most = told.map(|point| spread(point, quantity)).max();
+        assert!(most > Some(0), "{quantity} of {service}: {usage}");
+    }
+    let hosts = usage["host"].as_array().unwrap();
+    for quantity in ["disk_read", "disk_write", "network_in", "network_out"] {
+        let mut told = hosts.iter().filter(|point| point[quantity].is_array());
+        assert!(told.next().is_some(), "{quantity}: {usage}");
     }
     let point = &usage["containers"][&story.instance]["web"][0];
     let memory = point["memory"][1].as_u64().unwrap();
