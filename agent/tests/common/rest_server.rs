@@ -1,8 +1,6 @@
 //! A place for backups that keeps to its word: `rclone serve restic`, with the log-ins and the limits that it is given.
 #![allow(unreachable_pub, reason = "several test programs include this file")]
 
-#![allow(unreachable_pub, reason = "shared by several test programs")]
-
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
