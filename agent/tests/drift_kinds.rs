@@ -634,14 +634,16 @@ fn what_the_kernel_ends_for_lack_of_memory_is_told() {
                 .collect();
             ended
         };
+        // Looked at between the kernel's blow and the end, it has no exit code yet.
         rig.hub
             .until_all("told", |all| {
-                all.iter().any(|report| !ended(report).is_empty())
+                let mut ended = all.iter().flat_map(ended);
+                ended.any(|one| one.exit_code == Some(137))
             })
             .await;
         let all = rig.hub.read(|said| said.reports.clone());
         for one in all.iter().flat_map(ended) {
-            assert_eq!((one.service.as_str(), one.exit_code), ("web", Some(137)));
+            assert_eq!(one.service.as_str(), "web");
         }
     });
 }

@@ -19,7 +19,7 @@ use tenantry_agent::containers::{
     AllTold, Engine, EngineError, EngineState, Ensured, Facts, InputsKey, Observer, Pace, Pass,
     converge, execute,
 };
-use tenantry_compose::ComposeFile;
+use tenantry_compose::{ComposeFile, OVERRIDE_FILE};
 use tenantry_schema::secret::Secret;
 
 const SOCKET: &str = "/var/run/docker.sock";
@@ -117,7 +117,13 @@ impl Lab {
     pub(crate) fn input(&self, text: &str) -> InstanceInput {
         let mut beside = BTreeMap::new();
         texts(&self.folder(), "", &mut beside);
-        let project = ComposeFile::new(text, &beside)
+        let over = std::fs::read_to_string(self.folder().join(OVERRIDE_FILE)).ok();
+        let file = ComposeFile::new(text, &beside);
+        let file = match &over {
+            Some(over) => file.with_override(over),
+            None => file,
+        };
+        let project = file
             .load(&|name| self.variables.get(name).cloned())
             .expect("a good Compose file");
         let key = key();

@@ -6,6 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+/// Where Docker 20.10 breaks down at every start after it was killed while it made a network: that stands in its records without an address. People
+/// have to take the records away, and so do we.
+const HALF_A_NETWORK: &str = "libnetwork.(*controller).reservePools";
+
 /// The engine, and everything that it keeps.
 pub(crate) struct OwnEngine {
     folder: tempfile::TempDir,
@@ -39,13 +43,17 @@ impl OwnEngine {
             let log = || {
                 let log = std::fs::read_to_string(self.folder.path().join("log"));
                 let log = log.unwrap_or_default();
-                let lines: Vec<_> = log.lines().rev().take(20).collect();
+                let lines: Vec<_> = log.lines().rev().take(40).collect();
                 lines.join("\n")
             };
             assert!(begun.elapsed() < Duration::from_secs(40), "{}", log());
             let ended = |child: &mut Child| child.try_wait().unwrap().is_some();
             if self.process.lock().unwrap().as_mut().is_some_and(ended) {
                 self.kill();
+                if log().contains(HALF_A_NETWORK) {
+                    let networks = "data/network/files/local-kv.db";
+                    std::fs::remove_file(self.folder.path().join(networks)).unwrap();
+                }
                 self.spawn();
             }
             std::thread::sleep(Duration::from_millis(20));

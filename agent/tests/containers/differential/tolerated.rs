@@ -57,6 +57,17 @@ pub(super) const TOLERATED: &[Tolerated] = &[
         is: |d| d.ends(".com.docker.compose.config-hash") || d.ends(".com.docker.compose.version"),
     },
     Tolerated {
+        why: "an override that comes or goes makes no container anew that it leaves as it is: the label names the file that is always there",
+        is: |d| {
+            let ours = d.ours.as_deref().unwrap_or_default();
+            let both = format!(
+                "{ours},{}",
+                ours.replace("compose.yaml", "compose.override.yaml")
+            );
+            d.ends(".com.docker.compose.project.config_files") && d.theirs() == both
+        },
+    },
+    Tolerated {
         why: "Compose may watch the output of what it starts; nobody watches the agent's containers, logs are the same",
         is: |d| (d.ends(".AttachStdout") || d.ends(".AttachStderr")) && d.theirs() == "true",
     },
