@@ -215,8 +215,8 @@ fn operators_get_answers(story: &Story) {
         .take(2)
         .map(|word| word.parse().unwrap())
         .collect();
-    // A fresh PostgreSQL.
-    assert!(words[0] > 10 << 20 && words[1] > 500, "{volumes}");
+    // A fresh PostgreSQL, which may still be making its files.
+    assert!(words[0] > 10 << 20 && words[1] > 100, "{volumes}");
     let log = story.told(&["site-log", "acme.test"]);
     assert!(
         log.contains("client intended to send too large body: 2097152 bytes")
