@@ -125,11 +125,14 @@ fn about_nothing(
         ))
 }
 
-/// Where a file speaks of a service. None: it does not.
-pub(super) fn service(over: &Override, service: &str) -> Option<Place> {
+/// Where a file speaks of a service, or else of a network, volume, secret or configuration of this name. None: it does not.
+pub(super) fn named(over: &Override, name: &str) -> Option<Place> {
+    const SECTIONS: [&str; 5] = ["services", "networks", "volumes", "secrets", "configs"];
     let text = over.text.clone();
     let root = tenantry_yaml::parse(&text, &tenantry_yaml::Limits::with_merge_keys()).ok()?;
-    let span = root.key_span_at(&["services", service])?;
+    let span = SECTIONS
+        .iter()
+        .find_map(|section| root.key_span_at(&[section, name]))?;
     Some(Place::of(&over.path, &text, span.start, span.end))
 }
 

@@ -54,8 +54,8 @@ impl Linker<'_, '_> {
         for refused in policy::refused(policy, named, stack, document) {
             // What the stack itself may do is no matter of what lies on top of it.
             if let Some(place) = stack.over.as_ref().and_then(|over| {
-                let service = refused.service.as_deref()?;
-                overrides::service(over, service)
+                let name = refused.name.as_deref()?;
+                overrides::named(over, name)
             }) {
                 let found = Diagnostic::error(codes::NOT_ALLOWED, place, refused.message);
                 self.findings.push(found.label(label).note(note));

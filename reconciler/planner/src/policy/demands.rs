@@ -46,8 +46,8 @@ impl Demands {
 /// Something that the policy does not allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
-    /// The service that asks for it. None: it cannot be told.
-    pub(crate) service: Option<String>,
+    /// The service, network, volume, secret or configuration that asks for it. None: it cannot be told.
+    pub(crate) name: Option<String>,
     /// In a sentence.
     pub(crate) message: String,
 }
@@ -76,7 +76,7 @@ pub(crate) fn refused(
                     "what {name} asks for cannot be told with these values, so the policy cannot allow it"
                 );
                 return vec![Refused {
-                    service: None,
+                    name: None,
                     message,
                 }];
             }
@@ -103,12 +103,12 @@ pub(crate) fn refused(
                 )
             };
             Some(Refused {
-                service: Some(service.clone()),
+                name: Some(service.clone()),
                 message,
             })
         }
         Demand::Beyond { service, what } => (!trusted).then(|| Refused {
-            service: Some(service.clone()),
+            name: Some(service.clone()),
             message: format!("the policy does not trust {name} with {what} (`{service}`)"),
         }),
     });

@@ -129,6 +129,11 @@ fn mistakes_stand_at_their_line_and_freeze_this_customer_alone() {
         ),
         (
             PAGE,
+            "services: {}\nnetworks:\n  default: { name: other_default, external: true }\n",
+            "web.page.yaml:3:3",
+        ),
+        (
+            PAGE,
             "services:\n  web:\n    image: ghcr.io/evil/x\n",
             "the policy does not allow the image `ghcr.io/evil/x`",
         ),
