@@ -199,7 +199,8 @@ impl<'a> Planner<'a> {
     fn part_twins(&mut self) {
         let (input, state) = (self.input, self.state);
         for (name, twin) in &state.twins {
-            let ours = twin.keeper.as_deref() == Some(&input.keeper);
+            let ours = twin.keeper.as_deref() == Some(&input.keeper)
+                && twin.project.as_ref() == Some(&input.project);
             let spec = input.networks.get(name).filter(|spec| !spec.external);
             let Some(spec) = spec.filter(|_| ours) else {
                 continue;

@@ -31,10 +31,15 @@ pub(super) fn plan(
         steps.extend(kept.map(|step| Step::Container(Box::new(step))));
         let runs = |container: &&Container| {
             let owner = &container.owner;
-            owner.made_by(&wanted.keeper)
-                && owner.project.as_deref() == Some(name.as_str())
-                && !servers.contains(&container.name)
-                && container.state.is_up()
+            let service = owner.service.as_deref();
+            let ours =
+                owner.made_by(&wanted.keeper) && owner.project.as_deref() == Some(name.as_str());
+            // As well what was taken over from others, and has no mark yet.
+            let taken = service.is_some_and(|it| owner.serves(&wanted.keeper, name.as_str(), it));
+            let spec = service.and_then(|it| wanted.services.get(it));
+            let is_server = servers.contains(&container.name)
+                || !ours && spec.is_some_and(|it| servers.contains(&it.container.name));
+            (ours || taken) && !is_server && container.state.is_up()
         };
         let up = engine.containers.iter().filter(runs);
         steps.extend(up.map(|container| stop(name, container)));
