@@ -283,7 +283,11 @@ impl<T: BackupTool> Work<T> {
     /// The receipt of the newest good backup.
     async fn newest(&self, instance: &InstanceName, tool: &T) -> Result<Manifest, BackupError> {
         let good = tool::good(&tool.snapshots().await?);
-        let newest = good.iter().find(|good| good.instance == *instance);
+        // As for a restore: what a clock that was ahead has dated is not the newest.
+        let now = Timestamp::now();
+        let newest = good
+            .iter()
+            .find(|good| good.instance == *instance && good.at <= now);
         let newest = newest.ok_or_else(|| {
             BackupError::Missing(format!("there is no good backup of {instance}"))
         })?;

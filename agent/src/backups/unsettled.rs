@@ -132,7 +132,7 @@ fn standstill(exchange: &Exchange) -> Standstill {
 
 fn damaged(instance: &InstanceName, why: &str) -> String {
     format!(
-        "what is written down about a restore of {instance} is damaged ({why}), so nobody knows whether its data is mixed: look at its data, put it right, and remove backups/exchanges/{instance}.json in the agent's state folder"
+        "what is written down about a restore of {instance} is damaged ({why}), so nobody knows whether its data is mixed: look at its data and put it right, then stop the agent, remove backups/exchanges/{instance}.json in its state folder, and start it again"
     )
 }
 

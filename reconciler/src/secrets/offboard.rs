@@ -326,7 +326,8 @@ fn door(hub: &Hub, server: &Server, id: &StaffId, person: &Person) -> Door {
     let Some(users) = host.as_ref().and_then(|host| host.users.as_ref()) else {
         return Door::ByHand("its `host:` has no `users:`, so nobody keeps its log-ins");
     };
-    if server.manage == Manage::Observe {
+    // `adopt` only observes as well, until agents can do it.
+    if server.manage != Manage::Full {
         return Door::ByHand("its agent only observes");
     }
     match user_on(users, id, person) {

@@ -271,7 +271,7 @@ pub fn source_of<'s>(secrets: &'s BTreeMap<String, SecretSpec>, name: &'s str) -
 
 /// The services of one Compose file that get `variable`, or one of `files`.
 fn touched(compose: &str, variable: &str, files: &[&str]) -> BTreeSet<String> {
-    let Ok(root) = tenantry_yaml::parse(compose, &Limits::default()) else {
+    let Ok(root) = tenantry_yaml::parse(compose, &Limits::with_merge_keys()) else {
         return BTreeSet::new();
     };
     let entries = |section: &str| {
