@@ -107,9 +107,14 @@ pub(super) fn all(
     places.extend(acknowledged(tree, customer)?);
     let backups = backups(tree, customer, files)?;
     let is_override = |path: &String| matches!(classify(path), Kind::Override(..));
+    let branded = |path: &String| {
+        matches!(classify(path), Kind::Customer(_))
+            && crate::secrets::rules::document::<Customer>(tree, path)
+                .is_ok_and(|found| found.is_some_and(|it| it.brand.name.is_some()))
+    };
     let typed = files
         .iter()
-        .any(|path| is_override(path) || typed(tree, path).is_some());
+        .any(|path| is_override(path) || branded(path) || typed(tree, path).is_some());
     let slices = slices(customer, data, typed);
     let remote = tree.remote();
     places.extend(elsewhere(remote.as_deref(), data, slices, backups));
@@ -287,7 +292,7 @@ fn slices(customer: &CustomerId, data: Option<&Path>, typed: bool) -> Place {
     });
     let of = count.map_or_else(String::new, |count| format!("{count} of their servers; "));
     if typed {
-        let why = "what their orders have under parameters, env and headers is in them, and on their servers: a change of the order makes new ones, \
+        let why = "what their orders have under parameters, env and headers, their override files and the name of their brand may be in them, and on their servers: a change there makes new ones, \
                    and the hub's folder `slices.git` may be deleted, for it is made anew";
         place(at, Fate::ByHand, format!("{of}{why}"))
     } else {
