@@ -3,7 +3,7 @@
 use crate::refused::Refused;
 use flate2::{Compression, GzBuilder, bufread::GzDecoder};
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Write};
 use tar::{Archive, Builder, EntryType, Header};
 use tenantry_schema::name::RelativePath;
 use tenantry_schema::wire::RefusalKind;
@@ -43,15 +43,41 @@ pub fn pack(files: &BTreeMap<RelativePath, Vec<u8>>) -> Vec<u8> {
     let mut tar = Builder::new(gzip);
     for (path, data) in files {
         let mut header = Header::new_ustar();
-        header.set_entry_type(EntryType::Regular);
+        if header.set_path(path.as_str()).is_err() {
+            header = long_name(&mut tar, path.as_str());
+        }
         header.set_mode(0o600);
-        header.set_size(data.len() as u64);
-        tar.append_data(&mut header, path.as_str(), data.as_slice())
-            .expect("memory takes every write");
+        append(&mut tar, header, EntryType::Regular, data);
     }
     tar.into_inner()
         .and_then(flate2::write::GzEncoder::finish)
         .expect("memory takes every write")
+}
+
+/// Writes `path` as an entry of its own, as GNU tar does it, and gives the header of the file behind it. `Builder::append_data` would, too, but it judges the
+/// shortened path as if it were the whole: `a/..b`, cut behind the second dot, it refuses.
+fn long_name<W: Write>(tar: &mut Builder<W>, path: &str) -> Header {
+    let mut before = Header::new_gnu();
+    set_name(&mut before, "././@LongLink");
+    let name = [path.as_bytes(), b"\0"].concat();
+    append(tar, before, EntryType::GNULongName, &name);
+    let mut header = Header::new_ustar();
+    set_name(&mut header, path);
+    header
+}
+
+/// The name field of `header`, without judging it: what does not fit is left out.
+fn set_name(header: &mut Header, name: &str) {
+    let field = &mut header.as_old_mut().name;
+    let name = &name[..name.floor_char_boundary(field.len())];
+    field[..name.len()].copy_from_slice(name.as_bytes());
+}
+
+fn append<W: Write>(tar: &mut Builder<W>, mut header: Header, kind: EntryType, data: &[u8]) {
+    header.set_entry_type(kind);
+    header.set_size(data.len() as u64);
+    header.set_cksum();
+    tar.append(&header, data).expect("memory takes every write");
 }
 
 /// Unpacks `bytes`, reading no more than `limits` allow. Only plain files with safe, unique paths are accepted.

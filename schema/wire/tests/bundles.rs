@@ -51,7 +51,12 @@ fn the_real_tar_reads_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bundle.tar.gz");
     let long = format!("stacks/{}/x", "long-name/".repeat(40).trim_end_matches('/'));
-    std::fs::write(&path, pack(&files(&[("host.yaml", b"a"), (&long, b"b")]))).unwrap();
+    // Behind 100 bytes the name in the header is cut, here to `…/..`.
+    let dots = format!("{}/..{}", "d".repeat(97), "e".repeat(200));
+    let three: [(&str, &[u8]); 3] = [("host.yaml", b"a"), (&long, b"b"), (&dots, b"c")];
+    let bundle = pack(&files(&three));
+    assert_eq!(unpack(&bundle, &Limits::default()).unwrap(), files(&three));
+    std::fs::write(&path, bundle).unwrap();
     let listed = std::process::Command::new("tar")
         .arg("-tvzf")
         .arg(&path)
@@ -59,7 +64,7 @@ fn the_real_tar_reads_it() {
         .unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(
-        listed.contains("host.yaml") && listed.contains(&long) && listed.contains("-rw------- 0/0"),
+        listed.contains("host.yaml") && listed.contains(&long) && listed.contains(&dots) && listed.contains("-rw------- 0/0"),
         "{listed}"
     );
 }
