@@ -64,7 +64,10 @@ fn the_real_tar_reads_it() {
         .unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(
-        listed.contains("host.yaml") && listed.contains(&long) && listed.contains(&dots) && listed.contains("-rw------- 0/0"),
+        listed.contains("host.yaml")
+            && listed.contains(&long)
+            && listed.contains(&dots)
+            && listed.contains("-rw------- 0/0"),
         "{listed}"
     );
 }
