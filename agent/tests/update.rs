@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
+#[path = "update/deaths.rs"]
+mod deaths;
 
 use common::hub::Hub;
 use common::{Files, World, files};
@@ -52,11 +54,17 @@ fn put(path: &Path, data: &[u8]) {
 }
 
 fn start(world: &World) -> Child {
+    start_in(world, None)
+}
+
+/// The same in an environment that has this variable.
+fn start_in(world: &World, variable: Option<(&str, &str)>) -> Child {
     Command::new(&world.config.program)
         .arg("--config")
         .arg(world.folder.path().join("agent.yaml"))
         .arg("run")
         .env("TENANTRY_LOG", "info")
+        .envs(variable)
         .stdin(Stdio::null())
         .spawn()
         .unwrap()

@@ -4,6 +4,7 @@ use super::{Loop, instant};
 use crate::agent::{AgentError, Look};
 use crate::config::Config;
 use crate::link::Link;
+use crate::update::memory::{Memory, Told};
 use crate::update::{
     Candidate, Decision, Input, UpdateFile, decide, digest_of_file, fetch, own_release,
 };
@@ -117,6 +118,17 @@ impl Own {
         }
     }
 
+    /// Forgets the trial of the program that this is: it was installed by one that was killed before it could note that.
+    fn came_about(&mut self) {
+        let own = self.weight.digest.as_deref();
+        let trying = self.file.get().trying.as_ref();
+        if trying.is_some_and(|trying| Some(trying.sha256.as_str()) == own)
+            && let Err(error) = self.file.update(|memory| *memory = Memory::default())
+        {
+            tracing::warn!(%error, "that this program was tried cannot be noted");
+        }
+    }
+
     fn begin(&mut self, work: impl Future<Output = Outcome> + 'static) {
         let bell = self.bell.clone();
         self.work = Some(spawn_local(async move {
@@ -141,7 +153,7 @@ impl Own {
             Ok(Outcome::Failed(release, sha256, reason)) => {
                 tracing::warn!(%release, reason, "another program for this agent cannot be had");
                 let at = Timestamp::now();
-                let told = crate::update::memory::Told {
+                let told = Told {
                     release,
                     sha256,
                     at,
@@ -181,7 +193,10 @@ impl<W: WebServer + 'static> Loop<W> {
         });
         self.own.state = decision.report(self.own.done.get());
         match decision {
-            Decision::Stay => patrol,
+            Decision::Stay => {
+                self.own.came_about();
+                patrol
+            }
             Decision::Wait(_, again) => again.map_or(patrol, |again| patrol.min(instant(again))),
             Decision::Weigh => {
                 if self.own.work.is_none() && self.own.weight.is_due(Instant::now()) {

@@ -3,6 +3,7 @@
 
 use super::{digest_of_file, place};
 use crate::execute::sentence;
+use crate::faults;
 use crate::link::backoff::Backoff;
 use crate::link::{Link, LinkError};
 use std::cell::Cell;
@@ -52,11 +53,13 @@ pub async fn fetch(
     done: Rc<Cell<u64>>,
 ) -> Result<(), FetchError> {
     let target = place(program, release, sha256);
-    if digest_of_file(&target).is_ok_and(|digest| digest == sha256.as_str()) {
-        return Ok(());
-    }
     let folder = state.join("program");
     let part = folder.join(format!("{sha256}.part"));
+    if digest_of_file(&target).is_ok_and(|digest| digest == sha256.as_str()) {
+        // An agent that was killed when it had it whole left this.
+        let _ = std::fs::remove_file(&part);
+        return Ok(());
+    }
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |error| FetchError::File { path, error }
@@ -80,6 +83,7 @@ pub async fn fetch(
             return Err(FetchError::TooLarge);
         }
         file.write_all(&piece).map_err(failed(&part))?;
+        faults::changed();
         if piece.len() < PROGRAM_PIECE {
             break;
         }
@@ -97,6 +101,7 @@ pub async fn fetch(
     }
     keep(&part, &target).map_err(failed(&target))?;
     let _ = std::fs::remove_file(&part);
+    faults::changed();
     Ok(())
 }
 
@@ -142,9 +147,12 @@ fn keep(part: &Path, target: &Path) -> std::io::Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     std::fs::copy(part, &new)?;
+    faults::changed();
     std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755))?;
     std::fs::File::open(&new)?.sync_all()?;
-    std::fs::rename(&new, target)
+    std::fs::rename(&new, target)?;
+    faults::changed();
+    Ok(())
 }
 
 /// In one sentence.

@@ -3,10 +3,13 @@
 use super::memory::{Told, Trying, UpdateFile};
 use super::{Candidate, PREFIX, digest_of_file, place};
 use crate::config::Config;
+use crate::faults;
 use crate::files::FilesError;
 use jiff::Timestamp;
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::Permissions;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -27,6 +30,8 @@ pub enum Verdict {
     Good,
     /// It was given up.
     Rejected(String),
+    /// This machine could not try it, which says nothing about the program: it is fetched and tried again later.
+    Failed(String),
     /// This agent was asked to end meanwhile.
     Stopped,
 }
@@ -83,6 +88,13 @@ pub async fn run(
     )
     .await;
     let _ = std::fs::remove_file(&mark);
+    faults::changed();
+    let told = |reason: &String| Told {
+        release: candidate.release,
+        sha256: candidate.sha256.clone(),
+        at: Timestamp::now(),
+        reason: reason.clone(),
+    };
     match result {
         Verdict::Good => {
             install(&config.program, &program).map_err(|error| TrialError::Install {
@@ -92,17 +104,17 @@ pub async fn run(
             memory.update(|memory| *memory = super::memory::Memory::default())?;
         }
         Verdict::Rejected(ref reason) => {
-            let told = Told {
-                release: candidate.release,
-                sha256: candidate.sha256.clone(),
-                at: Timestamp::now(),
-                reason: reason.clone(),
-            };
             memory.update(|memory| {
                 memory.trying = None;
-                memory.rejected = Some(told);
+                memory.rejected = Some(told(reason));
             })?;
             let _ = std::fs::remove_file(&program);
+        }
+        Verdict::Failed(ref reason) => {
+            memory.update(|memory| {
+                memory.trying = None;
+                memory.failed = Some(told(reason));
+            })?;
         }
         // A trial that people ended says nothing about the program.
         Verdict::Stopped => memory.update(|memory| memory.trying = None)?,
@@ -119,8 +131,13 @@ async fn watch(
     stop: impl Future<Output = ()>,
 ) -> Verdict {
     // It may have been changed since it was fetched.
-    if !digest_of_file(program).is_ok_and(|digest| digest == candidate.sha256.as_str()) {
-        return Verdict::Rejected("it is not what was fetched any more".into());
+    match digest_of_file(program) {
+        Ok(digest) if digest == candidate.sha256.as_str() => {}
+        Ok(_) => {
+            let _ = std::fs::remove_file(program);
+            return Verdict::Failed("it is not what was fetched any more".into());
+        }
+        Err(error) => return Verdict::Failed(format!("{}: {error}", program.display())),
     }
     let mut command = Command::new(program);
     command
@@ -134,8 +151,16 @@ async fn watch(
     }
     let mut child = match command.stdin(Stdio::null()).kill_on_drop(true).spawn() {
         Ok(child) => child,
-        Err(error) => return Verdict::Rejected(format!("it cannot be started: {error}")),
+        Err(error) => {
+            let why = format!("it cannot be started: {error}");
+            return if is_its_own(&error) {
+                Verdict::Rejected(why)
+            } else {
+                Verdict::Failed(why)
+            };
+        }
     };
+    faults::changed();
     tokio::pin!(stop);
     let begun = Instant::now();
     let verdict = loop {
@@ -158,7 +183,15 @@ async fn watch(
         }
     };
     end(&mut child).await;
+    faults::changed();
     verdict
+}
+
+/// Whether what kept a program from being started is wrong with the program: it is no program, or asks for one that is not here. A machine
+/// without memory, or with too many files open, may start it another time.
+fn is_its_own(error: &std::io::Error) -> bool {
+    let errors = [Errno::NOEXEC, Errno::NOENT, Errno::ACCESS, Errno::PERM];
+    Errno::from_io_error(error).is_some_and(|error| errors.contains(&error))
 }
 
 /// The two must not work at once.
@@ -175,7 +208,8 @@ async fn end(child: &mut Child) {
     }
 }
 
-/// Makes the installed program a link to the new one, in one step. The one before stays beside it; older ones go.
+/// Makes the installed program a link to the new one, in one step. The one before stays beside it; older ones go first, so that nothing is
+/// left to be done once the new one is in its place.
 fn install(installed: &Path, new: &Path) -> std::io::Result<()> {
     let folder = installed.parent().unwrap_or(Path::new("/"));
     let before = match std::fs::symlink_metadata(installed) {
@@ -184,33 +218,36 @@ fn install(installed: &Path, new: &Path) -> std::io::Result<()> {
             let kept = folder.join(format!("{PREFIX}before"));
             let _ = std::fs::remove_file(&kept);
             std::fs::hard_link(installed, &kept)?;
+            faults::changed();
             kept
         }
-        Err(_) => PathBuf::new(),
+        Err(error) if error.kind() == ErrorKind::NotFound => PathBuf::new(),
+        Err(error) => return Err(error),
     };
     std::fs::set_permissions(new, Permissions::from_mode(0o755))?;
-    let link = folder.join(format!("{PREFIX}link.new"));
-    let _ = std::fs::remove_file(&link);
     let target = new
         .file_name()
         .map_or_else(|| new.to_owned(), PathBuf::from);
-    std::os::unix::fs::symlink(&target, &link)?;
-    std::fs::rename(&link, installed)?;
-    std::fs::File::open(folder)?.sync_all()?;
     let kept = [target.file_name(), before.file_name()];
     for entry in std::fs::read_dir(folder)?.flatten() {
         let name = entry.file_name();
         let ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX));
-        if ours && !kept.contains(&Some(&*name)) {
-            let _ = std::fs::remove_file(entry.path());
+        if ours && !kept.contains(&Some(&*name)) && std::fs::remove_file(entry.path()).is_ok() {
+            faults::changed();
         }
     }
-    Ok(())
+    let link = folder.join(format!("{PREFIX}link.new"));
+    std::os::unix::fs::symlink(&target, &link)?;
+    faults::changed();
+    std::fs::rename(&link, installed)?;
+    faults::changed();
+    std::fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tenantry_schema::document::{Release, Sha256};
 
     #[test]
     fn a_link_takes_the_place_and_one_before_stays() {
@@ -234,6 +271,52 @@ mod tests {
         assert!(at(&format!("{PREFIX}1.2.0-c")).exists());
         assert!(
             !at(&format!("{PREFIX}1.1.0-b")).exists() && !at(&format!("{PREFIX}before")).exists()
+        );
+    }
+
+    #[test]
+    fn only_what_is_wrong_with_a_program_is_held_against_it() {
+        let own = |errno: Errno| is_its_own(&errno.into());
+        assert!(own(Errno::NOEXEC) && own(Errno::NOENT) && own(Errno::ACCESS));
+        for errno in [
+            Errno::MFILE,
+            Errno::NOMEM,
+            Errno::AGAIN,
+            Errno::IO,
+            Errno::TXTBSY,
+        ] {
+            assert!(!own(errno), "{errno}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_was_damaged_here_is_fetched_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join(format!("{PREFIX}1.1.0-b"));
+        std::fs::write(&program, "damaged").unwrap();
+        let candidate = Candidate {
+            release: Release::try_from("1.1.0".to_owned()).unwrap(),
+            sha256: Sha256::try_from("b".repeat(64)).unwrap(),
+            hub: false,
+        };
+        let mark = folder.path().join("healthy");
+        let watch = || {
+            watch(
+                &program,
+                Path::new("/no-configuration"),
+                &mark,
+                &candidate,
+                PATIENCE,
+                std::future::pending(),
+            )
+        };
+        let expected = "it is not what was fetched any more".to_owned();
+        assert_eq!(watch().await, Verdict::Failed(expected));
+        assert!(!program.exists());
+        let verdict = watch().await;
+        assert!(
+            matches!(&verdict, Verdict::Failed(why) if why.contains("No such file")),
+            "{verdict:?}"
         );
     }
 }

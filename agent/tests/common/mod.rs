@@ -30,6 +30,23 @@ pub const PROMPT: std::time::Duration = std::time::Duration::from_secs(12);
 
 pub type Files = BTreeMap<RelativePath, Vec<u8>>;
 
+/// What decides which samples of an enumeration are taken: `TENANTRY_SEED`, which `./x test` takes from the commit, so that each commit takes
+/// others. Said in what a failed test prints, with the command that takes the same ones again.
+#[expect(clippy::disallowed_methods, reason = "tests have no config.rs")]
+pub fn seed() -> u64 {
+    let given = std::env::var("TENANTRY_SEED").ok();
+    let seed = given.map_or(1, |text| text.parse().expect("a number in TENANTRY_SEED"));
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or_default();
+    println!("again: TENANTRY_SEED={seed} cargo nextest run -p tenantry-agent -E 'test(={name})'");
+    seed
+}
+
+/// Where to begin where every so-many-th of something is tried: below `stride`, by [`seed`].
+pub fn sample(stride: u32) -> u32 {
+    u32::try_from(seed() % u64::from(stride)).unwrap()
+}
+
 /// A hub and one enrolled server below a temporary folder.
 pub struct World {
     pub folder: tempfile::TempDir,

@@ -47,6 +47,7 @@ async fn serve(path: &Path) -> anyhow::Result<ExitCode> {
                 return Err(error).context("the new program is installed and cannot be started");
             }
             Ok(Verdict::Rejected(reason)) => tracing::error!(%release, reason, "it is given up"),
+            Ok(Verdict::Failed(reason)) => tracing::error!(%release, reason, "it is tried later"),
             Ok(Verdict::Stopped) => return Ok(ExitCode::SUCCESS),
             Err(error) => {
                 // Without a note of it, it would be tried again and again.
