@@ -84,7 +84,7 @@ impl Agent<NginxServer> {
         let key = InputsKey::new(Secret::new(
             keys.sign.derive("container-inputs/v1").expose().to_vec(),
         ));
-        let (certificates, forgotten) =
+        let (mut certificates, forgotten) =
             MemoryFile::open(Root::private(&config.state.join("acme"))?)?;
         if let Some(why) = forgotten {
             tracing::error!(
@@ -92,12 +92,16 @@ impl Agent<NginxServer> {
                 "what was known about certificates is damaged and counts as nothing"
             );
         }
+        let web = NginxServer::new(config.nginx.clone());
+        if alone && let Err(error) = web.tidy(&mut certificates) {
+            tracing::warn!(%error, "what an order of a certificate left behind cannot be removed");
+        }
         let hands = Hands {
             engine: engine.clone(),
             live: Root::public(&config.live_folder())?,
             secrets,
             ledger: RefCell::new(ledger),
-            web: NginxServer::new(config.nginx.clone()),
+            web,
             authority: AcmeAuthority::open(&config.state.join("acme"))?,
             certificates: RefCell::new(certificates),
             host: Ground::open(&config)?,

@@ -1,15 +1,18 @@
 //! The desk of one order: where answers to challenges are laid out, and where is noted what must not be lost on the way.
 
 use super::authority::{Order, Trouble};
-use super::memory::{Issued, MemoryFile, Pending};
+use super::memory::{Issued, Memory, MemoryFile, Pending};
 use crate::files::{FilesError, Root};
 use jiff::Timestamp;
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::Secret;
-use tenantry_schema::name::RelativePath;
+use tenantry_schema::name::{DomainName, RelativePath};
 
 /// Below the folder that the web server answers challenges from (RFC 8555, section 8.3).
 const WELL_KNOWN: &str = ".well-known/acme-challenge";
+/// Where private keys of orders are, beside the memory.
+const PENDING: &str = "pending";
 /// Longest token that is taken for one.
 const LONGEST_TOKEN: usize = 256;
 /// Longest private key.
@@ -34,20 +37,27 @@ impl<'a> Desk<'a> {
     }
 
     /// The order that was begun before, and its private key, if it was for the same.
-    pub fn begun(&self) -> Option<(String, Secret)> {
+    ///
+    /// # Errors
+    /// Where there is one whose key cannot be read: another order would cost another certificate.
+    pub fn begun(&self) -> Result<Option<(String, Secret)>, FilesError> {
         let memory = self.memory.borrow();
-        let pending = memory.get().sites.get(&self.order.host)?.pending.as_ref()?;
-        let key = memory.root().read(&self.key_file()?, LIMIT).ok()??;
-        let key = Secret::new(String::from_utf8(key).ok()?);
-        (pending.of == self.order.of).then(|| (pending.url.clone(), key))
+        let site = memory.get().sites.get(&self.order.host);
+        let pending = site.and_then(|site| site.pending.as_ref());
+        let Some((pending, file)) = pending.zip(key_file(&self.order.host)) else {
+            return Ok(None);
+        };
+        let key = memory.root().read(&file, LIMIT)?;
+        let key = key.and_then(|key| String::from_utf8(key).ok());
+        let key = key.filter(|_| pending.of == self.order.of);
+        Ok(key.map(|key| (pending.url.clone(), Secret::new(key))))
     }
 
     /// An order was accepted by the authority. From here on it can be gone on with.
     pub fn begin(&self, url: &str, key: &Secret) -> Result<(), Trouble> {
         let mut memory = self.memory.borrow_mut();
-        let file = self
-            .key_file()
-            .ok_or_else(|| Trouble::local("no file can be named so"))?;
+        let file =
+            key_file(&self.order.host).ok_or_else(|| Trouble::local("no file can be named so"))?;
         let written = memory.root().write(&file, key.expose().as_bytes());
         written.map_err(Trouble::local)?;
         let pending = Pending {
@@ -60,9 +70,17 @@ impl<'a> Desk<'a> {
 
     /// The order is of no use any more.
     pub fn forget(&self) -> Result<(), FilesError> {
+        self.forget_and(|_| {})
+    }
+
+    /// The same, and something else about it in the same instant.
+    pub fn forget_and(&self, change: impl FnOnce(&mut Memory)) -> Result<(), FilesError> {
         let mut memory = self.memory.borrow_mut();
-        memory.update(|memory| memory.site(&self.order.host).pending = None)?;
-        if let Some(file) = self.key_file() {
+        memory.update(|memory| {
+            memory.site(&self.order.host).pending = None;
+            change(memory);
+        })?;
+        if let Some(file) = key_file(&self.order.host) {
             memory.root().remove(&file)?;
         }
         Ok(())
@@ -98,16 +116,51 @@ impl<'a> Desk<'a> {
             tracing::warn!(%error, "the answer to a challenge is left behind");
         }
     }
-
-    fn key_file(&self) -> Option<RelativePath> {
-        RelativePath::try_from(format!("pending/{}.pem", self.order.host)).ok()
-    }
 }
 
-/// Removes all answers: what a killed agent left behind.
-pub fn clear(challenges: &Root) -> Result<(), FilesError> {
-    for path in challenges.list()?.into_keys() {
-        challenges.remove(&path)?;
+/// The private key of an order that was begun.
+fn key_file(host: &DomainName) -> Option<RelativePath> {
+    RelativePath::try_from(format!("{PENDING}/{host}.pem")).ok()
+}
+
+/// Ends what an agent that was killed left behind, while no order is worked on: answers to challenges, orders whose certificate is in its place,
+/// and keys that no order needs. `in_place`: the private key of a host's certificate.
+///
+/// # Errors
+/// Where a file cannot be read or removed. What is left is of no harm, and tried again by the next agent.
+pub fn tidy(
+    memory: &mut MemoryFile,
+    challenges: Option<&Root>,
+    in_place: impl Fn(&DomainName) -> Option<Vec<u8>>,
+) -> Result<(), FilesError> {
+    let answers = challenges.map_or_else(|| Ok(BTreeMap::new()), Root::list)?;
+    for path in answers.keys() {
+        challenges.map_or(Ok(false), |root| root.remove(path))?;
+    }
+    let mut ended = BTreeSet::new();
+    let pending = memory.get().sites.iter();
+    let pending = pending.filter(|(_, site)| site.pending.is_some());
+    let mut needed: BTreeMap<RelativePath, &DomainName> = pending
+        .filter_map(|(host, _)| Some((key_file(host)?, host)))
+        .collect();
+    for (file, host) in &needed {
+        let key = memory.root().read(file, LIMIT)?;
+        if key.is_some_and(|key| in_place(host).is_some_and(|used| used == key)) {
+            ended.insert((*host).clone());
+        }
+    }
+    needed.retain(|_, host| !ended.contains(*host));
+    let keys = memory.root().list()?.into_keys();
+    let keys = keys.filter(|path| path.as_str().starts_with(&format!("{PENDING}/")));
+    let useless: Vec<_> = keys.filter(|path| !needed.contains_key(path)).collect();
+    memory.update(|memory| {
+        for host in &ended {
+            let site = memory.site(host);
+            (site.pending, site.attempts, site.next, site.error) = (None, 0, None, None);
+        }
+    })?;
+    for path in useless {
+        memory.root().remove(&path)?;
     }
     Ok(())
 }

@@ -45,8 +45,7 @@ pub async fn issue(
     };
     match result {
         Ok(()) => {
-            desk.forget()?;
-            memory.borrow_mut().update(|memory| {
+            desk.forget_and(|memory| {
                 let site = memory.site(&order.host);
                 (site.attempts, site.next, site.error) = (0, None, None);
                 memory.spare(&order.names, begun);

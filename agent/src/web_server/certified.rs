@@ -83,6 +83,11 @@ fn unread(path: &Path, error: &std::io::Error) -> WebError {
     WebError::Files(FilesError::Io { path, error })
 }
 
+/// The private key that is in place, as far as that is known.
+pub(super) fn key(folder: &Path, host: &DomainName) -> Option<Vec<u8>> {
+    read(&folder.join(host.as_str()).join(KEY)).ok()?
+}
+
 /// Puts a certificate in place of the one before.
 pub(super) fn put(
     folder: &Path,

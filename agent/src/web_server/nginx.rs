@@ -18,7 +18,8 @@ use super::control::Controller;
 use super::logs::{self, Rotation};
 use super::prepare::Surroundings;
 use super::{Complaints, Target, WebError, WebServer, WebState, loaded, test_prefix};
-use crate::certificates::Certificate;
+use crate::certificates::memory::MemoryFile;
+use crate::certificates::{Certificate, desk};
 use crate::config::{Control, Nginx};
 use crate::files::{DigestCache, FilesError, Root, digest};
 use jiff::Timestamp;
@@ -63,6 +64,19 @@ impl NginxServer {
 
     fn ours(&self) -> PathBuf {
         self.folder().join("tenantry")
+    }
+
+    /// Ends what orders of certificates left behind whose agent was killed. Only while none is worked on.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or removed.
+    pub fn tidy(&self, memory: &mut MemoryFile) -> Result<(), FilesError> {
+        let challenges = self.surroundings().challenges();
+        let challenges = challenges.is_dir().then(|| Root::public(&challenges));
+        let folder = self.ours().join("certificates");
+        desk::tidy(memory, challenges.transpose()?.as_ref(), |host| {
+            certified::key(&folder, host)
+        })
     }
 
     fn surroundings(&self) -> Surroundings {

@@ -78,6 +78,7 @@ impl Accounts {
             let (account, _) = builder()
                 .create_from_key(pair, kept.directory.clone())
                 .await?;
+            crate::faults::changed();
             kept.id = Some(account.id().to_owned());
             kept.contact = None;
             self.write(&kept)?;

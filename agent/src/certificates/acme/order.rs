@@ -6,6 +6,7 @@ use super::http::Connection;
 use crate::certificates::Certificate;
 use crate::certificates::authority::{Order as Wanted, Trouble, TroubleKind};
 use crate::certificates::desk::Desk;
+use crate::faults;
 use instant_acme::{
     Account, AuthorizationStatus, CertificateIdentifier, ChallengeStatus, ChallengeType, Error,
     Identifier, NewOrder, Order, OrderStatus, RetryPolicy,
@@ -75,7 +76,7 @@ async fn begun_or_new(
     wanted: &Wanted,
     desk: &Desk<'_>,
 ) -> Result<(Order, Secret), Failed> {
-    if let Some((url, key)) = desk.begun() {
+    if let Some((url, key)) = desk.begun().map_err(Trouble::local)? {
         match account.order(url).await {
             Ok(mut order) => {
                 if order.state().status != OrderStatus::Invalid {
@@ -93,6 +94,7 @@ async fn begun_or_new(
         desk.forget().map_err(Trouble::local)?;
     }
     let order = new_order(account, wanted).await?;
+    faults::changed();
     let key = KeyPair::generate().map_err(Trouble::local)?;
     let key = Secret::new(key.serialize_pem());
     desk.begin(order.url(), &key)?;
@@ -155,6 +157,7 @@ async fn work(
     if order.state().status == OrderStatus::Ready {
         desk.count(Timestamp::now())?;
         order.finalize_csr(&request(wanted, key)?).await?;
+        faults::changed();
     }
     if order.state().status == OrderStatus::Invalid {
         return Err(reason(order).await);
@@ -188,6 +191,7 @@ async fn answer(
         // One that is being validated already must not be announced again.
         if challenge.status == ChallengeStatus::Pending {
             challenge.set_ready().await?;
+            faults::changed();
         }
     }
     Ok(())

@@ -170,14 +170,65 @@ async fn an_attempt_that_was_killed_counts_and_can_be_gone_on_with() {
     assert_eq!(site.attempts, 1);
     assert!(site.next.unwrap() > now(), "no hammering by a crash");
     let desk = Desk::new(&order, &memory, &bench.challenges);
-    let (url, key) = desk.begun().unwrap();
+    let (url, key) = desk.begun().unwrap().unwrap();
     assert_eq!(url, "https://authority.example/order/1");
     assert_eq!(key.expose(), "key");
+    // What cannot be read is not missing.
+    let file = bench.folder.path().join("acme/pending/a.example.pem");
+    std::fs::rename(&file, file.with_extension("away")).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    desk.begun().unwrap_err();
     let other = self::order(&["a.example", "b.example"]);
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(file.with_extension("away"), &file).unwrap();
     assert!(
         Desk::new(&other, &memory, &bench.challenges)
             .begun()
+            .unwrap()
             .is_none()
+    );
+}
+
+#[test]
+fn what_a_killed_agent_left_is_ended_by_the_next_one() {
+    let bench = Bench::new();
+    let hosts = ["done.example", "begun.example"];
+    for host in hosts {
+        let order = order(&[host]);
+        let desk = Desk::new(&order, &bench.memory, &bench.challenges);
+        let key = tenantry_schema::Secret::new(format!("key of {host}"));
+        desk.begin("https://authority.example/order/1", &key)
+            .unwrap();
+        desk.answer("token", "answer").unwrap();
+    }
+    let keys = bench.folder.path().join("acme/pending");
+    std::fs::write(keys.join("other.example.pem"), "of no order").unwrap();
+    let tidy = || {
+        let in_place = |host: &DomainName| {
+            (host.as_str() == "done.example").then(|| b"key of done.example".to_vec())
+        };
+        let mut memory = bench.memory.borrow_mut();
+        crate::certificates::desk::tidy(&mut memory, Some(&bench.challenges), in_place)
+    };
+    tidy().unwrap();
+    assert!(bench.challenges.list().unwrap().is_empty());
+    let left: Vec<_> = std::fs::read_dir(&keys).unwrap().collect();
+    assert_eq!(left.len(), 1);
+    let pending = |host: &str| {
+        let order = order(&[host]);
+        let desk = Desk::new(&order, &bench.memory, &bench.challenges);
+        desk.begun().unwrap()
+    };
+    assert!(pending("begun.example").is_some() && pending("done.example").is_none());
+    // What cannot be read stays.
+    let file = keys.join("begun.example.pem");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    tidy().unwrap_err();
+    assert!(
+        bench.memory().sites[&order(&[hosts[1]]).host]
+            .pending
+            .is_some()
     );
 }
 
