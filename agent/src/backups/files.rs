@@ -169,7 +169,11 @@ pub fn clear(path: &Path) -> Result<(), BackupError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(BackupError::io("cannot remove", path, error))
         }
-        _ => Ok(()),
+        Err(_) => Ok(()),
+        Ok(()) => {
+            crate::faults::changed();
+            Ok(())
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod output;
 
 use super::tool::{BackupTool, Entry, Prepared, Saved, Snapshot, ToolError};
+use crate::faults;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tenantry_schema::Secret;
@@ -169,7 +170,10 @@ impl Restic {
             })
             .await?;
         match (code, saved) {
-            (0, Some(saved)) => Ok(saved),
+            (0, Some(saved)) => {
+                faults::changed();
+                Ok(saved)
+            }
             (0, None) => Err(ToolError::Answer("no summary of the backup".to_owned())),
             (INCOMPLETE, _) => Err(ToolError::Incomplete(self.quiet(&complaints))),
             _ => Err(self.failed("save", &complaints)),
@@ -194,6 +198,7 @@ impl BackupTool for Restic {
         // Making one fails where there is one, and where the place cannot be reached.
         let (made, _) = self.run(self.command(&["init"]), None, |_| {}).await?;
         if made == 0 {
+            faults::changed();
             Ok(Prepared::Made)
         } else {
             Err(self.failed("open the repository", &complaints))
@@ -287,6 +292,7 @@ impl BackupTool for Restic {
         }
         let (code, complaints) = self.run(command, None, |_| {}).await?;
         if code == 0 {
+            faults::changed();
             Ok(())
         } else {
             Err(self.failed("restore", &complaints))

@@ -51,6 +51,7 @@ pub async fn take_and_keep<T: BackupTool>(
         make_folder(kept.parent().unwrap_or(kept))?;
         std::fs::rename(&folder, kept)
             .map_err(|error| BackupError::io("cannot keep dumps in", kept, error))?;
+        crate::faults::changed();
     }
     files::clear(&folder)?;
     outcome

@@ -117,7 +117,9 @@ pub async fn stop(engine: &Engine, name: &str) -> Result<(), EngineError> {
         .await
     {
         Err(error) if matches!(status(&error), Some(304 | 404)) => Ok(()),
-        result => result.map_err(|error| engine.judge(&format!("stop {name}"), error, None)),
+        result => result
+            .inspect(|()| crate::faults::changed())
+            .map_err(|error| engine.judge(&format!("stop {name}"), error, None)),
     }
 }
 
@@ -129,6 +131,8 @@ pub async fn resume(engine: &Engine, name: &str) -> Result<(), EngineError> {
         .await
     {
         Err(error) if status(&error) == Some(304) => Ok(()),
-        result => result.map_err(|error| engine.judge(&format!("start {name}"), error, None)),
+        result => result
+            .inspect(|()| crate::faults::changed())
+            .map_err(|error| engine.judge(&format!("start {name}"), error, None)),
     }
 }

@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod deaths;
 #[allow(dead_code, reason = "made for other tests too")]
 #[path = "../containers/lab.rs"]
 mod lab;

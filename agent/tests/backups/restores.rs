@@ -7,7 +7,7 @@ use tenantry_schema::wire::{InstancePhase, Report};
 
 impl Rig {
     /// Something that is backed up, and then something that is newer. What a restore of the former overwrites, for its operation.
-    async fn with_something_newer(&self) -> String {
+    pub(crate) async fn with_something_newer(&self) -> String {
         self.publish(1).await;
         self.sql("CREATE TABLE guests (name text); INSERT INTO guests VALUES ('a'), ('b'), ('c')")
             .await;
@@ -15,6 +15,12 @@ impl Rig {
         self.until("backed up", |backups| backups.last.is_some())
             .await;
         let backed_up = jiff::Timestamp::now();
+        self.something_newer().await;
+        format!("[database, files]\nbefore: {backed_up}")
+    }
+
+    /// Something that is not in the backup.
+    pub(crate) async fn something_newer(&self) {
         self.sql("INSERT INTO guests VALUES ('late')").await;
         let late = self.notes().await;
         late.execute_batch("INSERT INTO notes VALUES ('late')")
@@ -22,11 +28,10 @@ impl Rig {
         drop(late);
         std::fs::write(self.uploads().await.join("picture"), "newer").unwrap();
         std::fs::write(self.uploads().await.join("later"), "later").unwrap();
-        format!("[database, files]\nbefore: {backed_up}")
     }
 
     /// How much of it is there: rows in PostgreSQL, rows in SQLite, the picture.
-    async fn seen(&self) -> (String, u32, String) {
+    pub(crate) async fn seen(&self) -> (String, u32, String) {
         let guests = self.sql("SELECT count(*) FROM guests").await;
         let notes = self.notes().await;
         let notes = notes.query_row("SELECT count(*) FROM notes", [], |row| row.get(0));
@@ -53,7 +58,7 @@ impl Rig {
     }
 
     /// Waits until nothing is left to be removed.
-    async fn until_tidy(&self) {
+    pub(crate) async fn until_tidy(&self) {
         self.until_exchange("tidy", str::is_empty).await;
         self.nothing_stands_beside().await;
     }

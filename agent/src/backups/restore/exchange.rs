@@ -11,6 +11,7 @@ use crate::backups::targets::Database;
 use crate::containers::Engine;
 use crate::containers::scratch;
 use crate::execute::sentence;
+use crate::faults;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -71,7 +72,7 @@ async fn forth(engine: &Engine, desk: &Desk, instance: &InstanceName) -> Result<
             } => {
                 let source = Source::open(engine, server).await?;
                 source.exchange(name, *existed).await?;
-                crate::faults::changed();
+                faults::changed();
             }
             Move::Loaded { .. } => {}
         }
@@ -91,7 +92,6 @@ async fn forth(engine: &Engine, desk: &Desk, instance: &InstanceName) -> Result<
         } = one
         {
             load(engine, server, name, dump, tables).await?;
-            crate::faults::changed();
         }
     }
     exchange.stage = Stage::Exchanged;
@@ -116,6 +116,7 @@ async fn load(
     let source = Source::open(engine, server).await?;
     source.wait(PATIENCE).await?;
     let rows = source.load(dump, name, &[]).await?;
+    faults::changed();
     match compare_rows(&title(server, name), tables, &rows) {
         Some(differs) => Err(BackupError::Differs(differs)),
         None => Ok(()),
@@ -174,7 +175,9 @@ async fn undo(engine: &Engine, exchange: &Exchange, one: &Move) -> Result<(), Ba
             existed,
         } => {
             let source = awake(engine, server).await?;
-            source.undo_exchange(name, *existed).await
+            source.undo_exchange(name, *existed).await?;
+            faults::changed();
+            Ok(())
         }
         Move::Loaded { .. } if exchange.stage != Stage::Loading => Ok(()),
         Move::Loaded {
@@ -226,9 +229,11 @@ pub(super) async fn tidy(
             Move::Place(place) => on_disk(place, Place::forget_restored).await?,
             Move::Renamed { server, name, .. } if went => {
                 Source::open(engine, server).await?.drop_old(name).await?;
+                faults::changed();
             }
             Move::Renamed { server, name, .. } | Move::Loaded { server, name, .. } => {
                 Source::open(engine, server).await?.drop_fresh(name).await?;
+                faults::changed();
             }
         }
     }
@@ -256,6 +261,7 @@ pub(super) async fn try_out(
         )));
     }
     let rows = source.load(dump, &beside::fresh(name), roles).await?;
+    faults::changed();
     if server.engine == DatabaseEngine::Mysql {
         // It cannot rename a database: this one was to see whether the dump is good.
         source.drop_fresh(name).await?;

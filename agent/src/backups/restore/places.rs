@@ -81,6 +81,7 @@ impl Place {
             let (_, bytes) = crate::backups::drill::measure(from)?;
             files::room(folder, bytes.saturating_add(files::RESERVE))?;
             copy::tree(from, &self.restored).map_err(|error| self.fail(error))?;
+            crate::faults::changed();
         }
         if self.sqlite {
             let owner = if self.existed { Some(&*self.at) } else { None };
@@ -223,7 +224,11 @@ fn remove(path: &Path) -> Result<(), BackupError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(BackupError::io("cannot remove", path, error))
         }
-        _ => Ok(()),
+        Err(_) => Ok(()),
+        Ok(()) => {
+            crate::faults::changed();
+            Ok(())
+        }
     }
 }
 
