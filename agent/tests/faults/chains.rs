@@ -1,7 +1,7 @@
 //! Random chains of slices, with agents that are killed and slices that overtake each other in between: in the end the server is what
 //! one is that was given the last slice alone.
 
-use crate::common::{Files, files, skip_without};
+use crate::common::{Files, files, seed, skip_without};
 use crate::lab::{self, lab};
 use crate::rig::{Agent, Rig};
 use crate::shape::{Shape, ids};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Slices of a chain.
 const LENGTH: usize = 5;
-/// Chains in a usual run; `TENANTRY_CHAINS` asks for more, `TENANTRY_SEED` for others.
+/// Chains in a usual run, from [`seed`] on; `TENANTRY_CHAINS` asks for more.
 const CHAINS: u64 = 2;
 
 /// One service of a stack.
@@ -257,12 +257,10 @@ fn the_last_slice_decides_whatever_came_before() {
     if skip_without("nginx") {
         return;
     }
-    let number = |name: &str, usual| {
-        let text = std::env::var(name).ok();
-        text.map_or(usual, |text| text.parse().unwrap())
-    };
-    let first = number("TENANTRY_SEED", 1);
-    let seeds = first..first + number("TENANTRY_CHAINS", CHAINS);
+    let chains = std::env::var("TENANTRY_CHAINS").ok();
+    let chains = chains.map_or(CHAINS, |text| text.parse().unwrap());
+    let first = seed();
+    let seeds = first..first + chains;
     lab(|lab| async move {
         let mut rig = Rig::new(lab, Path::new("/var/run/docker.sock")).await;
         for seed in seeds {
