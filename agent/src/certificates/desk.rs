@@ -4,7 +4,7 @@ use super::authority::{Order, Trouble};
 use super::memory::{Issued, Memory, MemoryFile, Pending};
 use crate::files::{FilesError, Root};
 use jiff::Timestamp;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::Secret;
 use tenantry_schema::name::{DomainName, RelativePath};
@@ -24,6 +24,7 @@ pub struct Desk<'a> {
     order: &'a Order,
     memory: &'a RefCell<MemoryFile>,
     challenges: &'a Root,
+    answered: Cell<bool>,
 }
 
 impl<'a> Desk<'a> {
@@ -33,6 +34,7 @@ impl<'a> Desk<'a> {
             order,
             memory,
             challenges,
+            answered: Cell::new(false),
         }
     }
 
@@ -63,6 +65,7 @@ impl<'a> Desk<'a> {
         let pending = Pending {
             url: url.to_owned(),
             of: self.order.of.clone(),
+            counted: false,
         };
         let noted = memory.update(|memory| memory.site(&self.order.host).pending = Some(pending));
         noted.map_err(Trouble::local)
@@ -86,7 +89,7 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    /// The certificate is about to be issued: from here on it counts.
+    /// The certificate is about to be issued: from here on it counts. One order is one certificate, however often it is asked for.
     pub fn count(&self, now: Timestamp) -> Result<(), Trouble> {
         let issued = Issued {
             at: now,
@@ -95,7 +98,12 @@ impl<'a> Desk<'a> {
         };
         let noted = self.memory.borrow_mut().update(|memory| {
             memory.forget_old(now);
-            memory.issued.push(issued);
+            let pending = memory.site(&self.order.host).pending.as_mut();
+            let pending = pending.filter(|pending| pending.of == self.order.of);
+            let counted = pending.is_some_and(|it| std::mem::replace(&mut it.counted, true));
+            if !counted {
+                memory.issued.push(issued);
+            }
         });
         noted.map_err(Trouble::local)
     }
@@ -104,8 +112,14 @@ impl<'a> Desk<'a> {
     pub fn answer(&self, token: &str, answer: &str) -> Result<(), Trouble> {
         let path = challenge_file(token)
             .ok_or_else(|| Trouble::local("the authority's challenge is not of a known form"))?;
+        self.answered.set(true);
         let written = self.challenges.write(&path, answer.as_bytes());
         written.map_err(Trouble::local)
+    }
+
+    /// Whether an answer was laid out: from then on the authority may validate names, and count what fails.
+    pub fn has_answered(&self) -> bool {
+        self.answered.get()
     }
 
     /// Takes an answer away again.

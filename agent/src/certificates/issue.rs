@@ -54,7 +54,9 @@ pub async fn issue(
             Ok(())
         }
         Err(trouble) => {
-            note_failure(memory, order, &trouble, clock())?;
+            // An authority that was not reached validated nothing, so nothing of what it allows is used up.
+            let reached = trouble.kind != TroubleKind::Unreachable || desk.has_answered();
+            note_failure(memory, order, &trouble, (!reached).then_some(begun), clock())?;
             Err(IssueError::Trouble(trouble))
         }
     }
@@ -101,14 +103,19 @@ fn begin(memory: &RefCell<MemoryFile>, order: &Order, now: Timestamp) -> Result<
     })
 }
 
+/// `spared`: when the attempt began, if it is not to count as a validation that failed.
 fn note_failure(
     memory: &RefCell<MemoryFile>,
     order: &Order,
     trouble: &Trouble,
+    spared: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), FilesError> {
     let message: String = trouble.message.chars().take(LONGEST).collect();
     memory.borrow_mut().update(|memory| {
+        if let Some(begun) = spared {
+            memory.spare(&order.names, begun);
+        }
         let site = memory.site(&order.host);
         let next = plan::next_attempt(
             site.attempts,

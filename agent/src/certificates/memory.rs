@@ -75,6 +75,9 @@ pub struct Pending {
     pub url: String,
     /// For which authority and names.
     pub of: String,
+    /// Whether its certificate is among those that were issued, or may have been.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counted: bool,
 }
 
 /// A certificate that was issued, or may have been.
@@ -162,7 +165,7 @@ impl Memory {
         }
     }
 
-    /// Takes back what [`Memory::attempt`] noted: it went well.
+    /// Takes back what [`Memory::attempt`] noted: it went well, or nothing was validated.
     pub fn spare(&mut self, names: &BTreeSet<DomainName>, noted: Timestamp) {
         for name in names {
             if let Some(times) = self.failed.get_mut(name)
@@ -179,9 +182,9 @@ impl Memory {
         let failed = names.iter().filter_map(|name| self.failed.get(name));
         let over = failed.filter_map(|times| {
             let counts = times.iter().filter(|at| counts(**at, now));
-            let counts: BTreeSet<(Timestamp, usize)> =
-                counts.enumerate().map(|(index, at)| (*at, index)).collect();
-            let (first, _) = counts.iter().rev().nth(FAILURES - 1)?;
+            let mut counts: Vec<&Timestamp> = counts.collect();
+            counts.sort_unstable();
+            let first = counts.iter().rev().nth(FAILURES - 1)?;
             first.checked_add(HOUR).ok()
         });
         over.max()

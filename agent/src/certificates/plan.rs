@@ -141,18 +141,21 @@ fn one(
         return (standing, None);
     }
     standing.waiting = Some(CertificateWait::Requested);
-    let known = memory.renewal.as_ref().filter(|known| known.at.is_some());
-    let replaces =
-        known.filter(|known| facts.is_some_and(|facts| facts.id.as_ref() == Some(&known.id)));
     let order = Order {
         host: host.clone(),
         names: site.names.clone(),
         authority: input.authority.clone(),
-        replaces: replaces.map(|known| known.id.clone()),
+        replaces: replaced(facts, memory),
         renewal,
         of,
     };
     (standing, Some(Due::Issue(order)))
+}
+
+/// What its authority calls the certificate that another one takes the place of, if it advised when.
+fn replaced(facts: Option<&CertificateFacts>, memory: &SiteMemory) -> Option<String> {
+    let known = memory.renewal.as_ref().filter(|known| known.at.is_some())?;
+    (facts?.id.as_ref() == Some(&known.id)).then(|| known.id.clone())
 }
 
 /// Whether it is time to ask the authority about a certificate that is still good.

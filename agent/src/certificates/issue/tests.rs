@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tenantry_schema::Secret;
 
 /// Answers once, in a fixed way.
 enum Played {
@@ -16,6 +17,20 @@ enum Played {
     /// Not at all: the agent is killed while it waits.
     Never,
     Fails(Trouble),
+    /// It is not reached any more once it was told that the answer to its challenge is there.
+    LostAfterAnswer,
+    /// The same once it was asked for the certificate of an order.
+    LostAfterCount,
+}
+
+const ORDER: &str = "https://authority.example/order/1";
+
+fn unreachable() -> Trouble {
+    Trouble {
+        kind: TroubleKind::Unreachable,
+        message: "the authority cannot be reached: no route to host".into(),
+        not_before: None,
+    }
 }
 
 impl CertificateAuthority for Played {
@@ -26,11 +41,19 @@ impl CertificateAuthority for Played {
                 .map(|name| (*name).try_into().unwrap())
                 .collect(),
             Self::Never => {
-                desk.begin(
-                    "https://authority.example/order/1",
-                    &tenantry_schema::Secret::new("key".into()),
-                )?;
+                desk.begin(ORDER, &Secret::new("key".into()))?;
                 std::future::pending().await
+            }
+            Self::LostAfterAnswer => {
+                desk.answer("token", "answer")?;
+                return Err(unreachable());
+            }
+            Self::LostAfterCount => {
+                if desk.begun().map_err(Trouble::local)?.is_none() {
+                    desk.begin(ORDER, &Secret::new("key".into()))?;
+                }
+                desk.count(now())?;
+                return Err(unreachable());
             }
             Self::Fails(trouble) => return Err(trouble.clone()),
         };
@@ -158,6 +181,59 @@ async fn a_limit_holds_for_the_domain_that_is_named() {
 }
 
 #[tokio::test]
+async fn an_authority_that_cannot_be_reached_uses_nothing_up() {
+    let bench = Bench::new();
+    let order = order(&["a.example"]);
+    for attempts in 1..=5 {
+        let lost = Played::Fails(unreachable());
+        bench.issue(lost, &order).await.unwrap_err();
+        let memory = bench.memory();
+        assert_eq!(memory.sites[&order.host].attempts, attempts);
+        assert!(memory.sites[&order.host].next.unwrap() > now(), "a pause");
+        assert!(memory.failed.is_empty() && memory.issued.is_empty());
+    }
+    // From the answer on it may validate the name, whether it is heard of or not.
+    for _ in 0..4 {
+        bench
+            .issue(Played::LostAfterAnswer, &order)
+            .await
+            .unwrap_err();
+    }
+    let memory = bench.memory();
+    assert_eq!(memory.failed[&order.host].len(), 4);
+    assert!(memory.resting(&order.names, now()).is_some());
+}
+
+#[tokio::test]
+async fn one_order_takes_one_place_in_the_budget() {
+    let bench = Bench::new();
+    let order = order(&["a.example"]);
+    for _ in 0..3 {
+        bench
+            .issue(Played::LostAfterCount, &order)
+            .await
+            .unwrap_err();
+        assert_eq!(bench.memory().issued.len(), 1);
+    }
+    // Another order, another certificate.
+    Desk::new(&order, &bench.memory, &bench.challenges)
+        .forget()
+        .unwrap();
+    bench
+        .issue(Played::LostAfterCount, &order)
+        .await
+        .unwrap_err();
+    let memory = bench.memory();
+    assert_eq!(memory.issued.len(), 2);
+    assert!(
+        memory
+            .issued
+            .iter()
+            .all(|issued| issued.names == order.names)
+    );
+}
+
+#[tokio::test]
 async fn an_attempt_that_was_killed_counts_and_can_be_gone_on_with() {
     let bench = Bench::new();
     let order = order(&["a.example"]);
@@ -171,7 +247,7 @@ async fn an_attempt_that_was_killed_counts_and_can_be_gone_on_with() {
     assert!(site.next.unwrap() > now(), "no hammering by a crash");
     let desk = Desk::new(&order, &memory, &bench.challenges);
     let (url, key) = desk.begun().unwrap().unwrap();
-    assert_eq!(url, "https://authority.example/order/1");
+    assert_eq!(url, ORDER);
     assert_eq!(key.expose(), "key");
     // What cannot be read is not missing.
     let file = bench.folder.path().join("acme/pending/a.example.pem");
