@@ -25,7 +25,8 @@ impl Known {
         &mut self,
         folder: &Path,
     ) -> Result<BTreeMap<DomainName, CertificateFacts>, WebError> {
-        let mut found = BTreeMap::new();
+        // Of hosts whose certificates are gone nothing is kept.
+        let (mut found, mut known) = (BTreeMap::new(), BTreeMap::new());
         for host in hosts(folder)? {
             let path = folder.join(host.as_str());
             let (Some(chain), Some(key)) = (read(&path.join(CHAIN))?, read(&path.join(KEY))?)
@@ -37,9 +38,10 @@ impl Known {
                 Some((_, facts)) => facts.clone(),
                 None => certificates::inspect(&chain, &key, &host),
             };
-            self.0.insert(host.clone(), (stamp, facts.clone()));
+            known.insert(host.clone(), (stamp, facts.clone()));
             found.extend(facts.map(|facts| (host, facts)));
         }
+        self.0 = known;
         Ok(found)
     }
 }
@@ -232,6 +234,18 @@ mod tests {
         std::fs::remove_dir(&chain).unwrap();
         std::os::unix::fs::symlink(&chain, &chain).unwrap();
         assert!(count().is_err(), "nobody knows what it is");
+
+        let mut known = Known::default();
+        for host in ["b.example", "c.example"] {
+            let host: DomainName = host.try_into().unwrap();
+            put(folder.path(), &host, &certificate()).unwrap();
+        }
+        std::fs::remove_file(&chain).unwrap();
+        known.facts(folder.path()).unwrap();
+        assert_eq!(known.0.len(), 2);
+        std::fs::remove_file(folder.path().join("b.example")).unwrap();
+        known.facts(folder.path()).unwrap();
+        assert_eq!(known.0.len(), 1, "what is gone is forgotten");
 
         std::fs::remove_dir_all(folder.path().join(".sets")).unwrap();
         assert_eq!(count().unwrap(), 0, "a link to nothing");

@@ -13,8 +13,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
 /// What nginx says when it gives up getting a port.
 const GIVEN_UP: &str = "still could not bind()";
-/// As much of the log is read.
-const MOST: u64 = 64 << 10;
+/// As much of the log is read at once, and as much of it is kept.
+const MOST: usize = 64 << 10;
+/// Levels at which nginx tells why it does not go on.
+const GRAVE: [&str; 3] = ["[emerg]", "[alert]", "[crit]"];
 
 /// The web server as it was before it was told something.
 #[derive(Debug)]
@@ -25,10 +27,10 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// What can be told of the nginx with this process, configured by `text`. None where it works without workers: nothing about it
-    /// changes visibly.
-    pub(super) fn of(master: i32, log: Log) -> Option<Self> {
+    /// What can be told of the nginx with this process and this log. None where it works without workers: nothing about it changes visibly.
+    pub(super) fn of(master: i32, mut log: Log) -> Option<Self> {
         let workers = children(master);
+        log.by = Some(master);
         (!workers.is_empty()).then_some(Self {
             master,
             workers,
@@ -72,11 +74,16 @@ fn children(of: i32) -> BTreeSet<i32> {
     lists.flat_map(parse).collect()
 }
 
-/// What is written to nginx's log from now on.
+/// What nginx itself writes to its log from now on.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
-    from: u64,
+    /// The process whose lines count. Absent: any of nginx.
+    by: Option<i32>,
+    /// Up to where it was read.
+    at: u64,
+    /// The beginning of a line whose end was not there yet.
+    piece: Vec<u8>,
     news: String,
 }
 
@@ -90,27 +97,70 @@ impl Log {
         let named = named.and_then(|words| words.split_whitespace().next());
         let named = named.map(|word| folder.join(word.trim_matches(['"', '\''])));
         let path = named.unwrap_or_else(|| DEFAULT_LOG.into());
-        let from = std::fs::metadata(&path).map_or(0, |it| it.len());
+        let at = std::fs::metadata(&path).map_or(0, |it| it.len());
         Self {
             path,
-            from,
+            by: None,
+            at,
+            piece: Vec::new(),
             news: String::new(),
         }
     }
 
-    /// Everything since then. What cannot be read says nothing.
+    /// Its grave lines since then. What cannot be read says nothing, and neither does what clients caused.
     pub(super) fn news(&mut self) -> &str {
-        let length = std::fs::metadata(&self.path).map_or(0, |it| it.len());
-        if length > self.from + self.news.len() as u64
-            && let Ok(mut file) = std::fs::File::open(&self.path)
-            && file.seek(SeekFrom::Start(self.from)).is_ok()
-        {
-            let mut bytes = Vec::new();
-            let _ = file.take(MOST).read_to_end(&mut bytes);
-            self.news = String::from_utf8_lossy(&bytes).into_owned();
+        while let Some(bytes) = self.read_on() {
+            self.at += bytes.len() as u64;
+            self.piece.extend_from_slice(&bytes);
+            let Some(end) = self.piece.iter().rposition(|byte| *byte == b'\n') else {
+                if self.piece.len() > MOST {
+                    // nginx writes no line that is so long.
+                    self.piece.clear();
+                }
+                continue;
+            };
+            let rest = self.piece.split_off(end + 1);
+            let whole = std::mem::replace(&mut self.piece, rest);
+            for line in String::from_utf8_lossy(&whole).lines() {
+                if is_own(line, self.by) && self.news.len() < MOST {
+                    self.news.push_str(line);
+                    self.news.push('\n');
+                }
+            }
         }
         &self.news
     }
+
+    /// What was written since it was read last.
+    fn read_on(&self) -> Option<Vec<u8>> {
+        // Reading something else, such as a pipe, could wait for ever.
+        let found = std::fs::metadata(&self.path).ok()?;
+        if !found.is_file() || found.len() <= self.at {
+            return None;
+        }
+        let mut file = std::fs::File::open(&self.path).ok()?;
+        file.seek(SeekFrom::Start(self.at)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(MOST as u64).read_to_end(&mut bytes).ok()?;
+        (!bytes.is_empty()).then_some(bytes)
+    }
+}
+
+/// Whether nginx says of itself that something is gravely wrong: `2026/11/28 10:00:00 [emerg] 12#12: bind() to ...`, with the numbers of
+/// process and thread. A line about a connection has its number after these (`12#12: *5 ...`), and what a client sends can hold anything, a
+/// line end included; but no client knows the number of the process.
+fn is_own(line: &str, by: Option<i32>) -> bool {
+    let grave = GRAVE.iter().find_map(|level| line.split_once(level));
+    let Some((before, said)) = grave else {
+        return false;
+    };
+    let digits = |c: char| c.is_ascii_digit();
+    let process = said.trim_start();
+    let rest = process.trim_start_matches(digits);
+    let number = &process[..process.len() - rest.len()];
+    let said = rest.trim_start_matches(|c: char| digits(c) || "#: ".contains(c));
+    let its = by.is_none_or(|by| number.parse() == Ok(by));
+    its && !before.contains('[') && !said.starts_with('*') && !said.contains(", client: ")
 }
 
 #[cfg(test)]
@@ -131,10 +181,70 @@ mod tests {
         let mut log = Log::of("  error_log \"error.log\";\n", folder.path());
         assert_eq!(log.path, path);
         assert_eq!(log.news(), "");
-        std::fs::write(&path, "old\nnew\n").unwrap();
-        assert_eq!(log.news(), "new\n");
+        let new = "[emerg] 1#1: new\n";
+        std::fs::write(&path, format!("old\n{new}")).unwrap();
+        assert_eq!(log.news(), new);
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(log.news(), "new\n");
+        assert_eq!(log.news(), new);
+    }
+
+    #[test]
+    fn what_clients_cause_is_no_word_of_nginx() {
+        let own = "2026/11/28 10:00:00 [emerg] 12#12: bind() to 0.0.0.0:80 failed (98: Address already in use)";
+        assert!(is_own(own, Some(12)) && is_own(own, None));
+        assert!(is_own("nginx: [emerg] still could not bind()", None));
+        for other in [
+            format!(
+                "2026/11/28 10:00:00 [error] 12#12: *5 open() \"/srv/{GIVEN_UP}\" failed, client: 192.0.2.1"
+            ),
+            format!("2026/11/28 10:00:00 [crit] 12#12: *5 SSL_do_handshake() failed {GIVEN_UP}"),
+            format!(
+                "2026/11/28 10:00:00 [crit] 12#12: connect() failed {GIVEN_UP}, client: 192.0.2.1"
+            ),
+            format!("2026/11/28 10:00:00 [error] 12#12: [emerg] 12#12: {GIVEN_UP}"),
+            format!("2026/11/28 10:00:00 [notice] 12#12: {GIVEN_UP}"),
+            format!("2026/11/28 10:00:00 [emerg] 13#13: {GIVEN_UP}"),
+            format!("[emerg] : {GIVEN_UP}"),
+            String::new(),
+        ] {
+            assert!(!is_own(&other, Some(12)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_busy_log_is_read_on_and_not_again() {
+        use std::io::Write as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("error.log");
+        let mut file = std::fs::File::create(&path).unwrap();
+        let mut log = Log::of("error_log error.log;", folder.path());
+        let client = format!("[crit] 1#1: *5 x, client: {}\n", "y".repeat(100));
+        file.write_all(client.repeat(2 * MOST / client.len()).as_bytes())
+            .unwrap();
+        assert_eq!(log.news(), "");
+        let own = format!("[emerg] 1#1: {GIVEN_UP}\n");
+        let (begin, rest) = own.split_at(12);
+        file.write_all(begin.as_bytes()).unwrap();
+        assert_eq!(log.news(), "", "its end is not there yet");
+        file.write_all(rest.as_bytes()).unwrap();
+        assert_eq!(log.news(), own);
+        assert_eq!(log.at, std::fs::metadata(&path).unwrap().len());
+        assert_eq!(log.news(), own, "once");
+    }
+
+    #[test]
+    fn a_log_that_is_no_file_says_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("error.log");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        assert_eq!(Log::of("error_log error.log;", folder.path()).news(), "");
     }
 
     #[tokio::test]
@@ -148,10 +258,13 @@ mod tests {
         let Some(mut before) = Before::of(own, log()) else {
             panic!("this very process has a child");
         };
-        std::fs::write(&path, format!("1#1: {GIVEN_UP}\n")).unwrap();
+        // What clients made nginx write.
+        let by = "[error] 1#1: *1 x, client: still could not bind()\n[emerg] 1#1: still could not bind()\n";
+        std::fs::write(&path, format!("{by}[emerg] {own}#{own}: {GIVEN_UP}\n")).unwrap();
         before.master = i32::try_from(one.id().unwrap()).unwrap();
         before.workers.clear();
-        assert!(before.until_taken().await.unwrap_err().contains(GIVEN_UP));
+        let said = before.until_taken().await.unwrap_err();
+        assert_eq!(said, format!("[emerg] {own}#{own}: {GIVEN_UP}\n"));
 
         let nobody = Before::of(i32::try_from(one.id().unwrap()).unwrap(), log());
         assert!(nobody.is_none(), "it works without workers");
