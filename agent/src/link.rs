@@ -248,6 +248,16 @@ impl Link {
                 .body(body);
         }
         let answer = request.send().await.map_err(LinkError::unreachable)?;
+        self.believe(answer, &nonce, limit).await
+    }
+
+    /// Status and body of an answer, if the hub gave it to the request with this nonce.
+    async fn believe(
+        &self,
+        answer: reqwest::Response,
+        nonce: &Nonce,
+        limit: usize,
+    ) -> Result<(StatusCode, Vec<u8>), LinkError> {
         let status = answer.status();
         let headers = answer.headers().clone();
         let served = matches!(status, StatusCode::OK | StatusCode::NO_CONTENT);
@@ -263,7 +273,7 @@ impl Link {
             .collect();
         let expect = ExpectAnswer {
             server: &self.server,
-            nonce: &nonce,
+            nonce,
             trusted: &self.trusted,
         };
         let verified = verify_answer(status.as_u16(), &pairs, &body, &expect);

@@ -1,20 +1,21 @@
 //! The loop: something wakes it, it looks, decides, and has the steps taken beside it. Nothing in here waits for a step, for the hub,
 //! or for a container to become healthy.
 
+mod backups;
 mod engine;
 mod files;
 mod hub;
 mod meters;
 mod own;
+mod reports;
+mod work;
 
 pub use own::Trial;
 
-use crate::agent::{Agent, AgentError, Look, PATIENCE};
-use crate::backups::restore::mend;
+use crate::agent::{Agent, AgentError, PATIENCE};
 use crate::containers::{self, Concern, Wake};
 use crate::diagnose::Answerer;
 use crate::execute::sentence;
-use crate::lanes::{self, LaneResult};
 use crate::link::deliver::deliver;
 use crate::link::poll::{FromHub, poll};
 use crate::link::troubles::Troubles;
@@ -26,7 +27,6 @@ use crate::update::Candidate;
 use crate::usage::Meter;
 use crate::wake::FileWatch;
 use crate::web_server::WebServer;
-use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -36,17 +36,14 @@ use tenantry_schema::wire::{Event, Report, SliceRef};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::Instant;
+use work::{Finished, Work};
 
 /// Look so closely (every container inspected) at least so often.
 const INSPECTION: Duration = Duration::from_mins(10);
 /// Wake-ups that come together are one.
 const DEBOUNCE: Duration = Duration::from_millis(15);
-/// A report without news while the hub is away.
-const LONELY_HEARTBEAT: Duration = Duration::from_mins(15);
 /// What could not be told is asked again after so long.
 const AGAIN: Duration = Duration::from_secs(30);
-/// Between two reports.
-const REPORT_PAUSE: Duration = Duration::from_millis(200);
 /// Without a believed answer for so long, the slice counts as stale.
 const STALE: Duration = Duration::from_hours(24);
 
@@ -88,17 +85,6 @@ pub async fn run_as<W: WebServer + 'static>(
     looping.finish_up();
     Ok(ended)
 }
-
-/// What is being done in a lane.
-struct Work {
-    number: u64,
-    /// Digest of what it works towards.
-    of: String,
-    task: JoinHandle<()>,
-}
-
-/// The number of a work, and what came of it.
-type Finished = (u64, LaneResult);
 
 struct Loop<W> {
     agent: Agent<W>,
@@ -195,23 +181,6 @@ impl<W: WebServer + 'static> Loop<W> {
             away: false,
             next: now,
         })
-    }
-
-    /// What happened since the last report is kept for the next run to deliver.
-    fn finish_up(&mut self) {
-        self.gather();
-        let last = self.reported.take().map(|(report, _)| report);
-        if let Some(report) = last.filter(|_| !self.agent.news.is_empty()) {
-            let posted = self
-                .agent
-                .post(report, &mut self.outbox.borrow_mut(), Timestamp::now());
-            match posted {
-                Ok(()) => self.gathered(),
-                Err(error) => {
-                    tracing::error!(error = sentence(&error), "the last report cannot be kept");
-                }
-            }
-        }
     }
 
     /// Waits for something to happen, and deals with it.
@@ -315,173 +284,6 @@ impl<W: WebServer + 'static> Loop<W> {
             self.inspected = Instant::now();
             self.agent.observer().forget_all();
         }
-    }
-
-    /// Ends lanes that work towards something that is not wanted any more. Their steps can be cut off anywhere.
-    fn abandon_outdated(&mut self) {
-        let wanted = |lane: &Lane, of: &str| match lane {
-            Lane::Instance(name) | Lane::Files(name) => {
-                let desired = self.agent.desired();
-                desired
-                    .and_then(|desired| desired.instances.get(name))
-                    .is_some_and(|instance| instance.digest == of)
-            }
-            Lane::Certificate(host) => {
-                let desired = self.agent.desired();
-                desired.is_some_and(|desired| desired.sites.contains_key(host))
-            }
-            Lane::Leftovers | Lane::Images | Lane::Web | Lane::Logs | Lane::Host(_) => true,
-        };
-        let outdated: Vec<_> = self
-            .lanes
-            .iter()
-            .filter(|(lane, work)| !wanted(lane, &work.of))
-            .map(|(lane, _)| lane.clone())
-            .collect();
-        for lane in outdated {
-            if let Some(work) = self.lanes.remove(&lane) {
-                work.task.abort();
-                self.agent.history.busy.remove(&lane);
-            }
-        }
-    }
-
-    /// Takes in what came of a work. One that was given up may just have come to its end all the same; then its lane may be another's.
-    fn finish(&mut self, (number, result): Finished) {
-        self.agent.observer().outdate();
-        let lane = result.lane.clone();
-        let its = |work: &Work| work.number == number;
-        if self.lanes.get(&lane).is_some_and(its) {
-            self.lanes.remove(&lane);
-        }
-        self.agent.absorb(result, Timestamp::now());
-        if self.lanes.contains_key(&lane) {
-            self.agent.history.busy.insert(lane);
-        }
-    }
-
-    fn start_lanes(&mut self, look: &Look) {
-        for (lane, steps) in &look.plan.steps {
-            if self.lanes.contains_key(lane) || self.is_held(lane) {
-                continue;
-            }
-            let of = look.plan.of.get(lane).cloned().unwrap_or_default();
-            let work = lanes::run(
-                self.agent.hands().clone(),
-                lane.clone(),
-                of.clone(),
-                steps.clone(),
-            );
-            self.begun += 1;
-            let (number, done) = (self.begun, self.done.0.clone());
-            let task = spawn_local(async move {
-                // Nobody listens only when everything ends.
-                let _ = done.send((number, work.await)).await;
-            });
-            self.lanes.insert(lane.clone(), Work { number, of, task });
-            self.agent.history.busy.insert(lane.clone());
-        }
-    }
-
-    /// Whether a backup keeps the lane from being worked on right now.
-    fn is_held(&self, lane: &Lane) -> bool {
-        match lane {
-            Lane::Instance(name) => self.agent.desk.is_held(name),
-            _ => false,
-        }
-    }
-
-    /// Begins the job of backups that is due, one at a time. Returns when to look again.
-    fn attend_backups(&mut self, look: &Look) -> Instant {
-        let busy = self.lanes.keys().filter_map(|lane| match lane {
-            Lane::Instance(name) => Some(name.clone()),
-            _ => None,
-        });
-        self.agent.desk.set_busy(busy);
-        if let Some(desired) = self.agent.desired() {
-            let all = desired.instances.iter();
-            let wanted = all.map(|(name, instance)| (name.clone(), instance.digest.clone()));
-            self.agent.desk.set_wanted(wanted);
-        }
-        let patrol = self.patrol();
-        if let Some(task) = self.backup.take_if(|task| task.is_finished()) {
-            // It ended: what it says is there, unless it panicked, which the log has.
-            if let Some(Ok(events)) = task.now_or_never() {
-                for event in events {
-                    self.agent.news.event(event);
-                }
-            }
-        }
-        if self.backup.is_some() {
-            return patrol;
-        }
-        let now = Timestamp::now();
-        // Before anything else: a tool stands still until its data is in order.
-        let (broken_off, again) = self.agent.mend_due(look, now);
-        if let Some(instance) = broken_off {
-            let (engine, desk) = (self.agent.hands().engine.clone(), self.agent.desk.clone());
-            self.backup = Some(spawn_local(mend(engine, desk, instance)));
-            return patrol;
-        }
-        let (work, wake) = self.agent.due(look, now);
-        let wake = [wake, again].into_iter().flatten().min();
-        if let Some(work) = work {
-            self.backup = Some(spawn_local(work.run()));
-            return patrol;
-        }
-        wake.map_or(patrol, |at| patrol.min(instant(at)))
-    }
-
-    /// Reports what changed, or that nothing did. Returns when the next report is due.
-    fn report(&mut self, look: &Look) -> Instant {
-        let mut report = self.agent.report(look);
-        report.agent_update.clone_from(&self.own.state);
-        self.add_health(&mut report, look);
-        self.gather();
-        if self.is_stale() {
-            report.stale_since = Some(self.heard.1);
-        }
-        let now = Instant::now();
-        if let Some((last, at)) = &self.reported {
-            let waiting = !self.outbox.borrow().is_empty();
-            let pause = if *last != report || !self.agent.news.is_empty() {
-                REPORT_PAUSE
-            } else if waiting {
-                LONELY_HEARTBEAT
-            } else {
-                self.agent.config().intervals.report()
-            };
-            if now < *at + pause {
-                return *at + pause;
-            }
-        }
-        let posted = self.agent.post(
-            report.clone(),
-            &mut self.outbox.borrow_mut(),
-            Timestamp::now(),
-        );
-        match posted {
-            Ok(()) => {
-                self.gathered();
-                self.posted.notify_one();
-                self.unsaved.borrow_mut().over();
-            }
-            Err(error) => self.tell_unsaved(report.clone(), &sentence(&error)),
-        }
-        self.reported = Some((report, now));
-        now + self.agent.config().intervals.report()
-    }
-}
-
-impl<W: WebServer + 'static> Loop<W> {
-    /// The hub is told from memory. What happened is told with it, and nowhere else.
-    fn tell_unsaved(&mut self, report: Report, why: &str) {
-        tracing::error!(error = why, "a report cannot be kept");
-        let news = std::mem::take(&mut self.agent.news);
-        let mut unsaved = self.unsaved.borrow_mut();
-        unsaved.put(report, &news, why, Timestamp::now());
-        drop(unsaved);
-        self.gathered();
     }
 }
 

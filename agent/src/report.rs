@@ -5,12 +5,14 @@ mod news;
 pub use news::{News, add_match};
 
 use crate::agent::Look;
-use crate::desired::Desired;
+use crate::desired::{Desired, Instance, Site};
 use crate::host_state::HostState;
 use crate::ledger::Ledger;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::document::State;
+use tenantry_schema::id::InstanceName;
+use tenantry_schema::name::DomainName;
 use tenantry_schema::wire::{
     HostFacts, InstancePhase, InstanceReport, Report, SiteReport, SmokeResult,
 };
@@ -42,67 +44,68 @@ pub fn report(desired: Option<&Desired>, look: &Look, ledger: &Ledger) -> Report
         return report;
     };
     for (name, instance) in &desired.instances {
-        let verdict = plan.verdicts.get(name).cloned().unwrap_or_default();
-        let services = instance.containers.as_ref().map(|input| &input.services);
-        let containers = match (&state.engine, services) {
-            (Ok(engine), Ok(services)) => services
-                .iter()
-                .map(|(service, spec)| {
-                    let container = &spec.container;
-                    engine.report(
-                        &desired.keeper,
-                        name.as_str(),
-                        service,
-                        &container.name,
-                        &container.image,
-                    )
-                })
-                .collect(),
-            _ => Vec::new(),
-        };
-        let smoke = ledger
-            .smoke
-            .get(name)
-            .filter(|record| verdict.smoke_of.as_deref() == Some(&record.of));
-        report.instances.insert(
-            name.clone(),
-            InstanceReport {
-                tool: instance.spec.tool.clone(),
-                phase: verdict.phase,
-                waiting: verdict.waiting,
-                message: verdict.message,
-                rollout: verdict.rollout,
-                smoke: smoke.map_or(SmokeResult::NotRun, |record| record.result.clone()),
-                containers,
-            },
-        );
+        let told = instance_report(desired, look, ledger, name, instance);
+        report.instances.insert(name.clone(), told);
     }
     if let Ok(engine) = &state.engine {
         let projects: BTreeSet<_> = desired.instances.keys().map(ToString::to_string).collect();
         report.unmanaged = engine.unmanaged(&desired.keeper, &projects);
     }
     for (host, site) in &desired.sites {
-        let web = state.web.as_ref().ok();
-        let certificate = web.and_then(|web| web.certificates.get(host));
-        let stopped = desired
-            .instances
-            .get(&site.instance)
-            .is_some_and(|instance| instance.spec.state == State::Stopped);
-        let verdict = plan.sites.get(host).cloned().unwrap_or_default();
-        report.sites.insert(
-            host.clone(),
-            SiteReport {
-                live: verdict.live,
-                message: verdict
-                    .message
-                    .or_else(|| stopped.then(|| "stopped, as wanted".to_owned())),
-                certificate_expires: certificate.map(|certificate| certificate.until),
-                self_signed: certificate.is_some_and(|certificate| certificate.self_signed),
-                certificate: plan.certificates.get(host).cloned().map(Box::new),
-            },
-        );
+        let told = site_report(desired, look, host, site);
+        report.sites.insert(host.clone(), told);
     }
     report
+}
+
+fn instance_report(
+    desired: &Desired,
+    look: &Look,
+    ledger: &Ledger,
+    name: &InstanceName,
+    instance: &Instance,
+) -> InstanceReport {
+    let verdict = look.plan.verdicts.get(name).cloned().unwrap_or_default();
+    let services = instance.containers.as_ref().map(|input| &input.services);
+    let containers = match (&look.state.engine, services) {
+        (Ok(engine), Ok(services)) => services
+            .iter()
+            .map(|(service, spec)| {
+                let (keeper, container) = (&desired.keeper, &spec.container);
+                let (title, image) = (&container.name, &container.image);
+                engine.report(keeper, name.as_str(), service, title, image)
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    let smoke = ledger.smoke.get(name);
+    let smoke = smoke.filter(|record| verdict.smoke_of.as_deref() == Some(&record.of));
+    InstanceReport {
+        tool: instance.spec.tool.clone(),
+        phase: verdict.phase,
+        waiting: verdict.waiting,
+        message: verdict.message,
+        rollout: verdict.rollout,
+        smoke: smoke.map_or(SmokeResult::NotRun, |record| record.result.clone()),
+        containers,
+    }
+}
+
+fn site_report(desired: &Desired, look: &Look, host: &DomainName, site: &Site) -> SiteReport {
+    let web = look.state.web.as_ref().ok();
+    let certificate = web.and_then(|web| web.certificates.get(host));
+    let instance = desired.instances.get(&site.instance);
+    let stopped = instance.is_some_and(|instance| instance.spec.state == State::Stopped);
+    let verdict = look.plan.sites.get(host).cloned().unwrap_or_default();
+    SiteReport {
+        live: verdict.live,
+        message: verdict
+            .message
+            .or_else(|| stopped.then(|| "stopped, as wanted".to_owned())),
+        certificate_expires: certificate.map(|certificate| certificate.until),
+        self_signed: certificate.is_some_and(|certificate| certificate.self_signed),
+        certificate: look.plan.certificates.get(host).cloned().map(Box::new),
+    }
 }
 
 /// Facts about the machine that hold whatever there is to do.

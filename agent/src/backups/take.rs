@@ -70,8 +70,37 @@ async fn take_into<T: BackupTool>(
     let taken = Timestamp::now();
     hands.tool.prepare().await?;
     make_folder(folder)?;
-    let mut parts = Vec::new();
-    let mut paths = Vec::new();
+    let (mut parts, paths) = gather(hands, targets, folder).await?;
+    let saved = save(hands, targets, &paths).await?;
+    let entries = hands.tool.entries(&saved.snapshot).await?;
+    for part in &mut parts {
+        find(part, &entries)?;
+    }
+    let manifest = Manifest {
+        format: FORMAT,
+        instance: targets.instance.clone(),
+        taken,
+        seconds: elapsed(taken),
+        snapshot: saved.snapshot.clone(),
+        bytes: saved.bytes,
+        files: saved.files,
+        added: saved.added,
+        parts,
+    };
+    let text = serde_json::to_vec_pretty(&manifest)
+        .map_err(|error| BackupError::Missing(format!("no receipt can be written: {error}")))?;
+    let tags = receipt_tags(&targets.instance, &saved.snapshot);
+    hands.tool.save_text(RECEIPT_FILE, &text, &tags).await?;
+    Ok(manifest)
+}
+
+/// What is to be saved, and the paths that it is at: databases are dumped into `folder`.
+async fn gather<T>(
+    hands: &Hands<'_, T>,
+    targets: &Targets,
+    folder: &Path,
+) -> Result<(Vec<Part>, Vec<PathBuf>), BackupError> {
+    let (mut parts, mut paths) = (Vec::new(), Vec::new());
     for item in &targets.items {
         match item {
             Item::Database(database) => parts.extend(dump(hands, database, folder).await?),
@@ -106,27 +135,7 @@ async fn take_into<T: BackupTool>(
         paths.push(folder.to_owned());
     }
     paths.sort();
-    let saved = save(hands, targets, &paths).await?;
-    let entries = hands.tool.entries(&saved.snapshot).await?;
-    for part in &mut parts {
-        find(part, &entries)?;
-    }
-    let manifest = Manifest {
-        format: FORMAT,
-        instance: targets.instance.clone(),
-        taken,
-        seconds: elapsed(taken),
-        snapshot: saved.snapshot.clone(),
-        bytes: saved.bytes,
-        files: saved.files,
-        added: saved.added,
-        parts,
-    };
-    let text = serde_json::to_vec_pretty(&manifest)
-        .map_err(|error| BackupError::Missing(format!("no receipt can be written: {error}")))?;
-    let tags = receipt_tags(&targets.instance, &saved.snapshot);
-    hands.tool.save_text(RECEIPT_FILE, &text, &tags).await?;
-    Ok(manifest)
+    Ok((parts, paths))
 }
 
 /// Seconds since then.
@@ -216,7 +225,7 @@ async fn dump<T>(
     }
     if parts.is_empty() {
         return Err(BackupError::Missing(format!(
-            "{} has no database that could be dumped",
+            "{} has no database that could be dumped: make one, or take it out of `backup:` of the stack",
             database.service
         )));
     }

@@ -1,5 +1,6 @@
 //! What the items of `backups.yaml` are on this server: containers, volumes, folders. Pure.
 
+use crate::containers::InstanceInput;
 use crate::desired::Desired;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -80,6 +81,67 @@ pub struct Volume {
     pub containers: Vec<String>,
 }
 
+/// One item of `backups.yaml`. `live`: the instance's folder of live files.
+fn target(
+    instance: &InstanceName,
+    input: &InstanceInput,
+    live: &Path,
+    item: &BackupItem,
+) -> Result<Item, String> {
+    Ok(match item {
+        BackupItem::Database {
+            engine,
+            service,
+            databases,
+            user,
+            password,
+        } => {
+            let spec = input.services.get(service);
+            let spec = spec.ok_or_else(|| format!("{instance} has no service {service}"))?;
+            Item::Database(Database {
+                engine: *engine,
+                service: service.clone(),
+                container: spec.container.name.clone(),
+                image: spec.container.image.clone(),
+                databases: databases.clone(),
+                user: user.clone(),
+                password: password.clone(),
+            })
+        }
+        BackupItem::Sqlite { volume: key, path } => Item::Sqlite {
+            volume: volume(instance, input, key)?,
+            path: path.clone(),
+        },
+        BackupItem::Volume {
+            volume: key,
+            during,
+        } => Item::Volume {
+            volume: volume(instance, input, key)?,
+            during: *during,
+        },
+        BackupItem::Files { path } => Item::Files {
+            path: path.clone(),
+            at: live.join(path.as_str()),
+        },
+    })
+}
+
+/// The volume that the Compose file calls `key`, with the containers that mount it.
+fn volume(instance: &InstanceName, input: &InstanceInput, key: &str) -> Result<Volume, String> {
+    let found = input.volumes.iter().find(|(_, volume)| volume.key == key);
+    let (name, _) =
+        found.ok_or_else(|| format!("no service of {instance} mounts the volume {key}"))?;
+    let containers = input.services.values().filter_map(|service| {
+        let mounts = service.container.volumes().any(|mounted| mounted == name);
+        mounts.then(|| service.container.name.clone())
+    });
+    Ok(Volume {
+        key: key.to_owned(),
+        name: name.clone(),
+        containers: containers.collect(),
+    })
+}
+
 impl Targets {
     /// What `backups.yaml` says of `instance`, on this server. `live` is the folder of live files.
     pub fn resolve(
@@ -95,60 +157,8 @@ impl Targets {
             .get(instance)
             .ok_or_else(|| format!("{instance} does not run here"))?;
         let input = wanted.containers.as_ref().map_err(Clone::clone)?;
-        let volume = |key: &str| {
-            let found = input.volumes.iter().find(|(_, volume)| volume.key == key);
-            let (name, _) =
-                found.ok_or_else(|| format!("no service of {instance} mounts the volume {key}"))?;
-            let containers = input.services.values().filter_map(|service| {
-                let mounts = service.container.volumes().any(|mounted| mounted == name);
-                mounts.then(|| service.container.name.clone())
-            });
-            Ok::<_, String>(Volume {
-                key: key.to_owned(),
-                name: name.clone(),
-                containers: containers.collect(),
-            })
-        };
-        let item = |item: &BackupItem| {
-            Ok(match item {
-                BackupItem::Database {
-                    engine,
-                    service,
-                    databases,
-                    user,
-                    password,
-                } => {
-                    let spec = input
-                        .services
-                        .get(service)
-                        .ok_or_else(|| format!("{instance} has no service {service}"))?;
-                    Item::Database(Database {
-                        engine: *engine,
-                        service: service.clone(),
-                        container: spec.container.name.clone(),
-                        image: spec.container.image.clone(),
-                        databases: databases.clone(),
-                        user: user.clone(),
-                        password: password.clone(),
-                    })
-                }
-                BackupItem::Sqlite { volume: key, path } => Item::Sqlite {
-                    volume: volume(key)?,
-                    path: path.clone(),
-                },
-                BackupItem::Volume {
-                    volume: key,
-                    during,
-                } => Item::Volume {
-                    volume: volume(key)?,
-                    during: *during,
-                },
-                BackupItem::Files { path } => Item::Files {
-                    path: path.clone(),
-                    at: live.join(instance.as_str()).join(path.as_str()),
-                },
-            })
-        };
+        let place = live.join(instance.as_str());
+        let item = |item| target(instance, input, &place, item);
         Ok(Self {
             instance: instance.clone(),
             version: wanted.digest.clone(),

@@ -13,9 +13,7 @@ use super::labels;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use tenantry_compose::{
-    self as compose, MountKind, NetworkName, Pairs, Project, ProjectName, VolumeName,
-};
+use tenantry_compose::{self as compose, MountKind, Pairs, Project, ProjectName, VolumeName};
 use tenantry_schema::secret::Secret;
 
 /// Where an instance stands on this server.
@@ -151,37 +149,49 @@ pub fn instance(project: &Project, place: &Place<'_>) -> Result<Instance, SpecEr
         };
         services.insert(key.to_string(), spec);
     }
-    // As for Compose, what no service uses is not made.
-    let of = || project.services.values();
-    let joined = |key: &NetworkName| of().any(|service| service.networks.contains_key(key));
-    let mounted = |key: &VolumeName| of().any(|service| mounts_volume(service, key));
-    let networks = project.networks.iter().filter(|(key, _)| joined(key));
-    let networks = networks.map(|(key, network)| {
-        (
-            network.full_name(&name, key),
-            network_spec(key.as_str(), network),
-        )
-    });
-    let volumes = project.volumes.iter().filter(|(key, _)| mounted(key));
-    let volumes = volumes.map(|(key, volume)| {
-        (
-            volume.full_name(&name, key),
-            volume_spec(key.as_str(), volume),
-        )
-    });
     let input = InstanceInput {
         project: place.instance.to_owned(),
         keeper: place.keeper.to_owned(),
         state: place.state,
         working_dir: place.folder.to_owned(),
-        networks: networks.collect(),
-        volumes: volumes.collect(),
+        networks: networks(project, &name),
+        volumes: volumes(project, &name),
         services,
     };
     Ok(Instance {
         input,
         files: files.into_values().collect(),
     })
+}
+
+/// Networks that a service joins: as for Compose, what no service uses is not made.
+fn networks(project: &Project, name: &ProjectName) -> BTreeMap<String, NetworkSpec> {
+    let used = project.networks.iter().filter(|(key, _)| {
+        let mut services = project.services.values();
+        services.any(|service| service.networks.contains_key(*key))
+    });
+    used.map(|(key, network)| {
+        (
+            network.full_name(name, key),
+            network_spec(key.as_str(), network),
+        )
+    })
+    .collect()
+}
+
+/// Volumes that a service mounts.
+fn volumes(project: &Project, name: &ProjectName) -> BTreeMap<String, VolumeSpec> {
+    let used = project.volumes.iter().filter(|(key, _)| {
+        let mut services = project.services.values();
+        services.any(|service| mounts_volume(service, key))
+    });
+    used.map(|(key, volume)| {
+        (
+            volume.full_name(name, key),
+            volume_spec(key.as_str(), volume),
+        )
+    })
+    .collect()
 }
 
 fn mounts_volume(service: &compose::Service, key: &VolumeName) -> bool {

@@ -99,32 +99,9 @@ impl HostEyes {
             .keys()
             .filter_map(|path| timer_name(path.as_str()))
             .collect();
-        if let Some(settings) = &host.sysctls {
-            let values = settings.keys().map(|name| {
-                let path = format!("proc/sys/{}", name.as_str().replace('.', "/"));
-                (name.clone(), kernel(&below(&path)))
-            });
-            found.kernel = values.collect();
-        }
-        if let Some(zone) = &host.time_zone {
-            let target = std::fs::read_link(below("etc/localtime")).ok();
-            found.zone = target.and_then(|target| Some(target.to_str()?.to_owned()));
-            found.zone_known = below(&format!("usr/share/zoneinfo/{zone}")).is_file();
-        }
+        look_at_kernel(root, host, &mut found);
         if asks(HostArea::Swap) {
-            let text = std::fs::read_to_string(below("proc/swaps"));
-            found.swaps = text
-                .map(|text| swaps(&text))
-                .map_err(|error| format!("/proc/swaps: {error}"));
-            found.swap_file = std::fs::symlink_metadata(below(SWAP))
-                .ok()
-                .map(|it| it.len());
-            let space = rustix::fs::statvfs(root.path()).ok();
-            let free = space.map_or(0, |space| space.f_bavail.saturating_mul(space.f_frsize));
-            // One that was never finished is written anew.
-            let unfinished = std::fs::symlink_metadata(below(&format!("{SWAP}.new")));
-            let unfinished = unfinished.map_or(0, |it| it.blocks().saturating_mul(512));
-            found.room = free.saturating_add(unfinished);
+            look_at_swap(root, &mut found);
         }
         if asks(HostArea::Docker) {
             let (written, started) = (changed(&below(DAEMON)), changed(&below("run/docker.pid")));
@@ -194,6 +171,41 @@ impl HostEyes {
         self.files.insert(path.clone(), (stamp, file.clone()));
         file
     }
+}
+
+/// Settings of the kernel, and the time zone, as far as they are asked for.
+fn look_at_kernel(root: &Root, host: &Host, found: &mut Found) {
+    let below = |path: &str| root.path().join(path);
+    if let Some(settings) = &host.sysctls {
+        let values = settings.keys().map(|name| {
+            let path = format!("proc/sys/{}", name.as_str().replace('.', "/"));
+            (name.clone(), kernel(&below(&path)))
+        });
+        found.kernel = values.collect();
+    }
+    if let Some(zone) = &host.time_zone {
+        let target = std::fs::read_link(below("etc/localtime")).ok();
+        found.zone = target.and_then(|target| Some(target.to_str()?.to_owned()));
+        found.zone_known = below(&format!("usr/share/zoneinfo/{zone}")).is_file();
+    }
+}
+
+/// What is swapped to, and how much room there is for a file to swap to.
+fn look_at_swap(root: &Root, found: &mut Found) {
+    let below = |path: &str| root.path().join(path);
+    let text = std::fs::read_to_string(below("proc/swaps"));
+    found.swaps = text
+        .map(|text| swaps(&text))
+        .map_err(|error| format!("/proc/swaps: {error}"));
+    found.swap_file = std::fs::symlink_metadata(below(SWAP))
+        .ok()
+        .map(|it| it.len());
+    let space = rustix::fs::statvfs(root.path()).ok();
+    let free = space.map_or(0, |space| space.f_bavail.saturating_mul(space.f_frsize));
+    // One that was never finished is written anew.
+    let unfinished = std::fs::symlink_metadata(below(&format!("{SWAP}.new")));
+    let unfinished = unfinished.map_or(0, |it| it.blocks().saturating_mul(512));
+    found.room = free.saturating_add(unfinished);
 }
 
 /// Whether apt reads a file of its folder after ours, so that what it says wins (`apt.conf(5)`).

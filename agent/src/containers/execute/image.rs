@@ -50,16 +50,35 @@ impl Act<'_> {
             serveraddress: Some(registry_of(image).to_owned()),
             ..DockerCredentials::default()
         });
+        let fetched = self.listen(image, options, login).await?;
+        self.engine.room().forget(image);
+        fetched
+            .inspect(|()| changed())
+            .map(|()| Ensured::Created)
+            .map_err(|error| {
+                let error = self.failed(error);
+                if error.unreachable() {
+                    return error;
+                }
+                let image = image.to_owned();
+                let reason = error.kind.to_string();
+                EngineError::new(&self.what, ErrorKind::ImageUnavailable { image, reason })
+            })
+    }
+
+    /// Listens to the engine while it fetches an image. What came of it; an error where it does not fit and was broken off.
+    async fn listen(
+        &self,
+        image: &str,
+        options: CreateImageOptions,
+        login: Option<DockerCredentials>,
+    ) -> Result<Result<(), bollard::errors::Error>, EngineError> {
         let mut fetch = self.engine.fetching.begin(image);
         let mut lines = std::pin::pin!(self.docker.create_image(Some(options), None, login));
-        let mut fetched = Ok(());
         while let Some(line) = lines.next().await {
             let line = match line {
                 Ok(line) => line,
-                Err(error) => {
-                    fetched = Err(error);
-                    break;
-                }
+                Err(error) => return Ok(Err(error)),
             };
             let detail = line.progress_detail.unwrap_or_default();
             let (layer, status) = (line.id.unwrap_or_default(), line.status.unwrap_or_default());
@@ -76,23 +95,6 @@ impl Act<'_> {
                 return Err(EngineError::new(&self.what, kind));
             }
         }
-        self.engine.room().forget(image);
-        fetched
-            .inspect(|()| changed())
-            .map(|()| Ensured::Created)
-            .map_err(|error| {
-                let error = self.failed(error);
-                if error.unreachable() {
-                    return error;
-                }
-                let reason = error.kind.to_string();
-                EngineError::new(
-                    &self.what,
-                    ErrorKind::ImageUnavailable {
-                        image: image.to_owned(),
-                        reason,
-                    },
-                )
-            })
+        Ok(Ok(()))
     }
 }

@@ -33,13 +33,13 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
         Some(Job::Host(_)) => true,
         None => false,
     });
-    let mut texts = Vec::new();
-    let mut names = BTreeSet::new();
-    for (name, timer) in here {
-        let (service, when) = texts::timer_units(name.as_str(), timer, &found.agent.0);
-        texts.push((name.as_str(), service, when));
-        names.insert(name.as_str());
-    }
+    let texts: Vec<_> = here
+        .map(|(name, timer)| {
+            let (service, when) = texts::timer_units(name.as_str(), timer, &found.agent.0);
+            (name.as_str(), service, when)
+        })
+        .collect();
+    let names: BTreeSet<&str> = texts.iter().map(|(name, ..)| *name).collect();
     let parts = texts
         .iter()
         .flat_map(|(name, service, when)| [*name, service, when]);
@@ -68,18 +68,7 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
         .filter(|name| !names.contains(name.as_str()))
         .collect();
     for name in &gone {
-        let stop = [
-            "disable".to_owned(),
-            "--now".to_owned(),
-            format!("{TIMER}{name}.timer"),
-        ];
-        go.add(Action::Run(Call::new(Program::Systemctl, stop)));
-        // What it is known by goes last.
-        for ending in ["service", "timer"] {
-            go.add(Action::Remove(path(&format!(
-                "{UNITS}/{TIMER}{name}.{ending}"
-            ))));
-        }
+        remove(&mut go, name);
     }
     let known = found.memory.has(HostArea::Timers, &go.of, None);
     if changed || !gone.is_empty() || !known {
@@ -112,4 +101,20 @@ pub(super) fn plan(input: &HostInput<'_>) -> Result<Go, Stop> {
         go.add(Action::Note { of });
     }
     Ok(go)
+}
+
+/// Ends a timer that nothing asks for any more.
+fn remove(go: &mut Go, name: &str) {
+    let stop = [
+        "disable".to_owned(),
+        "--now".to_owned(),
+        format!("{TIMER}{name}.timer"),
+    ];
+    go.add(Action::Run(Call::new(Program::Systemctl, stop)));
+    // What it is known by goes last.
+    for ending in ["service", "timer"] {
+        go.add(Action::Remove(path(&format!(
+            "{UNITS}/{TIMER}{name}.{ending}"
+        ))));
+    }
 }
