@@ -17,7 +17,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tenantry_agent::config::Control;
 use tenantry_schema::wire::{CertificateReport, CertificateWait, Report, SiteReport};
 
 const COMPOSE: &str = "
@@ -60,12 +59,7 @@ impl Rig {
         validity: u32,
         environment: &'static [(&'static str, &'static str)],
     ) -> Self {
-        let mut world = World::with(|config| {
-            config.docker = "/var/run/docker.sock".into();
-            // Others work on this engine, too.
-            config.fleet_id = lab.project.clone().try_into().unwrap();
-            config.nginx.control = Control::Direct;
-        });
+        let mut world = World::on_this_engine(&lab.project, |_| {});
         let hub = Hub::start(&mut world).await;
         let (port, http, https) = (free(), free(), free());
         let nginx = world.folder.path().join("nginx");

@@ -11,7 +11,7 @@ mod lab;
 use common::hub::Hub;
 use common::{Files, Running, World, files, host};
 use lab::{Lab, lab};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tenantry_schema::wire::{AgentWait, EventKind, InstancePhase, Report};
@@ -52,10 +52,19 @@ struct Rig {
 
 impl Rig {
     async fn new(lab: Lab) -> Self {
-        let socket = Path::new("/var/run/docker.sock");
-        let mut world = World::on(socket, &lab.project, |_| {});
+        let mut world = World::on_this_engine(&lab.project, |_| {});
         let hub = Hub::start(&mut world).await;
         Self { world, hub, lab }
+    }
+
+    /// With an agent, and in order.
+    async fn begin(lab: Lab) -> (Self, Running) {
+        let rig = Self::new(lab).await;
+        rig.hub.publish(&rig.world, 1, rig.slice("", "red", "one"));
+        let agent = Running::start(&rig.world);
+        rig.until_seen("file", "/page.html", "one").await;
+        rig.until_healthy().await;
+        (rig, agent)
     }
 
     fn slice(&self, window: &str, colour: &str, page: &str) -> Files {
@@ -133,11 +142,7 @@ impl Rig {
 #[test]
 fn a_restored_file_reaches_exactly_the_containers_that_mount_it() {
     lab(|lab| async move {
-        let rig = Rig::new(lab).await;
-        rig.hub.publish(&rig.world, 1, rig.slice("", "red", "one"));
-        let _agent = Running::start(&rig.world);
-        rig.until_seen("file", "/page.html", "one").await;
-        rig.until_healthy().await;
+        let (rig, _agent) = Rig::begin(lab).await;
         let (file, folder, secret) = (
             rig.id("file").await,
             rig.id("folder").await,
@@ -217,11 +222,7 @@ fn a_restored_file_reaches_exactly_the_containers_that_mount_it() {
 #[test]
 fn a_change_that_waits_for_its_window_does_not_hold_repairs() {
     lab(|lab| async move {
-        let rig = Rig::new(lab).await;
-        rig.hub.publish(&rig.world, 1, rig.slice("", "red", "one"));
-        let agent = Running::start(&rig.world);
-        rig.until_seen("file", "/page.html", "one").await;
-        rig.until_healthy().await;
+        let (rig, agent) = Rig::begin(lab).await;
         let (file, folder) = (rig.id("file").await, rig.id("folder").await);
 
         // Far away: half a day from now.

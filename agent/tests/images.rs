@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tenantry_agent::containers::{
     Action, Engine, Ensured, ErrorKind, Login, RESERVE, Step, Why, execute,
 };
-use tenantry_schema::wire::{InstancePhase, InstanceReport, Report};
+use tenantry_schema::wire::{InstancePhase, InstanceReport};
 
 struct Rig {
     world: World,
@@ -31,11 +31,7 @@ struct Rig {
 
 impl Rig {
     async fn new(lab: Lab) -> Self {
-        let mut world = World::with(|config| {
-            config.docker = "/var/run/docker.sock".into();
-            // Others work on this engine, too.
-            config.fleet_id = lab.project.clone().try_into().unwrap();
-        });
+        let mut world = World::on_this_engine(&lab.project, |_| {});
         let hub = Hub::start(&mut world).await;
         Self {
             world,
@@ -83,12 +79,7 @@ impl Rig {
     }
 
     async fn until(&self, what: &str, good: impl Fn(&InstanceReport) -> bool) -> InstanceReport {
-        let first = |report: &Report| report.instances.values().next().cloned();
-        let report = self
-            .hub
-            .until(what, |report| first(report).is_some_and(|one| good(&one)))
-            .await;
-        first(&report).unwrap()
+        self.hub.until_one(what, good).await
     }
 
     /// Waits until this version is good, so that its images are remembered.

@@ -65,11 +65,7 @@ const FIRST: Version = Version {
 
 impl Rig {
     async fn new(lab: Lab) -> Self {
-        let mut world = World::with(|config| {
-            config.docker = "/var/run/docker.sock".into();
-            // Others work on this engine, too.
-            config.fleet_id = lab.project.clone().try_into().unwrap();
-        });
+        let mut world = World::on_this_engine(&lab.project, |_| {});
         let hub = Hub::start(&mut world).await;
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
@@ -79,6 +75,13 @@ impl Rig {
             lab,
             port,
         }
+    }
+
+    /// Has `first`, and it is good.
+    async fn begin(&self, first: Version) {
+        self.publish(1, first, "red");
+        self.answers("version 1").await;
+        self.until_good(1, "the first").await;
     }
 
     /// A slice with one version of the tool, and with another tool beside it.
@@ -290,9 +293,7 @@ fn what_ends_again_and_again_is_given_up_also_without_any_check() {
             smoke: false,
             ..FIRST
         };
-        rig.publish(1, first, "red");
-        rig.answers("version 1").await;
-        rig.until_good(1, "the first").await;
+        rig.begin(first).await;
         let second = Version {
             number: 2,
             command: CRASHES,
@@ -324,9 +325,7 @@ fn another_image_on_data_is_held_with_its_data_until_a_person_decides() {
             spec: "has_data: true, upgrade: {timeout: 8, rollback: hold}",
             ..FIRST
         };
-        rig.publish(1, first, "red");
-        rig.answers("version 1").await;
-        rig.until_good(1, "the first").await;
+        rig.begin(first).await;
         let second = Version {
             number: 2,
             command: BROKEN,

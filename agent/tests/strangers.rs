@@ -16,7 +16,7 @@ use bollard::query_parameters::{
     CreateContainerOptions, RemoveContainerOptions, WaitContainerOptions,
 };
 use common::hub::Hub;
-use common::{Files, Running, World, files};
+use common::{Files, Running, World, files, host};
 use futures_util::StreamExt as _;
 use lab::{Lab, lab};
 use middle::{Middle, Mood, Seen};
@@ -58,11 +58,7 @@ struct Rig {
 impl Rig {
     async fn new(lab: Lab) -> Self {
         let middle = Middle::before(Path::new("/var/run/docker.sock"));
-        let mut world = World::with(|config| {
-            middle.socket().clone_into(&mut config.docker);
-            // Others work on this engine, too.
-            config.fleet_id = lab.project.clone().try_into().unwrap();
-        });
+        let mut world = World::on(middle.socket(), &lab.project, |_| {});
         let hub = Hub::start(&mut world).await;
         hub.change(|said| said.hold = Some(HOLD));
         Self {
@@ -75,9 +71,7 @@ impl Rig {
 
     fn slice(&self) -> Files {
         let project = &self.lab.project;
-        let host = format!(
-            "server: {{customer: acme, server: acme-1}}\nmanage: full\nweb: {{http: 80, https: 443}}\ninstances:\n  {project}: {{order: web, tool: html, state: running, has_data: false, sites: {{}}}}\n"
-        );
+        let host = host("", [(project.as_str(), "sites: {}")]);
         let stack = |name: &str| format!("stacks/{project}/{name}");
         files(&[
             ("host.yaml", &host),

@@ -14,7 +14,6 @@ use common::{Files, Running, World, files};
 use lab::{Lab, lab};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tenantry_agent::config::Control;
 use tenantry_schema::wire::{InstancePhase, SmokeResult};
 
 const COMPOSE: &str = "
@@ -43,12 +42,7 @@ struct Rig {
 
 impl Rig {
     async fn new(lab: Lab) -> Self {
-        let mut world = World::with(|config| {
-            config.docker = "/var/run/docker.sock".into();
-            // Others work on this engine, too.
-            config.fleet_id = lab.project.clone().try_into().unwrap();
-            config.nginx.control = Control::Direct;
-        });
+        let mut world = World::on_this_engine(&lab.project, |_| {});
         let hub = Hub::start(&mut world).await;
         let free = || {
             std::net::TcpListener::bind("127.0.0.1:0")

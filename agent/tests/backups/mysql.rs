@@ -8,17 +8,24 @@ use tenantry_schema::wire::InstanceBackups;
 
 const PASSWORD: &str = "hunter2-hunter2";
 
-/// MariaDB alone.
-pub(crate) const MARIADB: Tool = Tool {
-    image: "mariadb:10.11",
-    compose: "
+/// A server with a volume, and something that is no server. `$admin` tells when it answers.
+macro_rules! compose {
+    ($image:literal, $environment:literal, $admin:literal) => {
+        concat!(
+            "
 services:
   db:
-    image: mariadb:10.11
-    environment: { MARIADB_DATABASE: shop, MARIADB_ROOT_PASSWORD_FILE: /run/secrets/db_password }
+    image: ",
+            $image,
+            "
+    environment: { ",
+            $environment,
+            " }
     secrets: [db_password]
     volumes: ['db:/var/lib/mysql']
-    healthcheck: { test: [CMD, mariadb-admin, ping, --protocol=tcp, --host=127.0.0.1], interval: 1s, retries: 90 }
+    healthcheck: { test: [CMD, ",
+            $admin,
+            ", ping, --protocol=tcp, --host=127.0.0.1], interval: 1s, retries: 180 }
     stop_grace_period: 10s
   app:
     image: tenantry-test/busybox:1
@@ -27,7 +34,19 @@ services:
     stop_grace_period: 1s
 volumes: { db: {} }
 secrets: { db_password: { environment: DB_PASSWORD } }
-",
+"
+        )
+    };
+}
+
+/// MariaDB alone.
+pub(crate) const MARIADB: Tool = Tool {
+    image: "mariadb:10.11",
+    compose: compose!(
+        "mariadb:10.11",
+        "MARIADB_DATABASE: shop, MARIADB_ROOT_PASSWORD_FILE: /run/secrets/db_password",
+        "mariadb-admin"
+    ),
     items: "  - {kind: database, engine: mysql, service: db}\n",
     required: "TENANTRY_REQUIRE_PEERS",
 };
@@ -35,23 +54,11 @@ secrets: { db_password: { environment: DB_PASSWORD } }
 /// MySQL alone. Its image is of Debian's moving release, which is not in order every day.
 const MYSQL: Tool = Tool {
     image: "tenantry/mysql:sid",
-    compose: "
-services:
-  db:
-    image: tenantry/mysql:sid
-    environment: { MYSQL_DATABASE: shop, MYSQL_ROOT_PASSWORD: '', MYSQL_ROOT_PASSWORD_FILE: /run/secrets/db_password }
-    secrets: [db_password]
-    volumes: ['db:/var/lib/mysql']
-    healthcheck: { test: [CMD, mysqladmin, ping, --protocol=tcp, --host=127.0.0.1], interval: 1s, retries: 180 }
-    stop_grace_period: 10s
-  app:
-    image: tenantry-test/busybox:1
-    command: [sleep, 1d]
-    init: true
-    stop_grace_period: 1s
-volumes: { db: {} }
-secrets: { db_password: { environment: DB_PASSWORD } }
-",
+    compose: compose!(
+        "tenantry/mysql:sid",
+        "MYSQL_DATABASE: shop, MYSQL_ROOT_PASSWORD: '', MYSQL_ROOT_PASSWORD_FILE: /run/secrets/db_password",
+        "mysqladmin"
+    ),
     items: "  - {kind: database, engine: mysql, service: db}\n",
     required: "TENANTRY_REQUIRE_MYSQL",
 };
@@ -59,18 +66,11 @@ secrets: { db_password: { environment: DB_PASSWORD } }
 /// MySQL whose root has a password that nobody knows: the tool's own account has to do.
 const ROOTLESS: Tool = Tool {
     image: "tenantry/mysql:sid",
-    compose: "
-services:
-  db:
-    image: tenantry/mysql:sid
-    environment: { MYSQL_RANDOM_ROOT_PASSWORD: 'yes', MYSQL_DATABASE: shop, MYSQL_USER: shopper, MYSQL_PASSWORD_FILE: /run/secrets/db_password }
-    secrets: [db_password]
-    volumes: ['db:/var/lib/mysql']
-    healthcheck: { test: [CMD, mysqladmin, ping, --protocol=tcp, --host=127.0.0.1], interval: 1s, retries: 180 }
-    stop_grace_period: 10s
-volumes: { db: {} }
-secrets: { db_password: { environment: DB_PASSWORD } }
-",
+    compose: compose!(
+        "tenantry/mysql:sid",
+        "MYSQL_RANDOM_ROOT_PASSWORD: 'yes', MYSQL_DATABASE: shop, MYSQL_USER: shopper, MYSQL_PASSWORD_FILE: /run/secrets/db_password",
+        "mysqladmin"
+    ),
     items: "  - {kind: database, engine: mysql, service: db}\n",
     required: "TENANTRY_REQUIRE_MYSQL",
 };

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tenantry_schema::id::ServerKey;
-use tenantry_schema::wire::{Receipt, Report, ReportBatch};
+use tenantry_schema::wire::{InstanceReport, Receipt, Report, ReportBatch};
 use tenantry_wire::http::{Answer, Nonce, Request, sign_answer, verify_request};
 use tenantry_wire::{SigningKey, VerifyingKey};
 use tokio::sync::Notify;
@@ -106,6 +106,19 @@ impl Hub {
         self.until_all(what, |reports| reports.last().is_some_and(&good))
             .await;
         self.read(|said| said.reports.last().unwrap().clone())
+    }
+
+    /// Waits until the one instance of the server is so.
+    pub async fn until_one(
+        &self,
+        what: &str,
+        good: impl Fn(&InstanceReport) -> bool,
+    ) -> InstanceReport {
+        let first = |report: &Report| report.instances.values().next().cloned();
+        let report = self
+            .until(what, |report| first(report).is_some_and(|one| good(&one)))
+            .await;
+        first(&report).unwrap()
     }
 
     pub async fn until_all(&self, what: &str, good: impl Fn(&[Report]) -> bool) {

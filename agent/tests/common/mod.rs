@@ -71,6 +71,11 @@ impl World {
         })
     }
 
+    /// The same on this machine's engine.
+    pub fn on_this_engine(fleet: &str, change: impl FnOnce(&mut Config)) -> Self {
+        Self::on(Path::new("/var/run/docker.sock"), fleet, change)
+    }
+
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let memory = tempfile::tempdir_in("/dev/shm").unwrap();
