@@ -43,7 +43,9 @@ pub enum BackupError {
         complaints: String,
     },
     /// A dump ends before its end.
-    #[error("the dump of {what} is cut short: it lacks the mark of its end")]
+    #[error(
+        "the dump of {what} is cut short: it lacks the mark of its end; the log of its server may say why"
+    )]
     Truncated {
         /// What was dumped.
         what: String,
@@ -57,7 +59,7 @@ pub enum BackupError {
         why: String,
     },
     /// There is too little room on the disk.
-    #[error("{} has {free} MiB free; {needs} MiB must stay free", path.display())]
+    #[error("{} has {free} MiB free; {needs} MiB must stay free: make room there or enlarge the disk", path.display())]
     DiskFull {
         /// The folder.
         path: PathBuf,
@@ -79,7 +81,7 @@ pub enum BackupError {
     },
     /// A container did not stand still while its files were read.
     #[error(
-        "{0} was started, thawed or removed while its files were read, so they may not belong together"
+        "{0} was started, thawed or removed while its files were read, so they may not belong together; nothing else may start or thaw it meanwhile"
     )]
     Moved(String),
     /// Data could not change places, and is where it was.

@@ -289,7 +289,9 @@ impl<T: BackupTool> Work<T> {
             .iter()
             .find(|good| good.instance == *instance && good.at <= now);
         let newest = newest.ok_or_else(|| {
-            BackupError::Missing(format!("there is no good backup of {instance}"))
+            BackupError::Missing(format!(
+                "there is no good backup of {instance}: it is tried out once there is one"
+            ))
         })?;
         let text = tool
             .read(&newest.receipt, &format!("/{RECEIPT_FILE}"))

@@ -123,7 +123,7 @@ fn due(facts: &Facts<'_>, wake: &mut Wake) -> Option<Job> {
         again(facts.spec.drill_every.minutes, last, record.first, slot)
     };
     let mut tried = wanted.filter(|(name, record)| {
-        facts.ready.contains(*name) && record.last.is_some() && drill(&(*name, *record))
+        facts.ready.contains(*name) && record.newest(now).is_some() && drill(&(*name, *record))
     });
     tried.next().map(|(name, _)| Job::Drill(name.clone()))
 }

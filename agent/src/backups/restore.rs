@@ -110,7 +110,7 @@ pub async fn restore<T: BackupTool>(
     if let Some(why) = hands.desk.unsettled(instance) {
         return Ended::early(format!("{why}; nothing was touched"));
     }
-    let begun = Exchange::new(id.clone(), instance.clone(), Timestamp::now());
+    let begun = Exchange::new(id.clone(), instance.clone());
     if let Err(error) = hands.desk.begin_exchange(begun) {
         return Ended::early(format!("it cannot be written down: {}", sentence(&error)));
     }
@@ -151,7 +151,7 @@ async fn put_back<T: BackupTool>(
     let parts = wanted(order, targets, &manifest.parts);
     if parts.is_empty() {
         return Err(BackupError::Missing(
-            "the backup has nothing of what is to be put back".to_owned(),
+            "the backup has nothing of what is to be put back: look at `overwrites` and `only` of the operation".to_owned(),
         ));
     }
     let servers = servers(targets);
@@ -187,7 +187,7 @@ async fn put_back<T: BackupTool>(
     if !hands.desk.is_wanted(&order.instance, &targets.version) {
         // It may have containers that were not there when this began, and would go on writing.
         return Err(BackupError::Missing(format!(
-            "another version of {} is asked for by now; nothing was touched",
+            "another version of {} is asked for by now; nothing was touched: once that runs, ask for the restore with a new operation",
             order.instance
         )));
     }
@@ -225,7 +225,7 @@ async fn stand_still<T: BackupTool>(
     let users = volumes::users(hands.engine, &places.collect::<Vec<_>>()).await?;
     if !users.is_empty() {
         return Err(BackupError::Missing(format!(
-            "{} has what is to be put back open; nothing was touched",
+            "{} has what is to be put back open; nothing was touched: end it, and ask for the restore with a new operation",
             users.join(", ")
         )));
     }
@@ -258,7 +258,10 @@ async fn choose<T: BackupTool>(order: &Order<T>) -> Result<Manifest, BackupError
             && order.before.is_none_or(|before| good.at < before)
     });
     let meant = meant.ok_or_else(|| {
-        BackupError::Missing(format!("there is no such good backup of {}", order.of))
+        BackupError::Missing(format!(
+            "there is no such good backup of {}: `tenantry backups list` shows those that there are",
+            order.of
+        ))
     })?;
     let text = order
         .from

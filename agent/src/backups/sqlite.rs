@@ -75,13 +75,16 @@ pub fn beneath(folder: &Path, path: &str) -> Result<PathBuf, BackupError> {
     while let Some(step) = steps.next() {
         let Component::Normal(step) = step else {
             return Err(BackupError::Missing(format!(
-                "{path} leads out of its volume"
+                "{path} leads out of its volume: name a file within (`backup:` of the stack)"
             )));
         };
         at.push(step);
         match std::fs::symlink_metadata(&at) {
             Ok(found) if found.is_symlink() => {
-                return Err(BackupError::Missing(format!("{} is a link", at.display())));
+                return Err(BackupError::Missing(format!(
+                    "{} is a link: name the file that it leads to, if that is in the volume",
+                    at.display()
+                )));
             }
             Ok(_) => {}
             Err(error)

@@ -29,10 +29,10 @@ pub enum ToolError {
         why: String,
     },
     /// A snapshot was made, but some files could not be read: it does not count.
-    #[error("some files could not be read: {0}")]
+    #[error("some files could not be read, so this snapshot does not count: {0}")]
     Incomplete(String),
     /// It said something that cannot be understood.
-    #[error("restic's answer cannot be understood: {0}")]
+    #[error("restic's answer cannot be understood: {0}; look what `restic version` says")]
     Answer(String),
 }
 

@@ -148,7 +148,7 @@ mod tests {
     fn exchange() -> Exchange {
         let operation = "2026-11-20-restore".try_into().unwrap();
         let instance = "web-db".to_owned().try_into().unwrap();
-        Exchange::new(operation, instance, Timestamp::UNIX_EPOCH)
+        Exchange::new(operation, instance)
     }
 
     #[test]

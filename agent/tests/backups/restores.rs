@@ -43,6 +43,13 @@ impl Rig {
         self.until_well().await;
         assert_eq!(self.seen().await, ("4".into(), 3, "newer".into()));
         assert!(self.uploads().await.join("later").exists());
+        self.until_tidy().await;
+    }
+
+    /// Waits until the restore has failed, and this is why.
+    async fn until_failed(&self, why: &str) {
+        let problem = self.restored().await.problem.unwrap();
+        assert!(problem.contains(why), "{problem}");
     }
 
     /// Waits until files have changed places, and databases are about to.
@@ -84,10 +91,11 @@ fn an_exchange_that_fails_leaves_everything_as_it_was() {
         std::fs::remove_dir(&in_the_way).unwrap();
 
         // Files have changed places when the database cannot.
-        let lock = rig.lock_database().await;
+        rig.lock_database().await;
         rig.restore_as("2026-11-20-second", 4, &what);
         let result = rig.restored_as("2026-11-20-second").await;
-        lock.abort();
+        assert!(rig.is_locked().await, "sessions of others go on");
+        rig.unlock_database().await;
         let problem = result.problem.unwrap();
         assert!(
             problem.contains("everything was put back as it was before")
@@ -96,7 +104,6 @@ fn an_exchange_that_fails_leaves_everything_as_it_was() {
         );
         assert_eq!(result.evidence, Vec::<String>::new());
         rig.is_as_it_was().await;
-        rig.until_tidy().await;
         // What was loaded beside stands in no backup, though it was there when this one was taken.
         let receipt = rig.receipt(&result.before.unwrap());
         assert!(
@@ -135,14 +142,8 @@ fn killed_before_the_exchange_nothing_was_touched() {
         );
         rig.slow_restic(false);
         let _agent = rig.start();
-        let result = rig.restored().await;
-        let problem = result.problem.unwrap();
-        assert!(
-            problem.contains("before it had touched anything"),
-            "{problem}"
-        );
+        rig.until_failed("before it had touched anything").await;
         rig.is_as_it_was().await;
-        rig.until_tidy().await;
     });
 }
 
@@ -152,7 +153,7 @@ fn killed_in_the_middle_of_the_exchange_it_is_undone() {
     rig::run(async |rig: Rig| {
         let agent = rig.start();
         let what = rig.with_something_newer().await;
-        let _lock = rig.lock_database().await;
+        rig.lock_database().await;
         rig.restore(3, &what);
         rig.until_half().await;
         drop(agent);
@@ -181,14 +182,9 @@ fn killed_in_the_middle_of_the_exchange_it_is_undone() {
 
         std::fs::remove_dir(&blocked).unwrap();
         let _agent = rig.start();
-        let result = rig.restored().await;
-        let problem = result.problem.unwrap();
-        assert!(
-            problem.contains("was put back as it was before"),
-            "{problem}"
-        );
+        rig.until_failed("was put back as it was before").await;
+        assert!(rig.is_locked().await, "sessions of others go on");
         rig.is_as_it_was().await;
-        rig.until_tidy().await;
     });
 }
 
@@ -213,12 +209,7 @@ fn killed_while_a_database_is_loaded_it_is_as_it_was() {
             .await;
         drop(agent);
         let _agent = rig.start();
-        let result = rig.restored().await;
-        let problem = result.problem.unwrap();
-        assert!(
-            problem.contains("was put back as it was before"),
-            "{problem}"
-        );
+        rig.until_failed("was put back as it was before").await;
         rig.until_well().await;
         let said = MARIADB_SERVER
             .ask(&rig, "SELECT COUNT(*) FROM orders; SHOW TABLES LIKE 'later'; SHOW DATABASES LIKE 'tenantry%'")

@@ -159,9 +159,7 @@ impl Rig {
             println!("skipped: {why}");
             return None;
         }
-        let mut world = World::with(|config| {
-            config.docker = "/var/run/docker.sock".into();
-            config.fleet_id = lab.project.clone().try_into().unwrap();
+        let mut world = World::on_this_engine(&lab.project, |config| {
             config.restic = config.state.parent().unwrap().join("restic");
         });
         let hub = Hub::start(&mut world).await;

@@ -172,7 +172,8 @@ impl Archive {
             Stage::Prelude { .. } => self.announce(document),
             Stage::Between => self.begin(document),
             Stage::Data(name) => {
-                let seen = self.seen.entry(name.clone()).or_default();
+                // Its header noted it.
+                let seen = self.seen.get_mut(name).ok_or(Flaw::Headless)?;
                 seen.checksum.update(document);
                 Ok(())
             }

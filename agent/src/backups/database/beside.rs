@@ -24,9 +24,18 @@ fn named(prefix: &str, name: &str) -> String {
     if prefix.len() + name.len() <= LONGEST {
         return format!("{prefix}{name}");
     }
+    format!("{prefix}{}", digest(name))
+}
+
+fn digest(name: &str) -> String {
     let mut digest = hex::encode(Sha256::digest(name.as_bytes()));
     digest.truncate(32);
-    format!("{prefix}{digest}")
+    digest
+}
+
+/// What a session is called (`application_name`) that renames databases to and from `name`. The server changes letters that are not plain.
+fn session_of(name: &str) -> String {
+    format!("tenantry_{}", digest(name))
 }
 
 /// What the database is called that is to take the place of `name`.
@@ -91,7 +100,7 @@ impl Source<'_> {
             (true, true) => {
                 if is_there && is_fresh {
                     return Err(BackupError::Missing(format!(
-                        "there are {name}, {fresh} and {old}, and nobody can tell which of them is which"
+                        "there are {name}, {fresh} and {old}, and nobody can tell which of them is which: look at them, and drop the one that is not needed"
                     )));
                 }
                 if is_there {
@@ -101,14 +110,11 @@ impl Source<'_> {
             }
             (true, false) if !is_there => {
                 return Err(BackupError::Missing(format!(
-                    "there is neither {name} nor {old}"
+                    "there is neither {name} nor {old}: load {name} by hand from the backup that was taken before the restore"
                 )));
             }
             (false, _) if is_there && !is_fresh => renames.push((name, fresh.as_str())),
             _ => return Ok(()),
-        }
-        if renames.is_empty() {
-            return Ok(());
         }
         self.postgres_rename(name, &renames).await
     }
@@ -153,25 +159,29 @@ impl Source<'_> {
         let all: Vec<String> = renames.iter().map(one).collect();
         // Several statements of one argument are one transaction.
         let statements = format!("{LOCK}{}", all.join("; "));
-        self.sql(self.elsewhere(name), &statements)
+        self.sql_as(&session_of(name), self.elsewhere(name), &statements)
             .await
             .map(|_| ())
     }
 
-    /// Ends the sessions of `psql` that an agent began which was killed, and waits until they are gone: what they are at would otherwise happen
-    /// after it was looked what there is.
+    /// Ends the renames of `name` that an agent began which was killed, and waits until they are gone: what they are at would otherwise happen
+    /// after it was looked what there is. Other sessions of the account go on.
     async fn end_sessions(&self, name: &str) -> Result<(), BackupError> {
-        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity \
-            WHERE application_name = 'psql' AND usename = current_user AND pid <> pg_backend_pid()";
+        let end = format!(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity \
+            WHERE application_name = '{}' AND usename = current_user AND pid <> pg_backend_pid()",
+            session_of(name)
+        );
         for _ in 0..LOOKS {
-            if self.sql(self.elsewhere(name), end).await?.trim() == "0" {
+            if self.sql(self.elsewhere(name), &end).await?.trim() == "0" {
                 return Ok(());
             }
             tokio::time::sleep(PAUSE).await;
         }
         Err(BackupError::Missing(format!(
-            "sessions of psql in {} do not end",
-            self.container
+            "a session in {} that renames {name} does not end: look for {} in pg_stat_activity, or start the server again",
+            self.container,
+            session_of(name)
         )))
     }
 }
@@ -189,6 +199,8 @@ mod tests {
             }
             prop_assert_ne!(fresh(&name), old(&other));
             prop_assert!(name == other || fresh(&name) != fresh(&other));
+            prop_assert!(name == other || session_of(&name) != session_of(&other));
+            prop_assert!(session_of(&name).len() <= LONGEST);
         }
     }
 

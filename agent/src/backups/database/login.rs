@@ -71,7 +71,7 @@ impl Source<'_> {
                 let found = self.variable(variables, name.as_str()).await?;
                 Some(found.ok_or_else(|| {
                     BackupError::Missing(format!(
-                        "{} has no variable {name} with a password",
+                        "{} has no variable {name} with a password: name the one that it has (`password` in `backup:` of the stack)",
                         self.container
                     ))
                 })?)

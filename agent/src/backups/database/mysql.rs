@@ -2,10 +2,10 @@
 //!
 //! Sources: the reference manuals of MySQL 9.7 and MariaDB, `mysqldump`, `mysql` and `mysqladmin`.
 
-use super::{Source, well};
+use super::Source;
 use crate::backups::error::BackupError;
 use crate::backups::files::Spooled;
-use crate::containers::exec::{self, Program};
+use crate::containers::exec::Program;
 use crate::containers::scratch;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -248,12 +248,8 @@ impl Source<'_> {
 
     /// Makes sure that there is no such database.
     pub async fn mysql_drop(&self, database: &str) -> Result<(), BackupError> {
-        let program = self.mysql("client").and(format!(
-            "--execute=DROP DATABASE IF EXISTS {}",
-            quoted(database)
-        ));
-        let (ended, _) = exec::output(self.engine, &program, 4096).await?;
-        well(&program, &ended)
+        let drop = format!("DROP DATABASE IF EXISTS {}", quoted(database));
+        self.mysql_ask(&drop).await.map(|_| ())
     }
 }
 

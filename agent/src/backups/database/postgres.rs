@@ -6,6 +6,7 @@ use crate::backups::files::Spooled;
 use crate::containers::exec::{self, Program};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use tenantry_schema::Secret;
 
 /// The last words of a plain dump. Newer releases write `\unrestrict` after them.
 const END: &[u8] = b"-- PostgreSQL database dump complete";
@@ -49,6 +50,18 @@ impl Source<'_> {
     pub(super) async fn sql(&self, database: &str, statement: &str) -> Result<String, BackupError> {
         self.text(&self.psql(database).and("-c").and(statement))
             .await
+    }
+
+    /// The same in a session of this name, by which it can be found.
+    pub(super) async fn sql_as(
+        &self,
+        session: &str,
+        database: &str,
+        statement: &str,
+    ) -> Result<String, BackupError> {
+        let name = Secret::new(session.to_owned());
+        let program = self.psql(database).with("PGAPPNAME", Some(&name));
+        self.text(&program.and("-c").and(statement)).await
     }
 
     pub(super) async fn postgres_databases(&self) -> Result<Vec<String>, BackupError> {
@@ -99,7 +112,8 @@ impl Source<'_> {
             let ended = lines.session.end().await?;
             well(&program, &ended)?;
             return Err(BackupError::Missing(format!(
-                "no snapshot of {database} could be had"
+                "no snapshot of {database} could be had; the log of {} may say why",
+                self.container
             )));
         }
         let mut rows = BTreeMap::new();
@@ -114,7 +128,8 @@ impl Source<'_> {
                 let ended = lines.session.end().await?;
                 well(&program, &ended)?;
                 return Err(BackupError::Missing(format!(
-                    "the rows of {table} could not be counted"
+                    "the rows of {table} could not be counted; the log of {} may say why",
+                    self.container
                 )));
             };
             rows.insert(table, number);

@@ -78,8 +78,6 @@ pub struct Exchange {
     pub operation: OperationId,
     /// Whose data it is.
     pub instance: InstanceName,
-    /// When it began.
-    pub since: Timestamp,
     /// How far it is.
     pub stage: Stage,
     /// The backup that is put back.
@@ -111,11 +109,10 @@ impl Move {
 
 impl Exchange {
     /// One of which nothing is done yet.
-    pub fn new(operation: OperationId, instance: InstanceName, since: Timestamp) -> Self {
+    pub fn new(operation: OperationId, instance: InstanceName) -> Self {
         Self {
             operation,
             instance,
-            since,
             stage: Stage::Preparing,
             snapshot: String::new(),
             before: None,
@@ -249,7 +246,7 @@ mod tests {
     fn exchange(instance: &str) -> Exchange {
         let instance = InstanceName::try_from(instance.to_owned()).unwrap();
         let operation = "2026-11-20-restore".try_into().unwrap();
-        Exchange::new(operation, instance, Timestamp::UNIX_EPOCH)
+        Exchange::new(operation, instance)
     }
 
     #[test]

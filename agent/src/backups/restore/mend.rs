@@ -105,7 +105,7 @@ mod tests {
     fn what_came_of_it_follows_from_how_far_it_was() {
         let operation = "2026-11-20-restore".try_into().unwrap();
         let instance = "web-db".to_owned().try_into().unwrap();
-        let mut found = Exchange::new(operation, instance, Timestamp::UNIX_EPOCH);
+        let mut found = Exchange::new(operation, instance);
         found.evidence.push("volume x: put back".to_owned());
         found.snapshot = "12345678".to_owned();
         let problem = |found: &Exchange| result(found).problem;

@@ -94,7 +94,7 @@ impl Place {
     pub fn exchange(&self) -> Result<(), BackupError> {
         if there(&self.at) != self.existed {
             return Err(BackupError::Missing(format!(
-                "{} came or went while it was to be put back",
+                "{} came or went while it was to be put back: ask for the restore with a new operation",
                 self.at.display()
             )));
         }
@@ -121,7 +121,7 @@ impl Place {
             }
             (true, false) if !is_there => {
                 return Err(BackupError::Missing(format!(
-                    "there is neither {} nor {}",
+                    "there is neither {} nor {}: put the first there by hand, from the backup that was taken before the restore",
                     self.at.display(),
                     self.before.display()
                 )));

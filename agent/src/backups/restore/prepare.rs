@@ -175,7 +175,7 @@ fn server<'a>(
         _ => None,
     });
     found.ok_or_else(|| {
-        BackupError::Missing(format!("there is no service {service} to put {name} into"))
+        BackupError::Missing(format!("there is no service {service} to put {name} into: ask for a version of the stack that has it, or leave this out (`only` of the operation)"))
     })
 }
 
@@ -191,7 +191,7 @@ async fn folder_of<T>(
         _ => None,
     });
     let Volume { name, .. } = volume.ok_or_else(|| {
-        BackupError::Missing(format!("there is no volume {key} to put data into"))
+        BackupError::Missing(format!("there is no volume {key} to put data into: ask for a version of the stack that has it, or leave this out (`only` of the operation)"))
     })?;
     Ok(volumes::own_folder(hands.engine, name).await?)
 }

@@ -13,10 +13,23 @@ impl Rig {
             .await
     }
 
-    /// Nothing of a restore is left, neither in the server of the databases nor beside a volume nor in the agent's folder.
+    /// Nothing of a restore is left, neither in the server of the databases nor beside a volume nor in the agent's folder. What was fetched goes with
+    /// the job after the restore.
     pub(crate) async fn nothing_stands_beside(&self) {
         let databases = self.databases().await;
         assert!(!databases.contains("tenantry_"), "{databases}");
+        let mut left = self.left_beside().await;
+        for _ in 0..300 {
+            if left.is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            left = self.left_beside().await;
+        }
+        panic!("it stays: {left:?}");
+    }
+
+    async fn left_beside(&self) -> Vec<PathBuf> {
         let mut left = Vec::new();
         for folder in [
             self.volume("data").await.parent().unwrap().to_owned(),
@@ -32,7 +45,7 @@ impl Rig {
             let name = path.file_name().unwrap().to_str().unwrap();
             name != "_data" && name != "opts.json"
         });
-        assert_eq!(left, Vec::<PathBuf>::new());
+        left
     }
 
     /// What is written down of the exchange that is at work.
@@ -52,22 +65,31 @@ impl Rig {
         panic!("never {what}: {}", self.exchange());
     }
 
-    /// Keeps the database from being renamed until this is aborted, or its session ended.
-    pub(crate) async fn lock_database(&self) -> tokio::task::AbortHandle {
+    /// Keeps the database from being renamed until [`Rig::unlock_database`]: a session that is nobody's of the agent.
+    pub(crate) async fn lock_database(&self) {
         let statement = "BEGIN; COMMENT ON DATABASE guests IS 'locked'; SELECT pg_sleep(300)";
         let fixed = ["psql", "-U", "app", "-d", "postgres", "-c", statement];
         let (engine, program) = (
             self.engine.clone(),
             Program::new(&self.lab.name("db"), fixed),
         );
-        let locking = tokio::spawn(async move {
+        tokio::spawn(async move {
             let _ = exec::output(&engine, &program, 100).await;
         });
-        let held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-        while self.sql(held).await.trim() != "1" {
+        while !self.is_locked().await {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        locking.abort_handle()
+    }
+
+    pub(crate) async fn is_locked(&self) -> bool {
+        let held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        self.sql(held).await.trim() == "1"
+    }
+
+    pub(crate) async fn unlock_database(&self) {
+        let end =
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        self.sql(end).await;
     }
 
     /// The state of the container that is no database server, and when it was started.
