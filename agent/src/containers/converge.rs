@@ -196,6 +196,9 @@ impl<'a> Planner<'a> {
     }
 
     /// The engine connects nothing to a network whose name another one has, too.
+    ///
+    /// This waits for no window, for it is a repair: containers on two networks of one name do not find each other, and until the networks
+    /// are parted no other container of the instance can be put right. The one that most are connected to stays.
     fn part_twins(&mut self) {
         let (input, state) = (self.input, self.state);
         for (name, twin) in &state.twins {
@@ -300,7 +303,8 @@ impl<'a> Planner<'a> {
 }
 
 impl Target {
-    fn of(container: &Container) -> Self {
+    /// To act on this container.
+    pub(crate) fn of(container: &Container) -> Self {
         Self {
             id: container.id.clone(),
             name: container.name.clone(),

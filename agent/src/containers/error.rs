@@ -20,10 +20,12 @@ pub struct EngineError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ErrorKind {
     /// No answer, or not in time: nothing is known about the engine.
-    #[error("the container engine does not answer")]
+    #[error("the container engine does not answer; `systemctl status docker` says how it is")]
     EngineUnreachable,
     /// An image that is not here and cannot be had.
-    #[error("image {image} is not available: {reason}")]
+    #[error(
+        "image {image} is not available: {reason}; is its name right, and is there a log-in for its registry (`registries` of customer.yaml), if that wants one?"
+    )]
     ImageUnavailable {
         /// As the Compose file names it.
         image: String,
@@ -32,7 +34,7 @@ pub enum ErrorKind {
     },
     /// An image that the disk has no room for.
     #[error(
-        "image {image} needs {} MiB where the container engine keeps images, and {} MiB are free",
+        "image {image} needs {} MiB where the container engine keeps images, and {} MiB are free; make room there or enlarge the disk, and it is fetched",
         needed >> 20,
         free >> 20
     )]
@@ -45,13 +47,15 @@ pub enum ErrorKind {
         needed: u64,
     },
     /// Something else listens there.
-    #[error("port {port} on this server is taken")]
+    #[error(
+        "port {port} on this server is taken; end what listens there (`ss -tulpn`), or publish another port"
+    )]
     PortTaken {
         /// `address:port`, as far as the engine says.
         port: String,
     },
     /// A mount whose source does not exist.
-    #[error("{} does not exist and cannot be mounted", path.display())]
+    #[error("{} does not exist and cannot be mounted; make it, or take the mount out of the stack", path.display())]
     MissingMountSource {
         /// On the server.
         path: PathBuf,

@@ -36,7 +36,7 @@ pub(super) fn judge(input: &Input<'_>, engine: &EngineState, plan: &mut Instance
         plan.ready = false;
         plan.verdict.phase = InstancePhase::Waiting;
         plan.verdict.message = Some(format!(
-            "{} MiB are free where the container engine keeps images, too few to fetch {image}: {} MiB must be",
+            "{} MiB are free where the container engine keeps images, too few to fetch {image}: {} MiB must be; make room there or enlarge the disk",
             free >> 20,
             needed >> 20
         ));

@@ -375,7 +375,7 @@ fn restart(at: &At<'_>) -> Option<Restart> {
 
 fn pull_policy(at: &At<'_>) -> Option<PullPolicy> {
     if matches!(at.node.as_str(), Some("always" | "daily" | "weekly")) {
-        let message = "this `pull_policy` is not supported: what a tag stands for is looked up once and kept, until another version is asked for";
+        let message = "this `pull_policy` is not supported: what a tag stands for is looked up once and kept, until another version is asked for; take the line out, and name another tag or digest to have another image";
         at.unsupported(message);
         return None;
     }

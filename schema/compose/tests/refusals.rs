@@ -233,7 +233,7 @@ fn wrong_values() {
         ),
         (
             "pull_policy: always",
-            "18 this `pull_policy` is not supported: what a tag stands for is looked up once and kept, until another version is asked for",
+            "18 this `pull_policy` is not supported: what a tag stands for is looked up once and kept, until another version is asked for; take the line out, and name another tag or digest to have another image",
         ),
         (
             "pull_policy: build",

@@ -113,15 +113,18 @@ impl fmt::Display for Waiting {
             }
             WaitingOn::Image { image } => write!(
                 f,
-                "image {image} of {service} is not here and must not be fetched"
+                "image {image} of {service} is not here and must not be fetched (`pull_policy: never`): load it with `docker load`, or take that line out"
             ),
             WaitingOn::External { what, name } => {
-                write!(f, "{what} {name}, which {service} needs, does not exist")
+                write!(
+                    f,
+                    "{what} {name}, which {service} needs, does not exist: make it with `docker {what} create {name}`, or take `external` out"
+                )
             }
             WaitingOn::NameTaken { what, name } => {
                 write!(
                     f,
-                    "the name of {what} {name}, which {service} needs, is taken by something that is not ours"
+                    "the name of {what} {name}, which {service} needs, is taken by something that is not ours: remove that, or give it another name"
                 )
             }
         }

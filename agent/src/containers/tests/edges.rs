@@ -69,11 +69,11 @@ fn what_somebody_else_must_make_is_waited_for() {
     apply(&mut model, &plan(&input, &Model::default()));
     let waits = waits(&plan(&input, &model));
     assert!(
-        waits.contains(&"image private:1 of web is not here and must not be fetched".to_owned()),
+        waits.contains(&"image private:1 of web is not here and must not be fetched (`pull_policy: never`): load it with `docker load`, or take that line out".to_owned()),
         "{waits:?}"
     );
     assert!(
-        waits.contains(&"volume acme_data, which db needs, does not exist".to_owned()),
+        waits.contains(&"volume acme_data, which db needs, does not exist: make it with `docker volume create acme_data`, or take `external` out".to_owned()),
         "{waits:?}"
     );
 }
@@ -112,7 +112,7 @@ fn a_changed_network_is_made_anew_and_a_foreign_one_is_left_alone() {
     assert!(pass.steps.is_empty(), "{:?}", steps(&pass));
     assert_eq!(
         waits(&pass)[0],
-        "the name of network acme_default, which db needs, is taken by something that is not ours"
+        "the name of network acme_default, which db needs, is taken by something that is not ours: remove that, or give it another name"
     );
 }
 
@@ -135,7 +135,7 @@ fn the_network_of_another_instance_is_neither_made_anew_nor_used() {
     assert_eq!(
         waits(&pass),
         [
-            "the name of network acme_default, which web needs, is taken by something that is not ours"
+            "the name of network acme_default, which web needs, is taken by something that is not ours: remove that, or give it another name"
         ]
     );
     apply(&mut model, &pass);

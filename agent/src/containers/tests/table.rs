@@ -394,7 +394,7 @@ fn a_container_of_compose_is_replaced_and_one_of_a_stranger_is_left_alone() {
         assert_eq!(
             waits(&pass),
             [
-                "the name of container acme-web-1, which web needs, is taken by something that is not ours"
+                "the name of container acme-web-1, which web needs, is taken by something that is not ours: remove that, or give it another name"
             ]
         );
         assert_eq!(
@@ -444,6 +444,13 @@ fn a_network_whose_name_another_one_has_goes() {
     let pass = plan(&input, &model);
     let network = format!("make network {name} anew, because another one has its name");
     assert_eq!(steps(&pass)[0], network);
+    let held = plan_with(&input, &model, true, &Pace::default());
+    assert_eq!(steps(&held), steps(&pass), "a repair waits for no window");
+    assert!(
+        pass.steps
+            .iter()
+            .all(|step| !step.disruptive && step.why.is_repair())
+    );
     apply(&mut model, &pass);
     let left: Vec<_> = model.state.twins.iter().map(|(_, it)| &it.id).collect();
     assert_eq!(left, ["strange"], "somebody else's is left alone");

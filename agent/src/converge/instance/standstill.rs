@@ -65,10 +65,7 @@ fn stop(name: &InstanceName, container: &Container) -> Step {
         project: name.to_string(),
         service: container.owner.service.clone(),
         action: Action::Stop {
-            container: Target {
-                id: container.id.clone(),
-                name: container.name.clone(),
-            },
+            container: Target::of(container),
         },
         why: Why::Stopped,
         disruptive: false,

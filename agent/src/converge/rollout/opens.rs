@@ -26,14 +26,12 @@ pub(super) fn other_image(
     wanted: &Instance,
     service: &str,
 ) -> bool {
-    let before = input.versions.get(name).map(|version| &version.instance);
-    let then = before.and_then(|before| image_of(before, service));
-    match (image_of(wanted, service), then) {
-        (Some(now), Some(then)) if now == then => {
-            let digest = before.map(|before| before.digest.as_str());
-            pinned(input, name, digest, now)
-                .is_some_and(|pinned| moved(input, name, wanted, service, pinned))
-        }
+    let Some(before) = input.versions.get(name).map(|version| &version.instance) else {
+        return true;
+    };
+    match (image_of(wanted, service), image_of(before, service)) {
+        (Some(now), Some(then)) if now == then => pinned(input, name, &before.digest, now)
+            .is_some_and(|pinned| moved(input, name, wanted, service, pinned)),
         _ => true,
     }
 }
@@ -43,16 +41,16 @@ fn image_of<'i>(instance: &'i Instance, service: &str) -> Option<&'i str> {
     Some(&services.get(service)?.container.image)
 }
 
-/// What a name stood for when this version was good. Absent: nobody noted it, and the name is all there is.
+/// What a name stood for when the version with this digest was good. Absent: nobody noted it, and the name is all there is.
 fn pinned<'a>(
     input: &Input<'a>,
     name: &InstanceName,
-    digest: Option<&str>,
+    digest: &str,
     image: &str,
 ) -> Option<&'a Pinned> {
     let good = input.ledger.rollouts.get(name)?.good.as_ref()?;
     let noted = good.images.get(image);
-    noted.filter(|_| Some(good.digest.as_str()) == digest)
+    noted.filter(|_| good.digest == digest)
 }
 
 /// Whether the name stands for another image now, or the service's container was made from another one.

@@ -53,6 +53,33 @@ fn only_its_database_server_goes_on() {
     server.settle(&wanted);
 }
 
+/// What `docker compose` made has no mark of ours, and may have another name, until it is made anew in the window.
+#[test]
+fn what_was_taken_over_stands_still_by_its_service() {
+    let (mut server, mut wanted) = server(standing(Some(&["one-db-1"]), false));
+    wanted.host.window = Some("Sun 02:00-05:00".to_owned().try_into().unwrap());
+    let all = server.engine.state.containers.iter_mut();
+    for container in all.filter(|it| it.owner.project.as_deref() == Some("one")) {
+        (container.owner.keeper, container.owner.inputs) = (None, None);
+        container.name = container.name.replace('-', "_");
+    }
+    let lane = Lane::Instance(name("one"));
+    let steps = |server: &Server| -> Vec<String> {
+        let steps = server.plan(&wanted).steps.remove(&lane);
+        steps.iter().flatten().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        steps(&server),
+        ["stop container one_web_1, because it should be stopped"],
+        "its server goes on under whatever name"
+    );
+    // What another instance of Tenantry keeps is its own, whatever its labels say.
+    let all = server.engine.state.containers.iter_mut();
+    let mut web = all.filter(|it| it.name == "one_web_1");
+    web.next().unwrap().owner.keeper = Some("f2".into());
+    assert_eq!(steps(&server), Vec::<String>::new());
+}
+
 #[test]
 fn where_its_data_is_mixed_it_has_failed_and_says_so() {
     let (server, wanted) = server(standing(Some(&[]), true));
