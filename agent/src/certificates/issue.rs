@@ -56,7 +56,13 @@ pub async fn issue(
         Err(trouble) => {
             // An authority that was not reached validated nothing, so nothing of what it allows is used up.
             let reached = trouble.kind != TroubleKind::Unreachable || desk.has_answered();
-            note_failure(memory, order, &trouble, (!reached).then_some(begun), clock())?;
+            note_failure(
+                memory,
+                order,
+                &trouble,
+                (!reached).then_some(begun),
+                clock(),
+            )?;
             Err(IssueError::Trouble(trouble))
         }
     }
