@@ -1,5 +1,9 @@
 //! Flags for the linker of the agent's program.
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "how Cargo tells what is built for"
+)]
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let linux = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
