@@ -144,6 +144,9 @@ impl<W: WebServer> Agent<W> {
             // Whatever was to happen in time gets time anew.
             self.history.sighted = None;
         }
+        if self.history.sighted.is_some() && state.engine.is_err() {
+            self.history.pace.engine_went();
+        }
         self.history.sighted = if state.engine.is_ok() && state.paused.is_none() {
             self.history.sighted.or(Some(now))
         } else {

@@ -18,6 +18,8 @@ pub struct Pace(BTreeMap<(String, String), Starts>);
 struct Starts {
     count: u32,
     last: Timestamp,
+    /// The engine went away since: what ended with it did not end by itself.
+    excused: bool,
 }
 
 impl Pace {
@@ -29,16 +31,25 @@ impl Pace {
             .or_insert(Starts {
                 count: 0,
                 last: now,
+                excused: false,
             });
         let calm = now.duration_since(starts.last) > CALM;
         *starts = Starts {
             count: if calm {
                 1
             } else {
-                starts.count.saturating_add(1)
+                starts.count.saturating_add(u32::from(!starts.excused))
             },
             last: now,
+            excused: false,
         };
+    }
+
+    /// The container engine went away. The next start of each service does not count: whatever runs may have ended with the engine.
+    pub fn engine_went(&mut self) {
+        for starts in self.0.values_mut() {
+            starts.excused = true;
+        }
     }
 
     /// Forgets the starts of a project: what it is made from changed, so what went wrong may be mended.
@@ -62,6 +73,23 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_000_000 + second).unwrap()
+    }
+
+    #[test]
+    fn what_ends_with_the_engine_is_not_held_back() {
+        let mut pace = Pace::default();
+        for engine in 0..20 {
+            pace.engine_went();
+            pace.started("p", "s", at(engine * 3));
+            assert_eq!(pace.hold("p", "s", at(engine * 3)), None);
+        }
+        // What ends by itself is, whatever the engine did before.
+        for second in 60..64 {
+            pace.started("p", "s", at(second));
+        }
+        let (next, _) = pace.hold("p", "s", at(63)).unwrap();
+        pace.engine_went();
+        assert_eq!(pace.hold("p", "s", at(63)).unwrap().0, next);
     }
 
     #[test]
