@@ -306,6 +306,18 @@ pub fn fault_after() -> Option<u32> {
     std::env::var("TENANTRY_FAULT_AFTER").ok()?.parse().ok()
 }
 
+/// How a program that is tried knows by which process.
+pub const TRIED_BY: &str = "TENANTRY_TRIED_BY";
+
+/// The process that tries this program, from [`TRIED_BY`]; none: it is not tried, or by a release that does not say.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the one reader of the environment"
+)]
+pub fn tried_by() -> Option<i32> {
+    std::env::var(TRIED_BY).ok()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

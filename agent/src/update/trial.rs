@@ -2,7 +2,7 @@
 
 use super::memory::{Told, Trying, UpdateFile};
 use super::{Candidate, PREFIX, digest_of_file, place};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::faults;
 use crate::files::FilesError;
 use jiff::Timestamp;
@@ -145,7 +145,8 @@ async fn watch(
         .arg(config_file)
         .arg("trial")
         .arg("--mark")
-        .arg(mark);
+        .arg(mark)
+        .env(config::TRIED_BY, std::process::id().to_string());
     if candidate.hub {
         command.arg("--hub");
     }

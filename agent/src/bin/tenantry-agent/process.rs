@@ -22,8 +22,14 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<ExitCode> {
 
 /// The same as a program that an agent of another release tries.
 pub(super) async fn trial(path: &Path, mark: PathBuf, hub: bool) -> anyhow::Result<ExitCode> {
-    // Whoever tries this program has to watch it.
+    // Whoever tries this program has to watch it. One that ended before this was asked for sends no signal.
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    let parent = rustix::process::getppid().map(rustix::process::Pid::as_raw_nonzero);
+    if let Some(by) = config::tried_by()
+        && parent.is_none_or(|parent| parent.get() != by)
+    {
+        anyhow::bail!("the agent that tries this program has ended");
+    }
     let trial = looping::Trial { mark, hub };
     looping::run_as(open(path, true)?, Some(trial), stop()?).await?;
     Ok(ExitCode::SUCCESS)
