@@ -83,7 +83,7 @@ pub struct Imported {
 
 /// Turns a Compose file into a stack.
 pub fn import(input: &Input<'_>) -> Outcome {
-    let (root, problems) = parse_partial(input.text, &Limits::with_merge_keys());
+    let (root, problems) = parse_partial(input.text, &Limits::compose());
     let Some(root) = root.filter(|_| problems.is_empty()) else {
         return Outcome::Refused(problems);
     };

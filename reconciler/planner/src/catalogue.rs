@@ -5,6 +5,7 @@ mod customised;
 mod samples;
 mod secrets;
 mod services;
+mod targets;
 mod templates;
 
 use crate::documents::Override;

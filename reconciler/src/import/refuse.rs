@@ -96,7 +96,7 @@ const WITHOUT_BRACES: &str = "write it without braces, one key on a line";
 
 /// Services with something wrong in them that are written in braces, where no line can be added.
 fn in_braces(text: &str, wrong: &[Problem]) -> Vec<Problem> {
-    let Ok(root) = tenantry_yaml::parse(text, &Limits::with_merge_keys()) else {
+    let Ok(root) = tenantry_yaml::parse(text, &Limits::compose()) else {
         return Vec::new();
     };
     let tree = Tree::new(text, &root);

@@ -13,7 +13,7 @@ const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/ci");
 fn read(file: &str) -> Value {
     let text = std::fs::read_to_string(Path::new(EXAMPLES).join(file)).unwrap();
     // Twice: once as strictly as documents are read, once into a tree.
-    let limits = tenantry_yaml::Limits::with_merge_keys();
+    let limits = tenantry_yaml::Limits::compose();
     let strict = tenantry_yaml::parse(&text, &limits);
     assert!(strict.is_ok(), "{file}: {:?}", strict.err());
     serde_yaml::from_str(&text).unwrap()

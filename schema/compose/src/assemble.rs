@@ -1,15 +1,14 @@
 //! From a Compose file and the files it refers to, to one tree: `include` taken in, `extends` written out. No typing.
-//!
-//! The texts of all files stand one after the other in one text, the Compose file first, then the override file, so that every node of the
-//! tree has one place. [`Texts::settle`] brings the places of other files back to the reference in those two that led there.
 
 use crate::extend;
 use crate::files::ComposeFile;
 use crate::interpolate::{self, Values};
 use crate::merge;
+use crate::patch::Patch;
 use crate::rebase;
+use crate::texts::Texts;
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_yaml::{Kind, Limits, LineIndex, Node, Problem, Span, parse_partial};
+use tenantry_yaml::{Kind, Limits, Node, Partial, Problem, Span, parse_marked};
 
 /// Most files that one Compose file may draw in, and their bytes together.
 const MAX_FILES: usize = 64;
@@ -29,84 +28,24 @@ pub(crate) struct Assembly {
     pub(crate) referred: BTreeSet<String>,
 }
 
-/// All texts in one.
-pub(crate) struct Texts {
-    pub(crate) all: String,
-    parts: Vec<Part>,
-}
-
-/// A file in the text.
-struct Part {
-    start: usize,
-    path: String,
-    /// Where it was first referred to.
-    from: Span,
-}
-
-impl Texts {
-    /// The Compose file, and what lies on top of it: both are read themselves, and not because something refers to them.
-    fn new(main: &str, over: Option<&str>) -> Self {
-        let mut all = main.to_owned();
-        if let Some(over) = over {
-            // A file that ends without a line break must not run into the next.
-            all.push('\n');
-            all.push_str(over);
-        }
-        Self {
-            all,
-            parts: Vec::new(),
-        }
-    }
-
-    fn part(&self, at: usize) -> Option<&Part> {
-        self.parts.iter().rev().find(|part| part.start <= at)
-    }
-
-    /// Problems with places in the Compose file alone.
-    pub(crate) fn settle(&self, problems: Vec<Problem>) -> Vec<Problem> {
-        let settled = problems.into_iter().map(|mut problem| {
-            problem
-                .related
-                .retain(|(span, _)| self.part(span.start).is_none());
-            let Some(part) = self.part(problem.span.start) else {
-                return problem;
-            };
-            let end = self.parts.iter().map(|part| part.start);
-            let end = end.filter(|start| *start > part.start).min();
-            let own = &self.all[part.start..end.unwrap_or(self.all.len())];
-            let at = LineIndex::new(own).position(problem.span.start - part.start);
-            problem.message = format!("{}:{}: {}", part.path, at.line, problem.message);
-            "in the file named here".clone_into(&mut problem.label);
-            problem.span = part.from;
-            while let Some(part) = self.part(problem.span.start) {
-                problem.span = part.from;
-            }
-            problem
-        });
-        settled.collect()
-    }
-}
-
 /// Reads everything. What `extends` and `include` say is gone from the tree.
 pub(crate) fn assemble(file: &ComposeFile<'_>, values: &Values<'_>) -> Assembly {
-    let (root, problems) = parse_partial(file.text, &Limits::with_merge_keys());
     let mut assembler = Assembler {
         file,
         values,
         text: Texts::new(file.text, file.over),
-        problems,
+        problems: Vec::new(),
         read: BTreeMap::new(),
+        patches: BTreeMap::new(),
         referred: BTreeSet::new(),
         copied: 0,
         chain: Vec::new(),
     };
-    let root = root.map(|root| {
-        let root = interpolate::apply(&root, file.text, values, &mut assembler.problems);
-        assembler.complete(root, "")
-    });
+    let root = assembler.read_text(file.text, 0, "");
+    let root = root.map(|root| assembler.complete(root, ""));
     let over = file.over.and_then(|over| assembler.read_override(over));
     let root = match (root, over) {
-        (Some(root), Some(over)) => Some(merge::files(&root, &over)),
+        (Some(root), Some(over)) => Some(assembler.lay_on_top(root, &over)),
         (root, _) => root,
     };
     Assembly {
@@ -123,6 +62,8 @@ pub(crate) struct Assembler<'a> {
     text: Texts,
     pub(crate) problems: Vec<Problem>,
     read: BTreeMap<String, Option<Node>>,
+    /// What the files take away from what lies below them, by path. The override file comes in the place of the Compose file, which lies on nothing.
+    patches: BTreeMap<String, Patch>,
     referred: BTreeSet<String>,
     /// Nodes that `extends` copied so far.
     pub(crate) copied: usize,
@@ -133,8 +74,8 @@ pub(crate) struct Assembler<'a> {
 impl Assembler<'_> {
     /// The tree of the file on top, complete by itself. None where it says nothing, or cannot be read.
     fn read_override(&mut self, over: &str) -> Option<Node> {
-        let start = self.file.text.len() + 1;
-        let root = self.read_text(over, start)?;
+        let start = Texts::behind(self.file.text.len());
+        let root = self.read_text(over, start, "")?;
         if root.is_null() {
             return None;
         }
@@ -145,18 +86,44 @@ impl Assembler<'_> {
         Some(self.complete(root, ""))
     }
 
-    /// Reads a text that stands at `start` of all texts.
-    fn read_text(&mut self, text: &str, start: usize) -> Option<Node> {
-        let (root, mut problems) = parse_partial(text, &Limits::with_merge_keys());
+    /// The Compose file with the override file on top.
+    fn lay_on_top(&mut self, mut root: Node, over: &Node) -> Node {
+        if let Some(patch) = self.patches.get("") {
+            patch.apply(&mut root, &mut self.problems);
+        }
+        merge::files(&root, over)
+    }
+
+    /// What a service of the file at `path` leaves of the one that it extends.
+    pub(crate) fn patched(&mut self, path: &str, service: &str, mut base: Node) -> Node {
+        if let Some(patch) = self.patches.get(path) {
+            patch.apply_to_service(service, &mut base, &mut self.problems);
+        }
+        base
+    }
+
+    /// Reads a text that stands at `start` of all texts, the file at `path`.
+    fn read_text(&mut self, text: &str, start: usize, path: &str) -> Option<Node> {
+        let Partial {
+            root,
+            mut marked,
+            mut problems,
+        } = parse_marked(text, &Limits::compose());
         let root = root.map(|root| interpolate::apply(&root, text, self.values, &mut problems));
         let shift = |span: Span| Span::new(span.start + start, span.end + start);
         for mut problem in problems {
             problem.span = shift(problem.span);
-            problem.related.clear();
+            let shifted = |(span, label)| (shift(span), label);
+            problem.related = problem.related.into_iter().map(shifted).collect();
             self.problems.push(problem);
         }
         let mut root = root?;
         moved(&mut root, &shift);
+        for marked in &mut marked {
+            marked.span = shift(marked.span);
+        }
+        let patch = Patch::take(&mut root, &marked, &mut self.problems);
+        self.patches.insert(path.to_owned(), patch);
         Some(root)
     }
 
@@ -298,20 +265,12 @@ impl Assembler<'_> {
             self.missing(path, from, why);
             return None;
         };
-        if self.text.parts.len() >= MAX_FILES || self.text.all.len() + text.len() > MAX_BYTES {
+        if self.text.referred() >= MAX_FILES || self.text.all.len() + text.len() > MAX_BYTES {
             self.invalid(from, "too many files, or too large ones", why);
             return None;
         }
-        // A file that ends without a line break must not run into the next.
-        self.text.all.push('\n');
-        let start = self.text.all.len();
-        self.text.all.push_str(text);
-        self.text.parts.push(Part {
-            start,
-            path: path.to_owned(),
-            from,
-        });
-        let mut root = self.read_text(text, start)?;
+        let start = self.text.refer(text, path, from);
+        let mut root = self.read_text(text, start, path)?;
         rebase::file(
             &mut root,
             path.rsplit_once('/').map_or("", |(folder, _)| folder),

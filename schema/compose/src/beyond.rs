@@ -240,7 +240,7 @@ services:
   d: {image: x, logging: {options: {max-size: 1m}}}
 volumes:
   data: {driver_opts: {type: tmpfs, device: tmpfs, o: 'size=1m'}}
-networks: {n: {driver: bridge, internal: true, driver_opts: {com.docker.network.driver.mtu: '1400'}}}
+networks: {n: {driver: bridge, internal: true, driver_opts: {com.docker.network.driver.mtu: '1400'}, ipam: {config: [{subnet: 10.1.0.0/24}, {subnet: 'fd00:1::/64'}]}}}
 ";
         assert_eq!(told(text), Vec::<String>::new());
     }
@@ -382,6 +382,10 @@ networks: {n: {driver: bridge, internal: true, driver_opts: {com.docker.network.
             (
                 "{ipam: {driver: other}}",
                 "networks.n.ipam: an address driver of the server",
+            ),
+            (
+                "{ipam: {config: [{subnet: 10.1.0.0/24}, {subnet: 8.8.8.0/24}]}}",
+                "networks.n.ipam: the addresses `8.8.8.0/24`, which are no private ones (RFC 1918, RFC 4193) and could be those of somebody else",
             ),
         ] {
             let text =

@@ -114,6 +114,7 @@ impl Extender<'_, '_> {
             self.assembler.invalid(span, message, &shown);
             return None;
         }
+        let base = self.assembler.patched(&key.0, &key.1, base);
         Some(merge(&base, &own))
     }
 

@@ -3,6 +3,7 @@
 use crate::assemble::assemble;
 use crate::interpolate::Values;
 use crate::project::{self, Project};
+use crate::texts::Texts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tenantry_yaml::{Problem, Span};
@@ -80,7 +81,7 @@ impl<'a> ComposeFile<'a> {
 
     /// A problem that stands in the override file, with its place there. None: it stands in the Compose file.
     pub fn in_override(&self, problem: &Problem) -> Option<Problem> {
-        let (over, start) = (self.over?, self.text.len() + 1);
+        let (over, start) = (self.over?, Texts::behind(self.text.len()));
         if problem.span.start < start {
             return None;
         }

@@ -1,7 +1,7 @@
 //! Address ranges of networks and fixed addresses in them: types and reading.
 
+use crate::pairs::pairs;
 use crate::reader::{At, Fields, is_opaque};
-use crate::service_read::pairs;
 use crate::values::Pairs;
 use std::net::IpAddr;
 

@@ -3,9 +3,9 @@
 use crate::ipam::address;
 use crate::keys;
 use crate::names::{NetworkName, ServiceName};
+use crate::pairs::pairs;
 use crate::reader::{At, Fields, is_opaque};
 use crate::service::{Attachment, NetworkMode};
-use crate::service_read::pairs;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

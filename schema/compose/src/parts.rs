@@ -4,8 +4,8 @@ use crate::ipam::{self, Ipam};
 use crate::keys;
 use crate::mount::ProjectPath;
 use crate::names::{NetworkName, ProjectName, VolumeName};
+use crate::pairs::{labels, pairs};
 use crate::reader::{At, Fields};
-use crate::service_read::{labels, pairs};
 use crate::values::{Pairs, Sensitive};
 
 /// A network.

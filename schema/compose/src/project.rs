@@ -1,6 +1,6 @@
 //! The whole file: the typed project, the source before interpolation, and the entry points of the crate.
 
-use crate::assemble::{Texts, assemble};
+use crate::assemble::assemble;
 use crate::files::ComposeFile;
 use crate::interpolate::{self, Values, VariableUse};
 use crate::names::{ConfigName, NetworkName, ProjectName, SecretName, ServiceName, VolumeName};
@@ -8,6 +8,7 @@ use crate::parts::{self, FileSource, Network, Volume};
 use crate::port::Port;
 use crate::reader::{At, Cx, is_opaque};
 use crate::service::Service;
+use crate::texts::Texts;
 use crate::{keys, order, references, service_read};
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_yaml::{Limits, Node, Problem, parse_partial};
@@ -64,7 +65,7 @@ impl Project {
     /// Parses without values: the tree for tools that need it, and what is wrong with the file whatever the
     /// variables are (everything that [`check`] finds when all variables are known).
     pub fn parse(text: &str) -> (Option<Source>, Vec<Problem>) {
-        let (root, _) = parse_partial(text, &Limits::with_merge_keys());
+        let (root, _) = parse_partial(text, &Limits::compose());
         let source = root.map(|root| Source {
             text: text.to_owned(),
             root,

@@ -232,7 +232,7 @@ pub(crate) fn logging(at: &At<'_>) -> Option<Logging> {
         driver: fields.owned("driver"),
         options: fields
             .get("options")
-            .map(|at| crate::service_read::pairs(at, false))
+            .map(|at| crate::pairs::pairs(at, false))
             .unwrap_or_default(),
     })
 }

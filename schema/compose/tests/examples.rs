@@ -16,7 +16,7 @@ fn the_schema_of_compose_takes_them_too() {
         serde_json::from_str(include_str!("../compose-spec.json")).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     for text in GOOD.iter().chain([&FULL]) {
-        let limits = tenantry_yaml::Limits::with_merge_keys();
+        let limits = tenantry_yaml::Limits::compose();
         let value: serde_json::Value = tenantry_yaml::from_str(text, &limits).unwrap();
         let errors: Vec<String> = validator
             .iter_errors(&value)

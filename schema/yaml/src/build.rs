@@ -3,6 +3,7 @@
 use crate::limits::Limits;
 use crate::node::{Kind, Node};
 use crate::offsets::Offsets;
+use crate::parse::Marked;
 use crate::problem::{Problem, ProblemKind};
 use crate::span::Span;
 use crate::{entries, syntax, tabs, tags};
@@ -11,43 +12,6 @@ use std::collections::HashMap;
 
 /// So many mistakes in the tree and the reading of it ends: a garbled file would bring thousands.
 pub(crate) const MAX_TREE_PROBLEMS: usize = 50;
-
-/// Parses one document. `Err` holds everything that was found, sorted by place.
-pub fn parse(text: &str, limits: &Limits) -> Result<Node, Vec<Problem>> {
-    match parse_partial(text, limits) {
-        (Some(node), problems) if problems.is_empty() => Ok(node),
-        (_, problems) => Err(problems),
-    }
-}
-
-/// Like [`parse`], but gives the tree also where it has mistakes that leave its shape clear: of duplicate keys
-/// the first stays, an unknown tag is dropped. No tree means that the text is not YAML or exceeds a limit.
-pub fn parse_partial(text: &str, limits: &Limits) -> (Option<Node>, Vec<Problem>) {
-    if text.len() > limits.max_bytes {
-        let message = format!(
-            "the text has {} bytes, at most {} are read",
-            text.len(),
-            limits.max_bytes
-        );
-        let problem = Problem::new(Span::point(0), ProblemKind::TooLarge, message);
-        return (None, vec![problem]);
-    }
-    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let base = text.len() - body.len();
-    if let Some(problem) = syntax::forbidden_character(body, base) {
-        return (None, vec![problem]);
-    }
-    let mut builder = Builder::new(text, base, limits);
-    let complete = builder.run(body);
-    let mut problems = builder.problems;
-    problems.sort_by_key(|problem| problem.span);
-    let node = complete.then(|| {
-        builder
-            .root
-            .unwrap_or_else(|| Node::scalar(Span::point(base), ""))
-    });
-    (node, problems)
-}
 
 enum Content {
     Sequence(Vec<Node>),
@@ -62,29 +26,34 @@ struct Frame {
     span: Span,
     anchor: usize,
     flow: bool,
+    mark: Option<&'static str>,
 }
 
 struct Anchored {
     node: Node,
     depth: usize,
     count: usize,
+    mark: Option<&'static str>,
 }
 
-struct Builder<'a> {
+/// Takes events of the parser.
+pub(crate) struct Builder<'a> {
     text: &'a str,
     limits: &'a Limits,
     offsets: Offsets,
     has_tabs: bool,
     frames: Vec<Frame>,
-    root: Option<Node>,
+    pub(crate) root: Option<Node>,
     anchors: HashMap<usize, Anchored>,
     copied: usize,
     documents: usize,
-    problems: Vec<Problem>,
+    pub(crate) marked: Vec<Marked>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl<'a> Builder<'a> {
-    fn new(text: &'a str, base: usize, limits: &'a Limits) -> Self {
+    /// Of a text whose first `base` bytes are none of the document's.
+    pub(crate) fn new(text: &'a str, base: usize, limits: &'a Limits) -> Self {
         Self {
             text,
             limits,
@@ -95,12 +64,13 @@ impl<'a> Builder<'a> {
             anchors: HashMap::new(),
             copied: 0,
             documents: 0,
+            marked: Vec::new(),
             problems: Vec::new(),
         }
     }
 
     /// Whether the end was reached, so that there is a tree.
-    fn run(&mut self, body: &str) -> bool {
+    pub(crate) fn run(&mut self, body: &str) -> bool {
         let mut parser = Parser::new_from_str(body);
         while let Some(next) = parser.next_event() {
             let (event, span) = match next {
@@ -140,7 +110,9 @@ impl<'a> Builder<'a> {
                 } else {
                     span
                 };
-                let tag = tags::scalar(tag.as_deref(), span, self.text, &mut self.problems);
+                let mark = tags::own(tag.as_deref(), self.limits.tags);
+                let tag = tag.as_deref().filter(|_| mark.is_none());
+                let tag = tags::scalar(tag, span, self.text, &mut self.problems);
                 let span = if plain {
                     span
                 } else {
@@ -153,19 +125,20 @@ impl<'a> Builder<'a> {
                     plain,
                     tag,
                 };
+                self.mark(mark, span);
                 self.finish(Node { span, kind }, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
-                tags::collection(tag.as_deref(), "seq", span, self.text, &mut self.problems);
-                self.open(Content::Sequence(Vec::new()), span, anchor)
+                let mark = self.collection_tag(tag.as_deref(), "seq", span);
+                self.open(Content::Sequence(Vec::new()), span, anchor, mark)
             }
             Event::MappingStart(anchor, tag) => {
-                tags::collection(tag.as_deref(), "map", span, self.text, &mut self.problems);
+                let mark = self.collection_tag(tag.as_deref(), "map", span);
                 let content = Content::Mapping {
                     entries: Vec::new(),
                     key: None,
                 };
-                self.open(content, span, anchor)
+                self.open(content, span, anchor, mark)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
             Event::Alias(id) => self.alias(id, span),
@@ -185,6 +158,23 @@ impl<'a> Builder<'a> {
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
         }
+    }
+
+    /// The tag of a list or mapping, where it is one of the format's own.
+    fn collection_tag(
+        &mut self,
+        tag: Option<&saphyr_parser::Tag>,
+        fitting: &str,
+        span: Span,
+    ) -> Option<&'static str> {
+        let mark = tags::own(tag, self.limits.tags);
+        let tag = tag.filter(|_| mark.is_none());
+        tags::collection(tag, fitting, span, self.text, &mut self.problems);
+        mark
+    }
+
+    fn mark(&mut self, tag: Option<&'static str>, span: Span) {
+        self.marked.extend(tag.map(|tag| Marked { span, tag }));
     }
 
     /// The parser reports a value that is not there at the token after it; people look behind the colon.
@@ -210,7 +200,13 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn open(&mut self, content: Content, span: Span, anchor: usize) -> Result<(), Box<Problem>> {
+    fn open(
+        &mut self,
+        content: Content,
+        span: Span,
+        anchor: usize,
+        mark: Option<&'static str>,
+    ) -> Result<(), Box<Problem>> {
         if self.frames.len() >= self.limits.max_depth {
             return Err(Box::new(self.too_deep(span)));
         }
@@ -223,6 +219,7 @@ impl<'a> Builder<'a> {
             span,
             anchor,
             flow,
+            mark,
         });
         Ok(())
     }
@@ -253,6 +250,7 @@ impl<'a> Builder<'a> {
             span.end = end.end;
         }
         span.end = span.end.max(span.start);
+        self.mark(frame.mark, span);
         self.finish(Node { span, kind }, frame.anchor)
     }
 
@@ -262,10 +260,14 @@ impl<'a> Builder<'a> {
             let count = node.count();
             self.spend(count, node.span)?;
             let depth = node.height();
+            let newest = self.marked.last();
             let anchored = Anchored {
                 node: node.clone(),
                 depth,
                 count,
+                mark: newest
+                    .filter(|marked| marked.span == node.span)
+                    .map(|marked| marked.tag),
             };
             self.anchors.insert(anchor, anchored);
         }
@@ -300,7 +302,8 @@ impl<'a> Builder<'a> {
         if self.frames.len() + anchored.depth > self.limits.max_depth {
             return Err(Box::new(self.too_deep(span)));
         }
-        let (count, mut node) = (anchored.count, anchored.node.clone());
+        let (count, mark, mut node) = (anchored.count, anchored.mark, anchored.node.clone());
+        self.mark(mark, span);
         node.span = span;
         self.spend(count, span)?;
         self.attach(node);

@@ -1,6 +1,6 @@
-//! What a text may cost before it is refused; nothing here reads anything.
+//! What a text may cost before it is refused, and what it may say beyond YAML 1.2; nothing here reads anything.
 
-/// Bounds on one YAML text, and the one extension (`<<`) that some formats want.
+/// Bounds on one YAML text, and the extensions that some formats want.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Longest text in bytes. Default 1 MiB.
@@ -11,6 +11,8 @@ pub struct Limits {
     pub max_alias_nodes: usize,
     /// Whether `<<: *base` merges (YAML 1.1; Compose files use it). Default off: `<<` is a located problem.
     pub merge_keys: bool,
+    /// Tags of the format's own (`!reset`), which say something of a value beside its type. Default none.
+    pub tags: &'static [&'static str],
 }
 
 impl Default for Limits {
@@ -20,15 +22,17 @@ impl Default for Limits {
             max_depth: 64,
             max_alias_nodes: 10_000,
             merge_keys: false,
+            tags: &[],
         }
     }
 }
 
 impl Limits {
-    /// The defaults with merge keys on, as Compose files need.
-    pub fn with_merge_keys() -> Self {
+    /// The defaults with merge keys and the tags of Compose files: what is taken away of the file below, and what takes its place.
+    pub fn compose() -> Self {
         Self {
             merge_keys: true,
+            tags: &["!reset", "!override"],
             ..Self::default()
         }
     }

@@ -1,8 +1,17 @@
-//! Explicit tags: those of the core schema, and no others.
+//! Explicit tags: those of the core schema, those of the format, and no others.
 
 use crate::node::Tag;
 use crate::problem::{Problem, ProblemKind};
 use crate::span::Span;
+
+/// The tag as one of the format's own.
+pub(crate) fn own(
+    tag: Option<&saphyr_parser::Tag>,
+    known: &[&'static str],
+) -> Option<&'static str> {
+    let written = tag.map(written)?;
+    known.iter().copied().find(|known| *known == written)
+}
 
 /// The tag of a scalar; reports it and gives none if it is unknown.
 pub(crate) fn scalar(
@@ -44,12 +53,16 @@ pub(crate) fn collection(
     }
 }
 
-fn unknown(tag: &saphyr_parser::Tag, span: Span, text: &str) -> Problem {
-    let written = if tag.is_yaml_core_schema() {
+fn written(tag: &saphyr_parser::Tag) -> String {
+    if tag.is_yaml_core_schema() {
         format!("!!{}", tag.suffix)
     } else {
         format!("{}{}", tag.handle, tag.suffix)
-    };
+    }
+}
+
+fn unknown(tag: &saphyr_parser::Tag, span: Span, text: &str) -> Problem {
+    let written = written(tag);
     let length = span
         .of(text)
         .find(char::is_whitespace)

@@ -2,7 +2,9 @@
 
 #![allow(clippy::format_collect, clippy::format_push_string)]
 
-use tenantry_yaml::{Kind, Limits, LineIndex, Node, Problem, ProblemKind, Span, parse};
+use tenantry_yaml::{
+    Kind, Limits, LineIndex, Node, Problem, ProblemKind, Span, parse, parse_marked,
+};
 
 fn tree(text: &str) -> Node {
     parse(text, &Limits::default()).unwrap_or_else(|problems| panic!("{text:?}: {problems:?}"))
@@ -140,7 +142,7 @@ fn tabs_that_do_not_indent_are_fine() {
 
 #[test]
 fn merge_keys_where_they_are_wanted() {
-    let limits = Limits::with_merge_keys();
+    let limits = Limits::compose();
     let root = parse(
         "x: &x {a: 1, b: 2}\ny: {<<: *x, b: 3}\nz: {<<: [{a: 9}, *x]}\n",
         &limits,
@@ -154,6 +156,36 @@ fn merge_keys_where_they_are_wanted() {
     assert_eq!(root.at(&["y", "<<"]), None);
     assert!(parse("a: {<<: 7}", &limits).is_err());
     assert!(parse("a: {'<<': 7}", &limits).is_ok());
+}
+
+#[test]
+fn tags_of_a_format_are_told_with_the_place_of_their_value() {
+    let text = "a: !reset\nb: !override [1]\nc: !override\n  d: &x !reset y\n  e: *x\nf: !override\n  - 'g'\n";
+    let found = parse_marked(text, &Limits::compose());
+    assert_eq!(found.problems, []);
+    let root = found.root.unwrap();
+    let told: Vec<_> = [&["a"][..], &["b"], &["c"], &["c", "d"], &["c", "e"], &["f"]]
+        .map(|path| {
+            let span = root.at(path).unwrap().span;
+            let marked = found.marked.iter().find(|marked| marked.span == span);
+            (path.join("."), marked.map(|marked| marked.tag))
+        })
+        .into();
+    let each = [
+        ("a", "!reset"),
+        ("b", "!override"),
+        ("c", "!override"),
+        ("c.d", "!reset"),
+        ("c.e", "!reset"),
+        ("f", "!override"),
+    ];
+    assert_eq!(told, each.map(|(path, tag)| (path.to_owned(), Some(tag))));
+    assert_eq!(found.marked.len(), each.len(), "nothing else has one");
+    // Elsewhere they mean nothing, and others nowhere.
+    for problem in parse(text, &Limits::default()).unwrap_err() {
+        assert!(matches!(problem.kind, ProblemKind::UnknownTag { .. }));
+    }
+    assert!(parse("a: !other x", &Limits::compose()).is_err());
 }
 
 #[test]

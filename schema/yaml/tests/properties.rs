@@ -20,7 +20,7 @@ fn spans_belong(node: &Node, text: &str) {
 }
 
 fn survives(text: &str) {
-    match parse(text, &Limits::with_merge_keys()) {
+    match parse(text, &Limits::compose()) {
         Ok(node) => spans_belong(&node, text),
         Err(problems) => {
             assert!(!problems.is_empty());

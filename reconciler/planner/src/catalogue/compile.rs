@@ -1,17 +1,18 @@
 //! Proving that a stack fits together: every variable has a source, every secret is used, every site points at a real service and port.
 
-use super::samples::{sample_port, with_samples};
+use super::samples::with_samples;
 use super::secrets;
 use super::services;
+use super::targets;
 use super::templates::{FileTemplates, Templates, target};
 use super::{CompiledStack, SiteName};
 use crate::codes;
 use crate::documents::read;
 use crate::input::{SourceFile, StackFiles, diagnose};
-use crate::render::{builtin_names, site_prefix};
+use crate::render::builtin_names;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
-use tenantry_compose::{ComposeFile, OVERRIDE_FILE, Port, Project};
+use tenantry_compose::{ComposeFile, OVERRIDE_FILE};
 use tenantry_schema::Diagnostic;
 use tenantry_schema::diagnostic::Place;
 use tenantry_schema::document::{Site, Stack};
@@ -102,7 +103,8 @@ impl Compiler<'_> {
         let project = project.or(outline)?;
         // What is left of a file with mistakes lacks things that were written.
         if exact || sound {
-            self.check_targets(&document, &sites, &project, exact);
+            self.check_sites(&document, &sites);
+            self.tell(targets::check(&document, &sites, &project, exact));
             self.tell(services::check(&document, &project));
         }
         let referred = file.referred();
@@ -268,55 +270,12 @@ impl Compiler<'_> {
         }
     }
 
-    /// `exact`: the ports of `project` are those that samples were given for.
-    fn check_targets(
-        &mut self,
-        document: &Stack,
-        sites: &BTreeMap<SiteName, Site>,
-        project: &Project,
-        exact: bool,
-    ) {
-        for (index, (name, site)) in sites.iter().enumerate() {
-            let keys: &[&str] = if document.site.is_some() {
-                &["site"]
-            } else {
-                &["sites", name.as_str()]
-            };
-            self.check_template(keys, site);
-            self.check_host(keys, name, site, sites);
-            let Some(service) = project.services.get(site.service.as_str()) else {
-                let message = format!(
-                    "the site points at the service `{}`, which {COMPOSE} does not have",
-                    site.service
-                );
-                let services: Vec<String> =
-                    project.services.keys().map(ToString::to_string).collect();
-                let note = tenantry_yaml::suggest(&site.service, &services)
-                    .map(|near| format!("did you mean `{near}`?"));
-                self.error(codes::SITE_TARGET, keys, message, note);
-                continue;
-            };
-            let published = |port: &Port| {
-                port.target == site.port
-                    && port
-                        .published
-                        .is_some_and(|published| !exact || published == sample_port(index))
-                    && port
-                        .host_ip
-                        .is_some_and(|address| address == std::net::Ipv4Addr::LOCALHOST)
-            };
-            if !service.ports.iter().any(published) {
-                let message = format!(
-                    "the service `{}` does not publish port {} for the site",
-                    site.service, site.port
-                );
-                let note = format!(
-                    "add to it in {COMPOSE}: ports: [\"127.0.0.1:${{{}_PORT}}:{}\"]",
-                    site_prefix(name),
-                    site.port
-                );
-                self.error(codes::SITE_TARGET, keys, message, Some(note));
-            }
+    fn check_sites(&mut self, document: &Stack, sites: &BTreeMap<SiteName, Site>) {
+        for (name, site) in sites {
+            let keys = targets::keys(document, name);
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            self.check_template(&keys, site);
+            self.check_host(&keys, name, site, sites);
         }
         if document.smoke.is_some() && sites.is_empty() {
             let note = "the check is a request to the first site; add a site, or remove the check"
@@ -327,25 +286,6 @@ impl Compiler<'_> {
                 "a smoke check without a site".into(),
                 Some(note),
             );
-        }
-        let Some(backup) = &document.backup else {
-            return;
-        };
-        let mut found = Vec::new();
-        for (key, database) in backup.databases() {
-            let service = &database.service;
-            if !project.services.contains_key(service.as_str()) {
-                found.push((key, format!("the service `{service}`")));
-            }
-        }
-        for (key, volume) in backup.named_volumes() {
-            if !project.volumes.contains_key(volume) {
-                found.push((key, format!("the volume `{volume}`")));
-            }
-        }
-        for (key, what) in found {
-            let message = format!("the backup names {what}, which {COMPOSE} does not have");
-            self.error(codes::BACKUP_TARGET, &["backup", key], message, None);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A stack with the override file of one order on top: proven again as a whole, each mistake told where it stands in that file.
 
 use super::samples::with_samples;
-use super::{CompiledStack, builtin_names};
+use super::{CompiledStack, builtin_names, services, targets};
 use crate::codes;
 use crate::documents::Override;
 use crate::input::{Finder, diagnose};
@@ -55,9 +55,11 @@ pub fn customise(
             .collect());
     }
     let project = with_samples(&file, &stack.document, &stack.sites, &known);
+    let exact = project.is_some();
     let mut found = Vec::new();
     let mut has_data = stack.has_data;
     if let Some(project) = project.or(outline) {
+        checker.taken_away(&project, exact, &mut found);
         checker.sites(&project, known(PROFILES), &mut found);
         checker.protections(&project, &mut found);
         has_data = !project.volumes.is_empty();
@@ -107,6 +109,24 @@ impl Checker<'_> {
     fn at(&self, keys: &[&str]) -> Place {
         let place = self.finder.place(keys, true);
         if place.line == 0 { self.whole() } else { place }
+    }
+
+    /// What `stack.yaml` names has to stay: an override file may take services, ports and volumes away (`!reset`, `!override`).
+    fn taken_away(&self, project: &Project, exact: bool, found: &mut Vec<Diagnostic>) {
+        let document = &self.stack.document;
+        let missing = targets::check(document, &self.stack.sites, project, exact);
+        let missing = missing
+            .into_iter()
+            .chain(services::named(document, project));
+        for missing in missing {
+            let tool = &self.stack.tool;
+            let message = format!("{} with this on top", missing.message);
+            let note = format!(
+                "`{}` of stacks/{tool}/stack.yaml needs it: keep it, or make a stack of your own",
+                missing.keys.join(".")
+            );
+            found.push(Diagnostic::error(missing.code, self.whole(), message).note(note));
+        }
     }
 
     /// A site must keep its way to the service behind it.

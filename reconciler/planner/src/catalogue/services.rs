@@ -91,8 +91,16 @@ fn unknown(part: &str, service: &str, names: &[&str], keys: Vec<String>) -> Find
     }
 }
 
-/// Everything that is wrong with the services that `reload`, `relax` and `error_rules` name.
+/// Everything that is wrong with the services that `reload`, `relax` and `error_rules` name, and with what `relax` says.
 pub(super) fn check(document: &Stack, project: &Project) -> Vec<Finding> {
+    let mut found = named(document, project);
+    found.extend(reasons(document));
+    found.extend(unprotected(document, project));
+    found
+}
+
+/// Services that `reload`, `relax` and `error_rules` name and that are not there.
+pub(super) fn named(document: &Stack, project: &Project) -> Vec<Finding> {
     let mut found = Vec::new();
     let names: Vec<&str> = project.services.keys().map(ServiceName::as_str).collect();
     let reload = document.reload.keys().map(|service| ("reload", service));
@@ -114,6 +122,12 @@ pub(super) fn check(document: &Stack, project: &Project) -> Vec<Finding> {
             found.push(unknown("error_rules", service, &names, keys));
         }
     }
+    found
+}
+
+/// Reasons for doing without a protection that say nothing, or too much.
+fn reasons(document: &Stack) -> Vec<Finding> {
+    let mut found = Vec::new();
     for (service, relax) in &document.relax {
         for (protection, reason) in relax.reasons() {
             if reason.trim().is_empty() || reason.len() > REASON {
@@ -126,6 +140,12 @@ pub(super) fn check(document: &Stack, project: &Project) -> Vec<Finding> {
             }
         }
     }
+    found
+}
+
+/// Protections that the Compose file does without, and nobody says why.
+fn unprotected(document: &Stack, project: &Project) -> Vec<Finding> {
+    let mut found = Vec::new();
     let none = Relax::default();
     for (service, key) in undone(project) {
         let relax = document.relax.get(service.as_str()).unwrap_or(&none);

@@ -129,7 +129,7 @@ fn about_nothing(
 pub(super) fn named(over: &Override, name: &str) -> Option<Place> {
     const SECTIONS: [&str; 5] = ["services", "networks", "volumes", "secrets", "configs"];
     let text = over.text.clone();
-    let root = tenantry_yaml::parse(&text, &tenantry_yaml::Limits::with_merge_keys()).ok()?;
+    let root = tenantry_yaml::parse(&text, &tenantry_yaml::Limits::compose()).ok()?;
     let span = SECTIONS
         .iter()
         .find_map(|section| root.key_span_at(&[section, name]))?;
