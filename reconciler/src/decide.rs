@@ -120,9 +120,7 @@ impl Decider<'_> {
             let file = SopsFile::parse(&text).map_err(failed)?;
             specs.retain(|name, _| !file.top_level_keys().any(|key| key == name));
             // Values that are there are needed by those alone that have to do with them.
-            let related =
-                |spec: &SecretSpec| spec.follows().is_some() || !spec.must_differ.is_empty();
-            let there = if specs.values().any(related) {
+            let there = if specs.values().any(SecretSpec::is_related) {
                 let opened = file.decrypt(self.identity.identities());
                 opened
                     .and_then(|opened| opened.to_flat_map())

@@ -1,10 +1,14 @@
 //! Values of secrets: drawn by the rules of a stack, shared, or worked out from others. Nothing that is there is ever replaced here.
 
+mod hash;
+
+pub use hash::fits;
+
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rand::{CryptoRng, Rng};
 use std::collections::BTreeMap;
-use tenantry_schema::document::{Alphabet, Derivation, SecretKind, SecretSpec};
+use tenantry_schema::document::{Alphabet, SecretKind, SecretSpec, followers, on_both_sides};
 use tenantry_sops::{ExposeSecret as _, SecretString};
 
 /// Values by name.
@@ -14,7 +18,9 @@ pub type Values = BTreeMap<String, SecretString>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GenerateError {
     /// What it follows is not there.
-    #[error("`{name}` follows the secret `{source_name}`, which has no value")]
+    #[error(
+        "`{name}` follows the secret `{source_name}`, which has no value: generate `{source_name}` as well, or set it, and `{name}` goes with it"
+    )]
     NoSource {
         /// The secret.
         name: String,
@@ -22,8 +28,13 @@ pub enum GenerateError {
         source_name: String,
     },
     /// Two that must differ came out the same again and again.
-    #[error("`{0}` and `{1}` must differ, and there are too few values for them")]
+    #[error(
+        "`{0}` and `{1}` must differ, and there are too few values for them: make them longer in stack.yaml, or take away `must_differ`"
+    )]
     Same(String, String),
+    /// A person gave a value that another has already.
+    #[error("`{0}` must differ from `{1}`, and this is the value of `{1}`: give another one")]
+    Taken(String, String),
     /// A hash could not be made.
     #[error("`{name}` cannot be worked out: {why}")]
     Hash {
@@ -52,26 +63,79 @@ pub fn draw(
         for (name, spec) in specs.iter().filter(|(_, spec)| spec.follows().is_none()) {
             values.insert(name.clone(), SecretString::from(generate(spec, rng)));
         }
-        for (name, spec) in specs {
-            if let Some(other) = &spec.share_with {
-                let value = source(name, other.as_str(), &values, there)?.clone();
-                values.insert(name.clone(), value);
-            }
+        share(specs, &mut values, there)?;
+        match equals(specs, &values, there) {
+            Some(pair) => same = pair,
+            None => return derive(specs, values, there, rng),
         }
-        if let Some(pair) = equals(specs, &values, there) {
-            same = pair;
-            continue;
-        }
-        for (name, spec) in specs {
-            if let Some(derivation) = &spec.derive {
-                let from = source(name, derivation.source().as_str(), &values, there)?;
-                let value = hash(name, derivation, from, rng)?;
-                values.insert(name.clone(), value);
-            }
-        }
-        return Ok(values);
     }
     Err(GenerateError::Same(same.0, same.1))
+}
+
+/// The value that a person gives for `name`, and those of what follows it; `there` are those of other secrets of the same tool that exist.
+/// Hashes among these that were made of the new value stay as they are.
+///
+/// # Errors
+/// Where another one that must differ has this value, or no hash can be made of it.
+pub fn given(
+    specs: &BTreeMap<String, SecretSpec>,
+    name: &str,
+    value: SecretString,
+    there: &Values,
+    rng: &mut dyn CryptoRng,
+) -> Result<Values, GenerateError> {
+    let mut values = Values::from([(name.to_owned(), value)]);
+    let following: BTreeMap<String, SecretSpec> = followers(specs, name)
+        .filter_map(|follower| Some((follower.to_owned(), specs.get(follower)?.clone())))
+        .collect();
+    share(&following, &mut values, there)?;
+    let about = on_both_sides(specs, |name| values.contains_key(name));
+    if let Some((one, other)) = equals(&about, &values, there) {
+        return Err(GenerateError::Taken(one, other));
+    }
+    let stale = following.into_iter().filter(|(name, spec)| {
+        let from = spec.derive.as_ref().map(|it| it.source().as_str());
+        let from = from.and_then(|from| values.get(from).or_else(|| there.get(from)));
+        !fits(spec, from, there.get(name))
+    });
+    derive(&stale.collect(), values, there, rng)
+}
+
+/// Adds those that have the value of another one.
+fn share(
+    specs: &BTreeMap<String, SecretSpec>,
+    values: &mut Values,
+    there: &Values,
+) -> Result<(), GenerateError> {
+    for (name, spec) in specs {
+        if let Some(other) = &spec.share_with {
+            let value = source(name, other.as_str(), values, there)?.clone();
+            values.insert(name.clone(), value);
+        }
+    }
+    Ok(())
+}
+
+/// Adds the hashes.
+fn derive(
+    specs: &BTreeMap<String, SecretSpec>,
+    mut values: Values,
+    there: &Values,
+    rng: &mut dyn CryptoRng,
+) -> Result<Values, GenerateError> {
+    for (name, spec) in specs {
+        if let Some(derivation) = &spec.derive {
+            let from = source(name, derivation.source().as_str(), &values, there)?;
+            let mut salt = [0_u8; 16];
+            rng.fill_bytes(&mut salt);
+            let value = hash::of(derivation, from, salt).map_err(|why| GenerateError::Hash {
+                name: name.to_owned(),
+                why,
+            })?;
+            values.insert(name.clone(), value);
+        }
+    }
+    Ok(values)
 }
 
 fn source<'v>(
@@ -160,207 +224,5 @@ fn uuid(rng: &mut dyn CryptoRng) -> String {
     .join("-")
 }
 
-/// What bcrypt costs. The passwords are drawn, so it is the format that counts.
-const BCRYPT_COST: u32 = 10;
-/// Memory in KiB, passes and lanes of Argon2id: the first choice of OWASP's cheat sheet for passwords.
-const ARGON2: (u32, u32, u32) = (19_456, 2, 1);
-/// Rounds that Django 4.2 takes; with fewer it would write the hash anew at the first log-in.
-const PBKDF2_ROUNDS: u32 = 600_000;
-
-fn hash(
-    name: &str,
-    derivation: &Derivation,
-    from: &SecretString,
-    rng: &mut dyn CryptoRng,
-) -> Result<SecretString, GenerateError> {
-    let password = from.expose_secret().as_bytes();
-    let mut salt = [0_u8; 16];
-    rng.fill_bytes(&mut salt);
-    let failed = |why: String| GenerateError::Hash {
-        name: name.to_owned(),
-        why,
-    };
-    let mut key = [0_u8; 32];
-    let text = match derivation {
-        Derivation::Bcrypt(_) => bcrypt::non_truncating_hash_with_salt(password, BCRYPT_COST, salt)
-            .map_err(|why| failed(why.to_string()))?
-            .format_for_version(bcrypt::Version::TwoB),
-        Derivation::Argon2(_) => {
-            let (memory, passes, lanes) = ARGON2;
-            let params = argon2::Params::new(memory, passes, lanes, Some(key.len()))
-                .map_err(|why| failed(why.to_string()))?;
-            argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
-                .hash_password_into(password, &salt, &mut key)
-                .map_err(|why| failed(why.to_string()))?;
-            let (salt, key) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(key));
-            format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${key}")
-        }
-        Derivation::Pbkdf2(_) => {
-            // Django takes a salt of letters and digits, as it stands.
-            let salt = hex::encode(salt);
-            pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, salt.as_bytes(), PBKDF2_ROUNDS, &mut key);
-            format!(
-                "pbkdf2_sha256${PBKDF2_ROUNDS}${salt}${}",
-                STANDARD.encode(key)
-            )
-        }
-    };
-    Ok(SecretString::from(text))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::process::Command;
-    use tenantry_schema::name::VariableName;
-
-    fn name(text: &str) -> VariableName {
-        VariableName::try_from(text).unwrap()
-    }
-
-    fn shown(values: &Values, name: &str) -> String {
-        values[name].expose_secret().to_owned()
-    }
-
-    #[test]
-    fn what_follows_is_the_same_or_a_hash_that_others_take() {
-        let derived = |derive| SecretSpec {
-            derive: Some(derive),
-            ..SecretSpec::default()
-        };
-        let specs = BTreeMap::from([
-            ("PASSWORD".to_owned(), SecretSpec::default()),
-            (
-                "SAME".to_owned(),
-                SecretSpec {
-                    share_with: Some(name("PASSWORD")),
-                    ..SecretSpec::default()
-                },
-            ),
-            (
-                "BCRYPT".to_owned(),
-                derived(Derivation::Bcrypt(name("SAME"))),
-            ),
-            (
-                "ARGON2".to_owned(),
-                derived(Derivation::Argon2(name("PASSWORD"))),
-            ),
-            (
-                "DJANGO".to_owned(),
-                derived(Derivation::Pbkdf2(name("PASSWORD"))),
-            ),
-        ]);
-        let values = draw(&specs, &Values::new(), &mut rand::rng()).unwrap();
-        let password = shown(&values, "PASSWORD");
-        assert_eq!(shown(&values, "SAME"), password);
-        assert!(bcrypt::verify(&password, &shown(&values, "BCRYPT")).unwrap());
-        let argon2 = shown(&values, "ARGON2");
-        assert!(
-            argon2.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
-            "{argon2}"
-        );
-        // The C library and Python know the two others by themselves.
-        let script = "import sys,hashlib,base64,warnings\nwarnings.simplefilter('ignore')\nimport crypt\np,b,d=sys.argv[1:]\nassert crypt.crypt(p,b)==b\n_,n,s,k=d.split('$')\nassert base64.b64encode(hashlib.pbkdf2_hmac('sha256',p.encode(),s.encode(),int(n))).decode()==k";
-        let checked = Command::new("python3")
-            .args(["-c", script])
-            .args([
-                &password,
-                &shown(&values, "BCRYPT"),
-                &shown(&values, "DJANGO"),
-            ])
-            .output()
-            .unwrap();
-        assert!(checked.status.success(), "{checked:?}");
-    }
-
-    #[test]
-    fn what_is_there_is_what_hashes_are_made_of() {
-        let there = Values::from([("OLD".to_owned(), SecretString::from("known"))]);
-        let spec = |source| SecretSpec {
-            derive: Some(Derivation::Bcrypt(name(source))),
-            ..SecretSpec::default()
-        };
-        let one = |spec| BTreeMap::from([("NEW".to_owned(), spec)]);
-        let values = draw(&one(spec("OLD")), &there, &mut rand::rng()).unwrap();
-        assert!(bcrypt::verify("known", &shown(&values, "NEW")).unwrap());
-        assert_eq!(values.len(), 1, "what is there is not given out again");
-        let error = draw(&one(spec("GONE")), &there, &mut rand::rng()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`NEW` follows the secret `GONE`, which has no value"
-        );
-    }
-
-    /// Dice that always fall the same.
-    struct Stuck;
-
-    impl rand::RngCore for Stuck {
-        fn next_u32(&mut self) -> u32 {
-            7
-        }
-        fn next_u64(&mut self) -> u64 {
-            7
-        }
-        fn fill_bytes(&mut self, bytes: &mut [u8]) {
-            bytes.fill(7);
-        }
-    }
-    impl rand::CryptoRng for Stuck {}
-
-    #[test]
-    fn two_that_must_differ_never_come_out_the_same() {
-        let specs = BTreeMap::from([
-            ("A".to_owned(), SecretSpec::default()),
-            (
-                "B".to_owned(),
-                SecretSpec {
-                    must_differ: vec![name("A")],
-                    ..SecretSpec::default()
-                },
-            ),
-        ]);
-        let error = draw(&specs, &Values::new(), &mut Stuck).unwrap_err();
-        assert_eq!(error, GenerateError::Same("B".into(), "A".into()));
-        let values = draw(&specs, &Values::new(), &mut rand::rng()).unwrap();
-        assert_ne!(shown(&values, "A"), shown(&values, "B"));
-    }
-
-    proptest! {
-        #[test]
-        fn every_kind_is_what_it_says(
-            kind in 0usize..5, length in 0u16..600, bytes in 0u16..300, hex in any::<bool>(), prefix in "(base64:|)"
-        ) {
-            let kind = [SecretKind::Password, SecretKind::Hex, SecretKind::Base64, SecretKind::Base64url, SecretKind::Uuid][kind];
-            let spec = SecretSpec {
-                kind: Some(kind),
-                length: Some(length),
-                bytes: Some(bytes),
-                alphabet: hex.then_some(Alphabet::Hex),
-                prefix: (!prefix.is_empty()).then(|| prefix.clone()),
-                ..SecretSpec::default()
-            };
-            let secret = generate(&spec, &mut rand::rng());
-            let drawn = secret.strip_prefix(&prefix).unwrap();
-            let size = usize::from(bytes.clamp(8, 256));
-            match kind {
-                SecretKind::Password => {
-                    prop_assert_eq!(drawn.len(), usize::from(length.clamp(8, 512)));
-                    prop_assert!(drawn.bytes().all(|b| b.is_ascii_alphanumeric() && (!hex || b.is_ascii_hexdigit())));
-                }
-                SecretKind::Hex => prop_assert_eq!(hex::decode(drawn).unwrap().len(), size),
-                SecretKind::Base64 => prop_assert_eq!(STANDARD.decode(drawn).unwrap().len(), size),
-                SecretKind::Base64url => prop_assert_eq!(URL_SAFE_NO_PAD.decode(drawn).unwrap().len(), size),
-                SecretKind::Uuid => {
-                    let dashes: Vec<usize> = drawn.match_indices('-').map(|(at, _)| at).collect();
-                    prop_assert_eq!(dashes, [8, 13, 18, 23]);
-                    prop_assert!(drawn.len() == 36 && &drawn[14..15] == "4" && "89ab".contains(&drawn[19..20]));
-                }
-            }
-            if SecretSpec::LENGTHS.contains(&length) && SecretSpec::SIZES.contains(&bytes) {
-                prop_assert_eq!(secret.len(), spec.characters());
-            }
-            prop_assert_ne!(generate(&spec, &mut rand::rng()), secret);
-        }
-    }
-}
+mod tests;

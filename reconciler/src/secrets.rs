@@ -9,6 +9,7 @@
 //! | [`rules`], [`holders`] | who should be able to open a file, and who those are |
 //! | [`change`], [`editor`], [`gone`] | new content, and what it takes away |
 //! | [`uses`] | what refers to a secret, and what a new value restarts |
+//! | [`follow`] | what a new value takes with it |
 //! | [`scan`], [`history`], [`audit`] | secrets in clear text, wrong recipients, unused and missing secrets |
 //! | [`merge`], [`textconv`], [`git_setup`] | Git's drivers and hook |
 //! | [`erase`], [`offboard`] | a person who goes |
@@ -19,6 +20,7 @@ pub mod change;
 pub mod destroyed;
 pub mod editor;
 pub mod erase;
+pub mod follow;
 pub mod git_setup;
 pub mod gone;
 pub mod history;

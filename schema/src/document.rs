@@ -20,6 +20,7 @@ mod policy;
 mod pool;
 mod protection;
 mod rollout;
+mod secret_relations;
 mod secret_spec;
 mod server;
 mod stack;
@@ -54,6 +55,7 @@ pub use policy::{Policy, fits};
 pub use pool::Pool;
 pub use protection::{Protection, Relax, Reload, ReloadSignal};
 pub use rollout::{Rollout, StopWhen, Wave};
+pub use secret_relations::{LeadsNowhere, drawn_for, followers, on_both_sides};
 pub use secret_spec::{Alphabet, Derivation, Rotate, SecretKind, SecretSpec};
 pub use server::{Drift, Manage, Provider, Server, WebPorts};
 pub use stack::{

@@ -235,7 +235,7 @@ const EDGES: [&str; 22] = [
     "schema/sops/src/",
     "schema/wire/src/slice.rs",
     "reconciler/src/keys.rs",
-    "reconciler/src/generate.rs",
+    "reconciler/src/generate",
     "reconciler/src/publish.rs",
     "reconciler/src/forge/",
     "reconciler/src/secrets/",

@@ -14,9 +14,11 @@ pub(super) use check::sentence;
 use super::Outcome;
 use crate::config;
 use crate::secrets::change::Writer;
+use crate::secrets::follow::Stale;
 use crate::secrets::git_setup::KEY_SETTING;
 use crate::secrets::rules::Rules;
-use crate::secrets::{Keyring, Target, WorkTree};
+use crate::secrets::uses::{Declared, Orders};
+use crate::secrets::{Keyring, SecretsError, Target, WorkTree, follow};
 use anyhow::bail;
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -141,6 +143,8 @@ struct Effect {
     removed: Vec<String>,
     /// What is made anew with them once they are committed.
     restarts: Vec<String>,
+    /// Names of values that follow another one and were not made from it.
+    stale: Vec<String>,
 }
 
 impl Effect {
@@ -154,6 +158,11 @@ impl Effect {
             path: target.path(),
             saved: true,
             restarts: desk.all_restarts(target, &changed)?,
+            stale: desk
+                .stale(target, &changed)?
+                .into_iter()
+                .map(|it| it.name)
+                .collect(),
             changed,
             removed,
         })
@@ -166,6 +175,7 @@ impl Effect {
             changed: Vec::new(),
             removed: Vec::new(),
             restarts: Vec::new(),
+            stale: Vec::new(),
         }
     }
 
@@ -203,9 +213,33 @@ impl Desk {
         }
     }
 
+    /// What the stack of a tool says of its secrets. None for other files, and where there is no such stack.
+    fn declared(&self, target: &Target) -> anyhow::Result<Option<Declared>> {
+        let Target::Tool(customer, order, tool) = target else {
+            return Ok(None);
+        };
+        Ok(Declared::read(&self.tree, customer, order, tool)?)
+    }
+
+    /// What is not made from what it follows, now that these have changed. Nothing can be said of a new file that none of the keys at hand opens.
+    fn stale(&self, target: &Target, changed: &[String]) -> anyhow::Result<Vec<Stale>> {
+        let Some(declared) = self.declared(target)? else {
+            return Ok(Vec::new());
+        };
+        let related =
+            |name: &String| declared.source(name).is_some() || !declared.followers(name).is_empty();
+        if !changed.iter().any(related) {
+            return Ok(Vec::new());
+        }
+        match self.writer().draft(target)?.values(target) {
+            Ok(values) => Ok(follow::stale(&declared, &values, changed)),
+            Err(SecretsError::NoKey { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// What a new value of this secret restarts, once it is committed: services, by tool.
     fn restarts(&self, target: &Target, name: &str) -> anyhow::Result<Vec<String>> {
-        use crate::secrets::uses::{Declared, Orders};
         let mut affected = BTreeSet::new();
         match target {
             Target::Tool(customer, order, tool) => {
@@ -250,7 +284,15 @@ impl Desk {
         Ok(lines.into_iter().collect())
     }
 
-    /// Says what becomes of new values.
+    /// Says what does not fit new values, and what becomes of them.
+    fn tell_effects(&self, target: &Target, names: &[String]) -> anyhow::Result<()> {
+        for stale in self.stale(target, names)? {
+            super::output::say(stale.sentence(target));
+        }
+        self.tell_restarts(target, names)
+    }
+
+    /// Says what is made anew with new values.
     fn tell_restarts(&self, target: &Target, names: &[String]) -> anyhow::Result<()> {
         let lines = self.all_restarts(target, names)?;
         if !lines.is_empty() {

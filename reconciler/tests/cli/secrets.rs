@@ -375,11 +375,81 @@ fn what_follows_a_secret_is_made_and_replaced_with_it() {
     assert_eq!(get("SAME"), new);
     assert!(bcrypt::verify(&new, &get("ADMIN_HASH")).unwrap());
     assert_eq!(get("OTHER"), other, "what follows nothing stays");
+    // Given by a person: what follows it goes with it.
+    run(&desk, &["secrets", "set", file, "DB_PASSWORD"], "by hand").says(
+        0,
+        &[
+            "`DB_PASSWORD` set",
+            "`ADMIN_HASH` goes with `DB_PASSWORD` (bcrypt)",
+            "`SAME` goes with `DB_PASSWORD` (the same value)",
+            "made anew with the new value",
+        ],
+    );
+    assert_eq!(get("SAME"), "by hand");
+    let hash = get("ADMIN_HASH");
+    assert!(bcrypt::verify("by hand", &hash).unwrap());
+    run(&desk, &["secrets", "set", file, "DB_PASSWORD"], "by hand")
+        .says(0, &["has that value already"]);
+    assert_eq!(get("ADMIN_HASH"), hash);
+    run(&desk, &["secrets", "set", file, "SAME"], "another").says(
+        1,
+        &[
+            "`SAME` has the value of `DB_PASSWORD`",
+            "`tenantry secrets set acme/website/guestbook DB_PASSWORD`",
+        ],
+    );
+    run(&desk, &["secrets", "set", file, "OTHER"], "by hand")
+        .says(1, &["`OTHER` must differ from `SAME`", "give another one"]);
+    run(&desk, &["secrets", "set", file, "DB_PASSWORD"], &other)
+        .says(1, &["`SAME` must differ from `OTHER`"]);
+    // A hash that a person gives is theirs, and where it does not fit they are told.
+    let told = "`ADMIN_HASH` follows `DB_PASSWORD` (bcrypt) and was not made from its value";
+    let foreign = bcrypt::hash("something else", 4).unwrap();
+    run(&desk, &["secrets", "set", file, "ADMIN_HASH"], &foreign).says(0, &["set", told]);
+    let json = run(
+        &desk,
+        &["secrets", "set", file, "ADMIN_HASH", "--json"],
+        "no hash",
+    );
+    json.says(0, &["\"stale\": [\n    \"ADMIN_HASH\"\n  ]"]);
+    run(&desk, &["secrets", "set", file, "DB_PASSWORD"], "by hand").says(
+        0,
+        &[
+            "`DB_PASSWORD` has that value already",
+            "`ADMIN_HASH` goes with",
+        ],
+    );
+    assert!(bcrypt::verify("by hand", &get("ADMIN_HASH")).unwrap());
+    // In an editor everything is as it is written, and what does not fit is told.
+    let edit = editor(
+        &desk,
+        "edit",
+        "sed -i 's/^DB_PASSWORD:.*/DB_PASSWORD: edited/' \"$1\"",
+    );
+    let ran = run_with(
+        &desk,
+        "fleet",
+        &["secrets", "edit", file],
+        "",
+        &[("VISUAL", &edit)],
+    );
+    let same = "`SAME` follows `DB_PASSWORD` (the same value) and was not made from its value";
+    ran.says(
+        0,
+        &[
+            "saved",
+            told,
+            same,
+            "secrets set acme/website/guestbook DB_PASSWORD",
+        ],
+    );
+    run(&desk, &["secrets", "set", file, "DB_PASSWORD"], "by hand")
+        .says(0, &["`DB_PASSWORD` set", "`SAME` goes with"]);
     // Never to be replaced: neither is what follows it.
     desk.edit("fleet/stacks/guestbook/stack.yaml", |text| {
         text.replace("  DB_PASSWORD: {}", "  DB_PASSWORD: { rotate: never }")
     });
     run(&desk, &["secrets", "rotate", file, "SAME"], "").says(1, &["would be lost"]);
     run(&desk, &["secrets", "rotate", file, "--all"], "").says(0, &["OTHER replaced"]);
-    assert_eq!(get("SAME"), new);
+    assert_eq!(get("SAME"), "by hand");
 }

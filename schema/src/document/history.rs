@@ -15,7 +15,7 @@ pub struct History {
     #[serde(deserialize_with = "days")]
     #[schemars(range(min = 1, max = LONGEST))]
     pub servers: u16,
-    /// Of single containers, 1 to 3660. They take by far the most room: about 1 KB a day and container.
+    /// Of single containers, 1 to 3660. They take by far the most room: 2 to 3 KB a day and container.
     #[serde(deserialize_with = "days")]
     #[schemars(range(min = 1, max = LONGEST))]
     pub containers: u16,

@@ -29,7 +29,7 @@ pub struct SecretSpec {
     /// The secret of the stack that has the same value, for tools that know it under two names. Absent: none.
     #[schemars(example = &"RPC_SECRET")]
     pub share_with: Option<VariableName>,
-    /// Secrets of the stack that must not have the same value.
+    /// Secrets of the stack that must not have the same value. It is enough if one of two says so.
     #[schemars(extend("examples" = [["SESSION_KEY"]]))]
     pub must_differ: Vec<VariableName>,
     /// Whether it may be replaced later. What follows another secret is replaced with that one.
@@ -107,6 +107,11 @@ impl SecretSpec {
     pub fn follows(&self) -> Option<&VariableName> {
         let derived = self.derive.as_ref().map(Derivation::source);
         self.share_with.as_ref().or(derived)
+    }
+
+    /// Whether its value has to do with those of others, which must then be known.
+    pub fn is_related(&self) -> bool {
+        self.follows().is_some() || !self.must_differ.is_empty()
     }
 
     /// How many characters are drawn, prefix included.

@@ -7,7 +7,7 @@ use crate::desired::{OrderDesired, Pinned, ToolDesired};
 use crate::slice_input::InstanceInput;
 use crate::waiting::WaitingOn;
 use std::collections::BTreeMap;
-use tenantry_schema::document::{Pin, SecretSpec, Tool, ToolDecision, WebPorts};
+use tenantry_schema::document::{Pin, SecretSpec, Tool, ToolDecision, WebPorts, on_both_sides};
 use tenantry_schema::id::{InstanceName, OrderId, ServerId, ToolName};
 use tenantry_schema::name::VariableName;
 
@@ -100,14 +100,9 @@ fn missing_secrets(tool: &ToolDesired) -> BTreeMap<VariableName, SecretSpec> {
         return BTreeMap::new();
     };
     let have = tool.secrets.as_ref().map(|file| &file.names);
-    let missing = stack
-        .document
-        .secrets
-        .iter()
-        .filter(|(name, _)| !have.is_some_and(|have| have.contains(name.as_str())));
-    missing
-        .map(|(name, spec)| (name.clone(), spec.clone()))
-        .collect()
+    on_both_sides(&stack.document.secrets, |name| {
+        !have.is_some_and(|have| have.contains(name.as_str()))
+    })
 }
 
 /// The tool as it goes into a slice; none while anything about it is undecided or unknown.

@@ -24,8 +24,9 @@ Values that go are listed. Where every value would go, or one that was never com
 
 Personal data (`acme/person`) is encrypted to a key of that customer, which is made where it is missing.
 
---json: {path, saved, changed, removed, restarts}. `saved` is whether the file has changed; `changed` and `removed` are names, `restarts`
-what is made anew with the new values, a line a tool.")]
+--json: {path, saved, changed, removed, restarts, stale}. `saved` is whether the file has changed; `changed` and `removed` are names,
+`restarts` what is made anew with the new values, a line a tool, `stale` names that follow a changed one (`share_with`, `derive` in
+stack.yaml) and were not made from it.")]
 pub(super) struct Args {
     /// The file: `acme`, `acme/person`, `acme/website/umami`, `hub`, or a path.
     file: String,
@@ -83,7 +84,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
                 if !gone.names.is_empty() {
                     say(format!("removed: {}", gone.names.join(", ")));
                 }
-                desk.tell_restarts(&target, &names)?;
+                desk.tell_effects(&target, &names)?;
             }
             Err(error) => {
                 super::super::output::complain(&error.into());

@@ -9,7 +9,7 @@ use crate::secrets::uses::Declared;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use std::collections::BTreeMap;
-use tenantry_schema::document::{Alphabet, SecretSpec};
+use tenantry_schema::document::{Alphabet, SecretSpec, on_both_sides};
 use tenantry_schema::id::ToolName;
 use tenantry_sops::{Change, Path, Value};
 
@@ -26,7 +26,7 @@ For any other file, names that you give:
 
 A value that is there is never replaced; `tenantry secrets rotate` and `set` do that.
 
---json: {path, saved, changed, removed, restarts}, as of `secrets edit`; `changed` are the names that were generated.")]
+--json: {path, saved, changed, removed, restarts, stale}, as of `secrets edit`; `changed` are the names that were generated.")]
 pub(super) struct Args {
     /// The file: `acme/website/umami`, `acme`, `hub`, or a path.
     file: String,
@@ -86,8 +86,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let names: Vec<String> = new.iter().map(|(name, _)| name.clone()).collect();
     let new: BTreeMap<String, SecretSpec> = new.into_iter().collect();
-    let related = |spec: &SecretSpec| spec.follows().is_some() || !spec.must_differ.is_empty();
-    let values = if new.values().any(related) {
+    let values = if new.values().any(SecretSpec::is_related) {
         draft.values(&target)?
     } else {
         Values::new()
@@ -104,6 +103,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         return Effect::new(&desk, &target, names, Vec::new())?.print();
     }
     say(format!("{}: generated {}", target.path(), names.join(", ")));
+    for stale in desk.stale(&target, &names)? {
+        say(stale.sentence(&target));
+    }
     Ok(Outcome::Clean)
 }
 
@@ -122,10 +124,10 @@ fn specs(args: &Args, desk: &Desk, target: &Target) -> anyhow::Result<Vec<(Strin
                 known.join(", ")
             );
         }
-        let chosen = declared
-            .into_iter()
-            .filter(|(name, _)| args.names.is_empty() || args.names.contains(name));
-        return Ok(chosen.collect());
+        let chosen = on_both_sides(&declared, |name| {
+            args.names.is_empty() || args.names.contains(name)
+        });
+        return Ok(chosen.into_iter().collect());
     }
     if matches!(target, Target::Person(_)) {
         bail!("personal data is not generated");

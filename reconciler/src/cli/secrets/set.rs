@@ -4,13 +4,13 @@
 use super::{Desk, Effect, Key, Place};
 use crate::cli::Outcome;
 use crate::cli::output::say;
-use crate::secrets::Target;
 use crate::secrets::change::{Saved, name};
+use crate::secrets::{Target, follow};
 use anyhow::{Context, bail};
 use inquire::error::InquireError;
 use inquire::{Password, PasswordDisplayMode};
 use std::io::{IsTerminal, Read};
-use tenantry_sops::{SecretString, SopsFile};
+use tenantry_sops::{Change, Path, SecretString, SopsFile, Value};
 use zeroize::Zeroizing;
 
 /// Longest value that is taken, in bytes.
@@ -26,9 +26,10 @@ The value is read from standard input, or asked for without showing it:
 One line end at its end is dropped, unless it has several lines.
 
 A file that is not there yet is made by the rules of .sops.yaml. Comments, order and all other values stay as they are.
+Secrets of a tool that follow this one (`share_with`, `derive` in stack.yaml) are replaced with it.
 Personal data (`acme/person`) is encrypted to a key of that customer, which is made where it is missing.
 
---json: {path, saved, changed, removed, restarts}, as of `secrets edit`.")]
+--json: {path, saved, changed, removed, restarts, stale}, as of `secrets edit`.")]
 pub(super) struct Args {
     /// The file: `acme`, `acme/person`, `acme/website/umami`, `hub`, or a path.
     file: String,
@@ -56,23 +57,64 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         .flatten();
     let at = name(file.as_ref(), &args.name)?;
     let value = read_value(&args.name)?;
-    let saved = desk.writer().set(&target, &at, value)?;
+    let (saved, names) = write(&desk, &target, &at, value)?;
     if args.json {
         let changed = match saved {
             Saved::Unchanged => Effect::nothing(&target),
-            _ => Effect::new(&desk, &target, vec![at.to_string()], Vec::new())?,
+            _ => Effect::new(&desk, &target, names, Vec::new())?,
         };
         return changed.print();
     }
+    let name = at.to_string();
     match saved {
-        Saved::Created => say(format!("{path}: made, with `{at}`")),
-        Saved::Changed => say(format!("{path}: `{at}` set")),
-        Saved::Unchanged => say(format!("{path}: `{at}` has that value already")),
+        Saved::Created => say(format!("{path}: made, with `{name}`")),
+        Saved::Changed if names.contains(&name) => say(format!("{path}: `{name}` set")),
+        _ => say(format!("{path}: `{name}` has that value already")),
     }
     if saved != Saved::Unchanged {
-        desk.tell_restarts(&target, &[at.to_string()])?;
+        let declared = desk.declared(&target)?;
+        let followers = declared.as_ref().map(|found| found.followers(&name));
+        for (follower, how) in followers.into_iter().flatten() {
+            if names.iter().any(|changed| changed == follower) {
+                say(format!("`{follower}` goes with `{name}` ({how})"));
+            }
+        }
+        desk.tell_effects(&target, &names)?;
     }
     Ok(Outcome::Clean)
+}
+
+/// Writes the value, for a tool together with those of what follows it; with the names of all that are new.
+fn write(
+    desk: &Desk,
+    target: &Target,
+    at: &Path,
+    value: SecretString,
+) -> anyhow::Result<(Saved, Vec<String>)> {
+    let writer = desk.writer();
+    let name = at.to_string();
+    let Some(declared) = desk.declared(target)? else {
+        return Ok((writer.set(target, at, value)?, vec![name]));
+    };
+    let draft = writer.draft(target)?;
+    let there = draft.values(target)?;
+    let values = follow::given(&declared, target, &name, value, &there)?;
+    let names = follow::changed(&values, &there);
+    let path_of = |of: &str| {
+        if of == name {
+            at.clone()
+        } else {
+            Path::from(of)
+        }
+    };
+    let changes: Vec<Change> = values
+        .into_iter()
+        .map(|(name, value)| Change::Set {
+            path: path_of(&name),
+            value: Value::from(value),
+        })
+        .collect();
+    Ok((writer.apply(target, &draft, &changes)?, names))
 }
 
 fn read_value(name: &str) -> anyhow::Result<SecretString> {
