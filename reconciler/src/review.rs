@@ -5,6 +5,7 @@ pub(crate) mod markdown;
 pub(crate) mod report;
 mod seen;
 pub(crate) mod text;
+pub(crate) mod words;
 
 use crate::load::Revision;
 pub(crate) use report::{End, Report};

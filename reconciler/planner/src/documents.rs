@@ -3,16 +3,17 @@
 mod clear;
 mod forge;
 mod format;
+mod head;
 mod idle;
 mod partly;
 mod sealed;
 mod standing;
 
 use crate::codes;
-use crate::input::{CustomerFiles, Finder, HeadFiles, SourceFile, diagnose};
-use crate::link::people;
+use crate::input::{CustomerFiles, SourceFile, diagnose};
 use crate::object::ObjectId;
 use crate::{moved, references};
+pub use head::head;
 pub use partly::Partly;
 pub use sealed::CONFLICT;
 use sealed::read_secrets;
@@ -109,85 +110,6 @@ pub struct SecretsFile {
     pub names: BTreeSet<String>,
 }
 
-/// Reads the documents of `fleet/` itself. None where `hub.yaml` or `staff.yaml` has errors.
-pub fn head(files: &HeadFiles) -> (Option<HeadDocuments>, Vec<Diagnostic>) {
-    if let Some(newer) = files.files.iter().find_map(format::newer) {
-        return (None, vec![newer]);
-    }
-    let mut found = Vec::new();
-    let (mut hub, mut staff, mut activation) = (None, None, None);
-    let (mut hub_key, mut secrets) = (None, None);
-    let mut unread_secrets = false;
-    for file in &files.files {
-        match classify(&file.path) {
-            Kind::Hub => hub = read::<Hub>(file, &mut found),
-            Kind::Staff => staff = read::<Staff>(file, &mut found),
-            Kind::Activation => activation = read::<Activation>(file, &mut found),
-            Kind::HubKey => hub_key = read_secrets(file, &mut found).map(|file| file.blob),
-            Kind::HubSecrets => {
-                unread_secrets = true;
-                secrets = read_secrets(file, &mut found);
-            }
-            // A file in the place of all customers is told where they are looked for.
-            Kind::Misplaced(_) if file.path == "fleet/customers" => {}
-            Kind::Misplaced(expected) => found.push(misplaced(file, expected)),
-            _ => {}
-        }
-    }
-    if !files.files.iter().any(|file| file.path == "fleet/hub.yaml") {
-        found.push(
-            Diagnostic::error(
-                codes::MISSING_FILE,
-                Place::file("fleet/hub.yaml"),
-                "the fleet has no `fleet/hub.yaml`",
-            )
-            .note("`tenantry init DIR` makes a fleet"),
-        );
-    }
-    if let Some(hub) = &hub {
-        let text_of = |path: &str| {
-            let file = files.files.iter().find(|file| file.path == path)?;
-            file.text.clone().ok()
-        };
-        found.extend(references::prices(hub, &text_of));
-        found.extend(
-            staff
-                .iter()
-                .flat_map(|staff| references::staff(staff, &text_of)),
-        );
-        if let (Some(host), Some(staff)) = (&hub.host, &staff) {
-            let unknown = people::cannot_log_in(host, "fleet/hub.yaml", staff, &text_of);
-            found.extend(unknown);
-        }
-        let names = secrets.as_ref().map(|file| &file.names);
-        if names.is_some() || !unread_secrets {
-            found.extend(forge::check(hub, names, &text_of));
-            found.extend(forge::named(hub, names, &text_of));
-        }
-    }
-    if let (Some(hub), Some(activation)) = (&hub, &activation) {
-        found.extend(check_activated(files, hub, activation, hub_key.is_some()));
-    }
-    let written = files
-        .files
-        .iter()
-        .find(|file| file.path == "fleet/hub.yaml");
-    if let Some((path, Ok(text))) = written.map(|file| (&file.path, &file.text)) {
-        clear::redact(&mut found, path, text);
-    }
-    let documents = match (hub, found.iter().any(Diagnostic::is_error)) {
-        (Some(hub), false) => Some(HeadDocuments {
-            hub,
-            staff: staff.unwrap_or_default(),
-            activation,
-            hub_key,
-            secrets: secrets.map(|file| file.blob),
-        }),
-        _ => None,
-    };
-    (documents, found)
-}
-
 impl CustomerDocuments {
     /// An order by the id that it keeps, or by the name of its file.
     pub fn order(&self, name: &OrderId) -> Option<&Arc<Order>> {
@@ -210,45 +132,6 @@ impl CustomerDocuments {
         let name = self.written_orders.get(order).unwrap_or(order);
         crate::link::order_path(&self.id, name)
     }
-}
-
-/// What an activated fleet must have: the id it was activated with, and the key that signs slices.
-fn check_activated(
-    files: &HeadFiles,
-    hub: &Hub,
-    activation: &Activation,
-    has_key: bool,
-) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    if hub.fleet_id != activation.fleet_id {
-        let text_of = |path: &str| {
-            let file = files.files.iter().find(|file| file.path == path)?;
-            file.text.clone().ok()
-        };
-        let place = Finder::new(&text_of, "fleet/hub.yaml").place(&["fleet_id"], false);
-        let message = format!("the id of the fleet was `{}`", activation.fleet_id);
-        found.push(
-            Diagnostic::error(codes::FLEET_ID_CHANGED, place, message)
-                .label("an id never changes")
-                .note("every container, DNS record and backup of this fleet is marked with its id, and agents refuse slices of another one: put it back"),
-        );
-    }
-    let named = files
-        .files
-        .iter()
-        .any(|file| file.path == "fleet/hub-key.yaml");
-    if !has_key && !named {
-        let place = Place::file("fleet/hub-key.yaml");
-        found.push(
-            Diagnostic::error(
-                codes::MISSING_FILE,
-                place,
-                "the fleet has no `fleet/hub-key.yaml`",
-            )
-            .note("it holds the key that signs slices: take it back from Git's history"),
-        );
-    }
-    found
 }
 
 /// Reads the documents of one customer. Those that have errors are left out and named in [`CustomerDocuments::unread`], so that the rest can be

@@ -17,14 +17,22 @@ pub(crate) fn settle(
     documents: &mut CustomerDocuments,
     files: &CustomerFiles,
 ) -> Vec<(Kind, Diagnostic)> {
-    let customer = documents.id.clone();
     let place = |path: String| {
         let file = files.files.iter().find(|file| file.path == path);
         let text = file.and_then(|file| file.text.clone().ok());
         Finder::new(&|_| text.clone(), &path).place(&["moved_from"], false)
     };
-    let mut found = Vec::new();
+    let mut found = orders(documents, &place);
+    found.extend(tools(documents, files));
+    found.extend(servers(documents, &place));
+    found
+}
 
+fn orders(
+    documents: &mut CustomerDocuments,
+    place: &dyn Fn(String) -> Place,
+) -> Vec<(Kind, Diagnostic)> {
+    let customer = documents.id.clone();
     let unread: BTreeSet<OrderId> = documents
         .unread
         .iter()
@@ -33,7 +41,6 @@ pub(crate) fn settle(
             _ => None,
         })
         .collect();
-    let order_file = |id: &OrderId| format!("fleet/customers/{customer}/orders/{id}.yaml");
     let orders = Moves {
         what: "order",
         now: documents
@@ -43,18 +50,22 @@ pub(crate) fn settle(
             .collect(),
         unread: &unread,
         decided: documents.decisions.keys().collect(),
-        place: &|id| place(order_file(id)),
+        place: &|id| place(crate::link::order_path(&customer, id)),
     };
     let (moved, wrong) = orders.settle();
-    found.extend(
-        wrong
-            .into_iter()
-            .map(|(id, wrong)| (Kind::Order(customer.clone(), id), wrong)),
-    );
     rename(&mut documents.orders, &moved);
     documents.written_orders = moved.into_iter().map(|(now, first)| (first, now)).collect();
-    found.extend(tools(documents, files));
+    let wrong = wrong.into_iter();
+    wrong
+        .map(|(id, wrong)| (Kind::Order(customer.clone(), id), wrong))
+        .collect()
+}
 
+fn servers(
+    documents: &mut CustomerDocuments,
+    place: &dyn Fn(String) -> Place,
+) -> Vec<(Kind, Diagnostic)> {
+    let customer = documents.id.clone();
     let unread: BTreeSet<ServerId> = documents
         .unread
         .iter()
@@ -63,7 +74,6 @@ pub(crate) fn settle(
             _ => None,
         })
         .collect();
-    let server_file = |id: &ServerId| server_path(&customer, id);
     let servers = Moves {
         what: "server",
         now: documents
@@ -73,14 +83,9 @@ pub(crate) fn settle(
             .collect(),
         unread: &unread,
         decided: BTreeSet::new(),
-        place: &|id| place(server_file(id)),
+        place: &|id| place(server_path(&customer, id)),
     };
     let (moved, wrong) = servers.settle();
-    found.extend(
-        wrong
-            .into_iter()
-            .map(|(id, wrong)| (Kind::Server(customer.clone(), id), wrong)),
-    );
     rename(&mut documents.servers, &moved);
     for order in documents.orders.values_mut() {
         // An order may name its server by the name of its file.
@@ -93,7 +98,10 @@ pub(crate) fn settle(
             Arc::make_mut(order).server = Some(first);
         }
     }
-    found
+    let wrong = wrong.into_iter();
+    wrong
+        .map(|(id, wrong)| (Kind::Server(customer.clone(), id), wrong))
+        .collect()
 }
 
 /// Gives renamed tools the names that they had first.

@@ -50,6 +50,28 @@ pub struct FleetStatus {
     pub diagnostics: Arc<Vec<Diagnostic>>,
 }
 
+impl FleetStatus {
+    /// Of a fleet of which nothing was read: no order, no server, nothing wrong.
+    pub fn nothing(fleet_id: String, release: String, mode: Mode, at: Timestamp) -> Self {
+        Self {
+            fleet_id,
+            release,
+            mode,
+            commit: None,
+            source_problem: None,
+            forge_problem: None,
+            upkeep: None,
+            at,
+            totals: Totals::default(),
+            orders: Vec::new(),
+            servers: Vec::new(),
+            operations: Vec::new(),
+            frozen: Vec::new(),
+            diagnostics: Arc::default(),
+        }
+    }
+}
+
 /// How the repositories of backups were looked after: what is not kept any more was forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpkeepStatus {

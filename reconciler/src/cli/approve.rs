@@ -89,40 +89,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     if !args.json {
         tell(&customer, &operation, desired);
     }
-    let report = |state: &str, by: Option<String>| {
-        json(&serde_json::json!({
-            "operation": format!("{customer}/{id}"),
-            "path": path,
-            "state": state,
-            "by": by,
-            "destroys": destroys(&operation),
-        }))
+    let case = Case {
+        args,
+        customer: &customer,
+        id: &id,
+        path: &path,
+        operation: &operation,
     };
-    match judge(head, whose, &id, &read, today) {
-        Standing::Ready if args.json => {
-            report("loses_nothing", None)?;
-            return Ok(Outcome::Clean);
-        }
-        Standing::Approved { by } if args.json => {
-            report("approved_already", Some(by.to_string()))?;
-            return Ok(Outcome::Clean);
-        }
-        Standing::Ready => {
-            say("\nit loses nothing: nobody has to approve it");
-            return Ok(Outcome::Clean);
-        }
-        Standing::Approved { by } => {
-            say(format!("\napproved by {by} already"));
-            return Ok(Outcome::Clean);
-        }
-        Standing::Expired { on } => {
-            bail!("it expired: {on} was its last day; write another day under `expires:`")
-        }
-        unclear @ Standing::Ambiguous { .. } => bail!("{unclear}"),
-        too_long @ Standing::TooLong { .. } => {
-            bail!("{too_long}: write another day under `expires:`")
-        }
-        _ => {}
+    let standing = judge(head, whose, &id, &read, today);
+    if case.needs_nobody(&standing)? {
+        return Ok(Outcome::Clean);
     }
     let key = key::find(args.key.as_deref())?;
     if !args.yes && !agreed(&id)? {
@@ -136,17 +112,63 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     match judge(head, whose, &id, &approved, today) {
         Standing::Approved { by } => {
             tree.write(&path, &file::with_approval(&text, &operation, &signature)?)?;
-            if args.json {
-                report("approved", Some(by.to_string()))?;
-            } else {
-                say(format!("\napproved by {by}, in {path}; commit it"));
-            }
+            let line = format!("approved by {by}, in {path}; commit it");
+            case.tell("approved", Some(by.to_string()), &line)?;
             Ok(Outcome::Clean)
         }
         other => bail!(
             "{} does not count: {other}; nothing was changed",
             key.display()
         ),
+    }
+}
+
+/// An operation that is looked at, and who wants to know.
+struct Case<'a> {
+    args: &'a Args,
+    customer: &'a CustomerId,
+    id: &'a OperationId,
+    path: &'a str,
+    operation: &'a Operation,
+}
+
+impl Case<'_> {
+    /// Whether nobody has to sign, which is said. An error where nobody can.
+    fn needs_nobody(&self, standing: &Standing) -> anyhow::Result<bool> {
+        match standing {
+            Standing::Ready => {
+                let line = "it loses nothing: nobody has to approve it";
+                self.tell("loses_nothing", None, line)?;
+            }
+            Standing::Approved { by } => {
+                let line = format!("approved by {by} already");
+                self.tell("approved_already", Some(by.to_string()), &line)?;
+            }
+            Standing::Expired { on } => {
+                bail!("it expired: {on} was its last day; write another day under `expires:`")
+            }
+            Standing::Ambiguous { .. } => bail!("{standing}"),
+            Standing::TooLong { .. } => {
+                bail!("{standing}: write another day under `expires:`")
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Says how it stands, to programs by a word.
+    fn tell(&self, state: &str, by: Option<String>, line: &str) -> anyhow::Result<()> {
+        if !self.args.json {
+            say(format!("\n{line}"));
+            return Ok(());
+        }
+        json(&serde_json::json!({
+            "operation": format!("{}/{}", self.customer, self.id),
+            "path": self.path,
+            "state": state,
+            "by": by,
+            "destroys": destroys(self.operation),
+        }))
     }
 }
 

@@ -7,7 +7,7 @@ mod keys;
 use super::Outcome;
 use super::output::{json, say};
 use crate::config::person;
-use crate::git::{Author, InitError, Layout, init_repository};
+use crate::git::{Author, Change, InitError, Layout, init_repository};
 use anyhow::bail;
 use files::{file, files};
 use forge::Forge;
@@ -61,29 +61,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         .clone()
         .unwrap_or_else(|| with_suffix(&args.dir, "-keys"));
     let url = HubUrl::try_from(args.url.as_str())?;
-    if !git2::Branch::name_is_valid(&args.branch)? {
-        bail!("`{}` cannot be the name of a branch", args.branch);
-    }
-    let real_keys = real(&keys_dir)?;
-    if real_keys.starts_with(real(&args.dir)?) {
-        bail!("keys do not belong inside the fleet; choose another folder with --keys");
-    }
-    if let Some(other) = keys::exposed_in(&real_keys) {
-        bail!(
-            "the private keys would be in {}, which is among the files of the Git repository {}: one `git add` would publish them. Choose another folder with --keys, or let Git ignore that one",
-            keys_dir.display(),
-            other.display()
-        );
-    }
-    if args.dir.exists() && !args.dir.is_dir() {
-        bail!("`{}` is there already and is no folder", args.dir.display());
-    }
-    if std::fs::read_dir(&args.dir).is_ok_and(|mut entries| entries.next().is_some()) {
-        bail!(
-            "`{}` is not empty: a new fleet needs a folder of its own",
-            args.dir.display()
-        );
-    }
+    check_places(args, &keys_dir)?;
     let fleet_id = match &args.fleet_id {
         Some(id) => id.clone(),
         None => random_id()?,
@@ -104,24 +82,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         &recovery,
         &fleet_id,
     )?;
-    let layout = if args.bare {
-        Layout::Bare
-    } else {
-        Layout::WorkTree
-    };
-    let (name, email) = person();
-    let message = format!("init: fleet {fleet_id}\n");
     let was_there = args.dir.exists();
-    let made = init_repository(
-        &args.dir,
-        &args.branch,
-        layout,
-        &files,
-        &Author::new(name, email),
-        &message,
-        Timestamp::now(),
-    );
-    if let Err(error) = made {
+    if let Err(error) = make(args, &files, &fleet_id) {
         // Half a fleet, and keys of none, would only be in the way of the next attempt.
         take_back(&args.dir, was_there, &error);
         for file in [&hub_file, &recovery_file] {
@@ -129,9 +91,67 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
         return Err(anyhow::Error::new(error).context("what was made is taken back"));
     }
+    tell(args, &fleet_id, &hub_file, &recovery_file)
+}
+
+/// A fleet needs a folder of its own, and its keys stand where Git does not see them.
+fn check_places(args: &Args, keys_dir: &Path) -> anyhow::Result<()> {
+    if !git2::Branch::name_is_valid(&args.branch)? {
+        bail!("`{}` cannot be the name of a branch", args.branch);
+    }
+    let real_keys = real(keys_dir)?;
+    if real_keys.starts_with(real(&args.dir)?) {
+        bail!("keys do not belong inside the fleet; choose another folder with --keys");
+    }
+    if let Some(other) = keys::exposed_in(&real_keys) {
+        bail!(
+            "the private keys would be in {}, which is among the files of the Git repository {}: one `git add` would publish them. Choose another folder with --keys, or let Git ignore that one",
+            keys_dir.display(),
+            other.display()
+        );
+    }
+    if args.dir.exists() && !args.dir.is_dir() {
+        bail!("`{}` is there already and is no folder", args.dir.display());
+    }
+    if std::fs::read_dir(&args.dir).is_ok_and(|mut entries| entries.next().is_some()) {
+        bail!(
+            "`{}` is not empty: a new fleet needs a folder of its own",
+            args.dir.display()
+        );
+    }
+    Ok(())
+}
+
+/// The repository with its first commit.
+fn make(args: &Args, files: &[Change], fleet_id: &FleetId) -> Result<(), InitError> {
+    let layout = if args.bare {
+        Layout::Bare
+    } else {
+        Layout::WorkTree
+    };
+    let (name, email) = person();
+    init_repository(
+        &args.dir,
+        &args.branch,
+        layout,
+        files,
+        &Author::new(name, email),
+        &format!("init: fleet {fleet_id}\n"),
+        Timestamp::now(),
+    )
+    .map(drop)
+}
+
+/// Says what is where, and what comes next.
+fn tell(
+    args: &Args,
+    fleet_id: &FleetId,
+    hub_file: &Path,
+    recovery_file: &Path,
+) -> anyhow::Result<Outcome> {
     let hint = args.forge.hint();
     let hint = hint.map_or_else(String::new, |hint| format!("\n  {hint}"));
-    let next = next(&args.dir, args.bare, args.forge, &args.branch, &hub_file);
+    let next = next(&args.dir, args.bare, args.forge, &args.branch, hub_file);
     if args.json {
         json(&serde_json::json!({
             "fleet_id": fleet_id,

@@ -1,51 +1,46 @@
-//! The fleet's branch as the hub sees it: where it is, whether it moved, and how to commit to it.
+//! The fleet's branch as the hub sees it: where it is, and whether it moved. How to commit to it is in `landing.rs`.
 
 use super::accepted::Accepted;
 use super::checked_out;
-use super::edit::Change;
 use super::error::GitError;
 use super::history::{Generations, Version, is_descendant};
+use super::landing::turn;
 use super::local;
 use super::location::Location;
 use super::mirror::Mirror;
 use super::objects::Objects;
 use super::program::{self, Stop};
 use super::watch::{WatchError, Watcher};
-use super::write::{Author, write_commit};
 use git2::Oid;
-use jiff::Timestamp;
 use std::fs;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long `git maintenance` may take.
 const MAINTENANCE: Duration = Duration::from_mins(30);
-
-/// Between two looks whether the way to the remote is free.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// One branch of the fleet's repository.
 ///
 /// All methods block on the disk or the network: call them outside of async tasks. A handle can be shared between threads.
 pub struct Fleet {
     location: Location,
-    branch: String,
-    objects: Objects,
-    mirror: Option<Mirror>,
+    pub(super) branch: String,
+    pub(super) objects: Objects,
+    pub(super) mirror: Option<Mirror>,
     accepted: Accepted,
     generations: Generations,
     /// One fetch at a time.
-    fetching: Mutex<()>,
+    pub(super) fetching: Mutex<()>,
     /// One push at a time. Neither waits for the other: one that hangs says nothing about where the branch is.
-    pushing: Mutex<()>,
+    pub(super) pushing: Mutex<()>,
     /// What the remote said when it was last asked.
     answer: Mutex<Answer>,
 }
 
 /// What a remote said when it was last asked.
 #[derive(Debug, Clone, Default)]
-enum Answer {
+pub(super) enum Answer {
     /// It was not asked yet.
     #[default]
     None,
@@ -78,28 +73,6 @@ pub enum Fetched {
     },
     /// The repository answers, and has no such branch.
     Missing,
-}
-
-/// How an attempt to commit ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The branch points, or pointed, at this new commit, and that is durable where intent lives.
-    Committed(Oid),
-    /// The changes are already so; nothing was written.
-    Unchanged,
-    /// The branch is no longer at `base`. Nothing was changed: read again, plan again, try again.
-    Moved,
-}
-
-/// A commit that is written and that no branch has yet, or why there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
-    /// Its objects are in the repository, or in the mirror of a remote. [`Fleet::land`] moves the branch.
-    Commit(Oid),
-    /// As [`Outcome::Unchanged`].
-    Unchanged,
-    /// As [`Outcome::Moved`].
-    Moved,
 }
 
 impl Fleet {
@@ -178,7 +151,7 @@ impl Fleet {
         self.ask_until(&Stop::default())
     }
 
-    fn ask_until(&self, stop: &Stop) -> Result<(), GitError> {
+    pub(super) fn ask_until(&self, stop: &Stop) -> Result<(), GitError> {
         let Some(mirror) = &self.mirror else {
             let git_dir = self.objects.path();
             let lock = git_dir.join(format!("refs/heads/{}.lock", self.branch));
@@ -227,7 +200,7 @@ impl Fleet {
         }
     }
 
-    fn answered(&self) -> Answer {
+    pub(super) fn answered(&self) -> Answer {
         self.answer
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -264,99 +237,6 @@ impl Fleet {
         self.objects.first_parent_versions(commit, path, limit)
     }
 
-    /// Commits `changes` on top of `base` if the branch is still there. `time` becomes the commit's time, in whole seconds.
-    ///
-    /// # Guarantees
-    /// - [`Outcome::Committed`] is returned only after objects and reference are synced to disk, or a remote has taken them.
-    /// - A branch that has moved meanwhile, forward or back, is left alone.
-    ///
-    /// # Errors
-    /// [`GitError::Refused`] if a remote says no for good. After any other error of a remote the outcome may be unknown: `fetch` shows it.
-    pub fn commit(
-        &self,
-        base: Oid,
-        changes: &[Change],
-        author: &Author,
-        message: &str,
-        time: Timestamp,
-    ) -> Result<Outcome, GitError> {
-        match self.write(base, changes, author, message, time)? {
-            Written::Commit(new) => self.land(base, new, &Stop::default()),
-            Written::Unchanged => Ok(Outcome::Unchanged),
-            Written::Moved => Ok(Outcome::Moved),
-        }
-    }
-
-    /// The first half of [`Fleet::commit`], which asks nobody: everything but the branch.
-    pub fn write(
-        &self,
-        base: Oid,
-        changes: &[Change],
-        author: &Author,
-        message: &str,
-        time: Timestamp,
-    ) -> Result<Written, GitError> {
-        // Saves writing objects that nobody would ever reach. What decides is the swap.
-        if self.head()? != Some(base) {
-            return Ok(Written::Moved);
-        }
-        let new = self
-            .objects
-            .with(|repo| write_commit(repo, base, changes, author, message, time))?;
-        Ok(new.map_or(Written::Unchanged, Written::Commit))
-    }
-
-    /// Whether [`Fleet::land`] takes as long as a network does.
-    pub fn lands_far_away(&self) -> bool {
-        self.mirror.is_some()
-    }
-
-    /// The second half of [`Fleet::commit`]: the branch goes from `base` to `new`, its child that was written, unless it has moved. `stop` ends the wait
-    /// for a remote.
-    ///
-    /// # Errors
-    /// As [`Fleet::commit`], and [`GitError::Stopped`] where it was stopped before anything was known.
-    pub fn land(&self, base: Oid, new: Oid, stop: &Stop) -> Result<Outcome, GitError> {
-        let moved = match &self.mirror {
-            Some(mirror) => self.push(mirror, base, new, stop)?,
-            None => self
-                .objects
-                .with(|repo| local::swap(repo, &self.branch, base, new))?,
-        };
-        Ok(if moved {
-            Outcome::Committed(new)
-        } else {
-            Outcome::Moved
-        })
-    }
-
-    /// Whether the remote's branch is, or was, at `new`.
-    fn push(&self, mirror: &Mirror, base: Oid, new: Oid, stop: &Stop) -> Result<bool, GitError> {
-        // One that cannot even be asked would only be waited for.
-        if let Answer::Failed(why) = self.answered() {
-            return Err(GitError::Unreachable(why));
-        }
-        let _one = turn(&self.pushing, stop)?;
-        let pushed = mirror.push(base, new, stop).and_then(|()| {
-            let _one = turn(&self.fetching, stop)?;
-            mirror.remember(base, new)
-        });
-        let Err(failed) = pushed else {
-            return Ok(true);
-        };
-        // What the remote holds now decides what happened.
-        match self.ask_until(stop) {
-            Ok(()) if matches!(self.answered(), Answer::NoBranch) => return Ok(false),
-            Ok(()) | Err(GitError::Stopped) => {}
-            Err(error) => return Err(error),
-        }
-        match self.head()? {
-            Some(head) if head == base => Err(failed),
-            Some(head) => self.is_descendant(new, head),
-            None => Ok(false),
-        }
-    }
-
     /// Wakes when the branch may have moved. A remote elsewhere is looked at every `poll`; on this machine its references are watched.
     pub fn watch(&self, poll: Duration) -> Result<Watcher, WatchError> {
         Watcher::new(self.location.watchable(), poll)
@@ -372,18 +252,6 @@ impl Fleet {
             MAINTENANCE,
         )
         .map(drop)
-    }
-}
-
-/// Waits for one's turn, as long as anybody wants it.
-fn turn<'a>(one: &'a Mutex<()>, stop: &Stop) -> Result<MutexGuard<'a, ()>, GitError> {
-    loop {
-        match one.try_lock() {
-            Ok(guard) => return Ok(guard),
-            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) if stop.is_asked() => return Err(GitError::Stopped),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK),
-        }
     }
 }
 

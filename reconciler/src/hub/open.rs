@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tenantry_planner::inventory::{Attempt, Published};
 use tenantry_planner::plan::PlanCache;
-use tenantry_planner::status::{FleetStatus, Mode, Totals};
+use tenantry_planner::status::{FleetStatus, Mode};
 use tenantry_planner::{Inventory, Plan};
 use tokio::sync::watch;
 
@@ -143,24 +143,11 @@ fn attempts(stored: BTreeMap<String, crate::store::Attempt>) -> HashMap<String, 
 
 /// The status before anything was read.
 fn nothing_known() -> FleetStatus {
-    FleetStatus {
-        fleet_id: String::new(),
-        release: crate::RELEASE.to_owned(),
-        mode: Mode::Observing {
-            reason: "starting".into(),
-        },
-        commit: None,
-        source_problem: None,
-        forge_problem: None,
-        upkeep: None,
-        at: Timestamp::now(),
-        totals: Totals::default(),
-        orders: Vec::new(),
-        servers: Vec::new(),
-        operations: Vec::new(),
-        frozen: Vec::new(),
-        diagnostics: Arc::default(),
-    }
+    let mode = Mode::Observing {
+        reason: "starting".into(),
+    };
+    let release = crate::RELEASE.to_owned();
+    FleetStatus::nothing(String::new(), release, mode, Timestamp::now())
 }
 
 /// Where a hub keeps what it found out about removals that are held back.

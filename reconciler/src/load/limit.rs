@@ -14,6 +14,7 @@
 
 mod history;
 mod judge;
+mod lines;
 mod memory;
 mod pending;
 mod rules;

@@ -4,7 +4,7 @@ mod page;
 
 use super::count;
 use super::report::{NAMED, Report};
-use super::text::{beyond, group_name, lines, service, sign, state, summary, verdict};
+use super::words::{beyond, group_name, lines, service, sign, state, summary, verdict};
 use page::{LONGEST, Page, fenced, text};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

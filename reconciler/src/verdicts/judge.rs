@@ -8,7 +8,7 @@ use crate::forge::State;
 use crate::git::{Excess, GitError, Most, Oid, Scratch};
 use crate::keys::{HubIdentity, KeyError};
 use crate::load::{LoadError, MAX_FILE, Revision, object_id, said_today};
-use crate::review::{End, Ends, Report, count, report, text};
+use crate::review::{End, Ends, Report, count, report, text, words};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -146,7 +146,7 @@ impl<'s> Judge<'s> {
             .iter()
             .filter(|found| found.is_error())
             .collect();
-        let summary = text::summary(&report);
+        let summary = words::summary(&report);
         let line = match (errors.is_empty(), sealed) {
             (true, []) => summary,
             (false, []) => wrong(&errors),

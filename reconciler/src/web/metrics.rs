@@ -86,9 +86,16 @@ pub(super) fn poll_waits() -> impl Drop {
 /// The state of the fleet in Prometheus' text format.
 pub(super) fn fleet(status: &FleetStatus) -> String {
     let mut out = String::new();
+    families(&mut out, status);
+    gauges(&mut out, status);
+    out
+}
+
+/// How many there are of each kind.
+fn families(out: &mut String, status: &FleetStatus) {
     let orders = status.orders.iter().map(|order| word(&order.phase));
     family(
-        &mut out,
+        out,
         "tenantry_orders",
         "Orders, by phase",
         "phase",
@@ -97,7 +104,7 @@ pub(super) fn fleet(status: &FleetStatus) -> String {
     );
     let health = status.orders.iter().map(|order| word(&order.health));
     family(
-        &mut out,
+        out,
         "tenantry_orders_health",
         "Orders, by health",
         "health",
@@ -106,7 +113,7 @@ pub(super) fn fleet(status: &FleetStatus) -> String {
     );
     let servers = status.servers.iter().map(|server| word(&server.health));
     family(
-        &mut out,
+        out,
         "tenantry_servers",
         "Servers, by health",
         "health",
@@ -119,7 +126,7 @@ pub(super) fn fleet(status: &FleetStatus) -> String {
         .flat_map(|server| &server.instances)
         .map(|instance| word(&instance.phase));
     family(
-        &mut out,
+        out,
         "tenantry_instances",
         "Tools on servers, by what their agent says",
         "phase",
@@ -132,32 +139,36 @@ pub(super) fn fleet(status: &FleetStatus) -> String {
         .flat_map(|server| &server.refusals)
         .map(|refusal| word(&refusal.kind));
     family(
-        &mut out,
+        out,
         "tenantry_slice_refusals",
         "Slices refused lately, by kind",
         "kind",
         &[],
         refusals,
     );
+}
+
+/// Single numbers.
+fn gauges(out: &mut String, status: &FleetStatus) {
     let behind = status
         .servers
         .iter()
         .filter(|server| !server.in_sync)
         .count();
     gauge(
-        &mut out,
+        out,
         "tenantry_servers_out_of_sync",
         "Servers that do not agree with what was published",
         behind,
     );
     gauge(
-        &mut out,
+        out,
         "tenantry_customers",
         "Customers",
         status.totals.customers,
     );
     gauge(
-        &mut out,
+        out,
         "tenantry_frozen_scopes",
         "Customers that stay at an earlier commit",
         status.frozen.len(),
@@ -168,43 +179,42 @@ pub(super) fn fleet(status: &FleetStatus) -> String {
         .filter(|diagnostic| diagnostic.is_error())
         .count();
     gauge(
-        &mut out,
+        out,
         "tenantry_errors",
         "Errors in the newest commit",
         errors,
     );
     gauge(
-        &mut out,
+        out,
         "tenantry_acting",
         "1 if this hub acts, 0 if it only observes",
         usize::from(status.mode == Mode::Active),
     );
     gauge(
-        &mut out,
+        out,
         "tenantry_source_problem",
         "1 if the fleet's source cannot be followed",
         usize::from(status.source_problem.is_some()),
     );
     gauge(
-        &mut out,
+        out,
         "tenantry_forge_problem",
         "1 while verdicts do not reach the forge",
         usize::from(status.forge_problem.is_some()),
     );
     let generation = status.commit.as_ref().map_or(0, |commit| commit.generation);
     gauge(
-        &mut out,
+        out,
         "tenantry_generation",
         "Generation of the newest commit",
         generation,
     );
     gauge(
-        &mut out,
+        out,
         "tenantry_status_timestamp_seconds",
         "When the state was worked out",
         status.at.as_second(),
     );
-    out
 }
 
 const PHASES: [&str; 6] = [

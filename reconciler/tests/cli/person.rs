@@ -17,14 +17,25 @@ fn cloned() -> Desk {
     desk.git(".", &["clone", "-q", "--bare", "fleet", "origin.git"]);
     std::fs::remove_dir_all(desk.path("fleet")).unwrap();
     desk.git(".", &["clone", "-q", "origin.git", "fleet"]);
-    for (name, value) in [("user.name", "Jo"), ("user.email", "jo@example.com")] {
-        desk.git("fleet", &["config", name, value]);
-    }
+    sign_as_jo(&desk);
     desk
 }
 
 fn run(desk: &Desk, arguments: &[&str], input: &str) -> Ran {
     run_with(desk, "fleet", arguments, input, &[])
+}
+
+/// Writes down the name of a customer's person.
+fn call(desk: &Desk, customer: &str, name: &str) {
+    let target = format!("{customer}/person");
+    run(desk, &["secrets", "set", &target, "name"], name).says(0, &[]);
+}
+
+/// Gives the clone in `fleet` somebody who commits.
+fn sign_as_jo(desk: &Desk) {
+    for (name, value) in [("user.name", "Jo"), ("user.email", "jo@example.com")] {
+        desk.git("fleet", &["config", name, value]);
+    }
 }
 
 fn commit(desk: &Desk, folder: &str, message: &str) {
@@ -43,6 +54,16 @@ fn objects(desk: &Desk, folder: &str) -> String {
             "--batch-check=%(objectname)",
         ],
     )
+}
+
+/// What the record of an erasure of acme says, which had two versions: how many of them can still be read, and nothing of the person.
+fn assert_recorded(desk: &Desk, folder: &str, readable: usize) {
+    let record = desk.git(folder, &["show", "main:fleet/decisions/acme/erased.yaml"]);
+    let readable = format!("readable: {readable}");
+    assert!(
+        record.contains("versions: 2") && record.contains(&readable) && !record.contains("Ada"),
+        "{record}"
+    );
 }
 
 #[test]
@@ -79,7 +100,7 @@ fn personal_data_has_a_key_of_its_own_that_is_in_no_history() {
         first,
         "one key, made once"
     );
-    run(&desk, &["secrets", "set", "globex/person", "name"], "Grace").says(0, &[]);
+    call(&desk, "globex", "Grace");
     let parents = desk.git("origin.git", &["rev-list", "--count", REFERENCE]);
     assert_eq!(parents.trim(), "1");
     assert_eq!(
@@ -146,25 +167,10 @@ fn two_clones_that_make_keys_at_once_lose_none() {
 #[test]
 fn who_is_erased_is_unreadable_in_every_clone() {
     let desk = cloned();
-    run(
-        &desk,
-        &["secrets", "set", "acme/person", "name"],
-        "Ada Lovelace",
-    )
-    .says(0, &[]);
-    run(
-        &desk,
-        &["secrets", "set", "globex/person", "name"],
-        "Grace Hopper",
-    )
-    .says(0, &[]);
+    call(&desk, "acme", "Ada Lovelace");
+    call(&desk, "globex", "Grace Hopper");
     commit(&desk, "fleet", "persons");
-    run(
-        &desk,
-        &["secrets", "set", "acme/person", "name"],
-        "Ada King",
-    )
-    .says(0, &[]);
+    call(&desk, "acme", "Ada King");
     commit(&desk, "fleet", "married");
     // A copy of a folder has all its objects; people clone over a wire.
     desk.git(".", &["clone", "-q", "--no-local", "origin.git", "before"]);
@@ -198,14 +204,7 @@ fn who_is_erased_is_unreadable_in_every_clone() {
         .says(0, &["erased: fleet/decisions/acme/erased.yaml"]);
     desk.git("fleet", &["push", "-q", "origin", "main"]);
 
-    let record = desk.git(
-        "origin.git",
-        &["show", "main:fleet/decisions/acme/erased.yaml"],
-    );
-    assert!(
-        record.contains("versions: 2") && record.contains("readable: 0") && !record.contains("Ada"),
-        "{record}"
-    );
+    assert_recorded(&desk, "origin.git", 0);
     assert!(!desk.path(&format!("fleet/{PERSON}")).exists());
     run(&desk, &["check"], "").says(0, &["good"]);
     // The clone from before, with the hub's key and all that the origin gives.
@@ -276,22 +275,13 @@ fn what_a_key_cannot_erase_is_named() {
             "erased: ",
         ],
     );
-    let record = desk.git("fleet", &["show", "HEAD:fleet/decisions/acme/erased.yaml"]);
-    assert!(
-        record.contains("versions: 2") && record.contains("readable: 1"),
-        "{record}"
-    );
+    assert_recorded(&desk, "fleet", 1);
 }
 
 #[test]
 fn what_people_typed_elsewhere_is_named() {
     let desk = cloned();
-    run(
-        &desk,
-        &["secrets", "set", "acme/person", "name"],
-        "Ada Lovelace",
-    )
-    .says(0, &[]);
+    call(&desk, "acme", "Ada Lovelace");
     commit(&desk, "fleet", "a person");
     let dry = ["erase", "acme", "--dry-run"];
     let ran = run(&desk, &dry, "");
@@ -333,10 +323,8 @@ fn what_people_typed_elsewhere_is_named() {
 fn a_fleet_without_a_remote_keeps_its_keys_itself() {
     let desk = Desk::new();
     two_customers(&desk);
-    for (name, value) in [("user.name", "Jo"), ("user.email", "jo@example.com")] {
-        desk.git("fleet", &["config", name, value]);
-    }
-    run(&desk, &["secrets", "set", "acme/person", "name"], "Ada").says(0, &[]);
+    sign_as_jo(&desk);
+    call(&desk, "acme", "Ada");
     desk.git("fleet", &["add", "."]);
     desk.git("fleet", &["commit", "-qm", "a person"]);
     let blob = desk.git("fleet", &["rev-parse", &format!("{REFERENCE}:acme.yaml")]);
@@ -355,7 +343,7 @@ fn a_fleet_without_a_remote_keeps_its_keys_itself() {
 fn keys_that_were_made_before_there_was_a_remote_go_there() {
     let desk = Desk::new();
     two_customers(&desk);
-    run(&desk, &["secrets", "set", "acme/person", "name"], "Ada").says(0, &[]);
+    call(&desk, "acme", "Ada");
     desk.git(
         ".",
         &["clone", "-q", "--bare", "--no-local", "fleet", "origin.git"],
@@ -365,7 +353,7 @@ fn keys_that_were_made_before_there_was_a_remote_go_there() {
             .is_empty()
     );
     desk.git("fleet", &["remote", "add", "origin", "../origin.git"]);
-    run(&desk, &["secrets", "set", "globex/person", "name"], "Grace").says(0, &[]);
+    call(&desk, "globex", "Grace");
     assert_eq!(
         desk.git("origin.git", &["ls-tree", "--name-only", REFERENCE]),
         "acme.yaml\nglobex.yaml\n"
@@ -375,7 +363,7 @@ fn keys_that_were_made_before_there_was_a_remote_go_there() {
 #[test]
 fn a_clone_that_had_the_key_loses_it_when_it_looks_again() {
     let desk = cloned();
-    run(&desk, &["secrets", "set", "acme/person", "name"], "Ada").says(0, &[]);
+    call(&desk, "acme", "Ada");
     commit(&desk, "fleet", "a person");
     desk.git(".", &["clone", "-q", "--no-local", "origin.git", "other"]);
     let get = ["secrets", "get", "acme/person", "name"];

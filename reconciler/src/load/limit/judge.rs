@@ -8,11 +8,11 @@
 //! first has not (a person's `git pull`). What the line of an earlier one let go since they parted, under a limit at least as strict, is no loss
 //! for a later one: it goes on there. What only the later lines let go is judged as a whole, as `tenantry plan` does.
 
+use super::lines::followed_first;
 use super::memory::Bases;
 use super::rules::{Rule, strictest};
 use super::{Limits, Verdict};
 use crate::git::{GitError, Objects, Oid, is_descendant};
-use crate::lost::by_hub;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tenantry_planner::removal::{Loss, Losses, Removal};
@@ -376,29 +376,4 @@ fn drop_covered(over: &mut Vec<Over>) {
         covered.extend(one.losses.what.iter().cloned());
         new
     });
-}
-
-/// Puts the branch that the hub follows first, where it can be told. Whether the order changed.
-fn followed_first(objects: &Objects, parents: &mut [Oid]) -> Result<bool, GitError> {
-    for place in 1..parents.len() {
-        let (Some(first), Some(other)) = (parents.first().copied(), parents.get(place).copied())
-        else {
-            break;
-        };
-        if by_hub_only_at(objects, other, first)? && !by_hub_only_at(objects, first, other)? {
-            parents.swap(0, place);
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Whether a commit of the hub's is reachable from `one` and not from `other`.
-fn by_hub_only_at(objects: &Objects, one: Oid, other: Oid) -> Result<bool, GitError> {
-    for commit in objects.commits_after(Some(other), one)?.iter().rev() {
-        if by_hub(&objects.lineage(*commit)?) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

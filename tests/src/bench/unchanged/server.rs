@@ -12,7 +12,7 @@ use tenantry::web::{
     AgentDirectory, CurrentSlice, Limits, ReportError, ReportSink, SliceBoard, SliceSource,
     SourceError, WebState, metrics, router, serve,
 };
-use tenantry_planner::status::{FleetStatus, Mode, Totals};
+use tenantry_planner::status::{FleetStatus, Mode};
 use tenantry_schema::id::ServerKey;
 use tenantry_schema::wire::{Receipt, ReportBatch};
 use tokio::sync::watch;
@@ -93,7 +93,12 @@ fn state(agents: usize) -> Result<(WebState, Senders), BenchError> {
     if let Some(error) = errors.into_iter().next() {
         return Err(error).doing("making the directory of agents");
     }
-    let (status, status_of) = watch::channel(Arc::new(empty()));
+    let (status, status_of) = watch::channel(Arc::new(FleetStatus::nothing(
+        "bench".to_owned(),
+        tenantry::RELEASE.to_owned(),
+        Mode::Active,
+        Timestamp::now(),
+    )));
     let (directory, directory_of) = watch::channel(Arc::new(directory));
     let state = WebState {
         status: status_of,
@@ -109,23 +114,4 @@ fn state(agents: usize) -> Result<(WebState, Senders), BenchError> {
         programs: None,
     };
     Ok((state, (status, directory)))
-}
-
-fn empty() -> FleetStatus {
-    FleetStatus {
-        fleet_id: "bench".to_owned(),
-        release: tenantry::RELEASE.to_owned(),
-        mode: Mode::Active,
-        commit: None,
-        source_problem: None,
-        forge_problem: None,
-        upkeep: None,
-        at: Timestamp::now(),
-        totals: Totals::default(),
-        orders: Vec::new(),
-        servers: Vec::new(),
-        operations: Vec::new(),
-        frozen: Vec::new(),
-        diagnostics: Arc::default(),
-    }
 }

@@ -1,0 +1,175 @@
+//! What is said of a plan in the same words on a terminal and in Markdown.
+
+use super::count;
+use super::report::{Report, Totals};
+use tenantry_planner::change::{
+    Group, InstanceChange, Presence, ServiceChange, SiteChange, VolumeChange,
+};
+use tenantry_planner::removal::Removal;
+
+/// `+`, `~` or `-`.
+pub(crate) fn sign(presence: Presence) -> &'static str {
+    match presence {
+        Presence::Added => "+",
+        Presence::Kept => "~",
+        Presence::Removed => "-",
+    }
+}
+
+/// What is to be said of a tool as a whole.
+pub(crate) fn state(instance: &InstanceChange) -> String {
+    let mut words = Vec::new();
+    match instance.runs {
+        Some(true) => words.push("started".to_owned()),
+        Some(false) => words.push("stopped, its data stays".to_owned()),
+        None => {}
+    }
+    if let Some((from, to)) = &instance.version {
+        let short =
+            |id: &tenantry_planner::ObjectId| id.to_string().chars().take(7).collect::<String>();
+        words.push(format!("stack {} → {}", short(from), short(to)));
+    }
+    if instance.customised {
+        words.push("customised by an override file".to_owned());
+    }
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!("  {}", words.join("; "))
+    }
+}
+
+/// What happens to a tool, a line each.
+pub(crate) fn lines(instance: &InstanceChange) -> Vec<String> {
+    let mut lines: Vec<String> = instance
+        .services
+        .iter()
+        .map(|(name, change)| format!("{name}: {}", service(change)))
+        .collect();
+    for (host, change) in &instance.sites {
+        let what = match change {
+            SiteChange::Added => "answers at",
+            SiteChange::Changed => "is served in another way at",
+            SiteChange::Removed => "no longer answers at",
+        };
+        lines.push(format!("{what} https://{host}"));
+    }
+    for (volume, change) in &instance.volumes {
+        if *change == VolumeChange::Created {
+            lines.push(format!("new volume {volume}"));
+        }
+    }
+    lines.extend(instance.at_risk.iter().map(|risk| format!("data: {risk}")));
+    lines.extend(
+        instance
+            .unknown
+            .iter()
+            .map(|why| format!("cannot be compared: {why}")),
+    );
+    lines
+}
+
+/// What happens to a container.
+pub(crate) fn service(change: &ServiceChange) -> String {
+    let list = |names: &std::collections::BTreeSet<String>| {
+        names.iter().cloned().collect::<Vec<_>>().join(", ")
+    };
+    match change {
+        ServiceChange::Created { image } => format!("created from {image}"),
+        ServiceChange::Removed => "removed".to_owned(),
+        ServiceChange::Replaced { why } => {
+            let why: Vec<String> = why
+                .iter()
+                .map(tenantry_planner::change::Why::words)
+                .collect();
+            format!("replaced ({})", why.join("; "))
+        }
+        ServiceChange::Files { files } => format!("goes on, sees new {}", list(files)),
+        ServiceChange::Stopped => "stopped".to_owned(),
+        ServiceChange::Started => "started".to_owned(),
+    }
+}
+
+/// The tool of a group, and whether override files lie on top of it.
+pub(crate) fn group_name(group: &Group) -> String {
+    let marked = if group.customised {
+        " (customised)"
+    } else {
+        ""
+    };
+    format!("{}{marked}", group.tool)
+}
+
+/// How many are left out of `all` where `few` are shown.
+pub(super) fn beyond(all: usize, few: usize) -> Option<usize> {
+    all.checked_sub(few).filter(|more| *more > 0)
+}
+
+/// What becomes of a removal.
+pub(crate) fn verdict(removal: &Removal) -> String {
+    match &removal.acknowledged {
+        Some(id) => format!("acknowledged by `{id}`"),
+        None => "the hub holds it back until it is acknowledged".to_owned(),
+    }
+}
+
+/// One line that says how much it is.
+pub(crate) fn summary(report: &Report) -> String {
+    let Totals {
+        customers,
+        servers,
+        created,
+        replaced,
+        removed,
+        stopped,
+        started,
+        interrupted,
+        waiting_for_window,
+        ..
+    } = report.totals;
+    if report.changes.is_empty() && report.decisions.is_empty() {
+        return "nothing changes on any server".to_owned();
+    }
+    if report.changes.is_empty() {
+        return format!(
+            "nothing changes on any server; {} to be made",
+            count(report.decisions.len(), "decision")
+        );
+    }
+    let parts = [
+        (created, "created"),
+        (replaced, "replaced"),
+        (removed, "removed"),
+        (stopped, "stopped"),
+        (started, "started"),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{number} {what}"))
+        .collect();
+    let containers = if parts.is_empty() {
+        "no container is touched".to_owned()
+    } else {
+        format!("containers: {}", parts.join(", "))
+    };
+    let notice = match (interrupted, waiting_for_window) {
+        (0, _) => "nobody notices".to_owned(),
+        (all, waiting) if all == waiting => {
+            format!(
+                "visitors notice on {}, in the maintenance window",
+                count(all, "server")
+            )
+        }
+        (all, 0) => format!("visitors notice on {}, at once", count(all, "server")),
+        (all, waiting) => format!(
+            "visitors notice on {}, on {waiting} of them in the maintenance window",
+            count(all, "server")
+        ),
+    };
+    format!(
+        "{} of {}; {containers}; {notice}",
+        count(servers, "server"),
+        count(customers, "customer")
+    )
+}
