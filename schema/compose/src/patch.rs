@@ -1,13 +1,17 @@
 //! `!reset` and `!override`: what a file or a service takes away from the one below it before the two are merged. Compose Specification,
 //! "Merge and override". Works on trees; nothing is typed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use tenantry_yaml::{Kind, Marked, Node, Problem, Span};
 
-/// What the one below loses: the keys that lead there, where that was said, and by which tag.
+/// What the one below loses, by the keys that lead there.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Patch(Vec<Loss>);
+pub(crate) struct Patch {
+    lost: Option<Loss>,
+    beneath: BTreeMap<String, Patch>,
+}
 
+/// That something goes, and what said so.
 #[derive(Debug, Clone)]
 struct Loss {
     keys: Vec<String>,
@@ -18,8 +22,9 @@ struct Loss {
 impl Patch {
     /// Reads the tags of a file. What stands under `!reset` leaves its tree: it only says where something goes.
     pub(crate) fn take(root: &mut Node, marked: &[Marked], problems: &mut Vec<Problem>) -> Self {
+        let mut patch = Self::default();
         if marked.is_empty() {
-            return Self::default();
+            return patch;
         }
         let mut walk = Walk {
             marked: marked
@@ -27,21 +32,19 @@ impl Patch {
                 .map(|marked| (marked.span, marked.tag))
                 .collect(),
             keys: Vec::new(),
-            losses: Vec::new(),
+            patch: &mut patch,
             problems,
         };
         if let Some(tag) = walk.marked.get(&root.span).copied() {
             walk.misplaced(root.span, tag);
         }
         walk.node(root);
-        Self(walk.losses)
+        patch
     }
 
     /// Takes everything away from the file below.
     pub(crate) fn apply(&self, below: &mut Node, problems: &mut Vec<Problem>) {
-        for loss in &self.0 {
-            loss.apply(below, &loss.keys, problems);
-        }
+        self.apply_at(0, below, problems);
     }
 
     /// Takes away from the service below what is said of `service`.
@@ -51,46 +54,61 @@ impl Patch {
         below: &mut Node,
         problems: &mut Vec<Problem>,
     ) {
-        for loss in &self.0 {
-            if let [section, name, keys @ ..] = loss.keys.as_slice()
-                && section == "services"
-                && name == service
-            {
-                loss.apply(below, keys, problems);
+        let services = self.beneath.get("services");
+        if let Some(patch) = services.and_then(|services| services.beneath.get(service)) {
+            patch.apply_at(2, below, problems);
+        }
+    }
+
+    /// `depth` is how many keys led here.
+    fn apply_at(&self, depth: usize, below: &mut Node, problems: &mut Vec<Problem>) {
+        match &mut below.kind {
+            Kind::Mapping(entries) => entries.retain_mut(|(key, value)| {
+                let patch = self.beneath.get(key.as_str().unwrap_or_default());
+                match patch {
+                    Some(Self { lost: Some(_), .. }) => return false,
+                    Some(patch) => patch.apply_at(depth + 1, value, problems),
+                    None => {}
+                }
+                true
+            }),
+            Kind::Sequence(_) => self.each_loss(&mut |loss| problems.push(loss.in_a_list(depth))),
+            // Nothing is there that could be taken away.
+            Kind::Scalar { .. } => {}
+        }
+    }
+
+    /// The losses beneath, without those inside of others.
+    fn each_loss(&self, tell: &mut dyn FnMut(&Loss)) {
+        for patch in self.beneath.values() {
+            match &patch.lost {
+                Some(loss) => tell(loss),
+                None => patch.each_loss(tell),
             }
         }
+    }
+
+    fn add(&mut self, loss: Loss) {
+        let mut at = self;
+        for key in &loss.keys {
+            at = at.beneath.entry(key.clone()).or_default();
+        }
+        at.lost = Some(loss);
     }
 }
 
 impl Loss {
-    fn apply(&self, below: &mut Node, keys: &[String], problems: &mut Vec<Problem>) {
-        match (&mut below.kind, keys) {
-            (Kind::Mapping(entries), [last]) => {
-                entries.retain(|(key, _)| key.as_str() != Some(last));
-            }
-            (Kind::Mapping(entries), [next, rest @ ..]) => {
-                let mut entries = entries.iter_mut();
-                let there = entries.find(|(key, _)| key.as_str() == Some(next));
-                if let Some((_, value)) = there {
-                    self.apply(value, rest, problems);
-                }
-            }
-            (Kind::Sequence(_), [_, ..]) => problems.push(self.in_a_list(keys)),
-            // Nothing is there that could be taken away.
-            _ => {}
-        }
-    }
-
-    /// `rest` is what leads on from the list.
-    fn in_a_list(&self, rest: &[String]) -> Problem {
-        let list = self.keys[..self.keys.len() - rest.len()].join(".");
+    /// It would go out of a list that so many keys lead to.
+    fn in_a_list(&self, depth: usize) -> Problem {
+        let (list, rest) = self.keys.split_at(depth.min(self.keys.len()));
         let message = format!(
             "`{}` takes away `{}` of a list, whose entries have no names",
             self.tag,
             rest.join(".")
         );
         let help = format!(
-            "below this file `{list}` is a list: put the tag at the whole of it, with all that should be there"
+            "below this file `{}` is a list: put the tag at the whole of it, with all that should be there",
+            list.join(".")
         );
         Problem::invalid(self.span, message)
             .with_help(help)
@@ -101,7 +119,7 @@ impl Loss {
 struct Walk<'p> {
     marked: HashMap<Span, &'static str>,
     keys: Vec<String>,
-    losses: Vec<Loss>,
+    patch: &'p mut Patch,
     problems: &'p mut Vec<Problem>,
 }
 
@@ -119,7 +137,7 @@ impl Walk<'_> {
         let tag = self.marked.get(&value.span).copied();
         self.keys.push(key.as_str().unwrap_or_default().to_owned());
         if let Some(tag) = tag {
-            self.losses.push(Loss {
+            self.patch.add(Loss {
                 keys: self.keys.clone(),
                 span: value.span,
                 tag,

@@ -4,6 +4,8 @@ use crate::scenarios::story;
 use crate::support::compile::tree_of;
 use crate::support::{Fleet, show};
 use insta::assert_snapshot;
+use tenantry_planner::decision::Choice;
+use tenantry_schema::name::VariableName;
 
 const ORDER: &str = "fleet/customers/acme/orders/web.yaml";
 
@@ -118,6 +120,36 @@ fn a_newer_stack_with_a_new_secret_and_a_new_site() {
         "what was drawn stays, to the letter"
     );
     assert_snapshot!(out);
+}
+
+#[test]
+fn a_secret_that_is_drawn_later_differs_from_one_that_says_so() {
+    let mut fleet = Fleet::running();
+    fleet.edit(
+        ORDER,
+        "[page, notes]",
+        "{ page: , notes: { revision: main } }",
+    );
+    fleet.edit(
+        "stacks/notes/stack.yaml",
+        "  DB_PASSWORD: {}",
+        "  DB_PASSWORD: { must_differ: [PIN] }\n  PIN: { length: 8, alphabet: digits }",
+    );
+    fleet.edit(
+        "stacks/notes/compose.yaml",
+        "DB_PASSWORD_FILE:",
+        "PIN: \"${PIN}\", DB_PASSWORD_FILE:",
+    );
+    let plan = fleet.plan().plan;
+    let drawn = plan
+        .decisions()
+        .find_map(|decision| match &decision.choice {
+            Choice::Secrets(_, names) => Some(names),
+            _ => None,
+        });
+    let pin = &drawn.unwrap()["PIN"];
+    let others: Vec<&str> = pin.must_differ.iter().map(VariableName::as_str).collect();
+    assert_eq!(others, ["DB_PASSWORD"]);
 }
 
 #[test]
