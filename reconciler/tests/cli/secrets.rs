@@ -443,7 +443,7 @@ fn what_follows_a_secret_is_made_and_replaced_with_it() {
             "secrets set acme/website/guestbook DB_PASSWORD",
         ],
     );
-    run(&desk, &["secrets", "set", file, "DB_PASSWORD"], "by hand")
+    run(&desk, &["secrets", "set", file, "DB_PASSWORD"], "once more")
         .says(0, &["`DB_PASSWORD` set", "`SAME` goes with"]);
     // Never to be replaced: neither is what follows it.
     desk.edit("fleet/stacks/guestbook/stack.yaml", |text| {
@@ -451,5 +451,5 @@ fn what_follows_a_secret_is_made_and_replaced_with_it() {
     });
     run(&desk, &["secrets", "rotate", file, "SAME"], "").says(1, &["would be lost"]);
     run(&desk, &["secrets", "rotate", file, "--all"], "").says(0, &["OTHER replaced"]);
-    assert_eq!(get("SAME"), "by hand");
+    assert_eq!(get("SAME"), "once more");
 }

@@ -41,7 +41,7 @@ fn an_emptied_file_wipes_nothing_unasked() {
     let said = json(&edit("sed -i s/two/three/ \"$1\"", "", &["--json"]));
     assert_eq!(
         said,
-        serde_json::json!({"path": FILE, "saved": true, "changed": ["b"], "removed": [], "restarts": []})
+        serde_json::json!({"path": FILE, "saved": true, "changed": ["b"], "removed": [], "restarts": [], "stale": []})
     );
     edit(": > \"$1\"", "y\n", &[]).says(0, &["saved", "removed: b, webhook"]);
 }
