@@ -46,7 +46,9 @@ impl Story {
             // Its name has the beginning of its digest; what it is exactly is looked at once all is done.
             let runs = std::fs::read_link(format!("/proc/{}/exe", self.agent.id()));
             let runs = runs.map_or(String::new(), |path| path.display().to_string());
-            if settled && runs.ends_with(&wanted[..12]) {
+            // That it was tried is forgotten once it knows which program it is.
+            let tried = || !self.memory()["trying"].is_null();
+            if settled && runs.ends_with(&wanted[..12]) && !tried() {
                 return false;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -73,6 +75,12 @@ impl Story {
         died
     }
 
+    /// What is remembered of programs that were tried.
+    fn memory(&self) -> serde_json::Value {
+        let text = std::fs::read_to_string(self.world.state("update.json"));
+        serde_json::from_str(&text.unwrap_or_default()).unwrap_or_default()
+    }
+
     fn is_as_after_a_clean_update(&self, pair: &Pair, what: &str) {
         let folder = self.world.config.program.parent().unwrap();
         let mut programs: Vec<_> = std::fs::read_dir(folder)
@@ -97,8 +105,7 @@ impl Story {
             Vec::<&PathBuf>::new(),
             "{what}"
         );
-        let memory = std::fs::read_to_string(self.world.state("update.json")).unwrap();
-        let memory: serde_json::Value = serde_json::from_str(&memory).unwrap();
+        let memory = self.memory();
         for key in ["trying", "failed", "rejected"] {
             assert!(memory[key].is_null(), "{what}: {memory:#}");
         }
