@@ -46,12 +46,12 @@ impl<'a> Desk<'a> {
         let memory = self.memory.borrow();
         let site = memory.get().sites.get(&self.order.host);
         let pending = site.and_then(|site| site.pending.as_ref());
+        let pending = pending.filter(|pending| pending.of == self.order.of);
         let Some((pending, file)) = pending.zip(key_file(&self.order.host)) else {
             return Ok(None);
         };
         let key = memory.root().read(&file, LIMIT)?;
         let key = key.and_then(|key| String::from_utf8(key).ok());
-        let key = key.filter(|_| pending.of == self.order.of);
         Ok(key.map(|key| (pending.url.clone(), Secret::new(key))))
     }
 

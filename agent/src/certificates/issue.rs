@@ -54,8 +54,9 @@ pub async fn issue(
             Ok(())
         }
         Err(trouble) => {
-            // An authority that was not reached validated nothing, so nothing of what it allows is used up.
-            let reached = trouble.kind != TroubleKind::Unreachable || desk.has_answered();
+            // An authority that was not reached, or not asked, validated nothing, so nothing of what it allows is used up.
+            let reached = desk.has_answered()
+                || !matches!(trouble.kind, TroubleKind::Unreachable | TroubleKind::Local);
             note_failure(
                 memory,
                 order,

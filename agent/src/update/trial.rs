@@ -189,9 +189,9 @@ async fn watch(
 }
 
 /// Whether what kept a program from being started is wrong with the program: it is no program, or asks for one that is not here. A machine
-/// without memory, or with too many files open, may start it another time.
+/// without memory, with too many files open, or that lets nothing run there, may start it another time.
 fn is_its_own(error: &std::io::Error) -> bool {
-    let errors = [Errno::NOEXEC, Errno::NOENT, Errno::ACCESS, Errno::PERM];
+    let errors = [Errno::NOEXEC, Errno::NOENT];
     Errno::from_io_error(error).is_some_and(|error| errors.contains(&error))
 }
 
@@ -278,9 +278,11 @@ mod tests {
     #[test]
     fn only_what_is_wrong_with_a_program_is_held_against_it() {
         let own = |errno: Errno| is_its_own(&errno.into());
-        assert!(own(Errno::NOEXEC) && own(Errno::NOENT) && own(Errno::ACCESS));
+        assert!(own(Errno::NOEXEC) && own(Errno::NOENT));
         for errno in [
             Errno::MFILE,
+            Errno::ACCESS,
+            Errno::PERM,
             Errno::NOMEM,
             Errno::AGAIN,
             Errno::IO,

@@ -38,7 +38,9 @@ pub fn seed() -> u64 {
     let seed = given.map_or(1, |text| text.parse().expect("a number in TENANTRY_SEED"));
     let thread = std::thread::current();
     let name = thread.name().unwrap_or_default();
-    println!("again: TENANTRY_SEED={seed} cargo nextest run -p tenantry-agent -E 'test(={name})'");
+    println!(
+        "again: TENANTRY_SEED={seed} cargo nextest run -p tenantry-agent --run-ignored all -E 'test(={name})'"
+    );
     seed
 }
 

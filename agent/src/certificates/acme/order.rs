@@ -76,7 +76,11 @@ async fn begun_or_new(
     wanted: &Wanted,
     desk: &Desk<'_>,
 ) -> Result<(Order, Secret), Failed> {
-    if let Some((url, key)) = desk.begun().map_err(Trouble::local)? {
+    if let Some((url, key)) = desk.begun().map_err(|error| {
+        Trouble::local(format!(
+            "{error}; it is the private key of an order that was begun: make it readable, or remove it, which costs another certificate"
+        ))
+    })? {
         match account.order(url).await {
             Ok(mut order) => {
                 if order.state().status != OrderStatus::Invalid {
