@@ -83,7 +83,14 @@ pub struct Imported {
 
 /// Turns a Compose file into a stack.
 pub fn import(input: &Input<'_>) -> Outcome {
-    let (root, problems) = parse_partial(input.text, &Limits::compose());
+    // `!reset` and `!override` are for files that lie on top of others.
+    let (root, problems) = parse_partial(
+        input.text,
+        &Limits {
+            tags: &[],
+            ..Limits::compose()
+        },
+    );
     let Some(root) = root.filter(|_| problems.is_empty()) else {
         return Outcome::Refused(problems);
     };

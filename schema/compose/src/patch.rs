@@ -1,7 +1,7 @@
 //! `!reset` and `!override`: what a file or a service takes away from the one below it before the two are merged. Compose Specification,
 //! "Merge and override". Works on trees; nothing is typed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tenantry_yaml::{Kind, Marked, Node, Problem, Span};
 
 /// What the one below loses, by the keys that lead there.
@@ -31,6 +31,7 @@ impl Patch {
                 .iter()
                 .map(|marked| (marked.span, marked.tag))
                 .collect(),
+            used: HashSet::new(),
             keys: Vec::new(),
             patch: &mut patch,
             problems,
@@ -39,6 +40,7 @@ impl Patch {
             walk.misplaced(root.span, tag);
         }
         walk.node(root);
+        walk.unused(marked);
         patch
     }
 
@@ -118,6 +120,8 @@ impl Loss {
 
 struct Walk<'p> {
     marked: HashMap<Span, &'static str>,
+    /// Those that were acted on, or told.
+    used: HashSet<Span>,
     keys: Vec<String>,
     patch: &'p mut Patch,
     problems: &'p mut Vec<Problem>,
@@ -137,6 +141,7 @@ impl Walk<'_> {
         let tag = self.marked.get(&value.span).copied();
         self.keys.push(key.as_str().unwrap_or_default().to_owned());
         if let Some(tag) = tag {
+            self.used.insert(value.span);
             self.patch.add(Loss {
                 keys: self.keys.clone(),
                 span: value.span,
@@ -146,6 +151,11 @@ impl Walk<'_> {
         let stays = tag != Some("!reset");
         if stays {
             self.node(value);
+        } else {
+            // All of it goes.
+            let inside = |span: &Span| value.span.start <= span.start && span.end <= value.span.end;
+            self.used
+                .extend(self.marked.keys().filter(|span| inside(span)));
         }
         self.keys.pop();
         stays
@@ -163,7 +173,17 @@ impl Walk<'_> {
         }
     }
 
+    /// What stands at a key, or at the value of a merge key, is nothing's value.
+    fn unused(&mut self, marked: &[Marked]) {
+        for Marked { span, tag } in marked {
+            if !self.used.contains(span) {
+                self.misplaced(*span, tag);
+            }
+        }
+    }
+
     fn misplaced(&mut self, span: Span, tag: &str) {
+        self.used.insert(span);
         let message = format!("`{tag}` cannot stand here");
         self.problems.push(
             Problem::invalid(span, message)
@@ -258,6 +278,19 @@ mod tests {
                 "`!override` cannot stand here",
             ),
             ("!reset {}", "`!reset` cannot stand here"),
+            // Nor at keys, where nothing would come of it.
+            (
+                "services: {a: {!reset ports: []}}",
+                "`!reset` cannot stand here",
+            ),
+            (
+                "services: {a: {environment: {!override A: 3}}}",
+                "`!override` cannot stand here",
+            ),
+            (
+                "services: {a: {<<: !reset {ports: []}}}",
+                "`!reset` cannot stand here",
+            ),
         ] {
             assert_eq!(merged(BELOW, own).1, [told], "{own}");
         }

@@ -3,6 +3,7 @@
 use crate::assemble::assemble;
 use crate::files::ComposeFile;
 use crate::interpolate::{self, Values, VariableUse};
+use crate::mount::MountKind;
 use crate::names::{ConfigName, NetworkName, ProjectName, SecretName, ServiceName, VolumeName};
 use crate::parts::{self, FileSource, Network, Volume};
 use crate::port::Port;
@@ -62,6 +63,16 @@ impl Source {
 }
 
 impl Project {
+    /// Those of `volumes` that a service mounts.
+    pub fn mounted_volumes(&self) -> BTreeSet<&str> {
+        let mounts = self.services.values().flat_map(|service| &service.volumes);
+        let named = mounts.filter_map(|mount| match &mount.kind {
+            MountKind::Volume { name, .. } => name.as_ref(),
+            _ => None,
+        });
+        named.map(VolumeName::as_str).collect()
+    }
+
     /// Parses without values: the tree for tools that need it, and what is wrong with the file whatever the
     /// variables are (everything that [`check`] finds when all variables are known).
     pub fn parse(text: &str) -> (Option<Source>, Vec<Problem>) {

@@ -45,15 +45,27 @@ pub(super) fn check(
             missing.push((key, format!("the service `{service}`")));
         }
     }
+    let mounted = project.mounted_volumes();
+    let mut idle = Vec::new();
     for (key, volume) in backup.named_volumes() {
         if !project.volumes.contains_key(volume) {
             missing.push((key, format!("the volume `{volume}`")));
+        } else if !mounted.contains(volume) {
+            idle.push((key, volume));
         }
     }
-    found.extend(missing.into_iter().map(|(key, what)| Finding {
+    let missing = missing.into_iter().map(|(key, what)| {
+        let message = format!("the backup names {what}, which compose.yaml does not have");
+        (key, message)
+    });
+    let idle = idle.into_iter().map(|(key, volume)| {
+        let message = format!("the backup names the volume `{volume}`, which no service mounts");
+        (key, message)
+    });
+    found.extend(missing.chain(idle).map(|(key, message)| Finding {
         code: codes::BACKUP_TARGET,
         keys: vec!["backup".to_owned(), key.to_owned()],
-        message: format!("the backup names {what}, which compose.yaml does not have"),
+        message,
         note: String::new(),
     }));
     found

@@ -93,10 +93,11 @@ impl Side {
             first.unwrap_or_else(|| "it cannot be read".to_owned())
         });
         if let (Ok(project), Ok(named)) = (&self.project, ProjectName::try_from(name.as_str())) {
-            let volumes = project
-                .volumes
-                .iter()
-                .filter(|(_, volume)| !volume.external);
+            // What nothing mounts is not made.
+            let mounted = project.mounted_volumes();
+            let volumes = project.volumes.iter();
+            let volumes =
+                volumes.filter(|(key, volume)| !volume.external && mounted.contains(key.as_str()));
             self.volumes = volumes
                 .map(|(key, _)| project.volume_name(&named, key))
                 .collect();
