@@ -1,9 +1,9 @@
 //! The agent dies after each change that it makes until a site has its certificate, here and at the authority, and the next one gets it.
 
 use super::*;
+use crate::common::process::Process;
 use crate::common::seed;
 use rand::prelude::*;
-use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 /// Changes that are made at least until a certificate is in its place.
@@ -11,34 +11,12 @@ const MOST: u32 = 20;
 /// How long that takes, at worst.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// An agent as a process of its own, for as long as this lives.
-struct Agent(Child);
-
-impl Agent {
-    fn start(rig: &Rig, dies_after: Option<u32>) -> Self {
-        let config = rig.world.folder.path().join("agent.yaml");
-        std::fs::write(&config, serde_yaml::to_string(&rig.world.config).unwrap()).unwrap();
-        let number = dies_after.map(|changes| changes.to_string());
-        let fault = number.as_deref().map(|it| ("TENANTRY_FAULT_AFTER", it));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-agent"));
-        command.arg("--config").arg(config).arg("run").envs(fault);
-        Self(command.stdin(Stdio::null()).spawn().unwrap())
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 impl Rig {
     /// Waits until what this agent tells is that the site has its certificate, or the agent died. Whether it died.
-    async fn died_before(&self, agent: &mut Agent, reports: usize) -> bool {
+    async fn died_before(&self, agent: &mut Process, reports: usize) -> bool {
         let begun = Instant::now();
         while begun.elapsed() < LONGEST {
-            if agent.0.try_wait().unwrap().is_some() {
+            if agent.is_dead() {
                 return true;
             }
             let issued = self.hub.read(|said| {
@@ -84,7 +62,7 @@ impl Rig {
     async fn die(&self, changes: u32) -> bool {
         self.forget_all();
         let reports = self.hub.read(|said| said.reports.len());
-        let mut agent = Agent::start(self, Some(changes));
+        let mut agent = Process::start(&self.world, Some(changes));
         let died = self.died_before(&mut agent, reports).await;
         drop(agent);
         if died {
@@ -93,7 +71,7 @@ impl Rig {
                 self.end_pause();
             }
             let reports = self.hub.read(|said| said.reports.len());
-            let mut agent = Agent::start(self, None);
+            let mut agent = Process::start(&self.world, None);
             assert!(!self.died_before(&mut agent, reports).await);
         }
         let what = format!("after {changes} changes: {:#}", self.memory());
@@ -117,7 +95,7 @@ async fn ready(lab: Lab) -> Rig {
     ];
     let rig = Rig::new(lab, 90 * 24 * 3600, quick).await;
     rig.hub.publish(&rig.world, 1, rig.slice(&[]));
-    let mut agent = Agent::start(&rig, None);
+    let mut agent = Process::start(&rig.world, None);
     assert!(!rig.died_before(&mut agent, 0).await);
     rig
 }

@@ -1,10 +1,10 @@
 //! The agent dies after each change that it makes on the way of a restore, and the next one, which may die too, brings it to one end: the
 //! data is the old or the new, never both, what is told of it is true, and nothing is left beside.
 
+use crate::common::process::Process;
 use crate::common::seed;
 use crate::rig::{self, Rig};
 use rand::prelude::*;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tenantry_schema::id::OperationId;
 use tenantry_schema::wire::{Report, RestoreBegun, RestoreResult};
@@ -13,32 +13,6 @@ use tenantry_schema::wire::{Report, RestoreBegun, RestoreResult};
 const MOST: u32 = 40;
 /// How long a restore and what follows may take, at worst.
 const LONGEST: Duration = Duration::from_mins(3);
-
-/// An agent as a process of its own, for as long as this lives.
-struct Agent(Child);
-
-impl Agent {
-    fn start(rig: &Rig, dies_after: Option<u32>) -> Self {
-        let config = rig.world.folder.path().join("agent.yaml");
-        std::fs::write(&config, serde_yaml::to_string(&rig.world.config).unwrap()).unwrap();
-        let number = dies_after.map(|changes| changes.to_string());
-        let fault = number.as_deref().map(|it| ("TENANTRY_FAULT_AFTER", it));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-agent"));
-        command.arg("--config").arg(config).arg("run").envs(fault);
-        Self(command.stdin(Stdio::null()).spawn().unwrap())
-    }
-
-    fn is_dead(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_some()
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// What was told of a restore.
 #[derive(Debug)]
@@ -59,7 +33,7 @@ fn told(report: &Report, id: &OperationId) -> Option<Told> {
 
 impl Rig {
     /// Waits until something was told of a restore and nothing of it is left, or the agent died.
-    async fn told_before_death(&self, agent: &mut Agent, id: &OperationId) -> Option<Told> {
+    async fn told_before_death(&self, agent: &mut Process, id: &OperationId) -> Option<Told> {
         let begun = Instant::now();
         while begun.elapsed() < LONGEST {
             if agent.is_dead() {
@@ -78,22 +52,28 @@ impl Rig {
         );
     }
 
+    /// Data that is newer than its backup, whose snapshot this names.
+    async fn with_something_to_restore(&self) -> String {
+        let _agent = Process::start(&self.world, None);
+        self.with_something_newer().await
+    }
+
     /// One restore on whose way the agent dies after so many changes, and the next one after so many others. Whether the first one died.
     async fn die(&self, what: &str, number: u64, dies: [u32; 2]) -> bool {
         let name = format!("2026-11-20-restore-{number}");
         let id = OperationId::try_from(name.as_str()).unwrap();
-        let mut agent = Agent::start(self, Some(dies[0]));
+        let mut agent = Process::start(&self.world, Some(dies[0]));
         self.restore_as(&name, number + 10, what);
         let mut came = self.told_before_death(&mut agent, &id).await;
         let died = came.is_none();
         if died {
-            agent = Agent::start(self, Some(dies[1]));
+            agent = Process::start(&self.world, Some(dies[1]));
             came = self.told_before_death(&mut agent, &id).await;
         }
         // Also where it was told: it may have died since, and reports of it are not newer than its death.
         drop(agent);
         let before = self.hub.read(|said| said.reports.len());
-        let mut agent = Agent::start(self, None);
+        let mut agent = Process::start(&self.world, None);
         let newer = async {
             while self.hub.read(|said| said.reports.len()) <= before {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -132,9 +112,7 @@ fn a_restore_whose_agent_dies_comes_to_one_end() {
     let seed = seed();
     rig::run(move |rig: Rig| async move {
         let mut random = StdRng::seed_from_u64(seed);
-        let agent = Agent::start(&rig, None);
-        let what = rig.with_something_newer().await;
-        drop(agent);
+        let what = rig.with_something_to_restore().await;
         for number in 0..2 {
             let dies = [random.random_range(0..MOST), random.random_range(0..MOST)];
             println!("dies after {dies:?}");
@@ -150,9 +128,7 @@ fn a_restore_whose_agent_dies_after_each_change_comes_to_one_end() {
     let seed = seed();
     rig::run(move |rig: Rig| async move {
         let mut random = StdRng::seed_from_u64(seed);
-        let agent = Agent::start(&rig, None);
-        let what = rig.with_something_newer().await;
-        drop(agent);
+        let what = rig.with_something_to_restore().await;
         for first in 0..400 {
             let dies = [first, random.random_range(0..MOST)];
             println!("dies after {dies:?}");

@@ -7,6 +7,7 @@
 
 pub mod hub;
 pub mod pebble;
+pub mod process;
 pub mod registry;
 pub mod rest_server;
 pub mod revoke;
