@@ -230,12 +230,13 @@ fn nothing_is_left_unfinished() {
 }
 
 /// Where a secret's value may be looked at: the moment of encryption, of signing, of writing to memory-only files, of a request.
-const EDGES: [&str; 22] = [
+const EDGES: [&str; 23] = [
     "schema/src/secret.rs",
     "schema/sops/src/",
     "schema/wire/src/slice.rs",
     "reconciler/src/keys.rs",
-    "reconciler/src/generate",
+    "reconciler/src/generate.rs",
+    "reconciler/src/generate/",
     "reconciler/src/publish.rs",
     "reconciler/src/forge/",
     "reconciler/src/secrets/",

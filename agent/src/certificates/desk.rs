@@ -112,9 +112,10 @@ impl<'a> Desk<'a> {
     pub fn answer(&self, token: &str, answer: &str) -> Result<(), Trouble> {
         let path = challenge_file(token)
             .ok_or_else(|| Trouble::local("the authority's challenge is not of a known form"))?;
-        self.answered.set(true);
         let written = self.challenges.write(&path, answer.as_bytes());
-        written.map_err(Trouble::local)
+        written.map_err(Trouble::local)?;
+        self.answered.set(true);
+        Ok(())
     }
 
     /// Whether an answer was laid out: from then on the authority may validate names, and count what fails.
@@ -151,32 +152,38 @@ pub fn tidy(
     for path in answers.keys() {
         challenges.map_or(Ok(false), |root| root.remove(path))?;
     }
-    let mut ended = BTreeSet::new();
+    let (mut ended, mut unread) = (BTreeSet::new(), None);
     let pending = memory.get().sites.iter();
     let pending = pending.filter(|(_, site)| site.pending.is_some());
     let mut needed: BTreeMap<RelativePath, &DomainName> = pending
         .filter_map(|(host, _)| Some((key_file(host)?, host)))
         .collect();
     for (file, host) in &needed {
-        let key = memory.root().read(file, LIMIT)?;
-        if key.is_some_and(|key| in_place(host).is_some_and(|used| used == key)) {
-            ended.insert((*host).clone());
+        match memory.root().read(file, LIMIT) {
+            Ok(Some(key)) if in_place(host).is_some_and(|used| used == key) => {
+                ended.insert((*host).clone());
+            }
+            Ok(_) => {}
+            // It does not keep what others left.
+            Err(error) => unread = Some(error),
         }
     }
     needed.retain(|_, host| !ended.contains(*host));
     let keys = memory.root().list()?.into_keys();
     let keys = keys.filter(|path| path.as_str().starts_with(&format!("{PENDING}/")));
     let useless: Vec<_> = keys.filter(|path| !needed.contains_key(path)).collect();
-    memory.update(|memory| {
-        for host in &ended {
-            let site = memory.site(host);
-            (site.pending, site.attempts, site.next, site.error) = (None, 0, None, None);
-        }
-    })?;
+    if !ended.is_empty() {
+        memory.update(|memory| {
+            for host in &ended {
+                let site = memory.site(host);
+                (site.pending, site.attempts, site.next, site.error) = (None, 0, None, None);
+            }
+        })?;
+    }
     for path in useless {
         memory.root().remove(&path)?;
     }
-    Ok(())
+    unread.map_or(Ok(()), Err)
 }
 
 /// The file of a token: characters of base64url only (RFC 8555, section 8.1).

@@ -115,6 +115,23 @@ impl Act<'_> {
     }
 
     async fn rename(&self, container: &str, to: &str) -> Result<Ensured, EngineError> {
+        match self.rename_as_it_is(container, to).await? {
+            // Between two tries of the engine to start it it has no network, and then it is not renamed (`sandbox ... not found`, 404).
+            Ensured::PlanAgain if self.is_restarting(container).await? => {
+                self.stop(container).await?;
+                self.rename_as_it_is(container, to).await
+            }
+            renamed => Ok(renamed),
+        }
+    }
+
+    /// Whether it is there, ended, and the engine is about to start it again.
+    async fn is_restarting(&self, container: &str) -> Result<bool, EngineError> {
+        let state = self.inspect(container).await?.and_then(|it| it.state);
+        Ok(state.is_some_and(|state| state.restarting == Some(true)))
+    }
+
+    async fn rename_as_it_is(&self, container: &str, to: &str) -> Result<Ensured, EngineError> {
         let renamed = self
             .docker
             .rename_container(

@@ -13,7 +13,7 @@ use super::labels;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use tenantry_compose::{self as compose, MountKind, Pairs, Project, ProjectName, VolumeName};
+use tenantry_compose::{self as compose, Pairs, Project, ProjectName};
 use tenantry_schema::secret::Secret;
 
 /// Where an instance stands on this server.
@@ -181,10 +181,9 @@ fn networks(project: &Project, name: &ProjectName) -> BTreeMap<String, NetworkSp
 
 /// Volumes that a service mounts.
 fn volumes(project: &Project, name: &ProjectName) -> BTreeMap<String, VolumeSpec> {
-    let used = project.volumes.iter().filter(|(key, _)| {
-        let mut services = project.services.values();
-        services.any(|service| mounts_volume(service, key))
-    });
+    let mounted = project.mounted_volumes();
+    let used = project.volumes.iter();
+    let used = used.filter(|(key, _)| mounted.contains(key.as_str()));
     used.map(|(key, volume)| {
         (
             volume.full_name(name, key),
@@ -192,11 +191,6 @@ fn volumes(project: &Project, name: &ProjectName) -> BTreeMap<String, VolumeSpec
         )
     })
     .collect()
-}
-
-fn mounts_volume(service: &compose::Service, key: &VolumeName) -> bool {
-    let named = |mount: &compose::Mount| matches!(&mount.kind, MountKind::Volume { name: Some(name), .. } if name == key);
-    service.volumes.iter().any(named)
 }
 
 /// Services whose end others wait for.

@@ -51,6 +51,33 @@ fn a_change_makes_exactly_that_service_anew_and_data_is_kept() {
     });
 }
 
+/// Between two tries to start it the engine does not rename a container.
+#[test]
+fn a_container_that_ends_again_and_again_is_made_anew_between_two_tries() {
+    let text = |command: &str| {
+        format!(
+            "services:\n  web:\n    image: tenantry-test/busybox:1\n    restart: always\n    init: true\n    command: [sh, -c, \"{command}\"]\n"
+        )
+    };
+    lab(|mut lab| async move {
+        lab.converge(&lab.input(&text("sleep 0.5; exit 1"))).await;
+        // By then the engine waits for more than a second.
+        let begun = std::time::Instant::now();
+        loop {
+            let web = lab.inspect("web").await.expect("it is there");
+            let waits = web.state.and_then(|state| state.restarting) == Some(true);
+            if waits && web.restart_count.is_some_and(|count| count >= 5) {
+                break;
+            }
+            assert!(begun.elapsed() < std::time::Duration::from_mins(1));
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let steps = lab.converge(&lab.input(&text("sleep 100000"))).await;
+        assert_eq!(steps.len(), 1, "{steps:?}");
+        assert!(steps[0].contains("anew"), "{steps:?}");
+    });
+}
+
 #[test]
 fn a_replacement_that_does_not_start_is_taken_back() {
     lab(|mut lab| async move {

@@ -180,6 +180,16 @@ fn what_means_nothing_to_one_server_goes_with_a_note() {
     assert!(never.contains("pull_policy: missing"), "{never}");
 }
 
+#[test]
+fn what_is_for_files_on_top_of_others_is_refused() {
+    let text = "services:\n  web:\n    image: nginx:1.27\n    ports: !reset [\"8080:80\"]\n";
+    let wrong = taken(text).unwrap_err();
+    assert!(
+        format!("{wrong:?}").contains("the tag `!reset` is not known"),
+        "{wrong:?}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

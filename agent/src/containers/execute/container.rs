@@ -125,10 +125,6 @@ impl Act<'_> {
         // The old one runs on until the new one is made: most mistakes show by then, and cost no downtime.
         for (old, details) in &there {
             if name_of(details) == new.spec.name {
-                // Between two tries it has no network, and then the engine does not rename it (`sandbox ... not found`).
-                if is_restarting(details) {
-                    self.stop(&old.id).await?;
-                }
                 let aside = names::set_aside(&new.spec.name, &old.id);
                 if self.rename(&old.id, &aside).await? == Ensured::PlanAgain {
                     return Ok(Ensured::PlanAgain);
@@ -188,12 +184,6 @@ impl Act<'_> {
             tracing::warn!(container = %spec.name, %error, "the old container could not be put back");
         }
     }
-}
-
-/// Whether it ended, and the engine is about to start it again.
-fn is_restarting(details: &ContainerInspectResponse) -> bool {
-    let state = details.state.as_ref();
-    state.is_some_and(|state| state.restarting == Some(true))
 }
 
 pub(super) fn name_of(details: &ContainerInspectResponse) -> &str {

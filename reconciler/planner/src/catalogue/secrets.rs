@@ -152,7 +152,7 @@ impl OfOne<'_> {
                 ),
                 format!("`{last}` names it: mend it there"),
             ),
-            LeadsNowhere::Circle(_) => (
+            LeadsNowhere::Circle => (
                 format!("`{name}` follows itself, so nothing is drawn for it"),
                 format!(
                     "take `{key}` away from one of those that follow each other: that one is drawn"
