@@ -104,9 +104,13 @@ async fn passes_of(setting: &Setting, count: usize, inspect: bool) -> Result<Vec
         samples.push(ms(begun.elapsed()));
         let idle = look.plan.steps.is_empty() && look.plan.converged;
         if !idle {
-            return Err(BenchError::Wrong(
-                "the agent finds something to do".to_owned(),
-            ));
+            let unsettled: Vec<_> = (look.plan.verdicts.iter())
+                .filter(|(name, _)| !look.plan.settled.contains(*name))
+                .collect();
+            return Err(BenchError::Wrong(format!(
+                "the agent finds something to do: {:?}; not settled: {unsettled:?}",
+                look.plan.steps
+            )));
         }
     }
     samples.remove(0);
