@@ -7,6 +7,7 @@ mod secrets;
 mod services;
 mod targets;
 mod templates;
+mod valued;
 
 use crate::documents::Override;
 use crate::object::ObjectId;

@@ -5,7 +5,7 @@ mod holds;
 mod parse;
 mod version;
 
-pub use find::{Found, Running, find};
+pub use find::{Found, Running, SECRET, find};
 pub use parse::QueryError;
 pub use version::Version;
 

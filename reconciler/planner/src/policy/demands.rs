@@ -2,11 +2,9 @@
 
 use super::comes_from;
 use crate::catalogue::CompiledStack;
-use crate::render::builtin_names;
-use std::collections::BTreeMap;
 use tenantry_compose::template::OPAQUE;
 use tenantry_compose::{Project, beyond};
-use tenantry_schema::document::{EnvValue, Policy, Tool};
+use tenantry_schema::document::{Policy, Tool};
 use tenantry_schema::id::ToolName;
 use tenantry_yaml::{Limits, Node, parse};
 
@@ -41,6 +39,11 @@ impl Demands {
                 || stack.over.as_ref().is_some_and(|over| varies(&over.text)),
         }
     }
+
+    /// Whether values of an order can change images and what reaches beyond.
+    pub(crate) fn vary(&self) -> bool {
+        self.varies
+    }
 }
 
 /// Something that the policy does not allow.
@@ -63,10 +66,10 @@ pub(crate) fn refused(
     if trusted && policy.registries.is_none() {
         return Vec::new();
     }
-    let demands = stack.demands.get_or_init(|| Demands::of(stack));
+    let demands = stack.demands();
     let own;
     let all = if demands.varies {
-        match with_values(stack, document) {
+        match stack.with_values(document) {
             Some(project) => {
                 own = self::demands(&project);
                 &own
@@ -197,38 +200,4 @@ fn has_variable(node: &Node, text: &str) -> bool {
             .get(node.span.start..node.span.end)
             .is_none_or(|scalar| scalar.contains('$')),
     }
-}
-
-/// The project with the values of an order; secrets are opaque.
-fn with_values(stack: &CompiledStack, document: &Tool) -> Option<Project> {
-    let mut values: BTreeMap<String, String> = builtin_names(stack.sites.keys())
-        .into_iter()
-        .map(|name| {
-            let value = if name.ends_with("_PORT") {
-                "20000"
-            } else {
-                "site.example"
-            };
-            (name, value.to_owned())
-        })
-        .collect();
-    let opaque = || OPAQUE.to_string();
-    for (name, spec) in &stack.document.parameters {
-        let value = document.parameters.get(name).or(spec.default.as_ref());
-        values.insert(name.to_string(), value.cloned().unwrap_or_default());
-    }
-    for name in stack.document.secrets.keys() {
-        values.insert(name.to_string(), opaque());
-    }
-    for (name, value) in &document.env {
-        let value = match value {
-            EnvValue::Plain(text) => text.clone(),
-            EnvValue::Secret { .. } => opaque(),
-        };
-        values.insert(name.to_string(), value);
-    }
-    stack
-        .compose_file()
-        .load(&|name| values.get(name).cloned())
-        .ok()
 }

@@ -4,15 +4,18 @@ use super::Query;
 use super::holds::holds;
 use crate::catalogue::CompiledStack;
 use crate::desired::{CustomerDesired, Desired, OrderDesired, ToolDesired};
-use crate::render::builtin_names;
 use crate::status::{FleetStatus, ServerStatus};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
 use tenantry_compose::ImageRef;
-use tenantry_schema::document::State;
+use tenantry_compose::template::OPAQUE;
+use tenantry_schema::document::{State, Tool};
 use tenantry_schema::id::{CustomerId, InstanceName, OrderId, ServerId, ToolName};
 use tenantry_schema::wire::InstancePhase;
+
+/// What stands in an image for a part of it that is a secret.
+pub const SECRET: &str = "***";
 
 /// Where a question holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,9 +28,9 @@ pub struct Found {
     pub server: Option<ServerId>,
     /// The tool.
     pub tool: ToolName,
-    /// The tag of its image: of the service behind its site, else of its first.
+    /// The tag of its image, with the values of its order: of the service behind its site, else of its first. None: it has none, or a secret decides.
     pub version: Option<String>,
-    /// All its images.
+    /// The images of all services that are to run. What comes from a secret is [`SECRET`].
     pub images: BTreeSet<String>,
     /// Whether an override file lies on top of its stack.
     pub customised: bool,
@@ -60,16 +63,18 @@ pub fn find(desired: &Desired, query: &Query, hub: Option<&FleetStatus>) -> Vec<
     let seen: Seen<'_> = servers
         .map(|server| ((&server.customer, &server.server), &**server))
         .collect();
-    // Many run the same stack, whose Compose file is read once.
+    // Many run the same stack, whose Compose file is read once for all whose values can make no difference.
     let mut images = HashMap::new();
     let mut found = Vec::new();
     for customer in desired.customers.values() {
         for (id, order) in &customer.orders {
             for (name, tool) in &order.tools {
                 let images = tool.stack.as_ref().map(|stack| {
+                    let over = stack.over.as_ref().map(|over| over.blob);
+                    let values = stack.images_vary().then(|| stack.values(&tool.document));
                     images
-                        .entry((stack.tree, stack.over.as_ref().map(|over| over.blob)))
-                        .or_insert_with(|| images_of(stack))
+                        .entry((stack.tree, over, values))
+                        .or_insert_with(|| images_of(stack, &tool.document))
                         .as_slice()
                 });
                 let mut this =
@@ -134,22 +139,16 @@ fn running(seen: &Seen<'_>, this: &Found, images: &[String]) -> Option<Running> 
     })
 }
 
-/// Images of a stack, that of the service behind its site first.
-fn images_of(stack: &CompiledStack) -> Vec<String> {
-    // A port of its own for each site: two at one would be a mistake.
-    let builtins = builtin_names(stack.sites.keys());
-    let any = |name: &str| {
-        let at = builtins.iter().position(|builtin| builtin == name);
-        Some(at.map_or_else(|| "1".to_owned(), |at| (20_000 + at).to_string()))
-    };
-    let Ok(project) = stack.compose_file().load_with(&any, &["*"]) else {
+/// Images of a stack with the values of an order, that of the service behind its site first. Empty where it cannot be told.
+fn images_of(stack: &CompiledStack, document: &Tool) -> Vec<String> {
+    let Some(project) = stack.with_values(document) else {
         return Vec::new();
     };
     let behind = stack.sites.values().next().map(|site| site.service.clone());
     let mut services: Vec<_> = project.services.iter().collect();
     services.sort_by_key(|(name, _)| behind.as_deref() != Some(name.as_str()));
-    services
-        .into_iter()
-        .map(|(_, service)| service.image.as_str().to_owned())
+    let images = services.into_iter().map(|(_, service)| &service.image);
+    images
+        .map(|image| image.as_str().replace(OPAQUE, SECRET))
         .collect()
 }

@@ -19,6 +19,7 @@ mod overrides;
 mod policy;
 mod ports;
 mod properties;
+mod questions;
 mod rendering;
 mod restores;
 mod scenarios;
