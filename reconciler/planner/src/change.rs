@@ -34,7 +34,7 @@ pub struct ServerChange {
     pub presence: Presence,
     /// Settings of the server itself that change, in words: `window daily 02:00-05:00 → any time`.
     pub settings: Vec<String>,
-    /// Disruptive steps wait for this window. None: they are taken at once.
+    /// What disrupts a tool that goes on waits for this window. None: it is done at once.
     pub window: Option<String>,
     /// Set where the agent only watches and reports.
     pub observed_only: bool,
@@ -63,6 +63,8 @@ pub struct InstanceChange {
     pub tool: ToolName,
     /// Whether it comes, goes or stays.
     pub presence: Presence,
+    /// Whether it ran before.
+    pub ran: bool,
     /// Set where it is stopped or started: whether it runs afterwards.
     pub runs: Option<bool>,
     /// Trees of its stack, before and after, where they differ.
@@ -162,19 +164,51 @@ impl ServerChange {
     pub fn is_empty(&self) -> bool {
         self.presence == Presence::Kept && self.settings.is_empty() && self.instances.is_empty()
     }
+
+    /// Whether an agent acts on it: not where it only watches, nor on a machine that left the fleet, which stays as it is.
+    pub fn is_acted_on(&self) -> bool {
+        !self.observed_only && self.presence != Presence::Removed
+    }
+
+    /// Whether visitors notice something that waits for no window; see [`InstanceChange::interrupts_at_once`].
+    pub fn interrupts_at_once(&self) -> bool {
+        let mut instances = self.instances.values();
+        self.is_acted_on() && instances.any(InstanceChange::interrupts_at_once)
+    }
+
+    /// Whether visitors notice something that waits for the window, where there is one; see [`InstanceChange::interrupts_in_window`].
+    pub fn interrupts_in_window(&self) -> bool {
+        let mut instances = self.instances.values();
+        self.is_acted_on() && instances.any(InstanceChange::interrupts_in_window)
+    }
 }
 
 impl InstanceChange {
-    /// Whether a visitor notices: a container that runs is stopped, removed or replaced, or a site goes.
+    /// Whether a visitor notices, sooner or later.
     pub fn interrupts(&self) -> bool {
+        self.interrupts_at_once() || self.interrupts_in_window()
+    }
+
+    /// Whether a visitor notices at once, because agents do not wait for a window with it: the tool stops or goes as a whole, or a site goes.
+    pub fn interrupts_at_once(&self) -> bool {
+        let mut sites = self.sites.values();
+        self.ran && (self.ends() || sites.any(|site| *site == SiteChange::Removed))
+    }
+
+    /// Whether a visitor notices something that agents do in the window, where there is one: of a tool that goes on, a container is replaced
+    /// or removed.
+    pub fn interrupts_in_window(&self) -> bool {
         let stops = |change: &ServiceChange| {
             matches!(
                 change,
-                ServiceChange::Removed | ServiceChange::Replaced { .. } | ServiceChange::Stopped
+                ServiceChange::Removed | ServiceChange::Replaced { .. }
             )
         };
-        self.services.values().any(stops)
-            || self.sites.values().any(|site| *site == SiteChange::Removed)
+        self.ran && !self.ends() && self.services.values().any(stops)
+    }
+
+    fn ends(&self) -> bool {
+        self.presence == Presence::Removed || self.runs == Some(false)
     }
 }
 

@@ -4,7 +4,7 @@ mod page;
 
 use super::count;
 use super::report::{NAMED, Report};
-use super::words::{beyond, group_name, lines, service, sign, state, summary, verdict};
+use super::words::{beyond, group_name, lines, service, sign, state, summary, timing, verdict};
 use page::{LONGEST, Page, fenced, text};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -338,9 +338,7 @@ fn customers(page: &mut Page, report: &Report) {
 }
 
 fn server(out: &mut String, change: &ServerChange) {
-    let window = change.window.as_deref().map_or_else(String::new, |window| {
-        format!(" (disruptive steps wait for {})", text(window))
-    });
+    let window = timing(change).map_or_else(String::new, |words| format!(" ({})", text(&words)));
     let _ = writeln!(out, "- **{}**{window}", text(&change.server.to_string()));
     for setting in &change.settings {
         let _ = writeln!(out, "  - {}", text(setting));

@@ -9,8 +9,8 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tenantry_planner::change::{
-    Group, Marks, Monthly, NameChange, Presence, ServerChange, ServiceChange, SiteChange, compare,
-    groups, monthly, names,
+    Group, Marks, Monthly, NameChange, ServerChange, ServiceChange, SiteChange, compare, groups,
+    monthly, names,
 };
 use tenantry_planner::explain::word;
 use tenantry_planner::operations::{Downtime, OperationStatus};
@@ -113,7 +113,9 @@ pub(crate) struct Totals {
     pub(crate) sites_removed: usize,
     /// Servers where visitors notice.
     pub(crate) interrupted: usize,
-    /// Servers where that waits for a maintenance window.
+    /// Servers where some of that waits for no maintenance window, or there is none.
+    pub(crate) interrupted_at_once: usize,
+    /// Servers where some of that waits for a maintenance window.
     pub(crate) waiting_for_window: usize,
 }
 
@@ -366,9 +368,7 @@ fn totals(changes: &[ServerChange]) -> Totals {
     for change in changes {
         customers.insert(&change.server.customer);
         servers.insert(&change.server);
-        let mut interrupts = false;
         for instance in change.instances.values() {
-            interrupts |= instance.presence != Presence::Added && instance.interrupts();
             for service in instance.services.values() {
                 match service {
                     ServiceChange::Created { .. } => totals.created += 1,
@@ -387,10 +387,12 @@ fn totals(changes: &[ServerChange]) -> Totals {
                 }
             }
         }
-        if interrupts {
-            totals.interrupted += 1;
-            totals.waiting_for_window += usize::from(change.window.is_some());
-        }
+        let later = change.interrupts_in_window();
+        let waits = later && change.window.is_some();
+        let at_once = change.interrupts_at_once() || later && !waits;
+        totals.interrupted += usize::from(at_once || waits);
+        totals.interrupted_at_once += usize::from(at_once);
+        totals.waiting_for_window += usize::from(waits);
     }
     totals.customers = customers.len();
     totals.servers = servers.len();

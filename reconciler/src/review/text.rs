@@ -2,9 +2,9 @@
 
 use super::count;
 use super::report::{NAMED, Report};
-use super::words::{beyond, group_name, lines, service, sign, state, summary, verdict};
+use super::words::{beyond, group_name, lines, service, sign, state, summary, timing, verdict};
 use std::fmt::Write as _;
-use tenantry_planner::change::{Group, InstanceChange, Presence, ServerChange};
+use tenantry_planner::change::{Group, Presence, ServerChange};
 
 /// More servers than this are shown by what they have in common.
 const FEW: usize = 20;
@@ -75,11 +75,10 @@ fn server(out: &mut String, change: &ServerChange) {
         }
         Presence::Kept => {}
     }
-    let disrupts = change.instances.values().any(InstanceChange::interrupts);
     if change.observed_only {
         facts.push("manage: observe, so its agent only reports".to_owned());
-    } else if let Some(window) = change.window.as_ref().filter(|_| disrupts) {
-        facts.push(format!("what disrupts waits for {window}"));
+    } else {
+        facts.extend(timing(change));
     }
     let facts = if facts.is_empty() {
         String::new()

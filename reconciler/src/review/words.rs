@@ -3,7 +3,7 @@
 use super::count;
 use super::report::{Report, Totals};
 use tenantry_planner::change::{
-    Group, InstanceChange, Presence, ServiceChange, SiteChange, VolumeChange,
+    Group, InstanceChange, Presence, ServerChange, ServiceChange, SiteChange, VolumeChange,
 };
 use tenantry_planner::removal::Removal;
 
@@ -13,6 +13,21 @@ pub(crate) fn sign(presence: Presence) -> &'static str {
         Presence::Added => "+",
         Presence::Kept => "~",
         Presence::Removed => "-",
+    }
+}
+
+/// Which of the interruptions of a server wait for its window, where it has one.
+pub(crate) fn timing(change: &ServerChange) -> Option<String> {
+    let window = change.window.as_ref()?;
+    match (change.interrupts_in_window(), change.interrupts_at_once()) {
+        (true, false) => Some(format!("what disrupts waits for {window}")),
+        (true, true) => Some(format!(
+            "containers are replaced in {window}; tools that stop and names that go do not wait for it"
+        )),
+        (false, true) => Some(format!(
+            "tools that stop and names that go do not wait for {window}"
+        )),
+        (false, false) => None,
     }
 }
 
@@ -124,6 +139,7 @@ pub(crate) fn summary(report: &Report) -> String {
         stopped,
         started,
         interrupted,
+        interrupted_at_once,
         waiting_for_window,
         ..
     } = report.totals;
@@ -153,18 +169,13 @@ pub(crate) fn summary(report: &Report) -> String {
     } else {
         format!("containers: {}", parts.join(", "))
     };
-    let notice = match (interrupted, waiting_for_window) {
-        (0, _) => "nobody notices".to_owned(),
-        (all, waiting) if all == waiting => {
-            format!(
-                "visitors notice on {}, in the maintenance window",
-                count(all, "server")
-            )
-        }
-        (all, 0) => format!("visitors notice on {}, at once", count(all, "server")),
-        (all, waiting) => format!(
-            "visitors notice on {}, on {waiting} of them in the maintenance window",
-            count(all, "server")
+    let all = count(interrupted, "server");
+    let notice = match (interrupted_at_once, waiting_for_window) {
+        (0, 0) => "nobody notices".to_owned(),
+        (0, _) => format!("visitors notice on {all}, in the maintenance window"),
+        (_, 0) => format!("visitors notice on {all}, at once"),
+        (now, later) => format!(
+            "visitors notice on {all}: on {now} at once, on {later} in the maintenance window"
         ),
     };
     format!(

@@ -91,6 +91,49 @@ fn what_comes_and_what_goes() {
 }
 
 #[test]
+fn what_waits_for_the_window_is_told_apart_from_what_does_not() {
+    let desk = Desk::new();
+    decided(&desk);
+    let (acme, globex) = (
+        "fleet/fleet/customers/acme/orders/website.yaml",
+        "fleet/fleet/customers/globex/orders/website.yaml",
+    );
+    desk.edit(globex, |text| {
+        text.replace("[html]", "{ html: { state: stopped } }")
+    });
+    desk.run(&["plan", "fleet"]).says(
+        2,
+        &[
+            "globex/globex-1  (tools that stop and names that go do not wait for Sun 02:00-05:00)",
+            "visitors notice on 1 server, at once",
+        ],
+    );
+    desk.edit(acme, |text| {
+        text.replace(
+            "guestbook: ",
+            "guestbook: { parameters: { TITLE: Voices } }",
+        )
+        .replace("html: ,", "html: { state: stopped },")
+    });
+    let both = "containers are replaced in Sun 02:00-05:00; tools that stop and names that go do not wait for it";
+    desk.run(&["plan", "fleet"]).says(
+        2,
+        &[
+            both,
+            "visitors notice on 2 servers: on 2 at once, on 1 in the maintenance window",
+        ],
+    );
+    desk.run(&["plan", "fleet", "--markdown"])
+        .says(2, &[both, "names that go do not wait for Sun 02:00-05:00"]);
+    let json = desk.run(&["plan", "fleet", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.text).unwrap();
+    let totals = &json["totals"];
+    assert_eq!(totals["interrupted"], 2, "{totals}");
+    assert_eq!(totals["interrupted_at_once"], 2, "{totals}");
+    assert_eq!(totals["waiting_for_window"], 1, "{totals}");
+}
+
+#[test]
 fn a_branch_is_planned_as_if_it_were_merged() {
     let desk = Desk::new();
     decided(&desk);

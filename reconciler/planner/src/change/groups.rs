@@ -51,6 +51,8 @@ pub fn groups(changes: &[ServerChange]) -> Vec<Group> {
                 customers: BTreeSet::new(),
                 interrupts: instance.interrupts(),
             });
+            // Some of them may be stopped.
+            group.interrupts |= instance.interrupts();
             group.servers.insert(change.server.clone());
             group.customers.insert(change.server.customer.clone());
         }

@@ -120,10 +120,12 @@ pub(super) fn change(old: Option<Side>, new: Option<Side>) -> Option<InstanceCha
         (Some(_), Some(new)) => (Presence::Kept, new),
         (None, None) => return None,
     };
+    let running = |side: Option<&Side>| side.is_some_and(|side| side.state == State::Running);
     let mut change = InstanceChange {
         order: named.order.clone(),
         tool: named.tool.clone(),
         presence,
+        ran: running(old.as_ref()),
         runs: None,
         version: None,
         customised: new
@@ -141,7 +143,6 @@ pub(super) fn change(old: Option<Side>, new: Option<Side>) -> Option<InstanceCha
         .into_iter()
         .flatten()
         .find_map(|side| side.project.as_ref().err().cloned());
-    let running = |side: Option<&Side>| side.is_some_and(|side| side.state == State::Running);
     change.services = service::compare(
         (&services(old.as_ref()), running(old.as_ref())),
         (&services(new.as_ref()), running(new.as_ref())),

@@ -8,6 +8,7 @@
 
 mod backups;
 mod catalogue;
+mod changes;
 mod checker;
 mod customers;
 mod diagnostics;
