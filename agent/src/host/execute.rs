@@ -11,6 +11,7 @@ use super::plan::AgentCommand;
 use super::programs::{Call, Installed, ProgramError, Programs};
 use super::step::{Action, FileWanted, HostStep};
 use crate::config::Config;
+use crate::faults;
 use crate::files::{Access, FilesError, Root};
 use crate::install::systemd::{argument, program};
 use jiff::Timestamp;
@@ -91,11 +92,17 @@ pub async fn take(ground: &Ground, step: &HostStep, now: Timestamp) -> Result<Do
                 Done::Unchanged
             });
         }
-        Action::Run(call) => drop(ground.programs.run(call, None).await?),
+        Action::Run(call) => {
+            ground.programs.run(call, None).await?;
+            faults::changed();
+        }
         Action::Kernel { name, value } => system::kernel(ground, name, value)?,
         Action::Zone(zone) => system::zone(ground, zone)?,
         Action::Keys(keys) => people::keys(ground, keys)?,
-        Action::EndSessions { uid, .. } => people::end_sessions(*uid),
+        Action::EndSessions { uid, .. } => {
+            people::end_sessions(*uid);
+            faults::changed();
+        }
         Action::Ssh(change) => ssh::change(ground, change, now).await?,
         Action::Rules(text) => firewall::load(ground, text, now).await?,
         Action::EnsureRules(text) => return firewall::ensure(ground, text, now).await,

@@ -213,6 +213,27 @@ impl Machine {
         (done.status.code().unwrap(), text(&done))
     }
 
+    /// Has it work until it dies after so many changes. Whether it did, rather than finding nothing left to do before.
+    pub fn converge_and_die(&self, changes: u32) -> bool {
+        let fault = format!("TENANTRY_FAULT_AFTER={changes}");
+        let agent = ["tenantry-agent", "--config", CONFIG, "converge", "--once"];
+        let how = ["--offline", "--patience", "240"];
+        let done = docker(
+            (["exec", "-e", &fault, &self.name].iter())
+                .chain(&agent)
+                .chain(&how),
+        );
+        let code = done.status.code();
+        // What the shell makes of SIGABRT.
+        let died = code == Some(134);
+        assert!(
+            died || [Some(0), Some(2)].contains(&code),
+            "{}",
+            text(&done)
+        );
+        died
+    }
+
     fn exec(&self, command: &[&str]) -> Output {
         docker(["exec", &self.name].iter().chain(command))
     }

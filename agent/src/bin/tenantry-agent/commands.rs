@@ -105,6 +105,7 @@ fn installed(path: &Path, root: &Path, program: &Path) -> anyhow::Result<ExitCod
 }
 
 async fn converged(path: &Path, offline: bool, patience: u64) -> anyhow::Result<ExitCode> {
+    process::arm();
     let mut agent = open(path, true)?;
     let outcome = once::converge(&mut agent, offline, Duration::from_secs(patience)).await?;
     say(&outcome.to_string())?;

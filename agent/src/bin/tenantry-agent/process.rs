@@ -14,10 +14,15 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// `tenantry-agent run`.
 pub(super) async fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    arm();
+    serve(path).await
+}
+
+/// Dies after so many changes, where a test asks for it.
+pub(super) fn arm() {
     if let Some(changes) = config::fault_after() {
         faults::arm(changes);
     }
-    serve(path).await
 }
 
 /// The same as a program that an agent of another release tries.

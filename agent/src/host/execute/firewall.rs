@@ -1,6 +1,7 @@
 //! Rules of the firewall: checked, loaded in one transaction, then kept for the next start of the machine.
 
 use super::{Done, Ground, HostError};
+use crate::faults;
 use crate::files::{Access, digest};
 use crate::host::programs::{Call, Program, ProgramError};
 use crate::host::{RULES, path};
@@ -19,6 +20,7 @@ pub(super) async fn load(ground: &Ground, text: &str, now: Timestamp) -> Result<
         source,
     })?;
     ground.programs.run(&nft(["-f", "-"]), input).await?;
+    faults::changed();
     ground
         .root
         .write_as(&path(RULES), text.as_bytes(), &Access::mode(0o600))?;

@@ -5,6 +5,7 @@
 //! answer at its port afterwards, the old ones are put back, and the new ones are not tried again.
 
 use super::{Ground, HostError};
+use crate::faults;
 use crate::files::FilesError;
 use crate::host::memory::Rejected;
 use crate::host::programs::{Call, Program, command};
@@ -77,7 +78,9 @@ async fn reload(ground: &Ground, systemd: bool) -> Result<(), String> {
     if systemd {
         let call = Call::new(Program::Systemctl, ["reload-or-restart", "ssh.service"]);
         let done = ground.programs.run(&call, None).await;
-        return done.map(drop).map_err(|error| error.to_string());
+        return done
+            .map(|_| faults::changed())
+            .map_err(|error| error.to_string());
     }
     let file = ground.root.path().join("run/sshd.pid");
     let text =
@@ -89,7 +92,9 @@ async fn reload(ground: &Ground, systemd: bool) -> Result<(), String> {
         .filter(|pid| *pid > 1)
         .and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| format!("{} names no process", file.display()))?;
-    kill_process(pid, Signal::HUP).map_err(|error| format!("process {}: {error}", text.trim()))
+    let told = kill_process(pid, Signal::HUP);
+    told.map(|()| faults::changed())
+        .map_err(|error| format!("process {}: {error}", text.trim()))
 }
 
 /// Whether an SSH server answers at a port of this machine.
@@ -159,6 +164,7 @@ impl Stage {
             .programs
             .run(&Call::new(Program::SshKeygen, make), None)
             .await?;
+        faults::changed();
         open_to_all(&self.0.join("key.pub"), 0o644).map_err(unusable)?;
         let config = self.at("sshd_config");
         std::fs::write(&config, &*change.whole).map_err(unusable)?;
@@ -179,6 +185,7 @@ impl Stage {
             second_server(config, &self.at("key.pub"), port, &self.0).map_err(|error| {
                 HostError::Ssh(format!("a second server cannot be started: {error}"))
             })?;
+        faults::changed();
         let result = async {
             if !answers(port).await {
                 return Err("a second server with the new settings does not answer".to_owned());

@@ -1,6 +1,7 @@
 //! Settings of the kernel, the time zone, the swap file.
 
 use super::{Ground, HostError};
+use crate::faults;
 use crate::files::FilesError;
 use crate::host::SWAP;
 use crate::host::programs::{Call, Program};
@@ -18,7 +19,9 @@ pub(super) fn kernel(
     written.map_err(|error| HostError::Kernel {
         name: name.to_string(),
         error,
-    })
+    })?;
+    faults::changed();
+    Ok(())
 }
 
 pub(super) fn zone(ground: &Ground, zone: &TimeZone) -> Result<(), HostError> {
@@ -32,7 +35,9 @@ pub(super) fn zone(ground: &Ground, zone: &TimeZone) -> Result<(), HostError> {
         _ => {}
     }
     std::os::unix::fs::symlink(format!("/usr/share/zoneinfo/{zone}"), &new).map_err(failed)?;
+    faults::changed();
     std::fs::rename(&new, &link).map_err(failed)?;
+    faults::changed();
     Ok(())
 }
 
@@ -53,11 +58,14 @@ pub(super) async fn swap_file(ground: &Ground, bytes: u64) -> Result<(), HostErr
         let _ = std::fs::remove_file(&new);
         return Err(failed(errno).into());
     }
+    faults::changed();
     let path = new.display().to_string();
     ground
         .programs
         .run(&Call::new(Program::Mkswap, [path]), None)
         .await?;
+    faults::changed();
     std::fs::rename(&new, &file).map_err(|error| FilesError::io(&file, &error))?;
+    faults::changed();
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Units of systemd that are to run: asked for now and then, for no file shows it.
 
 use super::{Done, Ground, HostError};
+use crate::faults;
 use crate::host::programs::{Call, Program};
 use jiff::Timestamp;
 use tenantry_schema::document::HostArea;
@@ -26,6 +27,7 @@ pub(super) async fn ensure(
             }
             tracing::warn!("{unit} is not as it should be (`systemctl {question}`)");
             ground.programs.run(&call(answer, unit), None).await?;
+            faults::changed();
             done = Done::Changed;
         }
     }
