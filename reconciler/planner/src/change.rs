@@ -5,6 +5,7 @@
 
 mod compare;
 mod cost;
+mod effect;
 mod files;
 mod groups;
 mod instance;
@@ -19,6 +20,7 @@ use tenantry_schema::name::DomainName;
 
 pub use compare::compare;
 pub use cost::{Monthly, monthly, paid};
+pub use effect::Effect;
 pub use groups::{Group, groups};
 pub use names::{NameChange, Target, names};
 
@@ -167,7 +169,7 @@ impl ServerChange {
 
     /// Whether an agent acts on it: not where it only watches, nor on a machine that left the fleet, which stays as it is.
     pub fn is_acted_on(&self) -> bool {
-        !self.observed_only && self.presence != Presence::Removed
+        self.effect() == Effect::Follows
     }
 
     /// Whether visitors notice something that waits for no window; see [`InstanceChange::interrupts_at_once`].

@@ -4,7 +4,7 @@ mod page;
 
 use super::count;
 use super::report::{NAMED, Report};
-use super::words::{beyond, group_name, lines, service, sign, state, summary, timing, verdict};
+use super::words::{beyond, facts, group_name, lines, service, sign, state, summary, verdict};
 use page::{LONGEST, Page, fenced, text};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -263,6 +263,7 @@ fn risks(report: &Report) -> String {
     let risks: Vec<String> = report
         .changes
         .iter()
+        .filter(|change| change.is_acted_on())
         .flat_map(|change| {
             let instances = change.instances.iter();
             instances.flat_map(move |(name, instance)| {
@@ -338,8 +339,13 @@ fn customers(page: &mut Page, report: &Report) {
 }
 
 fn server(out: &mut String, change: &ServerChange) {
-    let window = timing(change).map_or_else(String::new, |words| format!(" ({})", text(&words)));
-    let _ = writeln!(out, "- **{}**{window}", text(&change.server.to_string()));
+    let facts = facts(change).join("; ");
+    let facts = if facts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", text(&facts))
+    };
+    let _ = writeln!(out, "- **{}**{facts}", text(&change.server.to_string()));
     for setting in &change.settings {
         let _ = writeln!(out, "  - {}", text(setting));
     }
@@ -351,7 +357,7 @@ fn server(out: &mut String, change: &ServerChange) {
             text(name.as_str()),
             text(&state(instance))
         );
-        for line in lines(instance) {
+        for line in lines(change, instance) {
             let _ = writeln!(out, "    - {}", text(&line));
         }
     }

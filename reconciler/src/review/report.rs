@@ -9,8 +9,8 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tenantry_planner::change::{
-    Group, Marks, Monthly, NameChange, ServerChange, ServiceChange, SiteChange, compare, groups,
-    monthly, names,
+    Effect, Group, Marks, Monthly, NameChange, ServerChange, ServiceChange, SiteChange, compare,
+    groups, monthly, names,
 };
 use tenantry_planner::explain::word;
 use tenantry_planner::operations::{Downtime, OperationStatus};
@@ -99,7 +99,7 @@ impl Waiters<'_> {
     }
 }
 
-/// How much there is of everything.
+/// How much happens. Servers count wherever something differs; containers, sites and visitors only where the agent does what is asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Totals {
     pub(crate) customers: usize,
@@ -117,6 +117,10 @@ pub(crate) struct Totals {
     pub(crate) interrupted_at_once: usize,
     /// Servers where some of that waits for a maintenance window.
     pub(crate) waiting_for_window: usize,
+    /// Servers whose agents only report, so that nothing happens there.
+    pub(crate) observed: usize,
+    /// Servers that are no longer in the fleet, and stay as they are.
+    pub(crate) left: usize,
 }
 
 /// Files that take somebody of a certain role.
@@ -368,6 +372,17 @@ fn totals(changes: &[ServerChange]) -> Totals {
     for change in changes {
         customers.insert(&change.server.customer);
         servers.insert(&change.server);
+        match change.effect() {
+            Effect::Follows => {}
+            Effect::Observed => {
+                totals.observed += 1;
+                continue;
+            }
+            Effect::Left => {
+                totals.left += 1;
+                continue;
+            }
+        }
         for instance in change.instances.values() {
             for service in instance.services.values() {
                 match service {

@@ -2,9 +2,9 @@
 
 use super::count;
 use super::report::{NAMED, Report};
-use super::words::{beyond, group_name, lines, service, sign, state, summary, timing, verdict};
+use super::words::{beyond, facts, group_name, lines, service, sign, state, summary, verdict};
 use std::fmt::Write as _;
-use tenantry_planner::change::{Group, Presence, ServerChange};
+use tenantry_planner::change::{Group, ServerChange};
 
 /// More servers than this are shown by what they have in common.
 const FEW: usize = 20;
@@ -67,23 +67,11 @@ pub(crate) fn write(report: &Report, all: bool, colour: bool) -> String {
 }
 
 fn server(out: &mut String, change: &ServerChange) {
-    let mut facts = Vec::new();
-    match change.presence {
-        Presence::Added => facts.push("new".to_owned()),
-        Presence::Removed => {
-            facts.push("no longer in the fleet; the machine stays as it is".to_owned());
-        }
-        Presence::Kept => {}
-    }
-    if change.observed_only {
-        facts.push("manage: observe, so its agent only reports".to_owned());
-    } else {
-        facts.extend(timing(change));
-    }
+    let facts = facts(change).join("; ");
     let facts = if facts.is_empty() {
         String::new()
     } else {
-        format!("  ({})", facts.join("; "))
+        format!("  ({facts})")
     };
     let _ = writeln!(out, "{}{facts}", change.server);
     for setting in &change.settings {
@@ -96,7 +84,7 @@ fn server(out: &mut String, change: &ServerChange) {
             sign(instance.presence),
             state(instance)
         );
-        for line in lines(instance) {
+        for line in lines(change, instance) {
             let _ = writeln!(out, "      {line}");
         }
     }

@@ -2,8 +2,9 @@
 
 use super::count;
 use super::report::{Report, Totals};
+use std::fmt::Write as _;
 use tenantry_planner::change::{
-    Group, InstanceChange, Presence, ServerChange, ServiceChange, SiteChange, VolumeChange,
+    Effect, Group, InstanceChange, Presence, ServerChange, ServiceChange, SiteChange, VolumeChange,
 };
 use tenantry_planner::removal::Removal;
 
@@ -17,7 +18,7 @@ pub(crate) fn sign(presence: Presence) -> &'static str {
 }
 
 /// Which of the interruptions of a server wait for its window, where it has one.
-pub(crate) fn timing(change: &ServerChange) -> Option<String> {
+fn timing(change: &ServerChange) -> Option<String> {
     let window = change.window.as_ref()?;
     match (change.interrupts_in_window(), change.interrupts_at_once()) {
         (true, false) => Some(format!("what disrupts waits for {window}")),
@@ -29,6 +30,26 @@ pub(crate) fn timing(change: &ServerChange) -> Option<String> {
         )),
         (false, false) => None,
     }
+}
+
+/// What is to be said of a server as a whole.
+pub(crate) fn facts(change: &ServerChange) -> Vec<String> {
+    let mut facts = Vec::new();
+    if change.presence == Presence::Added {
+        facts.push("new".to_owned());
+    }
+    match change.effect() {
+        Effect::Left => {
+            facts.push("no longer in the fleet; the machine stays as it is".to_owned());
+        }
+        Effect::Observed => {
+            facts.push("manage: observe, so its agent only reports".to_owned());
+        }
+        Effect::Follows => {
+            facts.extend(timing(change));
+        }
+    }
+    facts
 }
 
 /// What is to be said of a tool as a whole.
@@ -54,8 +75,11 @@ pub(crate) fn state(instance: &InstanceChange) -> String {
     }
 }
 
-/// What happens to a tool, a line each.
-pub(crate) fn lines(instance: &InstanceChange) -> Vec<String> {
+/// What happens to a tool of a server, a line each. On a machine that has left the fleet nothing does.
+pub(crate) fn lines(server: &ServerChange, instance: &InstanceChange) -> Vec<String> {
+    if server.effect() == Effect::Left {
+        return Vec::new();
+    }
     let mut lines: Vec<String> = instance
         .services
         .iter()
@@ -105,14 +129,19 @@ pub(crate) fn service(change: &ServiceChange) -> String {
     }
 }
 
-/// The tool of a group, and whether override files lie on top of it.
+/// The tool of a group, whether override files lie on top of it, and where nothing happens to it.
 pub(crate) fn group_name(group: &Group) -> String {
     let marked = if group.customised {
         " (customised)"
     } else {
         ""
     };
-    format!("{}{marked}", group.tool)
+    let effect = match group.effect {
+        Effect::Follows => "",
+        Effect::Observed => " (manage: observe, so only reported)",
+        Effect::Left => " (machines that are no longer in the fleet stay as they are)",
+    };
+    format!("{}{marked}{effect}", group.tool)
 }
 
 /// How many are left out of `all` where `few` are shown.
@@ -141,6 +170,8 @@ pub(crate) fn summary(report: &Report) -> String {
         interrupted,
         interrupted_at_once,
         waiting_for_window,
+        observed,
+        left,
         ..
     } = report.totals;
     if report.changes.is_empty() && report.decisions.is_empty() {
@@ -178,9 +209,17 @@ pub(crate) fn summary(report: &Report) -> String {
             "visitors notice on {all}: on {now} at once, on {later} in the maintenance window"
         ),
     };
-    format!(
+    let mut words = format!(
         "{} of {}; {containers}; {notice}",
         count(servers, "server"),
         count(customers, "customer")
-    )
+    );
+    if observed > 0 {
+        let _ = write!(words, "; {} only observed", count(observed, "server"));
+    }
+    if left > 0 {
+        let left = count(left, "server");
+        let _ = write!(words, "; {left} no longer in the fleet, left alone");
+    }
+    words
 }

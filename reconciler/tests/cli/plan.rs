@@ -58,6 +58,71 @@ fn an_edit_names_the_containers_that_it_replaces() {
 }
 
 #[test]
+fn where_an_agent_only_reports_nothing_is_said_to_happen() {
+    let desk = Desk::new();
+    decided(&desk);
+    let server = "fleet/fleet/customers/acme/servers/acme-1.yaml";
+    desk.edit(server, |text| format!("{text}manage: observe\n"));
+    desk.commit("acme is only observed");
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace("guestbook:", "")
+    });
+    let words = [
+        "manage: observe, so its agent only reports",
+        "no longer answers at https://guestbook.acme.example",
+        "1 server of 1 customer; no container is touched; nobody notices; 1 server only observed",
+    ];
+    desk.run(&["plan", "fleet"]).says(2, &words);
+    let markdown = desk.run(&["plan", "fleet", "--markdown"]);
+    markdown.says(2, &words);
+    markdown.says(2, &["| guestbook (manage: observe, so only reported) |"]);
+    assert!(!markdown.text.contains("Data that"), "{}", markdown.text);
+    // Beside it one where it does happen: that alone is counted.
+    desk.edit("fleet/fleet/customers/globex/orders/website.yaml", |text| {
+        text.replace("[html]", "{ html: { state: stopped } }")
+    });
+    let summary = "2 servers of 2 customers; containers: 1 stopped; visitors notice on 1 server";
+    for options in [&["plan", "fleet"][..], &["plan", "fleet", "--markdown"]] {
+        desk.run(options)
+            .says(2, &[summary, "; 1 server only observed"]);
+    }
+}
+
+#[test]
+fn a_server_that_leaves_the_fleet_loses_nothing() {
+    let desk = Desk::new();
+    decided(&desk);
+    for path in ["orders/website.yaml", "servers/acme-1.yaml"] {
+        std::fs::remove_file(desk.path(&format!("fleet/fleet/customers/acme/{path}"))).unwrap();
+    }
+    let words = [
+        "no longer in the fleet; the machine stays as it is",
+        "1 server of 1 customer; no container is touched; nobody notices; 1 server no longer in the fleet, left alone",
+    ];
+    for options in [&["plan", "fleet"][..], &["plan", "fleet", "--markdown"]] {
+        let ran = desk.run(options);
+        ran.says(2, &words);
+        ran.says(2, &["website-guestbook", "guestbook.acme.example"]);
+        for wrong in ["removed", "no longer answers", "without its tool"] {
+            assert!(!ran.text.contains(wrong), "{wrong}: {}", ran.text);
+        }
+    }
+    let json = desk.run(&["plan", "fleet", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.text).unwrap();
+    let count = |name: &str| json["totals"][name].as_u64().unwrap();
+    let counts = [
+        "removed",
+        "sites_removed",
+        "interrupted",
+        "observed",
+        "left",
+    ]
+    .map(count);
+    assert_eq!(counts, [0, 0, 0, 0, 1], "{json}");
+    assert_eq!(json["groups"][0]["effect"], "left", "{json}");
+}
+
+#[test]
 fn what_comes_and_what_goes() {
     let desk = Desk::new();
     decided(&desk);

@@ -1,11 +1,9 @@
 //! Equal changes of many servers, told once: what 500 servers have in common is one line with a number.
 
-use super::{InstanceChange, Presence, ServiceChange, SiteChange};
+use super::{Effect, InstanceChange, Presence, ServerChange, ServiceChange, SiteChange};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use tenantry_schema::id::{CustomerId, ServerKey, ToolName};
-
-use super::ServerChange;
 
 /// One kind of change of one tool, and where it happens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -14,11 +12,13 @@ pub struct Group {
     pub tool: ToolName,
     /// Whether it comes, goes or stays.
     pub presence: Presence,
+    /// What comes of it on these servers. Where the machine has left the fleet its containers are not told of: they stay.
+    pub effect: Effect,
     /// Whether override files lie on top of its stack.
     pub customised: bool,
     /// What happens to its containers.
     pub services: BTreeMap<String, ServiceChange>,
-    /// How many public names come, change and go.
+    /// How many public names come, change and go, on each server.
     pub sites: BTreeMap<SiteChange, usize>,
     /// Where.
     pub servers: BTreeSet<ServerKey>,
@@ -30,7 +30,7 @@ pub struct Group {
 
 type Key = (
     ToolName,
-    (Presence, bool),
+    (Presence, Effect, bool),
     BTreeMap<String, ServiceChange>,
     BTreeMap<SiteChange, usize>,
 );
@@ -40,19 +40,20 @@ pub fn groups(changes: &[ServerChange]) -> Vec<Group> {
     let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
     for change in changes {
         for instance in change.instances.values() {
-            let key = key(instance);
+            let key = key(change.effect(), instance);
             let group = groups.entry(key.clone()).or_insert_with(|| Group {
                 tool: key.0,
                 presence: key.1.0,
-                customised: key.1.1,
+                effect: key.1.1,
+                customised: key.1.2,
                 services: key.2,
                 sites: key.3,
                 servers: BTreeSet::new(),
                 customers: BTreeSet::new(),
-                interrupts: instance.interrupts(),
+                interrupts: false,
             });
             // Some of them may be stopped.
-            group.interrupts |= instance.interrupts();
+            group.interrupts |= change.is_acted_on() && instance.interrupts();
             group.servers.insert(change.server.clone());
             group.customers.insert(change.server.customer.clone());
         }
@@ -62,15 +63,15 @@ pub fn groups(changes: &[ServerChange]) -> Vec<Group> {
     groups
 }
 
-fn key(instance: &InstanceChange) -> Key {
+fn key(effect: Effect, instance: &InstanceChange) -> Key {
+    let tool = instance.tool.clone();
+    let kind = (instance.presence, effect, instance.customised);
+    if effect == Effect::Left {
+        return (tool, kind, BTreeMap::new(), BTreeMap::new());
+    }
     let mut sites = BTreeMap::new();
     for site in instance.sites.values() {
         *sites.entry(*site).or_default() += 1;
     }
-    (
-        instance.tool.clone(),
-        (instance.presence, instance.customised),
-        instance.services.clone(),
-        sites,
-    )
+    (tool, kind, instance.services.clone(), sites)
 }
