@@ -13,12 +13,13 @@ use tenantry_schema::id::StaffId;
   tenantry offboard sam --dry-run
   tenantry offboard sam
 
-Takes the age key of the person out of .sops.yaml and of every file, which is encrypted anew under a new data key, so that it
-opens nothing that is written from now on. What they could read, in this or any earlier version, they may have kept: those secrets
+Takes every age key that any version of fleet/staff.yaml had of the person out of .sops.yaml and of every file, which is encrypted
+anew under a new data key, so that they open nothing that is written from now on; it does not matter whether their entry, or its
+key, is there still. What they could read, in this or any earlier version, they may have kept: those secrets
 are listed, the worst first, with what to do about each. So is what no command can do: their entry in staff.yaml, the forge,
 accounts elsewhere, hosts. Nothing is committed. Exit codes: 0 nothing to do, 2 there is, 1 an error.")]
 pub(super) struct Args {
-    /// Their id in fleet/staff.yaml.
+    /// Their id in fleet/staff.yaml, as it is or was.
     person: StaffId,
     /// Only say what would be done.
     #[arg(long)]
@@ -55,25 +56,51 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 fn tell(report: &Report, dry_run: bool, without_key: bool) {
     let person = &report.person;
+    if let Some(warning) = &report.warning {
+        say(format!("warning: {warning}\n"));
+    }
     let files = count(report.files.len(), "file");
-    match (&report.recipient, dry_run) {
-        (None, _) => say(format!(
-            "{person} has no age key in fleet/staff.yaml, so no file of secrets was ever theirs to open"
-        )),
-        (Some(_), true) => say(format!(
-            "{files} would be encrypted without {person}'s key{}",
-            if without_key {
-                " (that needs a key that opens them, and none is at hand)"
-            } else {
-                ""
+    let keys = match usize::from(report.recipient.is_some()) + report.earlier.len() {
+        0 if report.all_keys => {
+            say(format!(
+                "fleet/staff.yaml has no age key of {person}, and never had one: no file of secrets was encrypted to them by it"
+            ));
+            None
+        }
+        0 => {
+            say(format!(
+                "no age key of {person} is known, but not all of fleet/staff.yaml's history could be read: see below"
+            ));
+            None
+        }
+        1 => Some("key".to_owned()),
+        more => Some(format!("{more} keys")),
+    };
+    if let Some(keys) = keys {
+        say(if dry_run {
+            format!(
+                "{files} would be encrypted without {person}'s {keys}{}",
+                if without_key {
+                    " (that needs a key that opens them, and none is at hand)"
+                } else {
+                    ""
+                }
+            )
+        } else if report.files.is_empty() {
+            let open = if keys == "key" { "opens" } else { "open" };
+            format!("{person}'s {keys} {open} no file of secrets any more: nothing was changed")
+        } else {
+            format!("{files} no longer open to {person}'s {keys}: commit and push them")
+        });
+    }
+    if !report.earlier.is_empty() {
+        say(format!(
+            "{} found in earlier versions of fleet/staff.yaml alone",
+            match report.earlier.len() {
+                1 => "one of their keys was".to_owned(),
+                more => format!("{more} of their keys were"),
             }
-        )),
-        (Some(_), false) if report.files.is_empty() => say(format!(
-            "{person}'s key opens no file of secrets any more: nothing was changed"
-        )),
-        (Some(_), false) => say(format!(
-            "{files} no longer open to {person}'s key: commit and push them"
-        )),
+        ));
     }
     for file in &report.files {
         say(format!("  {file}"));

@@ -23,6 +23,18 @@ pub fn walk(
     visit: &mut dyn FnMut(&Version<'_>),
 ) -> Result<(), SecretsError> {
     let failed = || SecretsError::git2("reading history");
+    let mut seen = HashSet::new();
+    for commit in commits(repository)? {
+        let commit = commit.map_err(failed())?;
+        let tree = repository.find_commit(commit).map_err(failed())?.tree_id();
+        folder(repository, tree, "", commit, &mut seen, visit)?;
+    }
+    Ok(())
+}
+
+/// Commits of all branches, tags and remote branches, parents before children.
+fn commits(repository: &Repository) -> Result<git2::Revwalk<'_>, SecretsError> {
+    let failed = || SecretsError::git2("reading history");
     let mut commits = repository.revwalk().map_err(failed())?;
     commits
         .set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)
@@ -32,13 +44,7 @@ pub fn walk(
     }
     // An unborn branch has no history.
     let _ = commits.push_head();
-    let mut seen = HashSet::new();
-    for commit in commits {
-        let commit = commit.map_err(failed())?;
-        let tree = repository.find_commit(commit).map_err(failed())?.tree_id();
-        folder(repository, tree, "", commit, &mut seen, visit)?;
-    }
-    Ok(())
+    Ok(commits)
 }
 
 fn folder(
@@ -123,27 +129,64 @@ pub fn leaks(repository: &Repository) -> Result<Vec<Leaked>, SecretsError> {
     Ok(found)
 }
 
-/// Files and names of secrets that `recipient` could ever open, by path.
+/// Files and names of secrets that any of `recipients` could ever open, by path.
 pub fn readable_by(
     repository: &Repository,
-    recipient: &str,
+    recipients: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, BTreeSet<String>>, SecretsError> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     walk(repository, &mut |version| {
-        if !version.text.contains(recipient) || !tenantry_sops::is_sops(version.text) {
-            return;
-        }
-        if let Ok(file) = SopsFile::parse(version.text)
-            && file.recipients().any(|found| found == recipient)
-        {
-            let names = file.top_level_keys().map(str::to_owned);
-            found
-                .entry(version.path.to_owned())
-                .or_default()
-                .extend(names);
+        let names = opened_by(version.text, recipients);
+        if !names.is_empty() {
+            let known = found.entry(version.path.to_owned()).or_default();
+            known.extend(names);
         }
     })?;
     Ok(found)
+}
+
+/// Names of the secrets of a file that any of `recipients` can open; none where it is no SOPS file.
+pub fn opened_by(text: &str, recipients: &BTreeSet<String>) -> Vec<String> {
+    let named = recipients.iter().any(|recipient| text.contains(recipient));
+    if !named || !tenantry_sops::is_sops(text) {
+        return Vec::new();
+    }
+    match SopsFile::parse(text) {
+        Ok(file) if file.recipients().any(|found| recipients.contains(found)) => {
+            file.top_level_keys().map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Calls `visit` for every version of the file at `path`, oldest first, each text once. No other file is looked at.
+pub fn walk_file(
+    repository: &Repository,
+    path: &str,
+    visit: &mut dyn FnMut(&Version<'_>),
+) -> Result<(), SecretsError> {
+    let failed = || SecretsError::git2("reading history");
+    let mut seen = HashSet::new();
+    for commit in commits(repository)? {
+        let commit = commit.map_err(failed())?;
+        let found = repository.find_commit(commit).map_err(failed())?;
+        let tree = found.tree().map_err(failed())?;
+        let entry = match tree.get_path(std::path::Path::new(path)) {
+            Ok(entry) => entry,
+            Err(error) if error.code() == git2::ErrorCode::NotFound => continue,
+            Err(error) => return Err(failed()(error)),
+        };
+        if entry.kind() == Some(ObjectType::Blob) && seen.insert(entry.id()) {
+            let blob = repository.find_blob(entry.id()).map_err(failed())?;
+            let text = String::from_utf8_lossy(blob.content());
+            visit(&Version {
+                path,
+                commit,
+                text: &text,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The first commit that has a version, and who could open it; `None` where it was not encrypted.

@@ -1,15 +1,18 @@
 //! Somebody leaves: their key opens nothing any more, and what they could read is listed by risk, because what was read cannot be taken back.
 
+mod past;
+mod work;
+
 use super::change::Writer;
 use super::rules::{RULES, Rules};
 use super::uses::Declared;
 use super::{Keyring, SecretsError, Target, WorkTree, history};
 use jiff::Timestamp;
+use past::Past;
 use regex::Regex;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_planner::plan::{host_of, user_on};
-use tenantry_schema::document::{Hub, Kind, Manage, Person, Rotate, Server, classify};
+use tenantry_schema::document::Rotate;
 use tenantry_schema::id::StaffId;
 use tenantry_sops::{CreationRules, Recipient, SopsFile};
 
@@ -47,8 +50,14 @@ pub struct Readable {
 pub struct Report {
     /// Who.
     pub person: StaffId,
-    /// Their key, if they had one.
+    /// The key that fleet/staff.yaml has of them, if it has one.
     pub recipient: Option<String>,
+    /// Keys that earlier versions of fleet/staff.yaml had of them.
+    pub earlier: Vec<String>,
+    /// Whether these are all keys that they ever had there: history is complete and could be read.
+    pub all_keys: bool,
+    /// What is to be known before anything else: who is left to do what only owners may.
+    pub warning: Option<String>,
     /// Files that they were dropped from.
     pub files: Vec<String>,
     /// Secrets that they could read, now or in any earlier version; the worst first.
@@ -57,7 +66,8 @@ pub struct Report {
     pub work: Vec<String>,
 }
 
-/// Drops `id` from `.sops.yaml` and every file, under new data keys; with `dry_run` only says what that would be.
+/// Drops `id` from `.sops.yaml` and every file, under new data keys, with every key that any version of fleet/staff.yaml had of them; with `dry_run` only
+/// says what that would be.
 pub fn offboard(
     tree: &WorkTree,
     keyring: &Keyring,
@@ -66,63 +76,73 @@ pub fn offboard(
     now: Timestamp,
 ) -> Result<Report, SecretsError> {
     let rules = Rules::read(tree)?;
-    let Some(person) = rules.staff.0.get(id) else {
+    let past = Past::read(tree, &rules, id)?;
+    if !past.is_known() {
         let known: Vec<_> = rules.staff.0.keys().map(ToString::to_string).collect();
         return Err(SecretsError::refused(format!(
-            "fleet/staff.yaml has nobody called `{id}`; it has {}",
+            "fleet/staff.yaml has nobody called `{id}`, in no version; it has {}",
             if known.is_empty() {
                 "nobody".to_owned()
             } else {
                 known.join(", ")
             }
         )));
-    };
-    let recipient = person.age.as_ref().map(|age| age.as_str().to_owned());
-    let mut report = Report {
-        person: id.clone(),
-        recipient: recipient.clone(),
-        files: Vec::new(),
-        secrets: Vec::new(),
-        work: Vec::new(),
-    };
-    if let Some(recipient) = &recipient {
-        let keys = &rules.hub.keys;
-        if [&keys.hub.age, &keys.recovery.age]
+    }
+    let keys = &rules.hub.keys;
+    if let Some(recipient) = &past.today
+        && [&keys.hub.age, &keys.recovery.age]
             .iter()
             .any(|key| key.as_str() == recipient)
-        {
-            return Err(SecretsError::refused(format!(
-                "the key of `{id}` in fleet/staff.yaml is the hub's or the recovery key: nobody would be left to open the fleet's secrets"
-            )));
-        }
-        report.secrets = readable(tree, recipient)?;
-        report.files = drop_from_files(tree, keyring, &rules, recipient, dry_run, now)?;
+    {
+        return Err(SecretsError::refused(format!(
+            "the key of `{id}` in fleet/staff.yaml is the hub's or the recovery key: nobody would be left to open the fleet's secrets"
+        )));
     }
-    report.work = work(tree, &rules.hub, id, person)?;
-    Ok(report)
+    let recipients = past.recipients();
+    // Files come last: what cannot be told changes nothing.
+    let secrets = readable(tree, &recipients)?;
+    let work = work::left(tree, &rules, id, &past)?;
+    Ok(Report {
+        person: id.clone(),
+        recipient: past.today.clone(),
+        earlier: past.earlier.keys().cloned().collect(),
+        all_keys: past.gaps.is_empty(),
+        warning: work::warning(&rules, id, &past),
+        files: drop_from_files(tree, keyring, &rules, &recipients, dry_run, now)?,
+        secrets,
+        work,
+    })
 }
 
 fn drop_from_files(
     tree: &WorkTree,
     keyring: &Keyring,
     rules: &Rules,
-    recipient: &str,
+    recipients: &BTreeSet<String>,
     dry_run: bool,
     now: Timestamp,
 ) -> Result<Vec<String>, SecretsError> {
     let mut changed = Vec::new();
+    if recipients.is_empty() {
+        return Ok(changed);
+    }
+    let named = |text: &str| recipients.iter().any(|recipient| text.contains(recipient));
     let text = tree.read(RULES)?.unwrap_or_default();
-    let without = without_recipient(&text, recipient);
+    let without = recipients.iter().fold(text.clone(), |text, recipient| {
+        without_recipient(&text, recipient)
+    });
     let mut todo = Vec::new();
     for path in tree.files()? {
         let Ok(Some(text)) = tree.read(&path) else {
             continue;
         };
-        if !text.contains(recipient) || !tenantry_sops::is_sops(&text) {
+        if !named(&text) || !tenantry_sops::is_sops(&text) {
             continue;
         }
         let file = SopsFile::parse(&text).map_err(SecretsError::sops(&path))?;
-        let left = file.recipients().filter(|found| *found != recipient);
+        let left = file
+            .recipients()
+            .filter(|found| !recipients.contains(*found));
         let left: Vec<Recipient> = left
             .map(|found| found.parse().map_err(SecretsError::sops(&path)))
             .collect::<Result<_, _>>()?;
@@ -144,7 +164,7 @@ fn drop_from_files(
         }
         todo.push((target, left));
     }
-    if without.contains(recipient) {
+    if named(&without) {
         return Err(SecretsError::refused(format!(
             "take their key out of {RULES} by hand first: a rule has nobody else, or an anchor names it"
         )));
@@ -191,17 +211,17 @@ pub fn without_recipient(text: &str, recipient: &str) -> String {
 }
 
 /// What the person could read, in any version.
-fn readable(tree: &WorkTree, recipient: &str) -> Result<Vec<Readable>, SecretsError> {
-    let mut known = history::readable_by(tree.repository(), recipient)?;
+fn readable(tree: &WorkTree, recipients: &BTreeSet<String>) -> Result<Vec<Readable>, SecretsError> {
+    if recipients.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut known = history::readable_by(tree.repository(), recipients)?;
     for path in tree.files()? {
         let Ok(Some(text)) = tree.read(&path) else {
             continue;
         };
-        if text.contains(recipient)
-            && let Ok(file) = SopsFile::parse(&text)
-            && file.recipients().any(|found| found == recipient)
-        {
-            let names = file.top_level_keys().map(str::to_owned);
+        let names = history::opened_by(&text, recipients);
+        if !names.is_empty() {
             known.entry(path).or_default().extend(names);
         }
     }
@@ -256,92 +276,6 @@ fn judge(
         }
     };
     Ok(names.iter().map(one).collect())
-}
-
-/// What no command can do.
-fn work(
-    tree: &WorkTree,
-    hub: &Hub,
-    id: &StaffId,
-    person: &Person,
-) -> Result<Vec<String>, SecretsError> {
-    let mut work = vec![format!(
-        "remove `{id}` from fleet/staff.yaml, in the same commit: role {}, {} to sign with{}",
-        format!("{:?}", person.role).to_lowercase(),
-        keys(person.signing_keys.len()),
-        if person.login.is_some() {
-            ", log-in to the status page"
-        } else {
-            ""
-        }
-    )];
-    work.push(format!(
-        "forge: remove {}'s account, keys and tokens from the fleet's repository ({})",
-        id, person.email
-    ));
-    work.push(
-        "accounts at providers, DNS, payment and mail services that the person had".to_owned(),
-    );
-    let mut let_in = Vec::new();
-    for path in tree.files()? {
-        if let Kind::Server(customer, server) = classify(&path)
-            && let Ok(Some(document)) = super::rules::document::<Server>(tree, &path)
-        {
-            let name = format!("{customer}/{server}");
-            match door(hub, &document, id, person) {
-                Door::Shut => {}
-                Door::ByAgent => let_in.push(name),
-                Door::ByHand(why) => work.push(format!(
-                    "host {name} ({}): remove their user and SSH keys, if they had any: {why}",
-                    document.address
-                )),
-            }
-        }
-    }
-    if let [first, rest @ ..] = let_in.as_slice() {
-        let others = match rest.len() {
-            0 => String::new(),
-            others => format!(" and {others} more"),
-        };
-        work.push(format!(
-            "servers that let `{id}` in ({first}{others}): their agents lock the user out, end the sessions and take the keys away once the entry is gone \
-             from fleet/staff.yaml; look that they do (`tenantry status`). The folder /home/{id} stays"
-        ));
-    }
-    Ok(work)
-}
-
-/// How somebody gets into a server, and what it takes that they do not any more.
-enum Door {
-    /// The fleet never let them in, and takes keys away that others put there.
-    Shut,
-    /// The agent sees to it.
-    ByAgent,
-    /// People have to, and why.
-    ByHand(&'static str),
-}
-
-fn door(hub: &Hub, server: &Server, id: &StaffId, person: &Person) -> Door {
-    let host = host_of(hub, server);
-    let Some(users) = host.as_ref().and_then(|host| host.users.as_ref()) else {
-        return Door::ByHand("its `host:` has no `users:`, so nobody keeps its log-ins");
-    };
-    // `adopt` only observes as well, until agents can do it.
-    if server.manage != Manage::Full {
-        return Door::ByHand("its agent only observes");
-    }
-    match user_on(users, id, person) {
-        Some(_) => Door::ByAgent,
-        None => Door::Shut,
-    }
-}
-
-fn keys(count: usize) -> String {
-    match count {
-        0 => "no key".to_owned(),
-        1 => "1 key".to_owned(),
-        more => format!("{more} keys"),
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Personal data: encrypted to a key of its own, erased by destroying it.
 
+mod former_keys;
 mod leaves;
 mod lost;
 

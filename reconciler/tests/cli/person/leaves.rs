@@ -1,14 +1,12 @@
 //! A person of the staff leaves: what their key opens afterwards, and what is listed.
 
 use super::{cloned, commit, run};
+use crate::Desk;
 use crate::secrets::{editor, person, run_with};
 use std::path::Path;
 
-#[test]
-fn who_leaves_opens_nothing_and_what_they_knew_is_listed() {
-    let desk = cloned();
-    let (sam, sam_key) = person(&desk, "sam");
-    desk.write("fleet/fleet/staff.yaml", &format!("jo:\n  email: jo@example.com\n  role: owner\nsam:\n  email: sam@example.com\n  role: admin\n  age: {sam}\n"));
+/// Puts a key into every rule of `.sops.yaml` but that of the hub's own key.
+pub(super) fn let_open(desk: &Desk, recipient: &str) {
     desk.edit("fleet/.sops.yaml", |text| {
         let mut rules = text.split("  - path_regex: ");
         let head = rules.next().unwrap().to_owned();
@@ -16,7 +14,7 @@ fn who_leaves_opens_nothing_and_what_they_knew_is_listed() {
         let others = rules.map(|rule| {
             format!(
                 "  - path_regex: {}",
-                rule.replace("age: ", &format!("age: {sam},"))
+                rule.replace("age: ", &format!("age: {recipient},"))
             )
         });
         format!(
@@ -24,6 +22,14 @@ fn who_leaves_opens_nothing_and_what_they_knew_is_listed() {
             others.collect::<String>()
         )
     });
+}
+
+#[test]
+fn who_leaves_opens_nothing_and_what_they_knew_is_listed() {
+    let desk = cloned();
+    let (sam, sam_key) = person(&desk, "sam");
+    desk.write("fleet/fleet/staff.yaml", &format!("jo:\n  email: jo@example.com\n  role: owner\nsam:\n  email: sam@example.com\n  role: admin\n  age: {sam}\n"));
+    let_open(&desk, &sam);
     run(&desk, &["secrets", "set", "hub", "provider_token"], "t1").says(0, &[]);
     run(&desk, &["secrets", "set", "acme", "smtp"], "s1").says(0, &[]);
     run(&desk, &["secrets", "set", "acme", "gone"], "g1").says(0, &[]);
