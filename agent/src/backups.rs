@@ -30,6 +30,7 @@ pub mod files;
 pub mod job;
 pub mod manifest;
 pub mod plan;
+pub mod ready;
 pub mod records;
 pub mod requests;
 pub mod restic;

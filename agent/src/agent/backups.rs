@@ -4,6 +4,7 @@ use super::{Agent, Look};
 use crate::accept::Backups;
 use crate::backups::job::Work;
 use crate::backups::plan::{Facts, Job, plan};
+use crate::backups::ready;
 use crate::backups::restic::{Restic, address};
 use crate::backups::restore::Order;
 use crate::backups::targets::Targets;
@@ -12,9 +13,9 @@ use crate::web_server::WebServer;
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_schema::document::{Data, Manage, State};
+use tenantry_schema::document::{Data, Manage};
 use tenantry_schema::id::{InstanceName, OperationId};
-use tenantry_schema::wire::{AgentWait, InstancePhase, RestoreSpec};
+use tenantry_schema::wire::{AgentWait, BackupsSpec, RestoreSpec};
 
 /// What is to be put back, and whether the instance is left alone meanwhile.
 type Restores<'a> = BTreeMap<OperationId, (Cow<'a, RestoreSpec>, bool)>;
@@ -50,19 +51,7 @@ impl<W: WebServer> Agent<W> {
                 self.desk.ask(name);
             }
         }
-        let ready: BTreeSet<InstanceName> = look
-            .plan
-            .verdicts
-            .iter()
-            .filter(|(name, verdict)| {
-                let runs = |instance: &Instance| instance.spec.state == State::Running;
-                verdict.phase == InstancePhase::Healthy
-                    // The version before runs, and takes data.
-                    || matches!(verdict.waiting, Some(AgentWait::RolledBack { .. }))
-                        && desired.instances.get(*name).is_some_and(runs)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
+        let ready = self.ready(look, desired, spec);
         let restores = self.restores(desired, backups);
         let (job, wake) = plan(&Facts {
             spec,
@@ -73,8 +62,67 @@ impl<W: WebServer> Agent<W> {
             restores: &restores.keys().cloned().collect(),
             now,
         });
-        let work = job.map(|job| Box::new(self.work(desired, backups, &restores, job)));
+        let work = job.map(|job| Box::new(self.work(look, desired, backups, &restores, job)));
         (work, Some(wake))
+    }
+
+    /// The instances of which a backup is taken by time.
+    fn ready(&self, look: &Look, desired: &Desired, spec: &BackupsSpec) -> BTreeSet<InstanceName> {
+        // Where the engine cannot be seen nothing of it can be saved.
+        let Ok(engine) = &look.state.engine else {
+            return BTreeSet::new();
+        };
+        let is_ready = |name: &&InstanceName| {
+            let parts = look
+                .plan
+                .verdicts
+                .get(*name)
+                .zip(desired.instances.get(*name));
+            let items = spec.instances.get(*name).map_or(&[][..], Vec::as_slice);
+            // Its data changes places, or is mixed.
+            let stands = look.state.standstills.contains_key(*name);
+            !stands
+                && parts.is_some_and(|(verdict, wanted)| {
+                    let runs = self.running(look, name, wanted);
+                    ready::ready(verdict, runs, items, engine)
+                })
+        };
+        let all = spec.instances.keys().filter(is_ready);
+        all.cloned().collect()
+    }
+
+    /// The version of an instance that its containers are of.
+    fn running<'a>(
+        &'a self,
+        look: &Look,
+        name: &InstanceName,
+        wanted: &'a Instance,
+    ) -> &'a Instance {
+        let Ok(engine) = &look.state.engine else {
+            return wanted;
+        };
+        let good = || self.in_force.versions().get(name);
+        let before = self.settled.get(name);
+        let before = before.or_else(|| good().map(|version| &version.instance));
+        ready::running(wanted, before, engine, &self.surroundings.key)
+    }
+
+    /// What is saved of an instance: of the version that runs, where the change to another one waits.
+    fn targets(
+        &self,
+        look: &Look,
+        desired: &Desired,
+        name: &InstanceName,
+    ) -> Result<Targets, String> {
+        let live = self.config.live_folder();
+        let newest = self.wanted().and_then(|newest| newest.instances.get(name));
+        match desired.instances.get(name).zip(newest) {
+            Some((wanted, newest)) => {
+                let runs = self.running(look, name, wanted);
+                Targets::of_running(desired, name, runs, newest, &live)
+            }
+            None => Targets::resolve(desired, name, &live),
+        }
     }
 
     /// The instance whose restore was broken off and is to be put in order now, if there is one, and when to look again.
@@ -123,6 +171,7 @@ impl<W: WebServer> Agent<W> {
 
     fn work(
         &self,
+        look: &Look,
         desired: &Desired,
         backups: &Backups,
         restores: &Restores<'_>,
@@ -149,7 +198,11 @@ impl<W: WebServer> Agent<W> {
         });
         let live = self.config.live_folder();
         Work {
-            targets: instance.map(|name| Targets::resolve(desired, &name, &live)),
+            targets: instance.map(|name| match restore {
+                // It is put into what is wanted.
+                Some(_) => Targets::resolve(desired, &name, &live),
+                None => self.targets(look, desired, &name),
+            }),
             order,
             spec: backups.spec.clone(),
             desk: self.desk.clone(),

@@ -33,7 +33,7 @@ pub struct Facts<'a> {
     pub spec: &'a BackupsSpec,
     /// What was done.
     pub records: &'a Records,
-    /// Instances that run and are well: of others no backup is taken by time.
+    /// Instances that run so that they can be saved ([`super::ready`]): of others no backup is taken by time.
     pub ready: &'a BTreeSet<InstanceName>,
     /// Instances of which somebody asked for a backup.
     pub asked: &'a BTreeSet<InstanceName>,

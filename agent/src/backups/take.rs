@@ -7,10 +7,13 @@ use super::files::{self, file_name, make_folder};
 use super::manifest::{Dump, FORMAT, Manifest, Part};
 use super::sqlite;
 use super::targets::{Database, Item, Targets, Volume};
-use super::tool::{BackupTool, Entry, RECEIPT_FILE, data_tags, receipt_tags};
+use super::tool::{BackupTool, Entry, RECEIPT_FILE, Saved, ToolError, data_tags, receipt_tags};
 use crate::containers::{Engine, exec, still};
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
+
+/// How often files are saved where some of them went meanwhile; the last time with the containers frozen that can write to them.
+const ATTEMPTS: u32 = 3;
 
 /// What a backup is taken with.
 #[derive(Debug)]
@@ -146,14 +149,32 @@ pub fn elapsed(since: Timestamp) -> u64 {
     u64::try_from(seconds).unwrap_or_default()
 }
 
-/// Saves all paths as one snapshot; containers are frozen meanwhile where the stack says so, and thawed whatever happens.
+/// Saves all paths as one snapshot. Where files went or changed while they were listed, it is done again at once, which is cheap; the third time
+/// nobody writes meanwhile.
 async fn save<T: BackupTool>(
     hands: &Hands<'_, T>,
     targets: &Targets,
     paths: &[PathBuf],
-) -> Result<super::tool::Saved, BackupError> {
+) -> Result<Saved, BackupError> {
+    for _ in 1..ATTEMPTS {
+        match save_once(hands, targets, paths, &targets.frozen()).await {
+            Err(BackupError::Tool(ToolError::Incomplete(why))) => tracing::info!(
+                instance = %targets.instance, why, "files went while they were saved, so it is done again"
+            ),
+            outcome => return outcome,
+        }
+    }
+    save_once(hands, targets, paths, &targets.writers()).await
+}
+
+/// The same once; these containers are frozen meanwhile, and thawed whatever happens.
+async fn save_once<T: BackupTool>(
+    hands: &Hands<'_, T>,
+    targets: &Targets,
+    paths: &[PathBuf],
+    containers: &[&str],
+) -> Result<Saved, BackupError> {
     let tags = data_tags(&targets.instance);
-    let containers = targets.frozen();
     if containers.is_empty() {
         return Ok(hands.tool.save(paths, &tags).await?);
     }
@@ -162,7 +183,7 @@ async fn save<T: BackupTool>(
     let mut outcome = Ok(());
     for container in containers {
         match still::freeze(hands.engine, container).await {
-            Ok(how) => stand.push((container, how)),
+            Ok(how) => stand.push((*container, how)),
             Err(error) => {
                 outcome = Err(error);
                 break;

@@ -1,9 +1,9 @@
 //! What the items of `backups.yaml` are on this server: containers, volumes, folders. Pure.
 
 use crate::containers::InstanceInput;
-use crate::desired::Desired;
+use crate::desired::{Desired, Instance};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tenantry_schema::document::During;
 use tenantry_schema::id::InstanceName;
@@ -142,6 +142,40 @@ fn volume(instance: &InstanceName, input: &InstanceInput, key: &str) -> Result<V
     })
 }
 
+fn items<'a>(desired: &'a Desired, instance: &InstanceName) -> Result<&'a [BackupItem], String> {
+    let backups = desired.backups.as_ref();
+    let items = backups.and_then(|backups| backups.spec.instances.get(instance));
+    let items = items.ok_or_else(|| format!("nothing of {instance} is backed up"))?;
+    Ok(items)
+}
+
+/// Whether the version that runs has this. A file that no version brings is one that the tool writes.
+fn has(running: &Instance, newest: &Instance, item: &BackupItem) -> bool {
+    let Ok(input) = &running.containers else {
+        return true;
+    };
+    match item {
+        BackupItem::Database { service, .. } => input.services.contains_key(service),
+        BackupItem::Sqlite { volume, .. } | BackupItem::Volume { volume, .. } => {
+            input.volumes.values().any(|found| found.key == *volume)
+        }
+        BackupItem::Files { path } => {
+            let brings = |version: &Instance| {
+                let mut files = version.files.keys();
+                files.any(|file| is_within(file.as_str(), path.as_str()))
+            };
+            brings(running) || !brings(newest)
+        }
+    }
+}
+
+/// Whether a live file, `<instance>/<path>`, is `path` or below it.
+fn is_within(file: &str, path: &str) -> bool {
+    let (_, file) = file.split_once('/').unwrap_or(("", file));
+    let rest = file.strip_prefix(path);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 impl Targets {
     /// What `backups.yaml` says of `instance`, on this server. `live` is the folder of live files.
     pub fn resolve(
@@ -149,20 +183,52 @@ impl Targets {
         instance: &InstanceName,
         live: &Path,
     ) -> Result<Self, String> {
-        let backups = desired.backups.as_ref();
-        let items = backups.and_then(|backups| backups.spec.instances.get(instance));
-        let items = items.ok_or_else(|| format!("nothing of {instance} is backed up"))?;
         let wanted = desired
             .instances
             .get(instance)
             .ok_or_else(|| format!("{instance} does not run here"))?;
-        let input = wanted.containers.as_ref().map_err(Clone::clone)?;
+        Self::of(instance, wanted, items(desired, instance)?.iter(), live)
+    }
+
+    /// The same of the version that runs, while `newest`, the one that the slice asks for, may be another. What that one brings is not here yet.
+    pub fn of_running(
+        desired: &Desired,
+        instance: &InstanceName,
+        running: &Instance,
+        newest: &Instance,
+        live: &Path,
+    ) -> Result<Self, String> {
+        let all = items(desired, instance)?.iter();
+        if running.digest == newest.digest {
+            return Self::of(instance, running, all, live);
+        }
+        let found = Self::of(
+            instance,
+            running,
+            all.filter(|it| has(running, newest, it)),
+            live,
+        )?;
+        if found.items.is_empty() {
+            return Err(format!(
+                "the version of {instance} that runs has nothing of what is to be kept: it comes with the next one"
+            ));
+        }
+        Ok(found)
+    }
+
+    fn of<'a>(
+        instance: &InstanceName,
+        version: &Instance,
+        items: impl Iterator<Item = &'a BackupItem>,
+        live: &Path,
+    ) -> Result<Self, String> {
+        let input = version.containers.as_ref().map_err(Clone::clone)?;
         let place = live.join(instance.as_str());
         let item = |item| target(instance, input, &place, item);
         Ok(Self {
             instance: instance.clone(),
-            version: wanted.digest.clone(),
-            items: items.iter().map(item).collect::<Result<_, String>>()?,
+            version: version.digest.clone(),
+            items: items.map(item).collect::<Result<_, String>>()?,
             containers: input
                 .services
                 .iter()
@@ -189,21 +255,79 @@ impl Targets {
 
     /// Containers that are frozen while volumes are read.
     pub fn frozen(&self) -> Vec<&str> {
-        let mut all: Vec<&str> = self
-            .items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Volume {
-                    volume,
-                    during: During::Paused,
-                } => Some(&volume.containers),
-                _ => None,
-            })
-            .flatten()
-            .map(String::as_str)
-            .collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+        self.containers_of(|item| match item {
+            Item::Volume {
+                volume,
+                during: During::Paused,
+            } => Some(&volume.containers),
+            _ => None,
+        })
+    }
+
+    /// Containers that can write to what is saved as files. Who writes to files beside the Compose file is not known: any of them.
+    pub fn writers(&self) -> Vec<&str> {
+        let files = |item: &Item| matches!(item, Item::Files { .. });
+        if self.items.iter().any(files) {
+            return sorted(self.containers.values());
+        }
+        self.containers_of(|item| match item {
+            Item::Volume { volume, .. } => Some(&volume.containers),
+            _ => None,
+        })
+    }
+
+    fn containers_of(&self, of: impl Fn(&Item) -> Option<&Vec<String>>) -> Vec<&str> {
+        sorted(self.items.iter().filter_map(of).flatten())
+    }
+}
+
+fn sorted<'a>(all: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
+    let all: BTreeSet<&str> = all.map(String::as_str).collect();
+    all.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_frozen_and_who_can_write() {
+        let volume = |key: &str, during| Item::Volume {
+            volume: Volume {
+                key: key.to_owned(),
+                name: format!("web_{key}"),
+                containers: vec!["web-app-1".to_owned(), format!("web-{key}-1")],
+            },
+            during,
+        };
+        let mut targets = Targets {
+            instance: "web".to_owned().try_into().unwrap(),
+            version: String::new(),
+            items: vec![volume("b", During::Running), volume("a", During::Paused)],
+            containers: ["a", "app", "b", "db"]
+                .map(|service| (service.to_owned(), format!("web-{service}-1")))
+                .into(),
+        };
+        assert_eq!(targets.frozen(), ["web-a-1", "web-app-1"]);
+        assert_eq!(targets.writers(), ["web-a-1", "web-app-1", "web-b-1"]);
+        targets.items.push(Item::Files {
+            path: "settings".try_into().unwrap(),
+            at: "/live/web/settings".into(),
+        });
+        assert_eq!(targets.frozen(), ["web-a-1", "web-app-1"]);
+        assert_eq!(targets.writers().len(), 4);
+    }
+
+    #[test]
+    fn a_file_is_found_by_its_path_or_above_it() {
+        for (file, path, expected) in [
+            ("web/settings", "settings", true),
+            ("web/settings/a.conf", "settings", true),
+            ("web/settings2", "settings", false),
+            ("web/a/settings", "settings", false),
+            ("settings", "settings", true),
+        ] {
+            assert_eq!(is_within(file, path), expected, "{file} {path}");
+        }
     }
 }

@@ -12,6 +12,7 @@ mod mysql;
 mod places;
 mod restores;
 mod rig;
+mod waiting;
 
 use rig::Rig;
 use std::time::Duration;

@@ -1,6 +1,9 @@
 //! A server with a PostgreSQL, a volume with a database of SQLite, one with uploads, and a repository.
 
 mod beside;
+mod versions;
+
+pub(crate) use versions::CHURN;
 
 use crate::common::hub::Hub;
 use crate::common::rest_server::{APPEND_ONLY, RestServer};
