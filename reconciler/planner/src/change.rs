@@ -11,6 +11,7 @@ mod groups;
 mod instance;
 mod names;
 mod service;
+mod settings;
 
 use crate::object::ObjectId;
 use serde::Serialize;

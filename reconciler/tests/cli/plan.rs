@@ -198,6 +198,61 @@ fn what_waits_for_the_window_is_told_apart_from_what_does_not() {
     assert_eq!(totals["waiting_for_window"], 1, "{totals}");
 }
 
+/// A key to log in with.
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINWt2/SfQsdKmVq3GbXbP5bIREGHZWiNsJXEYF0x4Q48";
+
+#[test]
+fn what_changes_on_a_machine_beside_its_tools_is_no_nothing() {
+    let desk = Desk::new();
+    decided(&desk);
+    let hub = "fleet/fleet/hub.yaml";
+    desk.edit(hub, |text| {
+        format!("{text}host:\n  users: {{}}\n  firewall: {{ open: [25] }}\n")
+    });
+    let ran = desk.run(&["plan", "fleet"]);
+    ran.says(
+        2,
+        &[
+            "`users` of the machine is looked after",
+            "2 servers of 2 customers; no container is touched; nobody notices",
+        ],
+    );
+    desk.commit("machines");
+    // A port, for all; a person, for all; a server that only tells.
+    desk.edit(hub, |text| text.replace("[25]", "[25, 5432/tcp]"));
+    desk.run(&["plan", "fleet"]).says(
+        2,
+        &[
+            "acme/acme-1",
+            "~ `firewall` of the machine: 5432/tcp opened",
+            "globex/globex-1",
+        ],
+    );
+    desk.commit("a port");
+    desk.write(
+        "fleet/fleet/staff.yaml",
+        &format!(
+            "jo: {{ email: jo@example.com, role: admin, server_login: {{ keys: [{KEY}] }} }}\n"
+        ),
+    );
+    desk.run(&["plan", "fleet", "--markdown"])
+        .says(2, &["jo may log in to the machine and become root"]);
+    desk.commit("a colleague");
+    let server = "fleet/fleet/customers/acme/servers/acme-1.yaml";
+    desk.edit(server, |text| format!("{text}\ndrift: report\n"));
+    let ran = desk.run(&["plan", "fleet"]);
+    ran.says(2, &["~ drift repair → report"]);
+    assert!(!ran.text.contains("globex"), "{}", ran.text);
+    let json = desk.run(&["plan", "fleet", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.text).unwrap();
+    let settings = &json["changes"][0]["settings"];
+    assert_eq!(settings[0], "drift repair → report", "{json}");
+    desk.commit("hands off");
+    desk.run(&["plan", "fleet"])
+        .says(0, &["nothing changes on any server"]);
+}
+
 #[test]
 fn a_branch_is_planned_as_if_it_were_merged() {
     let desk = Desk::new();

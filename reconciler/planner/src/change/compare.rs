@@ -1,6 +1,7 @@
 //! Servers before and after: which come, go, or differ.
 
 use super::instance::{self, Side};
+use super::settings::settings;
 use super::{Marks, Presence, ServerChange};
 use crate::plan::Plan;
 use crate::slice_input::SliceInput;
@@ -81,6 +82,8 @@ fn server_change<E>(
         let same = |old: &SliceInput, new: &SliceInput| {
             let parts = |slice: &SliceInput| serde_json::to_vec(&slice.instances.get(name)).ok();
             old.web == new.web
+                // Browsers are told to insist on certificates only where somebody issues them.
+                && old.certificates.is_some() == new.certificates.is_some()
                 && old.customer_secrets == new.customer_secrets
                 && parts(old).is_some_and(|old| Some(old) == parts(new))
         };
@@ -96,7 +99,7 @@ fn server_change<E>(
         server: server.clone(),
         presence,
         settings: match (old, new) {
-            (Some(old), Some(new)) => settings(old, new),
+            (Some(old), Some(new)) => settings(old, new, marks)?,
             _ => Vec::new(),
         },
         window: new
@@ -105,34 +108,4 @@ fn server_change<E>(
         observed_only: new.is_some_and(|slice| slice.manage == Manage::Observe),
         instances,
     })
-}
-
-fn settings(old: &SliceInput, new: &SliceInput) -> Vec<String> {
-    let mut words = Vec::new();
-    let window = |slice: &SliceInput| {
-        slice
-            .window
-            .map_or_else(|| "any time".to_owned(), |window| window.to_string())
-    };
-    if old.window != new.window {
-        words.push(format!("window {} → {}", window(old), window(new)));
-    }
-    let manage = |slice: &SliceInput| match slice.manage {
-        Manage::Observe => "observe",
-        Manage::Adopt => "adopt",
-        Manage::Full => "full",
-    };
-    if old.manage != new.manage {
-        words.push(format!("manage {} → {}", manage(old), manage(new)));
-    }
-    if old.agent != new.agent {
-        words.push("another agent's keys".to_owned());
-    }
-    if old.web != new.web {
-        words.push(format!(
-            "web server at ports {} and {} → {} and {}",
-            old.web.http, old.web.https, new.web.http, new.web.https
-        ));
-    }
-    words
 }

@@ -25,6 +25,7 @@ mod rendering;
 mod restores;
 mod scenarios;
 mod sealing;
+mod settings;
 mod standing;
 mod support;
 mod versions;
