@@ -44,7 +44,7 @@ pub fn discover(path: &std::path::Path) -> Result<git2::Repository, String> {
     git2::Repository::discover(path).map_err(|error| match error.code() {
         git2::ErrorCode::Owner => GitError::OtherOwner(owned(path)).to_string(),
         git2::ErrorCode::NotFound => format!(
-            "`{}` is not inside a Git repository; `tenantry init DIR` makes a fleet",
+            "`{}` is not inside a Git repository: name the folder of a fleet, or make one with `tenantry init DIR`",
             path.display()
         ),
         _ => format!(

@@ -19,7 +19,9 @@ pub const TRUST_ROOT: &str = "# trust-root:";
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The identity file cannot be read.
-    #[error("cannot read the hub's key file {path}")]
+    #[error(
+        "cannot read the hub's key file {path}: give the `hub.agekey` that `tenantry init` wrote"
+    )]
     File {
         /// Its path.
         path: PathBuf,

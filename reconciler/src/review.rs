@@ -4,7 +4,9 @@ mod hints;
 pub(crate) mod markdown;
 pub(crate) mod report;
 mod seen;
+mod shared;
 pub(crate) mod text;
+mod totals;
 pub(crate) mod words;
 
 use crate::load::Revision;

@@ -115,7 +115,7 @@ fn check_places(args: &Args, keys_dir: &Path) -> anyhow::Result<()> {
     }
     if std::fs::read_dir(&args.dir).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!(
-            "`{}` is not empty: a new fleet needs a folder of its own",
+            "`{}` is not empty: a new fleet needs a folder of its own; name one that is not there yet",
             args.dir.display()
         );
     }

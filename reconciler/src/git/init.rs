@@ -22,7 +22,9 @@ pub enum Layout {
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// There is something already.
-    #[error("`{0}` is not empty: a new fleet needs a folder of its own")]
+    #[error(
+        "`{0}` is not empty: a new fleet needs a folder of its own; name one that is not there yet"
+    )]
     NotEmpty(String),
     /// Making it failed; what is there is unfinished.
     #[error("cannot make the fleet repository")]

@@ -28,7 +28,7 @@ pub fn mode_of(
     match &head.activation {
         None => observing("no hub is activated; `tenantry activate` names one".into()),
         Some(activation) if activation.hub != *recipient => observing(format!(
-            "another hub is activated ({}), this one is {recipient}",
+            "another hub is activated ({}), this one is {recipient}; give the key of that one",
             activation.hub
         )),
         Some(activation) if activation.release != RELEASE => observing(format!(

@@ -4,9 +4,12 @@ mod page;
 
 use super::count;
 use super::report::{NAMED, Report};
-use super::words::{beyond, facts, group_name, lines, service, sign, state, summary, verdict};
+use super::shared::parts;
+use super::words::{
+    beyond, facts, files, group_lines, group_name, lines, sign, state, summary, verdict,
+};
 use page::{LONGEST, Page, fenced, text};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use tenantry_planner::change::ServerChange;
 use tenantry_schema::Diagnostic;
@@ -18,19 +21,23 @@ const FEW: usize = 20;
 pub(crate) fn write(report: &Report) -> String {
     let mut page = Page::default();
     page.add(head(report));
-    let parts = [
+    for part in [
         errors(&report.diagnostics),
         total(report),
         operations(report),
         removals(report),
         groups(report),
+    ] {
+        page.add(part);
+    }
+    shared(&mut page, report);
+    for part in [
         names(report),
-        risks(report),
         decisions(report),
         waits(report),
         seen(report),
-    ];
-    for part in parts {
+        warnings(report),
+    ] {
         page.add(part);
     }
     customers(&mut page, report);
@@ -67,12 +74,8 @@ fn total(report: &Report) -> String {
         let _ = writeln!(out, "- customers pay **{}** a month", monthly.difference());
     }
     for approval in &report.approvals {
-        let _ = writeln!(
-            out,
-            "- takes **{}**: {}",
-            approval.who,
-            count(approval.files.len(), "file")
-        );
+        let files = text(&files(approval));
+        let _ = writeln!(out, "- takes **{}**: {files}", approval.who);
     }
     if let Some(unopened) = report.unopened() {
         let _ = writeln!(out, "- {unopened}");
@@ -146,6 +149,36 @@ fn errors(diagnostics: &[Diagnostic]) -> String {
     if let Some(more) = beyond(errors.len(), FEW) {
         let _ = writeln!(out, "and {more} more; `tenantry check` shows them all\n");
     }
+    out
+}
+
+/// Warnings, folded; those of files that the change touches first.
+fn warnings(report: &Report) -> String {
+    let mut warnings: Vec<&Diagnostic> = report
+        .diagnostics
+        .iter()
+        .filter(|found| !found.is_error())
+        .collect();
+    if warnings.is_empty() {
+        return String::new();
+    }
+    let files = report.approvals.iter().flat_map(|approval| &approval.files);
+    let touched: HashSet<&String> = files.collect();
+    warnings.sort_by_key(|found| !touched.contains(&found.place.file));
+    let mut out = format!(
+        "\n<details><summary>{}</summary>\n\n",
+        count(warnings.len(), "warning")
+    );
+    for (shown, warning) in warnings.iter().enumerate() {
+        let block = fenced(&warning.render());
+        if shown == FEW || out.len() + block.len() > LONGEST / 6 {
+            let left = warnings.len() - shown;
+            let _ = writeln!(out, "and {left} more; `tenantry check` shows them all\n");
+            break;
+        }
+        let _ = writeln!(out, "{block}\n");
+    }
+    out.push_str("</details>\n\n");
     out
 }
 
@@ -236,17 +269,12 @@ fn groups(report: &Report) -> String {
     }
     out.push_str("| | tool | containers | servers |\n| --- | --- | --- | --- |\n");
     for group in &report.groups {
-        let services: Vec<String> = group
-            .services
-            .iter()
-            .map(|(name, change)| format!("{name}: {}", service(change)))
-            .collect();
         let _ = writeln!(
             out,
             "| `{}` | {} | {} | {} |",
             sign(group.presence),
             text(&group_name(group)),
-            text(&services.join("; ")),
+            text(&group_lines(group).join("; ")),
             group.servers.len()
         );
         if out.len() > LONGEST / 3 {
@@ -258,30 +286,16 @@ fn groups(report: &Report) -> String {
     out
 }
 
-fn risks(report: &Report) -> String {
-    let mut out = String::new();
-    let risks: Vec<String> = report
-        .changes
-        .iter()
-        .filter(|change| change.is_acted_on())
-        .flat_map(|change| {
-            let instances = change.instances.iter();
-            instances.flat_map(move |(name, instance)| {
-                let each = instance.at_risk.iter();
-                each.map(move |risk| format!("{} {name}: {risk}", change.server))
-            })
-        })
-        .collect();
-    if risks.is_empty() {
-        return out;
+fn shared(page: &mut Page, report: &Report) {
+    for part in parts(&report.changes) {
+        let mut out = format!("**{}**\n\n", part.title);
+        for line in part.lines.iter().take(FEW) {
+            let _ = writeln!(out, "- {}", text(line));
+        }
+        more(&mut out, part.lines.len(), FEW);
+        out.push('\n');
+        page.add(out);
     }
-    let _ = writeln!(out, "**Data that is touched**\n");
-    for risk in risks.iter().take(FEW) {
-        let _ = writeln!(out, "- {}", text(risk));
-    }
-    more(&mut out, risks.len(), FEW);
-    out.push('\n');
-    out
 }
 
 fn decisions(report: &Report) -> String {

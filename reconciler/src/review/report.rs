@@ -1,5 +1,6 @@
 //! What a plan has to tell, whoever reads it.
 
+use super::totals::{Totals, totals};
 use super::{Ends, Seen, count, hints};
 use crate::foresee::Foreseen;
 use crate::git::{GitError, Objects, Oid};
@@ -9,8 +10,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tenantry_planner::change::{
-    Effect, Group, Marks, Monthly, NameChange, ServerChange, ServiceChange, SiteChange, compare,
-    groups, monthly, names,
+    Group, Marks, Monthly, NameChange, ServerChange, compare, groups, monthly, names,
 };
 use tenantry_planner::explain::word;
 use tenantry_planner::operations::{Downtime, OperationStatus};
@@ -18,7 +18,7 @@ use tenantry_planner::removal::Removal;
 use tenantry_planner::status::FrozenScope;
 use tenantry_schema::Diagnostic;
 use tenantry_schema::document::Role;
-use tenantry_schema::id::{CustomerId, ServerKey};
+use tenantry_schema::id::CustomerId;
 
 /// One end of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -97,30 +97,6 @@ impl Waiters<'_> {
             more => format!("{named} and {more} more"),
         }
     }
-}
-
-/// How much happens. Servers count wherever something differs; containers, sites and visitors only where the agent does what is asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Totals {
-    pub(crate) customers: usize,
-    pub(crate) servers: usize,
-    pub(crate) created: usize,
-    pub(crate) replaced: usize,
-    pub(crate) removed: usize,
-    pub(crate) stopped: usize,
-    pub(crate) started: usize,
-    pub(crate) sites_added: usize,
-    pub(crate) sites_removed: usize,
-    /// Servers where visitors notice.
-    pub(crate) interrupted: usize,
-    /// Servers where some of that waits for no maintenance window, or there is none.
-    pub(crate) interrupted_at_once: usize,
-    /// Servers where some of that waits for a maintenance window.
-    pub(crate) waiting_for_window: usize,
-    /// Servers whose agents only report, so that nothing happens there.
-    pub(crate) observed: usize,
-    /// Servers that are no longer in the fleet, and stay as they are.
-    pub(crate) left: usize,
 }
 
 /// Files that take somebody of a certain role.
@@ -363,53 +339,4 @@ fn new_waits(before: &Foreseen, after: &Foreseen) -> Vec<Wait> {
     let mut new = waits(after);
     new.retain(|wait| !known.contains(wait));
     new
-}
-
-fn totals(changes: &[ServerChange]) -> Totals {
-    let mut totals = Totals::default();
-    let mut customers: BTreeSet<&CustomerId> = BTreeSet::new();
-    let mut servers: BTreeSet<&ServerKey> = BTreeSet::new();
-    for change in changes {
-        customers.insert(&change.server.customer);
-        servers.insert(&change.server);
-        match change.effect() {
-            Effect::Follows => {}
-            Effect::Observed => {
-                totals.observed += 1;
-                continue;
-            }
-            Effect::Left => {
-                totals.left += 1;
-                continue;
-            }
-        }
-        for instance in change.instances.values() {
-            for service in instance.services.values() {
-                match service {
-                    ServiceChange::Created { .. } => totals.created += 1,
-                    ServiceChange::Removed => totals.removed += 1,
-                    ServiceChange::Replaced { .. } => totals.replaced += 1,
-                    ServiceChange::Stopped => totals.stopped += 1,
-                    ServiceChange::Started => totals.started += 1,
-                    ServiceChange::Files { .. } => {}
-                }
-            }
-            for site in instance.sites.values() {
-                match site {
-                    SiteChange::Added => totals.sites_added += 1,
-                    SiteChange::Removed => totals.sites_removed += 1,
-                    SiteChange::Changed => {}
-                }
-            }
-        }
-        let later = change.interrupts_in_window();
-        let waits = later && change.window.is_some();
-        let at_once = change.interrupts_at_once() || later && !waits;
-        totals.interrupted += usize::from(at_once || waits);
-        totals.interrupted_at_once += usize::from(at_once);
-        totals.waiting_for_window += usize::from(waits);
-    }
-    totals.customers = customers.len();
-    totals.servers = servers.len();
-    totals
 }

@@ -2,7 +2,10 @@
 
 use super::count;
 use super::report::{NAMED, Report};
-use super::words::{beyond, facts, group_name, lines, service, sign, state, summary, verdict};
+use super::shared::parts;
+use super::words::{
+    beyond, facts, files, group_lines, group_name, lines, sign, state, summary, verdict,
+};
 use std::fmt::Write as _;
 use tenantry_planner::change::{Group, ServerChange};
 
@@ -29,6 +32,7 @@ pub(crate) fn write(report: &Report, all: bool, colour: bool) -> String {
                 .for_each(|change| server(&mut out, change));
         } else {
             report.groups.iter().for_each(|each| group(&mut out, each));
+            shared(&mut out, report);
             let _ = writeln!(out, "\n(--all shows every server on its own)");
         }
     }
@@ -52,12 +56,7 @@ pub(crate) fn write(report: &Report, all: bool, colour: bool) -> String {
         let _ = writeln!(out, "\ncustomers pay {} a month", monthly.difference());
     }
     if let Some(approval) = report.approvals.first() {
-        let files = match approval.files.as_slice() {
-            [only] => only.clone(),
-            [first, rest @ ..] => format!("{first} and {}", count(rest.len(), "other file")),
-            [] => String::new(),
-        };
-        let _ = writeln!(out, "\ntakes {}: {files}", approval.who);
+        let _ = writeln!(out, "\ntakes {}: {}", approval.who, files(approval));
     }
     if let Some(unopened) = report.unopened() {
         let _ = writeln!(out, "\n{unopened}");
@@ -99,8 +98,21 @@ fn group(out: &mut String, group: &Group) {
         sign(group.presence),
         group_name(group)
     );
-    for (name, change) in &group.services {
-        let _ = writeln!(out, "      {name}: {}", service(change));
+    for line in group_lines(group) {
+        let _ = writeln!(out, "      {line}");
+    }
+}
+
+/// What a list by groups would hide.
+fn shared(out: &mut String, report: &Report) {
+    for part in parts(&report.changes) {
+        let _ = writeln!(out, "\n{}:", part.title);
+        for line in part.lines.iter().take(FEW) {
+            let _ = writeln!(out, "  {line}");
+        }
+        if let Some(more) = beyond(part.lines.len(), FEW) {
+            let _ = writeln!(out, "  and {more} more");
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is said of a plan in the same words on a terminal and in Markdown.
 
 use super::count;
-use super::report::{Report, Totals};
+use super::report::{Approval, NAMED, Report};
+use super::totals::Totals;
 use std::fmt::Write as _;
 use tenantry_planner::change::{
     Effect, Group, InstanceChange, Presence, ServerChange, ServiceChange, SiteChange, VolumeChange,
@@ -126,6 +127,38 @@ pub(crate) fn service(change: &ServiceChange) -> String {
         ServiceChange::Files { files } => format!("goes on, sees new {}", list(files)),
         ServiceChange::Stopped => "stopped".to_owned(),
         ServiceChange::Started => "started".to_owned(),
+    }
+}
+
+/// What happens to a tool of a group on each of its servers, a line each.
+pub(crate) fn group_lines(group: &Group) -> Vec<String> {
+    let services = group.services.iter();
+    let mut lines: Vec<String> = services
+        .map(|(name, change)| format!("{name}: {}", service(change)))
+        .collect();
+    let each = if group.servers.len() == 1 {
+        ""
+    } else {
+        " each"
+    };
+    lines.extend(group.sites.iter().map(|(site, number)| {
+        let sites = count(*number, "site");
+        match site {
+            SiteChange::Added => format!("answers at {sites} more{each}"),
+            SiteChange::Changed => format!("{sites}{each} served in another way"),
+            SiteChange::Removed => format!("no longer answers at {sites}{each}"),
+        }
+    }));
+    lines
+}
+
+/// Which files somebody has to agree to: the first few by name.
+pub(crate) fn files(approval: &Approval) -> String {
+    let named = approval.files.iter().take(NAMED).cloned();
+    let named = named.collect::<Vec<_>>().join(", ");
+    match beyond(approval.files.len(), NAMED) {
+        Some(more) => format!("{named} and {more} more"),
+        None => named,
     }
 }
 

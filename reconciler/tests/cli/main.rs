@@ -19,6 +19,7 @@ mod reference;
 mod rules;
 mod secrets;
 mod setup;
+mod story;
 mod takeover;
 mod terminal;
 mod trust;

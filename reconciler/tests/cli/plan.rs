@@ -1,5 +1,7 @@
 //! `tenantry plan`: what a change does, container by container, for people, programs and pull requests.
 
+mod many;
+
 use crate::{Desk, two_customers};
 
 /// Two customers for whom everything is decided, and a branch to come back to.
@@ -392,97 +394,6 @@ fn a_mistake_is_shown_with_what_stays_as_it_is() {
 }
 
 #[test]
-fn a_new_image_of_a_stack_is_one_line_however_many_run_it() {
-    let desk = Desk::new();
-    decided(&desk);
-    for number in 0..30 {
-        let folder = format!("fleet/fleet/customers/many-{number}");
-        desk.write(&format!("{folder}/customer.yaml"), "");
-        let agent = Desk::agent();
-        desk.write(
-            &format!("{folder}/servers/one.yaml"),
-            &format!(
-                "provider: static\naddress: 192.0.2.{}\n{agent}",
-                100 + number
-            ),
-        );
-        desk.write(
-            &format!("{folder}/orders/web.yaml"),
-            &format!("plan: basic\ndomain: many-{number}.example\ntools: [guestbook]\n"),
-        );
-    }
-    desk.commit("thirty more");
-    desk.hub_acts(2);
-    desk.edit("fleet/stacks/guestbook/compose.yaml", |text| {
-        text.replace("tenantry/guestbook:1.0", "tenantry/guestbook:1.1")
-    });
-    for number in 0..30 {
-        let order = format!("fleet/fleet/customers/many-{number}/orders/web.yaml");
-        desk.edit(&order, |text| {
-            text.replace("[guestbook]", "{ guestbook: { revision: main } }")
-        });
-    }
-    let ran = desk.run(&["plan", "fleet"]);
-    ran.says(
-        2,
-        &[
-            "~ guestbook on 30 servers of 30 customers",
-            "web: replaced (image tenantry/guestbook:1.0 → tenantry/guestbook:1.1)",
-        ],
-    );
-    assert!(!ran.text.contains("many-7/one"), "{}", ran.text);
-    desk.run(&["plan", "fleet", "--all"])
-        .says(2, &["many-7/one"]);
-    let markdown = desk.run(&["plan", "fleet", "--markdown"]);
-    markdown.says(2, &[
-        "| `~` | guestbook | web: replaced (image tenantry/guestbook:1.0 → tenantry/guestbook:1.1) | 30 |",
-        "<summary>many-7 (1 server)</summary>",
-        "a new image opens the data of the old one (the stack declares a backup)",
-    ]);
-    assert!(markdown.text.len() < 65_536);
-}
-
-#[test]
-fn a_comment_is_never_longer_than_a_forge_takes() {
-    let desk = Desk::new();
-    decided(&desk);
-    for number in 0..500 {
-        let folder = format!("fleet/fleet/customers/a-customer-with-a-long-name-{number}");
-        desk.write(&format!("{folder}/customer.yaml"), "");
-        desk.write(
-            &format!("{folder}/servers/s.yaml"),
-            &format!(
-                "provider: static\naddress: 198.51.{}.{}\n",
-                number / 250,
-                number % 250 + 1
-            ),
-        );
-        for order in ["one", "two"] {
-            desk.write(
-                &format!("{folder}/orders/{order}.yaml"),
-                &format!(
-                    "plan: basic\ndomain: {order}-{number}.example\nserver: s\ntools: {{ guestbook: {{ parameters: {{ TITLE: Title {number} }} }} }}\n"
-                ),
-            );
-        }
-    }
-    let markdown = desk.run(&["plan", "fleet", "--markdown"]);
-    assert!(markdown.text.len() < 65_536, "{}", markdown.text.len());
-    let folds = |word: &str| markdown.text.matches(word).count();
-    assert_eq!(
-        folds("<details>"),
-        folds("</details>"),
-        "nothing stays open"
-    );
-    let alike = "a-customer-with-a-long-name-1/one and 997 more wait: server s has no agent keys";
-    markdown.says(2, &["- and 3960 more", alike]);
-    let ran = desk.run(&["plan", "fleet"]);
-    assert!(ran.text.lines().count() < 100, "{}", ran.text);
-    let ran = desk.run(&["plan", "fleet", "--all"]);
-    ran.says(2, &["a-customer-with-a-long-name-499/two"]);
-}
-
-#[test]
 fn a_stack_that_nobody_moves_to_is_named() {
     let desk = Desk::new();
     decided(&desk);
@@ -537,6 +448,47 @@ fn money_and_the_people_it_takes() {
         &[
             "customers pay +20.50 EUR a month",
             "takes a manager: fleet/customers/acme/orders/website.yaml",
+        ],
+    );
+}
+
+#[test]
+fn a_pull_request_shows_warnings_and_names_the_files_that_take_somebody() {
+    let desk = Desk::new();
+    decided(&desk);
+    let idle = |number: usize| {
+        let path = format!("fleet/fleet/customers/acme/servers/spare-{number}.yaml");
+        let server = format!("provider: static\naddress: 198.51.100.{number}\nsize: small\n");
+        desk.write(&path, &server);
+    };
+    (100..160).for_each(idle);
+    desk.commit("spare servers");
+    desk.edit(
+        "fleet/fleet/customers/globex/servers/globex-1.yaml",
+        |text| format!("{text}manage: adopt\n"),
+    );
+    (1..5).for_each(idle);
+    let ran = desk.run(&["plan", "fleet", "--markdown"]);
+    ran.says(
+        2,
+        &[
+            "<details><summary>65 warnings</summary>",
+            "warning[T0129]",
+            "and 45 more; `tenantry check` shows them all",
+            "- takes **a manager**: fleet/customers/acme/servers/spare-1.yaml, fleet/customers/acme/servers/spare-2.yaml, fleet/customers/acme/servers/spare-3.yaml and 2 more\n",
+        ],
+    );
+    // Those of the change come first.
+    let at = |words: &str| ran.text.find(words).unwrap();
+    let last = at("globex-1.yaml:").max(at("servers/spare-4.yaml:"));
+    assert!(last < at("servers/spare-100.yaml:"), "{}", ran.text);
+    let folds = |word: &str| ran.text.matches(word).count();
+    assert_eq!(folds("<details>"), folds("</details>"), "{}", ran.text);
+    desk.run(&["plan", "fleet"]).says(
+        2,
+        &[
+            "takes a manager: fleet/customers/acme/servers/spare-1.yaml, ",
+            " and 2 more\n",
         ],
     );
 }

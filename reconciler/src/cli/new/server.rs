@@ -15,13 +15,20 @@ pub(super) struct Args {
     #[arg(value_name = "CUSTOMER/ID")]
     target: Target,
     /// Its public address.
-    #[arg(long)]
+    #[arg(long, value_parser = address_of)]
     address: Option<IpAddr>,
     /// When disruptive steps may be taken, in UTC, such as `Sun 02:00-05:00`. Default: at any time.
     #[arg(long)]
     window: Option<String>,
     #[command(flatten)]
     common: Common,
+}
+
+fn address_of(text: &str) -> Result<IpAddr, String> {
+    let address = text.parse();
+    address.map_err(|_| {
+        format!("`{text}` is not an IP address: write one like `192.0.2.17` or `2001:db8::17`")
+    })
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -32,13 +39,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let Target { customer, id } = &args.target;
     desk.customer(customer)?;
     let mut asker = Asker::new();
-    let read = |text: &str| {
-        text.parse::<IpAddr>()
-            .map_err(|_| format!("`{text}` is not an IP address"))
-    };
     let address = match args.address {
         Some(address) => Some(address),
-        None => asker.text("--address", "Public address:", "IPv4 or IPv6", read)?,
+        None => asker.text("--address", "Public address:", "IPv4 or IPv6", address_of)?,
     };
     asker.done()?;
     let Some(address) = address else {
