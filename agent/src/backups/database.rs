@@ -7,12 +7,14 @@ mod login;
 mod mongodb;
 mod mysql;
 mod postgres;
+pub mod properties;
 
 use super::error::BackupError;
 use super::files::{SpoolFile, Spooled};
 use super::targets::Database;
 use crate::containers::Engine;
 use crate::containers::exec::{self, Ended, Program, Session};
+use properties::Properties;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,6 +37,37 @@ pub struct Source<'a> {
     main: Option<String>,
     /// Whether the programs have MariaDB's names.
     maria: bool,
+}
+
+/// A dump that is whole.
+#[derive(Debug)]
+pub struct Dumped {
+    /// The file.
+    pub spooled: Spooled,
+    /// Rows by table, as far as they are known exactly.
+    pub tables: BTreeMap<String, u64>,
+    /// Whether nobody could write to its tables meanwhile.
+    pub locked: bool,
+    /// What the database is, where the dump does not say it.
+    pub properties: Option<Properties>,
+}
+
+/// How a dump is put into a database.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Loading<'a> {
+    /// Accounts that may own what is in it; those that are missing are made, without a log-in.
+    pub roles: &'a [String],
+    /// What the database is to be like. Absent: what the server makes by itself.
+    pub properties: Option<&'a Properties>,
+}
+
+/// A dump that is in a database now.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Rows by table.
+    pub rows: BTreeMap<String, u64>,
+    /// What is otherwise than it was where the dump is from, in sentences.
+    pub notes: Vec<String>,
 }
 
 impl<'a> Source<'a> {
@@ -95,12 +128,8 @@ impl<'a> Source<'a> {
         Ok(all)
     }
 
-    /// Dumps one database into a file; the rows of its tables as far as they are known exactly. What returns is whole.
-    pub async fn dump(
-        &self,
-        database: &str,
-        path: PathBuf,
-    ) -> Result<(Spooled, BTreeMap<String, u64>), BackupError> {
+    /// Dumps one database into a file.
+    pub async fn dump(&self, database: &str, path: PathBuf) -> Result<Dumped, BackupError> {
         match self.kind {
             DatabaseEngine::Postgres => self.postgres_dump(database, path).await,
             DatabaseEngine::Mysql => self.mysql_dump(database, path).await,
@@ -108,19 +137,29 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Puts a dump into the database `into`, which is made anew; its rows afterwards.
-    ///
-    /// Nothing of a database with that name stays. Accounts in `roles` that are missing are made, without a log-in.
+    /// Puts a dump into the database `into`, which is made anew. Nothing of a database with that name stays.
     pub async fn load(
         &self,
         dump: &Path,
         into: &str,
-        roles: &[String],
-    ) -> Result<BTreeMap<String, u64>, BackupError> {
+        how: &Loading<'_>,
+    ) -> Result<Loaded, BackupError> {
+        let rows = match self.kind {
+            DatabaseEngine::Postgres => return self.postgres_load(dump, into, how).await,
+            DatabaseEngine::Mysql => self.mysql_load(dump, into).await?,
+            DatabaseEngine::Mongodb => self.mongodb_load(dump).await?,
+        };
+        Ok(Loaded {
+            rows,
+            notes: Vec::new(),
+        })
+    }
+
+    /// What a database is, where dumps do not say it. `None` where they do, and where there is no such database.
+    pub async fn properties(&self, database: &str) -> Result<Option<Properties>, BackupError> {
         match self.kind {
-            DatabaseEngine::Postgres => self.postgres_load(dump, into, roles).await,
-            DatabaseEngine::Mysql => self.mysql_load(dump, into).await,
-            DatabaseEngine::Mongodb => self.mongodb_load(dump).await,
+            DatabaseEngine::Postgres => self.postgres_properties(database).await,
+            DatabaseEngine::Mysql | DatabaseEngine::Mongodb => Ok(None),
         }
     }
 

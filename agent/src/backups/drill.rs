@@ -1,7 +1,7 @@
 //! The restore drill: a backup is put into containers of its own, without any network, and what comes out is compared with what was counted
 //! when it was taken. Whatever happens, everything that it made is removed.
 
-use super::database::Source;
+use super::database::{Loaded, Loading, Source};
 use super::error::BackupError;
 use super::files;
 use super::manifest::{Dump, Manifest, Part, compare_rows};
@@ -102,6 +102,7 @@ impl<T: BackupTool> Scratch<'_, T> {
             dump,
             tables,
             roles,
+            properties,
             image,
             ..
         } = part
@@ -136,9 +137,12 @@ impl<T: BackupTool> Scratch<'_, T> {
         )
         .await?;
         trial.wait(PATIENCE).await?;
-        let rows = trial
-            .load(&path, &trial.name_for_trial(name), roles)
-            .await?;
+        let how = Loading {
+            roles,
+            properties: properties.as_deref(),
+        };
+        // A server that is new has no accounts: what it lacks is no news.
+        let Loaded { rows, .. } = trial.load(&path, &trial.name_for_trial(name), &how).await?;
         scratch::remove(self.engine, &sandbox.name).await?;
         match compare_rows(&part.name(), tables, &rows) {
             Some(differs) => Err(BackupError::Differs(differs)),

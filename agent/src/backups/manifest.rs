@@ -1,5 +1,6 @@
 //! The receipt of a backup: what is in it and what was counted while it was taken. A backup without one does not count.
 
+use super::database::properties::Properties;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,6 +54,12 @@ pub enum Part {
         /// Accounts that may own what is in it, without their passwords.
         #[serde(default)]
         roles: Vec<String>,
+        /// What the database is, where the dump does not say it. Absent in receipts of earlier releases, too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        properties: Option<Box<Properties>>,
+        /// Whether its tables were locked while it was dumped, since no transaction shows all of them at one moment.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        locked: bool,
     },
     /// A database of SQLite.
     Sqlite {
@@ -205,6 +212,25 @@ mod tests {
         assert_eq!(
             compare_rows("db", &then, &rows(&[("b", 2)])).unwrap(),
             "db: table a is missing"
+        );
+    }
+
+    #[test]
+    fn a_database_of_an_earlier_release_is_read() {
+        let text = br#"{"kind":"database","engine":"postgres","service":"db","image":"postgres:15","database":"guests",
+            "dump":{"path":"/x","bytes":1,"sha256":""},"tables":{},"roles":["app"]}"#;
+        let part: Part = serde_json::from_slice(text).unwrap();
+        let Part::Database {
+            properties, locked, ..
+        } = &part
+        else {
+            panic!("{part:?}");
+        };
+        assert!(properties.is_none() && !locked);
+        let again = serde_json::to_string(&part).unwrap();
+        assert!(
+            !again.contains("properties") && !again.contains("locked"),
+            "{again}"
         );
     }
 

@@ -181,7 +181,8 @@ async fn put_back<T: BackupTool>(
     exchange.evidence = ways.iter().map(Way::evidence).collect();
     exchange.before.clone_from(&result.before);
     hands.desk.note_exchange(exchange.clone())?;
-    prepare::prepare(hands, &ways).await?;
+    let notes = prepare::prepare(hands, &ways).await?;
+    exchange.evidence.extend(notes.iter().cloned());
 
     let held = hands.desk.hold(&order.instance).await;
     if !hands.desk.is_wanted(&order.instance, &targets.version) {
@@ -194,7 +195,7 @@ async fn put_back<T: BackupTool>(
     let begin = Timestamp::now();
     let outcome = stand_still(hands, targets, &still, &ways, exchange, result).await;
     if outcome.is_ok() {
-        result.evidence = ways.iter().map(Way::evidence).collect();
+        result.evidence = ways.iter().map(Way::evidence).chain(notes).collect();
     }
     // Converging starts what was stopped, unless the data is mixed.
     drop(held);

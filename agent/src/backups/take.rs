@@ -233,15 +233,17 @@ async fn dump<T>(
             file_name(&database.service),
             file_name(&name)
         );
-        let (spooled, tables) = source.dump(&name, folder.join(place)).await?;
+        let dumped = source.dump(&name, folder.join(place)).await?;
         parts.push(Part::Database {
             engine: database.engine,
             service: database.service.clone(),
             image: database.image.clone(),
             database: name,
-            dump: spooled.dump,
-            tables,
+            dump: dumped.spooled.dump,
+            tables: dumped.tables,
             roles: roles.clone(),
+            properties: dumped.properties.map(Box::new),
+            locked: dumped.locked,
         });
     }
     if parts.is_empty() {

@@ -10,6 +10,7 @@ mod deaths;
 mod lab;
 mod mysql;
 mod places;
+mod postgres;
 mod restores;
 mod rig;
 mod waiting;

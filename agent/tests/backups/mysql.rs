@@ -195,6 +195,7 @@ async fn saved_and_tried_out(rig: &Rig) {
         manifest.contains("\"orders\": 400") && manifest.contains("odd `name"),
         "{manifest}"
     );
+    assert!(!manifest.contains("locked"), "nobody waits: {manifest}");
     assert!(
         !manifest.contains("\"entries\""),
         "nothing is said of a table that was written to: {manifest}"
@@ -305,5 +306,47 @@ fn a_database_of_mysql_whose_root_nobody_knows_is_kept_and_tried_out() {
         assert_eq!(drill.problem, None, "{drill:#?}");
         let evidence = drill.evidence.join("\n");
         assert!(evidence.contains("2 rows of 1 tables agree"), "{evidence}");
+    });
+}
+
+/// Tables that know no transactions: none is written to between the first and the last of them.
+#[test]
+fn tables_without_transactions_are_saved_at_one_moment() {
+    rig::run_with(&MARIADB, async |rig: Rig| {
+        let server = MARIADB_SERVER;
+        let _agent = rig.start();
+        rig.publish_alone(1).await;
+        server.ask(&rig, "CREATE TABLE a_first (id INT AUTO_INCREMENT PRIMARY KEY) ENGINE=MyISAM; \
+            CREATE TABLE m_long (id INT AUTO_INCREMENT PRIMARY KEY, body LONGBLOB) ENGINE=InnoDB; \
+            INSERT INTO m_long (body) WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 20) SELECT REPEAT(UNHEX('00FF27'), 1000000) FROM n; \
+            CREATE TABLE z_last (id INT AUTO_INCREMENT PRIMARY KEY) ENGINE=Aria").await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let write = async {
+            let one = "INSERT INTO a_first () VALUES (); INSERT INTO z_last () VALUES (); DO SLEEP(0.001); ";
+            let many = one.repeat(200);
+            while !stop.load(Ordering::Relaxed) {
+                server.ask(&rig, &many).await;
+            }
+        };
+        let save = async {
+            rig.backed_up(2);
+            let first = first_backup(&rig).await;
+            stop.store(true, Ordering::Relaxed);
+            first.last.unwrap()
+        };
+        let (last, ()) = tokio::join!(save, write);
+        let manifest = rig.receipt(&last.snapshot);
+        assert!(manifest.contains("\"locked\": true"), "{manifest}");
+        let count = "SELECT (SELECT COUNT(*) FROM a_first), (SELECT COUNT(*) FROM z_last)";
+        let then = server.ask(&rig, count).await;
+        rig.restore(3, "[database]");
+        let result = rig.restored().await;
+        assert_eq!(result.problem, None, "{result:#?}");
+        rig.until_well().await;
+        let said = server.ask(&rig, count).await;
+        assert_ne!(said, then, "it was written to meanwhile");
+        let (first, last) = said.trim().split_once('\t').unwrap();
+        let (first, last): (u64, u64) = (first.parse().unwrap(), last.parse().unwrap());
+        assert!(first > 0 && first.abs_diff(last) <= 1, "{said}");
     });
 }

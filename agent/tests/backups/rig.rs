@@ -418,6 +418,10 @@ impl Rig {
     }
 
     pub(crate) async fn sql(&self, statement: &str) -> String {
+        self.sql_in("guests", statement).await
+    }
+
+    pub(crate) async fn sql_in(&self, database: &str, statement: &str) -> String {
         let fixed = [
             "psql",
             "-X",
@@ -429,10 +433,11 @@ impl Rig {
             "-U",
             "app",
             "-d",
-            "guests",
-            "-c",
         ];
-        let program = Program::new(&self.lab.name("db"), fixed).and(statement);
+        let program = Program::new(&self.lab.name("db"), fixed)
+            .and(database)
+            .and("-c")
+            .and(statement);
         let (ended, text) = exec::output(&self.engine, &program, 1 << 20).await.unwrap();
         assert_eq!(ended.code, 0, "{}", ended.complaints);
         String::from_utf8(text).unwrap()

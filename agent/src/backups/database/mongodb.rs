@@ -3,10 +3,9 @@
 //!
 //! Sources: the documentation of the MongoDB Database Tools (`--archive`, `--config`).
 
-use super::Source;
 use super::archive::{Archive, Flaw};
+use super::{Dumped, Source};
 use crate::backups::error::BackupError;
-use crate::backups::files::Spooled;
 use crate::containers::exec::Program;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +28,7 @@ impl Source<'_> {
         &self,
         database: &str,
         path: PathBuf,
-    ) -> Result<(Spooled, BTreeMap<String, u64>), BackupError> {
+    ) -> Result<Dumped, BackupError> {
         let mut program = self.mongo("mongodump").and("--archive");
         if database != ALL {
             program = program.and(format!("--db={database}"));
@@ -54,7 +53,12 @@ impl Source<'_> {
             .await?;
         // Their documents are counted, and not compared after a restore: mongorestore does not tell them in a form that is documented.
         archive.finish().map_err(broken)?;
-        Ok((spooled, BTreeMap::new()))
+        Ok(Dumped {
+            spooled,
+            tables: BTreeMap::new(),
+            locked: false,
+            properties: None,
+        })
     }
 
     pub(super) async fn mongodb_load(

@@ -1,10 +1,9 @@
-//! MySQL and MariaDB: `mysqldump` in one transaction. Rows are counted before and after; of tables that were written to meanwhile none is known.
+//! MySQL and MariaDB: `mysqldump` in one transaction; where there are tables that know none (MyISAM, Aria, ...), with all of them locked. Rows are counted before and after; of tables that were written to meanwhile none is known.
 //!
 //! Sources: the reference manuals of MySQL 9.7 and MariaDB, `mysqldump`, `mysql` and `mysqladmin`.
 
-use super::Source;
+use super::{Dumped, Source};
 use crate::backups::error::BackupError;
-use crate::backups::files::Spooled;
 use crate::containers::exec::Program;
 use crate::containers::scratch;
 use std::collections::BTreeMap;
@@ -130,16 +129,21 @@ impl Source<'_> {
         &self,
         database: &str,
         path: PathBuf,
-    ) -> Result<(Spooled, BTreeMap<String, u64>), BackupError> {
+    ) -> Result<Dumped, BackupError> {
         let before = self.mysql_rows(database).await?;
         let list = format!(
             "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata WHERE schema_name = {}",
             text(database)
         );
         let first = defaults(&self.mysql_ask(&list).await?).unwrap_or_default();
+        let locked = self.mysql_has_others(database).await?;
         let mut program = self
             .mysql("dump")
-            .and("--single-transaction")
+            .and(if locked {
+                "--lock-tables"
+            } else {
+                "--single-transaction"
+            })
             .and("--quick")
             .and("--routines")
             .and("--triggers")
@@ -160,7 +164,22 @@ impl Source<'_> {
         let calm = before
             .into_iter()
             .filter(|(table, rows)| after.get(table) == Some(rows));
-        Ok((spooled, calm.collect()))
+        Ok(Dumped {
+            spooled,
+            tables: calm.collect(),
+            locked,
+            properties: None,
+        })
+    }
+
+    /// Whether a database has tables of which no transaction shows one moment. An engine that the server does not list knows none.
+    async fn mysql_has_others(&self, database: &str) -> Result<bool, BackupError> {
+        let list = format!(
+            "SELECT COUNT(*) FROM information_schema.tables t LEFT JOIN information_schema.engines e ON e.engine = t.engine \
+            WHERE t.table_schema = {} AND t.table_type NOT LIKE '%VIEW' AND COALESCE(e.transactions, 'NO') <> 'YES'",
+            text(database)
+        );
+        Ok(self.mysql_ask(&list).await?.trim() != "0")
     }
 
     pub(super) async fn mysql_load(

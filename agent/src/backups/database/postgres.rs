@@ -1,8 +1,9 @@
-//! PostgreSQL: `pg_dump` in the snapshot of a session that counts the rows, so that both are of the same moment.
+//! PostgreSQL: `pg_dump` in the snapshot of a session that counts the rows, so that both are of the same moment. What the database is apart from
+//! its content is asked for beside that ([`super::properties`]).
 
-use super::{Lines, Source, well};
+use super::properties::{self, Properties, Statement};
+use super::{Dumped, Lines, Loaded, Loading, Source, well};
 use crate::backups::error::BackupError;
-use crate::backups::files::Spooled;
 use crate::containers::exec::{self, Program};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -141,8 +142,9 @@ impl Source<'_> {
         &self,
         database: &str,
         path: PathBuf,
-    ) -> Result<(Spooled, BTreeMap<String, u64>), BackupError> {
-        let (mut held, snapshot, rows) = self.hold(database).await?;
+    ) -> Result<Dumped, BackupError> {
+        let properties = self.postgres_properties(database).await?;
+        let (mut held, snapshot, tables) = self.hold(database).await?;
         let fixed = [
             "pg_dump",
             "--format=plain",
@@ -161,22 +163,49 @@ impl Source<'_> {
         // The session only reads: however it ends, nothing is lost.
         let _ = held.session.hush().await;
         let _ = held.session.end().await;
-        Ok((dumped?, rows))
+        Ok(Dumped {
+            spooled: dumped?,
+            tables,
+            locked: false,
+            properties,
+        })
+    }
+
+    pub(super) async fn postgres_properties(
+        &self,
+        database: &str,
+    ) -> Result<Option<Properties>, BackupError> {
+        let query = properties::query(database);
+        let answer = self.sql(self.elsewhere(database), &query).await?;
+        Properties::parse(&answer).map_err(|error| {
+            BackupError::Missing(format!(
+                "what {} says of its database {database} cannot be understood: {error}",
+                self.container
+            ))
+        })
     }
 
     pub(super) async fn postgres_load(
         &self,
         dump: &Path,
         into: &str,
-        roles: &[String],
-    ) -> Result<BTreeMap<String, u64>, BackupError> {
+        how: &Loading<'_>,
+    ) -> Result<Loaded, BackupError> {
         let known = self.postgres_roles().await?;
-        for role in roles.iter().filter(|role| !known.contains(role)) {
+        let mut notes = Vec::new();
+        for role in how.roles.iter().filter(|role| !known.contains(role)) {
             let make = format!("CREATE ROLE {} NOLOGIN", quoted(role));
             self.sql(self.elsewhere(into), &make).await?;
+            notes.push(format!(
+                "{} had no account {role}: it was made, and cannot log in before it is given a password (ALTER ROLE ... LOGIN PASSWORD ...)",
+                self.container
+            ));
         }
         self.postgres_drop(into).await?;
-        let make = format!("CREATE DATABASE {} TEMPLATE template0", quoted(into));
+        let make = match how.properties {
+            Some(properties) => properties.create(into),
+            None => format!("CREATE DATABASE {} TEMPLATE template0", quoted(into)),
+        };
         self.sql(self.elsewhere(into), &make).await?;
         let program = self
             .psql(into)
@@ -187,7 +216,43 @@ impl Source<'_> {
         let (mut held, _, rows) = self.hold(into).await?;
         let _ = held.session.hush().await;
         let _ = held.session.end().await;
-        Ok(rows)
+        if let Some(properties) = how.properties {
+            notes.extend(self.tell_all(into, properties.statements(into)).await?);
+        }
+        Ok(Loaded { rows, notes })
+    }
+
+    /// Says all of it to the server; what it refuses is told, for the data is there all the same.
+    async fn tell_all(
+        &self,
+        database: &str,
+        statements: Vec<Statement>,
+    ) -> Result<Vec<String>, BackupError> {
+        let (mut notes, place) = (Vec::new(), self.elsewhere(database));
+        if statements.is_empty() {
+            return Ok(notes);
+        }
+        let all: Vec<&str> = statements.iter().map(|one| one.sql.as_str()).collect();
+        match self.sql(place, &all.join("; ")).await {
+            Err(BackupError::Program { .. }) => {}
+            answered => return answered.map(|_| notes),
+        }
+        for Statement { what, sql } in statements {
+            match self.sql(place, &sql).await {
+                Ok(_) => {}
+                Err(error @ BackupError::Program { .. }) => {
+                    let why = crate::execute::sentence(&error);
+                    tracing::warn!(database, what, why, "a database is not as it was");
+                    // What a server says can quote data, and this goes into a commit.
+                    notes.push(format!(
+                        "{} did not take {what} for its database: set it by hand; the agent's log says why",
+                        self.container
+                    ));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(notes)
     }
 
     /// A database other than this one, to say something about it.

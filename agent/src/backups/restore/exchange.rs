@@ -2,7 +2,7 @@
 
 use super::journal::{Before, Exchange, Move, Stage};
 use super::places::Place;
-use crate::backups::database::{Source, beside};
+use crate::backups::database::{Loaded, Loading, Source, beside};
 use crate::backups::desk::Desk;
 use crate::backups::error::BackupError;
 use crate::backups::files;
@@ -115,7 +115,7 @@ async fn load(
 ) -> Result<(), BackupError> {
     let source = Source::open(engine, server).await?;
     source.wait(PATIENCE).await?;
-    let rows = source.load(dump, name, &[]).await?;
+    let Loaded { rows, .. } = source.load(dump, name, &Loading::default()).await?;
     faults::changed();
     match compare_rows(&title(server, name), tables, &rows) {
         Some(differs) => Err(BackupError::Differs(differs)),
@@ -240,19 +240,19 @@ pub(super) async fn tidy(
     files::clear(&desk.kept(instance))
 }
 
-/// Loads a dump beside the database that it is to replace, and compares the rows.
+/// Loads a dump beside the database that it is to replace, and compares the rows. What is otherwise than in the backup, in sentences.
 pub(super) async fn try_out(
     engine: &Engine,
     server: &Database,
     name: &str,
     dump: &Path,
-    roles: &[String],
+    how: Loading<'_>,
     tables: &BTreeMap<String, u64>,
-) -> Result<(), BackupError> {
+) -> Result<Vec<String>, BackupError> {
     let source = Source::open(engine, server).await?;
     source.can_load().await?;
     if server.engine == DatabaseEngine::Mongodb {
-        return Ok(());
+        return Ok(Vec::new());
     }
     if server.engine == DatabaseEngine::Postgres && source.exists(&beside::old(name)).await? {
         return Err(BackupError::Missing(format!(
@@ -260,7 +260,16 @@ pub(super) async fn try_out(
             beside::old(name)
         )));
     }
-    let rows = source.load(dump, &beside::fresh(name), roles).await?;
+    // A backup of an earlier release does not say what the database was: the one that it replaces does.
+    let there = match how.properties {
+        Some(_) => None,
+        None => source.properties(name).await?,
+    };
+    let how = Loading {
+        properties: how.properties.or(there.as_ref()),
+        ..how
+    };
+    let Loaded { rows, notes } = source.load(dump, &beside::fresh(name), &how).await?;
     faults::changed();
     if server.engine == DatabaseEngine::Mysql {
         // It cannot rename a database: this one was to see whether the dump is good.
@@ -268,6 +277,6 @@ pub(super) async fn try_out(
     }
     match compare_rows(&title(server, name), tables, &rows) {
         Some(differs) => Err(BackupError::Differs(differs)),
-        None => Ok(()),
+        None => Ok(notes),
     }
 }

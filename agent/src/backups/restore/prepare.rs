@@ -3,7 +3,7 @@
 use super::exchange;
 use super::journal::{Before, Move};
 use super::places::{Place, insert};
-use crate::backups::database::Source;
+use crate::backups::database::{Loading, Source};
 use crate::backups::drill::within;
 use crate::backups::error::BackupError;
 use crate::backups::files::{self, file_name};
@@ -196,8 +196,12 @@ async fn folder_of<T>(
     Ok(volumes::own_folder(hands.engine, name).await?)
 }
 
-/// Puts what was fetched beside its place, and compares it.
-pub(super) async fn prepare<T>(hands: &Hands<'_, T>, ways: &[Way<'_>]) -> Result<(), BackupError> {
+/// Puts what was fetched beside its place, and compares it. What will be otherwise than in the backup, in sentences.
+pub(super) async fn prepare<T>(
+    hands: &Hands<'_, T>,
+    ways: &[Way<'_>],
+) -> Result<Vec<String>, BackupError> {
+    let mut notes = Vec::new();
     for way in ways {
         let from = way.from.clone();
         let one = match &way.to {
@@ -214,13 +218,25 @@ pub(super) async fn prepare<T>(hands: &Hands<'_, T>, ways: &[Way<'_>]) -> Result
                 files::blocking(move || place.prepare(&from)).await?;
             }
             Move::Renamed { server, name, .. } | Move::Loaded { server, name, .. } => {
-                if let Part::Database { roles, tables, .. } = way.part {
-                    exchange::try_out(hands.engine, server, name, &from, roles, tables).await?;
+                if let Part::Database {
+                    roles,
+                    tables,
+                    properties,
+                    ..
+                } = way.part
+                {
+                    let how = Loading {
+                        roles,
+                        properties: properties.as_deref(),
+                    };
+                    let engine = hands.engine;
+                    notes
+                        .extend(exchange::try_out(engine, server, name, &from, how, tables).await?);
                 }
             }
         }
     }
-    Ok(())
+    Ok(notes)
 }
 
 /// Makes sure that all that is overwritten is in a backup, of which these are the parts. What another instance has need not be kept of this one.

@@ -36,6 +36,8 @@ fn parts() -> Vec<Part> {
         dump: dump(),
         tables: BTreeMap::new(),
         roles: Vec::new(),
+        properties: None,
+        locked: false,
     };
     vec![
         database("guests"),
