@@ -41,6 +41,8 @@ pub struct ServerChange {
     pub window: Option<String>,
     /// Set where the agent only watches and reports.
     pub observed_only: bool,
+    /// Set where the agent only watched before and acts from now on: what it finds to do there is no part of the comparison.
+    pub begins: bool,
     /// Tools, by the name of their Compose project.
     pub instances: BTreeMap<InstanceName, InstanceChange>,
 }
@@ -170,7 +172,7 @@ impl ServerChange {
 
     /// Whether an agent acts on it: not where it only watches, nor on a machine that left the fleet, which stays as it is.
     pub fn is_acted_on(&self) -> bool {
-        self.effect() == Effect::Follows
+        matches!(self.effect(), Effect::Follows | Effect::Begins)
     }
 
     /// Whether visitors notice something that waits for no window; see [`InstanceChange::interrupts_at_once`].

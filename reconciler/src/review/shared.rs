@@ -135,6 +135,7 @@ mod tests {
             settings: Vec::new(),
             window: None,
             observed_only: false,
+            begins: false,
             instances: BTreeMap::new(),
         };
         change(&mut server, &mut instance);

@@ -23,6 +23,8 @@ pub(crate) struct Totals {
     pub(crate) interrupted_at_once: usize,
     /// Servers where some of that waits for a maintenance window.
     pub(crate) waiting_for_window: usize,
+    /// Servers whose agents begin to act: whatever they find to do there is counted nowhere.
+    pub(crate) begins: usize,
     /// Servers whose agents only report, so that nothing happens there.
     pub(crate) observed: usize,
     /// Servers that are no longer in the fleet, and stay as they are.
@@ -39,6 +41,7 @@ pub(super) fn totals(changes: &[ServerChange]) -> Totals {
         servers.insert(&change.server);
         match change.effect() {
             Effect::Follows => {}
+            Effect::Begins => totals.begins += 1,
             Effect::Observed => {
                 totals.observed += 1;
                 continue;

@@ -46,9 +46,13 @@ pub(crate) fn facts(change: &ServerChange) -> Vec<String> {
         Effect::Observed => {
             facts.push("manage: observe, so its agent only reports".to_owned());
         }
-        Effect::Follows => {
+        Effect::Begins => {
+            facts.push(
+                "its agent begins to act: what it only reported so far happens as well".to_owned(),
+            );
             facts.extend(timing(change));
         }
+        Effect::Follows => facts.extend(timing(change)),
     }
     facts
 }
@@ -171,6 +175,7 @@ pub(crate) fn group_name(group: &Group) -> String {
     };
     let effect = match group.effect {
         Effect::Follows => "",
+        Effect::Begins => " (agents that begin to act)",
         Effect::Observed => " (manage: observe, so only reported)",
         Effect::Left => " (machines that are no longer in the fleet stay as they are)",
     };
@@ -203,6 +208,7 @@ pub(crate) fn summary(report: &Report) -> String {
         interrupted,
         interrupted_at_once,
         waiting_for_window,
+        begins,
         observed,
         left,
         ..
@@ -228,13 +234,14 @@ pub(crate) fn summary(report: &Report) -> String {
         .filter(|(number, _)| *number > 0)
         .map(|(number, what)| format!("{number} {what}"))
         .collect();
-    let containers = if parts.is_empty() {
-        "no container is touched".to_owned()
-    } else {
-        format!("containers: {}", parts.join(", "))
+    let containers = match (parts.as_slice(), begins) {
+        ([], 0) => "no container is touched".to_owned(),
+        ([], _) => "which containers are touched is not known".to_owned(),
+        (parts, _) => format!("containers: {}", parts.join(", ")),
     };
     let all = count(interrupted, "server");
     let notice = match (interrupted_at_once, waiting_for_window) {
+        (0, 0) if begins > 0 => "visitors may notice".to_owned(),
         (0, 0) => "nobody notices".to_owned(),
         (0, _) => format!("visitors notice on {all}, in the maintenance window"),
         (_, 0) => format!("visitors notice on {all}, at once"),
@@ -247,6 +254,13 @@ pub(crate) fn summary(report: &Report) -> String {
         count(servers, "server"),
         count(customers, "customer")
     );
+    if begins > 0 {
+        let agents = count(begins, "server");
+        let _ = write!(
+            words,
+            "; besides, on {agents}, what agents only reported so far"
+        );
+    }
     if observed > 0 {
         let _ = write!(words, "; {} only observed", count(observed, "server"));
     }

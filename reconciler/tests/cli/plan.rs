@@ -79,6 +79,22 @@ fn where_an_agent_only_reports_nothing_is_said_to_happen() {
     markdown.says(2, &words);
     markdown.says(2, &["| guestbook (manage: observe, so only reported) |"]);
     assert!(!markdown.text.contains("Data that"), "{}", markdown.text);
+    // From the day on which it acts it does all that it only reported: nobody says that nothing happens.
+    desk.git("fleet", &["checkout", "-q", "."]);
+    let act = |text: &str| text.replace("manage: observe\n", "manage: full\n");
+    desk.edit(server, act);
+    let words = [
+        "manage observe → full",
+        "its agent begins to act: what it only reported so far happens as well",
+        "1 server of 1 customer; which containers are touched is not known; visitors may notice; besides, on 1 server, what agents only reported so far",
+    ];
+    for options in [&["plan", "fleet"][..], &["plan", "fleet", "--markdown"]] {
+        desk.run(options).says(2, &words);
+    }
+    desk.git("fleet", &["checkout", "-q", "."]);
+    desk.edit("fleet/fleet/customers/acme/orders/website.yaml", |text| {
+        text.replace("guestbook:", "")
+    });
     // Beside it one where it does happen: that alone is counted.
     desk.edit("fleet/fleet/customers/globex/orders/website.yaml", |text| {
         text.replace("[html]", "{ html: { state: stopped } }")

@@ -57,6 +57,10 @@ pub fn compare<E>(
     Ok(changes)
 }
 
+fn observes(slice: &SliceInput) -> bool {
+    slice.manage == Manage::Observe
+}
+
 fn server_change<E>(
     server: &ServerKey,
     old: Option<&SliceInput>,
@@ -105,7 +109,8 @@ fn server_change<E>(
         window: new
             .and_then(|slice| slice.window)
             .map(|window| window.to_string()),
-        observed_only: new.is_some_and(|slice| slice.manage == Manage::Observe),
+        observed_only: new.is_some_and(observes),
+        begins: old.is_some_and(observes) && new.is_some_and(|slice| !observes(slice)),
         instances,
     })
 }

@@ -9,6 +9,8 @@ use serde::Serialize;
 pub enum Effect {
     /// Its agent does what is asked for.
     Follows,
+    /// Its agent does what is asked for from now on, and what it only reported so far as well: that is not known here.
+    Begins,
     /// `manage: observe`: its agent reports what differs and touches nothing.
     Observed,
     /// It is no longer in the fleet: nobody tells its agent anything, so the machine goes on with what it has.
@@ -22,6 +24,8 @@ impl ServerChange {
             Effect::Left
         } else if self.observed_only {
             Effect::Observed
+        } else if self.begins {
+            Effect::Begins
         } else {
             Effect::Follows
         }
