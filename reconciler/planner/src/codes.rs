@@ -134,6 +134,8 @@ codes! {
     UNPROTECTED = 213,
     /// Secrets of a stack that do not go together.
     SECRET_RELATION = 214,
+    /// A backup that no restore takes and no drill tries out.
+    BACKUP_BY_HAND = 215,
     /// The fleet's id was changed.
     FLEET_ID_CHANGED = 301,
 }

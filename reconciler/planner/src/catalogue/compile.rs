@@ -106,6 +106,7 @@ impl Compiler<'_> {
             self.check_sites(&document, &sites);
             self.tell(targets::check(&document, &sites, &project, exact));
             self.tell(services::check(&document, &project));
+            self.warn(targets::by_hand(&document, &project));
         }
         let referred = file.referred();
         self.check_paths(&referred);
@@ -151,6 +152,15 @@ impl Compiler<'_> {
             let keys: Vec<&str> = found.keys.iter().map(String::as_str).collect();
             let note = Some(found.note).filter(|note| !note.is_empty());
             self.error(found.code, &keys, found.message, note);
+        }
+    }
+
+    /// The same for what keeps nothing from running.
+    fn warn(&mut self, found: Vec<services::Finding>) {
+        let first = self.found.len();
+        self.tell(found);
+        for warning in self.found.iter_mut().skip(first) {
+            warning.severity = tenantry_schema::Severity::Warning;
         }
     }
 

@@ -71,6 +71,38 @@ pub(super) fn check(
     found
 }
 
+/// Variables that give the image of MongoDB a password, each also with `_FILE`.
+const MONGO_PASSWORDS: [&str; 2] = [
+    "MONGO_INITDB_ROOT_PASSWORD",
+    "MONGO_INITDB_ROOT_PASSWORD_FILE",
+];
+
+/// Backups of MongoDB with a password: `mongorestore` is not told it by agents, so a person has to.
+pub(super) fn by_hand(document: &Stack, project: &Project) -> Vec<Finding> {
+    let kept = document.backup.iter().flat_map(|backup| &backup.mongodb);
+    let with_password = kept.filter(|kept| {
+        let service = project.services.get(kept.service.as_str());
+        let named = |service: &tenantry_compose::Service| {
+            let mut all = MONGO_PASSWORDS.iter();
+            all.any(|name| service.environment.get(name).is_some())
+        };
+        kept.password.is_some() || service.is_some_and(named)
+    });
+    let finding = |kept: &tenantry_schema::document::Database| {
+        Finding {
+        code: codes::BACKUP_BY_HAND,
+        keys: vec!["backup".to_owned(), "mongodb".to_owned()],
+        message: format!(
+            "the MongoDB `{}` has a password: no restore puts its backups back, and no drill tries them out",
+            kept.service
+        ),
+        note: "keep its volume instead (`volumes: [{ name: ..., during: paused }]`), or put a dump back by hand with mongorestore"
+            .to_owned(),
+    }
+    };
+    with_password.map(finding).collect()
+}
+
 /// What is wrong with the service that a site points at, and a note. `port`: the one of the server that it was given.
 fn site_target(
     name: &SiteName,
