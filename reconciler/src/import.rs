@@ -13,7 +13,7 @@ mod images;
 mod keys;
 mod manifest;
 mod mounts;
-mod names;
+pub(crate) mod names;
 mod ports;
 mod refuse;
 mod scalars;

@@ -18,8 +18,57 @@ pub(super) fn variable(text: &str) -> String {
     name
 }
 
+/// Ends of names that are about a secret and hold none.
+const ABOUT: [&str; 11] = [
+    "_FILE", "_LENGTH", "_POLICY", "_TTL", "_NAME", "_URL", "_PATH", "_ID", "_EXPIRES", "_EXPIRY",
+    "_FIELD",
+];
+
+/// Whether a setting of this name, in whatever file, seems to hold a secret: all that [`is_secret`] says of variables, and what has a word for secrets in its
+/// middle. Used where a person has a look at what is found.
+pub(crate) fn seems_secret(name: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "PASSWORD",
+        "PASSWD",
+        "PASSPHRASE",
+        "SECRET",
+        "TOKEN",
+        "API_KEY",
+        "APIKEY",
+        "PRIVATE_KEY",
+        "CREDENTIAL",
+    ];
+    // What refers to secrets, and lists of them.
+    const WHOLE: [&str; 4] = ["SECRET", "SECRETS", "TOKENS", "CREDENTIALS"];
+    let name = variable(name);
+    let about = ABOUT.iter().any(|end| name.ends_with(end));
+    let word = || WORDS.iter().any(|word| name.contains(word)) || name.contains("PRIVATEKEY");
+    !WHOLE.contains(&name.as_str()) && !is_harmless(&name) && !about && (is_secret(&name) || word())
+}
+
+/// Whether a variable of this name, in upper case, has the look of a secret and is none.
+fn is_harmless(name: &str) -> bool {
+    const NOT: [&str; 9] = [
+        "_PUBLIC_KEY",
+        "_SITE_KEY",
+        "_KEY_ID",
+        "EMPTY_PASSWORD",
+        "RANDOM_ROOT_PASSWORD",
+        "_PUBLIC_TOKEN",
+        "BYPASS",
+        "COMPASS",
+        "_PWD_PASS",
+    ];
+    // The name of an account at a storage service, for all that it is called a key.
+    let account = name.ends_with("ACCESS_KEY") && !name.contains("SECRET");
+    account
+        || NOT
+            .iter()
+            .any(|end| name.ends_with(end) || name == end.trim_start_matches('_'))
+}
+
 /// Whether a variable of this name holds a secret.
-pub(super) fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     let name = variable(name);
     const WHOLE: [&str; 7] = [
         "PASSWORD",
@@ -41,23 +90,8 @@ pub(super) fn is_secret(name: &str) -> bool {
         "_KEY",
         "_SALT",
     ];
-    const NOT: [&str; 9] = [
-        "_PUBLIC_KEY",
-        "_SITE_KEY",
-        "_KEY_ID",
-        "EMPTY_PASSWORD",
-        "RANDOM_ROOT_PASSWORD",
-        "_PUBLIC_TOKEN",
-        "BYPASS",
-        "COMPASS",
-        "_PWD_PASS",
-    ];
-    // The name of an account at a storage service, for all that it is called a key.
-    let account = name.ends_with("ACCESS_KEY") && !name.contains("SECRET");
     let ends = ENDS.iter().any(|end| name.ends_with(end)) || name.ends_with("_KEY_BASE");
-    !account
-        && !NOT.iter().any(|end| name.ends_with(end))
-        && (WHOLE.contains(&name.as_str()) || ends)
+    !is_harmless(&name) && (WHOLE.contains(&name.as_str()) || ends)
 }
 
 /// Whether a variable of this name may hold a secret that is known from elsewhere.
@@ -102,7 +136,7 @@ pub(super) fn is_given_by_others(name: &str) -> bool {
 }
 
 /// Whether a value can be a secret at all: no switch, no path, no address without a password.
-pub(super) fn can_be_secret(value: &str) -> bool {
+pub(crate) fn can_be_secret(value: &str) -> bool {
     let switch = [
         "true", "false", "yes", "no", "on", "off", "0", "1", "none", "null",
     ];

@@ -1,7 +1,7 @@
 //! All of a repository's history, each file version once: for secrets that were committed by mistake, and for who could once read what.
 
 use super::SecretsError;
-use super::scan::{Exposed, must_be_sealed, scan};
+use super::scan::{Exposed, certain, must_be_sealed};
 use crate::load::MAX_FILE;
 use git2::{ObjectType, Oid, Repository, Sort};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -106,7 +106,7 @@ pub fn leaks(repository: &Repository) -> Result<Vec<Leaked>, SecretsError> {
     let mut found: Vec<Leaked> = Vec::new();
     let mut known = HashSet::new();
     walk(repository, &mut |version| {
-        for exposed in scan(version.path, version.text) {
+        for exposed in certain(version.path, version.text) {
             let line = version
                 .text
                 .lines()
@@ -117,7 +117,7 @@ pub fn leaks(repository: &Repository) -> Result<Vec<Leaked>, SecretsError> {
                 exposed.what.clone(),
                 line.trim().to_owned(),
             );
-            if exposed.certain && known.insert(same) {
+            if known.insert(same) {
                 found.push(Leaked {
                     path: version.path.to_owned(),
                     commit: version.commit.to_string(),

@@ -1,6 +1,8 @@
 //! Secrets in clear text, found by their form. What is found is named by kind and line; the secret itself is never given out.
 
-use regex::{Regex, RegexSet};
+mod settings;
+
+use regex::RegexSet;
 use std::sync::LazyLock;
 use tenantry_schema::document::{Kind, classify};
 
@@ -42,14 +44,8 @@ static FORM: LazyLock<RegexSet> = LazyLock::new(|| {
     RegexSet::new(FORMS.map(|(form, _)| form)).expect("the forms are regular expressions")
 });
 
-/// A setting whose name says that its value is secret.
-static SETTING: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?i)^\s*(?:-\s+)*["']?([a-z0-9_.-]*(?:password|passwd|secret|token|api_?key|private_?key|credential)[a-z0-9_.-]*)["']?\s*[:=]\s*(\S.*)$"#)
-        .expect("it is a regular expression")
-});
-
 /// Marks a line that people looked at and found harmless.
-const HARMLESS: &str = "not-a-secret";
+pub(super) const HARMLESS: &str = "not-a-secret";
 /// What a merge leaves where two branches changed one secret.
 pub use tenantry_planner::documents::CONFLICT;
 
@@ -72,9 +68,28 @@ pub fn is_damaged(why: &tenantry_sops::Error) -> bool {
         || matches!(why, tenantry_sops::Error::BadMetadata { field, .. } if field == "mac")
 }
 
-/// Everything in a file that looks like a secret in clear text.
+/// Everything in a file that looks like a secret in clear text, by line.
 pub fn scan(path: &str, text: &str) -> Vec<Exposed> {
-    let sops = tenantry_sops::is_sops(text);
+    let mut found = certain(path, text);
+    let is_config = path.starts_with("fleet/") || path.starts_with("stacks/");
+    if (is_config || path.ends_with(".env")) && !tenantry_sops::is_sops(text) {
+        for setting in settings::named(path, text) {
+            let is_known = |known: &Exposed| setting.lines.contains(&known.line);
+            if !found.iter().any(is_known) {
+                found.push(Exposed {
+                    line: *setting.lines.start(),
+                    what: format!("the value of `{}`", setting.name),
+                    certain: false,
+                });
+            }
+        }
+        found.sort_by_key(|found| found.line);
+    }
+    found
+}
+
+/// What of that leaves no doubt.
+pub fn certain(path: &str, text: &str) -> Vec<Exposed> {
     let mut found = Vec::new();
     if must_be_sealed(path)
         && let Err(why) = tenantry_sops::sealed_keys(text)
@@ -86,14 +101,10 @@ pub fn scan(path: &str, text: &str) -> Vec<Exposed> {
             certain: true,
         });
     }
-    let settings = !sops
-        && (path.starts_with("fleet/") || path.starts_with("stacks/") || path.ends_with(".env"));
     for (at, line) in text.lines().enumerate() {
-        // Far longer lines are data.
-        if line.len() > 20_000 || line.contains(HARMLESS) || line.contains("ENC[AES256_GCM,") {
+        if !is_readable(line) {
             continue;
         }
-        let line_number = at + 1;
         if let Some(form) = FORM.matches(line).iter().next() {
             let next = text.lines().nth(at + 1).unwrap_or_default();
             let placeholder = line.contains("...")
@@ -101,22 +112,19 @@ pub fn scan(path: &str, text: &str) -> Vec<Exposed> {
                 || (form == 0 && !has_body(line, next));
             if !placeholder {
                 found.push(Exposed {
-                    line: line_number,
+                    line: at + 1,
                     what: FORMS[form].1.to_owned(),
                     certain: true,
                 });
-                continue;
             }
-        }
-        if settings && let Some(name) = named_secret(line) {
-            found.push(Exposed {
-                line: line_number,
-                what: format!("the value of `{name}`"),
-                certain: false,
-            });
         }
     }
     found
+}
+
+/// Whether a line is to be looked at: not far longer than what people write, which is data, and neither encrypted nor found harmless by people.
+fn is_readable(line: &str) -> bool {
+    line.len() <= 20_000 && !line.contains(HARMLESS) && !line.contains("ENC[AES256_GCM,")
 }
 
 /// Whether key material follows the head of a private key, on the same line (with `\n` written out) or on the next.
@@ -134,35 +142,6 @@ fn has_body(head: &str, next: &str) -> bool {
         length >= 32
     };
     long(after) || long(next)
-}
-
-/// The name of a setting that seems to hold a secret.
-fn named_secret(line: &str) -> Option<&str> {
-    let parts = SETTING.captures(line)?;
-    let (name, value) = (parts.get(1)?.as_str(), parts.get(2)?.as_str());
-    let lower = name.to_ascii_lowercase();
-    let about_it = [
-        "_file", "_length", "_policy", "_ttl", "_name", "_url", "_path",
-    ];
-    if matches!(
-        lower.as_str(),
-        "secret" | "secrets" | "tokens" | "credentials"
-    ) || about_it.iter().any(|end| lower.ends_with(end))
-    {
-        return None;
-    }
-    let value = value
-        .split(" #")
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .trim_matches(['"', '\'', ',']);
-    let is_reference = value.starts_with(['$', '{', '[', '&', '*', '|', '>', '/', '<', '#'])
-        || value.contains("${")
-        || value.contains("{{");
-    let is_word =
-        value.len() < 6 || matches!(value, "string" | "required" | "optional" | "generated");
-    (!is_reference && !is_word && !value.contains(' ')).then_some(name)
 }
 
 /// Secrets of this file that two branches had changed, where nobody has settled it yet.
@@ -217,32 +196,6 @@ mod tests {
         ] {
             assert!(whats("docs/x.md", harmless).is_empty(), "{harmless}");
         }
-    }
-
-    #[test]
-    fn settings_that_are_named_like_secrets() {
-        let path = "stacks/x/compose.yaml";
-        for line in [
-            "POSTGRES_PASSWORD: hunter22",
-            "  - API_TOKEN=abcdef123",
-            "\"smtp_password\": \"hunter22\"  # note",
-        ] {
-            assert_eq!(whats(path, line).len(), 1, "{line}");
-        }
-        for line in [
-            "POSTGRES_PASSWORD: ${DB_PASSWORD}",
-            "PASSWORD_FILE: /run/secrets/x",
-            "  SMTP_PASSWORD: { secret: smtp_password }",
-            "secret: smtp_password",
-            "secrets:",
-            "DB_PASSWORD: {}",
-            "API_TOKEN: abcdef123 # not-a-secret",
-            "token: x",
-            "# password: hunter22",
-        ] {
-            assert!(whats(path, line).is_empty(), "{line}");
-        }
-        assert!(whats("docs/x.md", "password: hunter22").is_empty());
     }
 
     #[test]
