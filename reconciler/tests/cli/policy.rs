@@ -53,7 +53,7 @@ fn a_removal_that_is_too_large_is_shown_held_back_and_agreed_to() {
         &[
             words,
             "- web-html",
-            "no longer answers at https://c-1.example",
+            "c-1/one  (no longer in the fleet; the machine stays as it is)",
         ],
     );
     desk.run(&["plan", "fleet", "--markdown"])

@@ -55,5 +55,5 @@ fn the_right_people_are_asked_to_review() {
     let written = std::fs::read_to_string(desk.path("fleet/CODEOWNERS")).unwrap();
     assert_eq!(written, ran.text);
     desk.run(&["plan", "fleet"])
-        .says(2, &["takes an owner: fleet/hub.yaml and 1 other file"]);
+        .says(2, &["takes an owner: fleet/hub.yaml, fleet/staff.yaml"]);
 }
