@@ -7,6 +7,7 @@ use crate::containers::spec::{self, MountedFile, Place, Rules};
 use crate::containers::{InputsKey, InstanceInput, Logins};
 use crate::files::{Access, digest};
 use crate::secrets::{self, SecretFile};
+use crate::web_server::ipv6;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,14 +90,12 @@ pub struct Fallback {
 }
 
 impl Fallback {
-    fn of(slice: &Slice) -> Option<Self> {
-        let text = slice
-            .files
-            .get(format!("sites/{FALLBACK_SITE}.conf").as_str())?;
+    fn of(slice: &Slice, surroundings: &Surroundings) -> Option<Self> {
+        let text = surroundings.site(slice, FALLBACK_SITE)?;
         Some(Self {
             host: DomainName::try_from(FALLBACK_SITE).ok()?,
-            text: String::from_utf8_lossy(text).into_owned(),
-            digest: digest(text),
+            digest: digest(text.as_bytes()),
+            text,
         })
     }
 }
@@ -112,18 +111,27 @@ pub struct Surroundings {
     pub secrets: PathBuf,
     /// Key of digests that others may see.
     pub key: InputsKey,
+    /// Whether the web server can listen by IPv6.
+    pub ipv6: bool,
 }
 
 impl Surroundings {
     /// As configured; `key` must be the same for ever.
-    pub fn new(config: &Config, key: InputsKey) -> Self {
+    pub fn new(config: &Config, key: InputsKey, ipv6: bool) -> Self {
         let keeper = format!("{}/{}", config.fleet_id, config.server);
         Self {
             keeper,
             live: config.live_folder(),
             secrets: config.secrets.clone(),
             key,
+            ipv6,
         }
+    }
+
+    /// The web server's configuration for `host`, as this machine can have it.
+    fn site(&self, slice: &Slice, host: &str) -> Option<String> {
+        let text = slice.files.get(format!("sites/{host}.conf").as_str())?;
+        Some(ipv6::as_known(&String::from_utf8_lossy(text), self.ipv6))
     }
 }
 
@@ -135,12 +143,9 @@ impl Desired {
         for (name, spec) in &slice.host.instances {
             for site in spec.sites.values() {
                 // A missing configuration is an empty one, which the report of the site then tells.
-                let text = slice
-                    .files
-                    .get(format!("sites/{}.conf", site.host).as_str());
-                let text = text.map_or_else(String::new, |text| {
-                    String::from_utf8_lossy(text).into_owned()
-                });
+                let text = surroundings
+                    .site(&slice, site.host.as_str())
+                    .unwrap_or_default();
                 let digest = digest(text.as_bytes());
                 sites.insert(
                     site.host.clone(),
@@ -164,7 +169,7 @@ impl Desired {
             secrets.extend(files);
         }
         let keeper = surroundings.keeper.clone();
-        let fallback = Fallback::of(&slice);
+        let fallback = Fallback::of(&slice, surroundings);
         Self {
             reference: slice.reference,
             keeper,

@@ -3,6 +3,7 @@
 
 mod certified;
 mod control;
+pub mod ipv6;
 mod loaded;
 pub mod logs;
 mod nginx;

@@ -10,7 +10,7 @@ use tenantry_planner::waiting::WaitingOn;
 use tenantry_schema::wire::InstancePhase;
 use tenantry_tests::lab::{https, wait_until};
 use tenantry_tests::rig::read::decrypt;
-use tenantry_tests::rig::{World, page_until};
+use tenantry_tests::rig::{Server, World, page_until};
 
 const SOON: Duration = Duration::from_secs(30);
 const SETUP: Duration = Duration::from_mins(2);
@@ -63,6 +63,10 @@ struct Story {
 
 impl Story {
     async fn begin(tools: &str, server: &str) -> Option<Self> {
+        Self::begin_at(tools, |it| it.document(server)).await
+    }
+
+    async fn begin_at(tools: &str, document: impl Fn(&Server) -> String) -> Option<Self> {
         let mut world = World::open(&["acme/acme-1"]).await?;
         let order = world.lab.name("site");
         let path = format!("fleet/customers/acme/orders/{order}.yaml");
@@ -70,7 +74,7 @@ impl Story {
         fleet
             .write(
                 "fleet/customers/acme/servers/acme-1.yaml",
-                &world.servers[0].document(server),
+                &document(&world.servers[0]),
             )
             .unwrap();
         fleet
@@ -302,6 +306,73 @@ async fn an_order_lives_through_healing_edits_stopping_and_removal() {
         decrypt(secrets, &world.home.fleet.hub_identities().unwrap()).unwrap()["DB_PASSWORD"],
         password
     );
+}
+
+/// The page and what leads to it, as visitors by IPv4 and by IPv6 get them.
+async fn seen_by_both(server: &Server, host: &str, title: &str) {
+    for address in ["127.0.0.1", "::1"] {
+        let address = address.parse().unwrap();
+        let client = https::client_at(address, &[host], https::Trust::Anything).unwrap();
+        let get = async |url: String| client.get(url).send().await.ok();
+        let url = format!("https://{host}:{}/", server.ports().https);
+        let what = format!("{host} at {address}");
+        let seen = wait_until(SOON, &what, async || {
+            let answer = get(url.clone()).await?;
+            assert_eq!(answer.version(), reqwest::Version::HTTP_2);
+            answer.text().await.ok()?.contains(title).then_some(())
+        });
+        seen.await.unwrap();
+        let plain = get(format!("http://{host}:{}/", server.ports().http)).await;
+        let plain = plain.unwrap();
+        assert_eq!(plain.status(), 301, "{address}");
+        assert_eq!(plain.headers()["location"], url, "{address}");
+        // Names that nobody ordered.
+        let ports = [
+            ("http", server.ports().http),
+            ("https", server.ports().https),
+        ];
+        for (scheme, port) in ports {
+            let here = std::net::SocketAddr::new(address, port);
+            tokio::net::TcpStream::connect(here).await.unwrap();
+            let answer = get(format!("{scheme}://{here}/")).await;
+            assert!(answer.is_none(), "{scheme}://{here} answers {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn visitors_come_by_ipv4_and_by_ipv6_and_a_new_template_touches_no_container() {
+    let everywhere = |server: &Server| server.document_everywhere("");
+    let tools = "  html:\n    revision: main\n    parameters: { TITLE: Both ways }\n";
+    let Some(story) = Story::begin_at(tools, everywhere).await else {
+        return;
+    };
+    story.until("fulfilment", all_fulfilled).await;
+    let world = &story.world;
+    let server = &world.servers[0];
+    seen_by_both(server, "acme.test", "Both ways").await;
+
+    let before = world.running().unwrap();
+    let fleet = &world.home.fleet;
+    fleet.pull().unwrap();
+    let (old, new) = (
+        "    server_tokens off;\n",
+        "    server_tokens off;\n    etag off;\n",
+    );
+    fleet.edit("nginx/default.conf", old, new).unwrap();
+    fleet.commit("another template").unwrap();
+    let site = server
+        .dir()
+        .join("nginx/conf/tenantry/sites/acme.test.conf");
+    let rendered = wait_until(SOON, "the new template", async || {
+        let text = std::fs::read_to_string(&site).ok()?;
+        text.contains("etag off;").then_some(text)
+    });
+    let rendered = rendered.await.unwrap();
+    assert_eq!(rendered.matches("listen [::]:").count(), 2, "{rendered}");
+    story.rolled_out("the new template").await;
+    seen_by_both(server, "acme.test", "Both ways").await;
+    assert_eq!(world.running().unwrap(), before, "a container was touched");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use reqwest::{Client, StatusCode, header};
 use tempfile::TempDir;
 use tenantry_schema::document::WebPorts;
 use tenantry_schema::name::{DomainName, HeaderName, HeaderValue};
-use tenantry_tests::lab::https::{Trust, client};
+use tenantry_tests::lab::https::{Trust, client, client_at};
 use tenantry_tests::lab::{Config, LabError, Nginx, Port, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -40,6 +40,39 @@ struct Options {
     hsts: bool,
     timeout: u32,
     max_body: u64,
+    family: Family,
+}
+
+/// Where the web server listens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Family {
+    /// At one address.
+    One,
+    /// At all.
+    Both,
+    /// At all that a machine without IPv6 has.
+    NoIpv6,
+}
+
+impl Family {
+    /// As the hub says it.
+    fn listen(self, http: u16, https: u16) -> Value {
+        match self {
+            Self::One => context! {
+                http => format!("127.0.0.1:{http}"), https => format!("127.0.0.1:{https}"), http6 => (), https6 => (),
+            },
+            Self::Both | Self::NoIpv6 => context! {
+                http, https, http6 => format!("[::]:{http}"), https6 => format!("[::]:{https}"),
+            },
+        }
+    }
+
+    fn as_the_agent_has_it(self, text: String) -> String {
+        match self {
+            Self::NoIpv6 => tenantry_agent::web_server::ipv6::left_out(&text),
+            Self::One | Self::Both => text,
+        }
+    }
 }
 
 impl Default for Options {
@@ -52,6 +85,7 @@ impl Default for Options {
             hsts: false,
             timeout: 300,
             max_body: 64 << 20,
+            family: Family::One,
         }
     }
 }
@@ -83,10 +117,7 @@ async fn serve(upstream: u16, options: Options) -> Option<Site> {
     let text = render(context! {
         host => HOST,
         upstream => format!("127.0.0.1:{upstream}"),
-        listen => context! {
-            http => format!("127.0.0.1:{}", http.number()),
-            https => format!("127.0.0.1:{}", https.number()),
-        },
+        listen => options.family.listen(http.number(), https.number()),
         https_port_suffix => format!(":{}", https.number()),
         certificate => format!("tenantry/certificates/{HOST}"),
         headers => Value::from_pairs(options.headers.iter().map(|(name, value)| (*name, *value))),
@@ -98,13 +129,15 @@ async fn serve(upstream: u16, options: Options) -> Option<Site> {
         streaming => options.streaming,
         hsts => options.hsts,
     });
+    let text = options.family.as_the_agent_has_it(text);
     std::fs::write(nginx.sites().join("shop.conf"), text).unwrap();
     let fallback = tenantry_planner::render::fallback_site(WebPorts {
-        address: Some([127, 0, 0, 1].into()),
+        address: (options.family == Family::One).then_some([127, 0, 0, 1].into()),
         http: http.number(),
         https: https.number(),
         ..WebPorts::default()
     });
+    let fallback = options.family.as_the_agent_has_it(fallback);
     std::fs::write(nginx.sites().join("fallback.invalid.conf"), fallback).unwrap();
     nginx.test().unwrap();
     nginx.reload().unwrap();
@@ -276,6 +309,68 @@ async fn http_redirects_except_for_certificate_challenges() {
     })
     .await
     .unwrap();
+}
+
+/// Every name and every kind of answer, for visitors of both kinds; the service is told which they are.
+#[tokio::test]
+async fn visitors_by_ipv6_get_what_visitors_by_ipv4_get() {
+    let options = Options {
+        redirects: vec![OLD],
+        family: Family::Both,
+        ..Options::default()
+    };
+    let Some(site) = serve(echo().await, options).await else {
+        return;
+    };
+    let (http, https) = (site.http.number(), site.https.number());
+    for address in ["127.0.0.1", "::1"] {
+        let here = address.parse().unwrap();
+        let client = client_at(here, &[HOST, OLD, STRANGER], Trust::Anything).unwrap();
+        let get = async |url: String| client.get(url).send().await;
+        let answer = get(site.url(HOST)).await.unwrap();
+        assert_eq!(answer.version(), reqwest::Version::HTTP_2, "{address}");
+        let request = answer.text().await.unwrap();
+        let told = format!("X-Forwarded-For: {address}\r\n");
+        assert!(request.contains(&told), "{request}");
+        for from in [
+            format!("http://{HOST}:{http}/"),
+            format!("http://{OLD}:{http}/"),
+            site.url(OLD),
+        ] {
+            let answer = get(from.clone()).await.unwrap();
+            let to = &answer.headers()[header::LOCATION];
+            assert_eq!(to, site.url(HOST).as_str(), "{from} at {address}");
+        }
+        for (scheme, port) in [("http", http), ("https", https)] {
+            tokio::net::TcpStream::connect((here, port)).await.unwrap();
+            let answer = get(format!("{scheme}://{STRANGER}:{port}/")).await;
+            assert!(answer.is_err(), "{scheme} at {address}: {answer:?}");
+            // Challenges are answered for any name, so here a file is looked for.
+            let challenge = format!("http://{STRANGER}:{http}/.well-known/acme-challenge/x");
+            assert_eq!(
+                get(challenge).await.unwrap().status(),
+                StatusCode::NOT_FOUND
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_machine_without_ipv6_serves_by_ipv4() {
+    let options = Options {
+        redirects: vec![OLD],
+        family: Family::NoIpv6,
+        ..Options::default()
+    };
+    let Some(site) = serve(echo().await, options).await else {
+        return;
+    };
+    let answer = site.client.get(site.url(HOST)).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    for port in [site.http.number(), site.https.number()] {
+        let six = (std::net::Ipv6Addr::LOCALHOST, port);
+        assert!(tokio::net::TcpStream::connect(six).await.is_err());
+    }
 }
 
 /// A server that says `head` and then `parts`, with a pause before each.
@@ -592,7 +687,7 @@ fn site_of(host: &str, headers: &[(String, String)], place: &Place) -> String {
     render(context! {
         host,
         upstream => format!("127.0.0.1:{}", place.upstream),
-        listen => context! { http => "127.0.0.1:1", https => "127.0.0.1:2" },
+        listen => context! { http => "127.0.0.1:1", https => "127.0.0.1:2", http6 => "[::1]:1", https6 => "[::1]:2" },
         https_port_suffix => "",
         certificate => place.certificate.clone(),
         headers => Value::from_pairs(headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))),

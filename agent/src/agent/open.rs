@@ -24,7 +24,7 @@ use crate::report::News;
 use crate::secrets::SecretFiles;
 use crate::slices::Slices;
 use crate::smoke;
-use crate::web_server::NginxServer;
+use crate::web_server::{NginxServer, ipv6};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -115,7 +115,7 @@ impl Agent<NginxServer> {
                 identities: keys.age.clone(),
             },
             slices: Slices::new(Root::private(&config.state.join("slices"))?),
-            surroundings: Surroundings::new(&config, key),
+            surroundings: Surroundings::new(&config, key, ipv6::is_known_here()),
             keys,
             eyes: Eyes::new(Lookout::new(engine)),
             history: History::default(),

@@ -239,11 +239,17 @@ pub(crate) fn parts(
     })
 }
 
-/// The argument of nginx's `listen`.
+/// The argument of nginx's `listen`. Where no address is given it is for IPv4 alone; see [`listen6`].
 fn listen(address: Option<IpAddr>, port: u16) -> String {
     match address {
         Some(IpAddr::V6(address)) => format!("[{address}]:{port}"),
         Some(IpAddr::V4(address)) => format!("{address}:{port}"),
         None => port.to_string(),
     }
+}
+
+/// The argument of a second `listen` for visitors who come by IPv6, where no address is given. The agent leaves such a line out on a machine
+/// without IPv6, where nginx would refuse it.
+fn listen6(address: Option<IpAddr>, port: u16) -> Option<String> {
+    address.is_none().then(|| format!("[::]:{port}"))
 }

@@ -20,7 +20,7 @@ use tenantry_schema::window::Window;
 use tenantry_schema::wire::{BackupsSpec, RestoreSpec, UserSpec};
 
 /// Bumped when rendering changes so that equal inputs no longer give equal files.
-pub const RENDERER: u32 = 4;
+pub const RENDERER: u32 = 5;
 
 /// Everything that the slice of one server is made of, apart from the plaintext of secrets, which is named by object id.
 #[derive(Debug, Clone, Serialize)]

@@ -100,7 +100,7 @@ impl Drift {
 #[serde(try_from = "Written")]
 #[schemars(!try_from, default, deny_unknown_fields)]
 pub struct WebPorts {
-    /// Address to listen on. Absent: all.
+    /// Address to listen on. Absent: all, of IPv4 and of IPv6.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "address_or_none")]
     pub address: Option<IpAddr>,

@@ -1,6 +1,6 @@
 //! HTTPS clients for names that exist nowhere but in a test.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, redirect::Policy};
@@ -18,7 +18,16 @@ pub enum Trust<'a> {
 /// proxy, gives up after ten seconds, and connects anew for each request: a kept connection may lead to a container
 /// that is gone.
 pub fn client(hosts: &[&str], trust: Trust<'_>) -> Result<Client, reqwest::Error> {
-    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    client_at(Ipv4Addr::LOCALHOST.into(), hosts, trust)
+}
+
+/// The same for which each of `hosts` is `address`, such as that of this machine by IPv6.
+pub fn client_at(
+    address: IpAddr,
+    hosts: &[&str],
+    trust: Trust<'_>,
+) -> Result<Client, reqwest::Error> {
+    let here = SocketAddr::from((address, 0));
     let builder = Client::builder()
         .no_proxy()
         .redirect(Policy::none())

@@ -80,6 +80,12 @@ impl Server {
         )
     }
 
+    /// The same with a web server that listens at all addresses, as on a customer's machine.
+    pub fn document_everywhere(&self, more: &str) -> String {
+        let here = "web: { address: 127.0.0.1, ";
+        self.document(more).replacen(here, "web: { ", 1)
+    }
+
     /// Has the agent do more often what nothing tells it to do: lines of `intervals` in its configuration, such as `patrol: 2`, in seconds.
     pub fn intervals(&self, lines: &str) -> Result<(), LabError> {
         let path = self.dir.join("agent.yaml");

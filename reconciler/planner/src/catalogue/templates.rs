@@ -216,7 +216,7 @@ fn sample_site() -> Value {
     context! {
         host => "www.acme.example",
         upstream => "127.0.0.1:20000",
-        listen => context! { http => "80", https => "443" },
+        listen => context! { http => "80", https => "443", http6 => "[::]:80", https6 => "[::]:443" },
         https_port_suffix => "",
         certificate => "tenantry/certificates/www.acme.example",
         headers => context! { Example => "value" },

@@ -1,6 +1,6 @@
 //! What the web server answers where it is asked for a name that nobody ordered: nothing. Without it the first site would answer, whoever asks.
 
-use super::{RenderError, Rendered, listen};
+use super::{RenderError, Rendered, listen, listen6};
 use crate::slice_input::SliceInput;
 use tenantry_schema::document::{State, WebPorts};
 use tenantry_schema::name::RelativePath;
@@ -23,13 +23,13 @@ pub(super) fn render(input: &SliceInput, out: &mut Rendered) -> Result<(), Rende
 /// TLS settings stand here, too: those of the default server hold until a client has said which name it wants.
 pub fn text(web: WebPorts) -> String {
     let (http, https) = (
-        listen(web.address, web.http),
-        listen(web.address, web.https),
+        listens(web, web.http, "default_server"),
+        listens(web, web.https, "ssl http2 default_server"),
     );
     format!(
         r"# Names that nobody ordered: rendered by Tenantry; changes made here are put back.
 server {{
-    listen {http} default_server;
+    {http}
     server_name _;
     server_tokens off;
     access_log off;
@@ -47,7 +47,7 @@ server {{
 }}
 
 server {{
-    listen {https} ssl http2 default_server;
+    {https}
     server_name _;
     access_log off;
     ssl_reject_handshake on;
@@ -58,4 +58,12 @@ server {{
 }}
 "
     )
+}
+
+/// All `listen` lines for one port.
+fn listens(web: WebPorts, port: u16, how: &str) -> String {
+    let all = [Some(listen(web.address, port)), listen6(web.address, port)];
+    let lines = all.into_iter().flatten();
+    let lines: Vec<_> = lines.map(|at| format!("listen {at} {how};")).collect();
+    lines.join("\n    ")
 }

@@ -1,6 +1,6 @@
 //! One instance: its Compose file, variables, files and sites.
 
-use super::{Plaintext, RenderError, Rendered, listen, variables};
+use super::{Plaintext, RenderError, Rendered, listen, listen6, variables};
 use crate::slice_input::InstanceInput;
 use minijinja::{Value, context};
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,7 +158,7 @@ impl Instance<'_> {
         let values = context! {
             host => host.as_str(),
             upstream => format!("127.0.0.1:{port}"),
-            listen => context! { http => listen(self.web.address, self.web.http), https => listen(self.web.address, self.web.https) },
+            listen => listens(self.web),
             https_port_suffix => if self.web.https == 443 { String::new() } else { format!(":{}", self.web.https) },
             certificate => format!("tenantry/certificates/{host}"),
             headers => headers,
@@ -196,5 +196,15 @@ impl Instance<'_> {
             file: file.to_owned(),
             reason: why.to_string(),
         }
+    }
+}
+
+/// Where a site listens, as its template is given it.
+fn listens(web: WebPorts) -> Value {
+    context! {
+        http => listen(web.address, web.http),
+        https => listen(web.address, web.https),
+        http6 => listen6(web.address, web.http),
+        https6 => listen6(web.address, web.https),
     }
 }

@@ -153,6 +153,31 @@ fn other_ports_and_addresses() {
     );
 }
 
+/// The agent of a machine without IPv6 knows the second line by its place: right below the first, and the same but for the address.
+#[test]
+fn without_an_address_every_site_listens_by_ipv4_and_by_ipv6() {
+    let (name, mut html) = instance(&HTML, 20_000, Tool::default());
+    let old = vec!["old.acme.example".try_into().unwrap()];
+    html.redirects = [("site".try_into().unwrap(), old)].into();
+    let rendered = render(&slice([(name, html)]), &Plaintext::default()).unwrap();
+    // In clear, for the old name, for the site; in clear and not for any other name.
+    for (file, servers) in [("acme.example", 3), ("fallback.invalid", 2)] {
+        let text = text(&rendered, &format!("sites/{file}.conf"));
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| line.trim().starts_with("listen "))
+            .collect();
+        assert_eq!(lines.len(), 2 * servers, "{text}");
+        for pair in lines.chunks(2) {
+            let twin = pair[0].replace("listen ", "listen [::]:");
+            assert_eq!(pair.get(1), Some(&twin.as_str()), "{text}");
+            assert!(text.contains(&format!("{}\n{twin}\n", pair[0])), "{text}");
+        }
+    }
+    let four: WebPorts = serde_json::from_str(r#"{"address":"192.0.2.17"}"#).unwrap();
+    assert!(!tenantry_planner::render::fallback_site(four).contains("[::]"));
+}
+
 #[test]
 fn a_stopped_tool_has_no_site_and_keeps_its_files() {
     let stopped = Tool {
