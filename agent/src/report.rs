@@ -9,7 +9,7 @@ use crate::desired::{Desired, Instance, Site};
 use crate::host_state::HostState;
 use crate::ledger::Ledger;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tenantry_schema::document::State;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::name::DomainName;
@@ -48,14 +48,25 @@ pub fn report(desired: Option<&Desired>, look: &Look, ledger: &Ledger) -> Report
         report.instances.insert(name.clone(), told);
     }
     if let Ok(engine) = &state.engine {
-        let projects: BTreeSet<_> = desired.instances.keys().map(ToString::to_string).collect();
-        report.unmanaged = engine.unmanaged(&desired.keeper, &projects);
+        let is_ours = |project: &str, service: &str| is_ours(desired, project, service);
+        report.unmanaged = engine.unmanaged(&desired.keeper, is_ours);
     }
     for (host, site) in &desired.sites {
         let told = site_report(desired, look, host, site);
         report.sites.insert(host.clone(), told);
     }
     report
+}
+
+/// Whether a container with these labels is for something that should run here. Of an instance whose Compose file cannot be used nobody knows the
+/// services, so that any may be one.
+fn is_ours(desired: &Desired, project: &str, service: &str) -> bool {
+    let mut instances = desired.instances.iter();
+    let instance = instances.find(|(name, _)| name.as_str() == project);
+    instance.is_some_and(|(_, instance)| match &instance.containers {
+        Ok(input) => input.services.contains_key(service),
+        Err(_) => true,
+    })
 }
 
 fn instance_report(

@@ -103,18 +103,30 @@ impl Rig {
 
     /// Somebody else's container. It runs for ever, or does nothing and ends.
     async fn stranger(&self, name: &str, project: Option<&str>, for_ever: bool) -> String {
-        let docker = &self.lab.docker;
         let name = if name.starts_with(&self.lab.project) {
             name.to_owned()
         } else {
             format!("{}-{name}", self.lab.project)
         };
         let command = if for_ever { "sleep 100000" } else { "true" };
-        let label = |project: &str| ("com.docker.compose.project".to_owned(), project.to_owned());
+        let labels = project.map(|project| ("com.docker.compose.project", project));
+        self.run(&name, command, labels).await;
+        name
+    }
+
+    async fn run<'l>(
+        &self,
+        name: &str,
+        command: &str,
+        labels: impl IntoIterator<Item = (&'l str, &'l str)>,
+    ) {
+        let labels = labels.into_iter();
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let docker = &self.lab.docker;
         let body = ContainerCreateBody {
             image: Some(IMAGE.to_owned()),
             cmd: Some(command.split(' ').map(str::to_owned).collect()),
-            labels: Some(project.map(label).into_iter().collect()),
+            labels: Some(labels.collect()),
             healthcheck: Some(HealthConfig {
                 test: Some(vec!["CMD".into(), "true".into()]),
                 interval: Some(1_000_000_000),
@@ -123,12 +135,11 @@ impl Rig {
             ..ContainerCreateBody::default()
         };
         let options = CreateContainerOptions {
-            name: Some(name.clone()),
+            name: Some(name.to_owned()),
             ..CreateContainerOptions::default()
         };
         docker.create_container(Some(options), body).await.unwrap();
-        docker.start_container(&name, None).await.unwrap();
-        name
+        docker.start_container(name, None).await.unwrap();
     }
 
     async fn gone(&self, name: &str) {
@@ -211,6 +222,31 @@ fn strangers_cost_no_look_and_are_told_of_in_time() {
             assert!(begun.elapsed() < common::PROMPT);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    });
+}
+
+/// As `docker compose -p <instance> up debug` leaves it, and as an older Compose file of somebody else did.
+#[test]
+fn what_runs_under_the_name_of_an_instance_and_is_no_service_of_it_is_told_of_and_left_alone() {
+    lab(|lab| async move {
+        let rig = Rig::new(lab).await;
+        let _agent = rig.start().await;
+        let debug = rig.lab.name("debug");
+        let labels = [
+            ("com.docker.compose.project", rig.lab.project.as_str()),
+            ("com.docker.compose.service", "debug"),
+            ("com.docker.compose.oneoff", "False"),
+        ];
+        rig.run(&debug, "sleep 100000", labels).await;
+        let told = |report: &Report| report.unmanaged.contains(&debug);
+        rig.hub.until("told of", told).await;
+        // Long enough for more than one look at everything.
+        rig.until_calm().await;
+        let found = rig.lab.inspect("debug").await.and_then(|it| it.state);
+        assert_eq!(found.unwrap().running, Some(true));
+        rig.gone(&debug).await;
+        let told = |report: &Report| !report.unmanaged.contains(&debug);
+        rig.hub.until("no longer told of", told).await;
     });
 }
 

@@ -280,17 +280,15 @@ impl EngineState {
         }
     }
 
-    /// Names of the containers that belong neither to this keeper nor to one of these projects, sorted.
-    pub fn unmanaged(&self, keeper: &str, projects: &BTreeSet<String>) -> Vec<String> {
+    /// Names of the containers that this keeper did not make, and that are for none of its services, sorted. `is_ours` knows of a project and a
+    /// service whether they are among these.
+    pub fn unmanaged(&self, keeper: &str, is_ours: impl Fn(&str, &str) -> bool) -> Vec<String> {
         let ours = |owner: &Owner| {
-            owner.made_by(keeper)
-                || (!owner.one_off
-                    && owner.keeper.is_none()
-                    && owner.service.is_some()
-                    && owner
-                        .project
-                        .as_ref()
-                        .is_some_and(|project| projects.contains(project)))
+            let for_us = match (&owner.project, &owner.service) {
+                (Some(project), Some(service)) => is_ours(project, service),
+                _ => false,
+            };
+            owner.made_by(keeper) || (!owner.one_off && owner.keeper.is_none() && for_us)
         };
         let mut names: Vec<_> = self
             .containers

@@ -397,11 +397,42 @@ fn a_container_of_compose_is_replaced_and_one_of_a_stranger_is_left_alone() {
                 "the name of container acme-web-1, which web needs, is taken by something that is not ours: remove that, or give it another name"
             ]
         );
-        assert_eq!(
-            model.state.unmanaged(KEEPER, &[PROJECT.to_owned()].into()),
-            ["acme-web-1"]
-        );
+        assert_eq!(unmanaged(&input, &model), ["acme-web-1"]);
     }
+}
+
+fn unmanaged(input: &InstanceInput, model: &Model) -> Vec<String> {
+    let is_ours =
+        |project: &str, service: &str| project == PROJECT && input.services.contains_key(service);
+    model.state.unmanaged(KEEPER, is_ours)
+}
+
+/// Somebody ran a service that the file does not have (any more) under the instance's name: it is left alone, and told of.
+#[test]
+fn a_container_of_our_project_without_our_mark_is_ours_only_if_its_service_is() {
+    let input = stack();
+    let mut model = running(&input);
+    assert_eq!(unmanaged(&input, &model), Vec::<String>::new());
+    model.by_service("web").owner.keeper = None;
+    assert_eq!(unmanaged(&input, &model), Vec::<String>::new());
+
+    let mut model = running(&input);
+    let mut debug = model.by_service("web").clone();
+    debug.id = "debug".into();
+    debug.name = "acme-debug-1".into();
+    debug.owner = Owner {
+        service: Some("debug".into()),
+        keeper: None,
+        inputs: None,
+        ..debug.owner
+    };
+    model.state.containers.push(debug);
+    assert!(plan(&input, &model).is_converged());
+    assert_eq!(unmanaged(&input, &model), ["acme-debug-1"]);
+    // What we made goes, whatever its service.
+    model.by_service("debug").owner.keeper = Some(KEEPER.into());
+    assert_eq!(unmanaged(&input, &model), Vec::<String>::new());
+    assert!(!plan(&input, &model).is_converged());
 }
 
 #[test]
