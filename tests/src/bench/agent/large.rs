@@ -7,6 +7,7 @@ use super::noop;
 use super::path::idle;
 use super::peers::{Looked, ansible, pyinfra};
 use super::setting::{Setting, Size};
+use bollard::models::{ContainerInspectResponse, NetworkDisconnectRequest};
 use bollard::query_parameters::{RemoveContainerOptions, StopContainerOptions};
 use rand::prelude::*;
 use std::time::{Duration, Instant};
@@ -25,14 +26,32 @@ pub(super) struct Large {
     pub(super) compose_ms: Vec<f64>,
 }
 
-/// What somebody does to a container.
+/// What somebody does.
 #[derive(Debug, Clone, Copy)]
 enum Drift {
     Kill,
     Stop,
     Remove,
+    Pause,
+    /// From the network of its stack.
+    Disconnect,
+    /// Not the container: a file of its stack.
+    Edit,
 }
 
+impl Drift {
+    const ALL: [Self; 6] = [
+        Self::Kill,
+        Self::Stop,
+        Self::Remove,
+        Self::Pause,
+        Self::Disconnect,
+        Self::Edit,
+    ];
+}
+
+/// For a file to be put right.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Drifts between two looks at memory.
 const STRETCH: usize = 100;
 /// A container without a health check that was started again is well for good after 15 seconds; until then the agent has something left to do.
@@ -92,7 +111,7 @@ async fn churn(
             }
         }
         let Some(name) = names.pop() else { break };
-        let what = [Drift::Kill, Drift::Stop, Drift::Remove][random.random_range(0..3)];
+        let what = Drift::ALL[random.random_range(0..Drift::ALL.len())];
         drift_ms.push(drift(setting, &name, what).await?);
         if (number + 1) % STRETCH == 0 {
             memory_mb.push(memory(setting)?);
@@ -110,29 +129,87 @@ fn memory(setting: &mut Setting) -> Result<f64, BenchError> {
     Ok(resident_memory(&pid))
 }
 
-/// From the moment at which somebody asks the engine for it to the moment at which the service runs again.
+/// From the moment at which somebody asks the engine for it, or has written the file, to the moment at which everything is as it was.
 async fn drift(setting: &Setting, name: &str, what: Drift) -> Result<f64, BenchError> {
     let client = setting.world.lab.engine().client();
+    let disturbed = "disturbing a container";
     let before = setting.started(name).await;
     let begun = Instant::now();
     match what {
-        Drift::Kill => client.kill_container(name, None).await,
+        Drift::Kill => client.kill_container(name, None).await.doing(disturbed)?,
         Drift::Stop => {
             let now = StopContainerOptions {
                 t: Some(0),
                 ..StopContainerOptions::default()
             };
-            client.stop_container(name, Some(now)).await
+            let stopped = client.stop_container(name, Some(now)).await;
+            stopped.doing(disturbed)?;
         }
         Drift::Remove => {
             let now = RemoveContainerOptions {
                 force: true,
                 ..RemoveContainerOptions::default()
             };
-            client.remove_container(name, Some(now)).await
+            let removed = client.remove_container(name, Some(now)).await;
+            removed.doing(disturbed)?;
         }
+        Drift::Pause => {
+            client.pause_container(name).await.doing(disturbed)?;
+            let goes_on = |seen: &ContainerInspectResponse| {
+                let state = seen.state.as_ref();
+                state.is_some_and(|it| it.running == Some(true) && it.paused == Some(false))
+            };
+            setting.until(name, goes_on).await?;
+            return Ok(ms(begun.elapsed()));
+        }
+        Drift::Disconnect => {
+            let network = format!("{}_default", instance(name));
+            let from = NetworkDisconnectRequest {
+                container: name.to_owned(),
+                force: Some(true),
+            };
+            let left = client.disconnect_network(&network, from).await;
+            left.doing(disturbed)?;
+            let is_back = |seen: &ContainerInspectResponse| {
+                let settings = seen.network_settings.as_ref();
+                let networks = settings.and_then(|it| it.networks.as_ref());
+                networks.is_some_and(|all| all.contains_key(&network))
+            };
+            setting.until(name, is_back).await?;
+            return Ok(ms(begun.elapsed()));
+        }
+        Drift::Edit => return edit(setting, instance(name)).await,
     }
-    .doing("disturbing a container")?;
     setting.until_running(name, before.as_deref()).await?;
     Ok(ms(begun.elapsed()))
+}
+
+/// The instance that a container is of: `<instance>-<service>-1`.
+fn instance(container: &str) -> &str {
+    container.rsplitn(3, '-').last().unwrap_or(container)
+}
+
+/// Somebody writes into a file of the instance.
+async fn edit(setting: &Setting, instance: &str) -> Result<f64, BenchError> {
+    let path = setting.world.live(0).join(instance).join("compose.yaml");
+    let doing = "editing a file";
+    let before = std::fs::read(&path).doing(doing)?;
+    std::fs::write(&path, "services: {}\n").doing(doing)?;
+    let begun = Instant::now();
+    while std::fs::read(&path).ok().as_ref() != Some(&before) {
+        if begun.elapsed() > PATIENCE {
+            let path = path.display();
+            return Err(BenchError::Wrong(format!("{path} is not put right")));
+        }
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    Ok(ms(begun.elapsed()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_instance_of_a_container_is_its_name_without_service_and_number() {
+        assert_eq!(super::instance("o-1-pair-7-front-1"), "o-1-pair-7");
+    }
 }

@@ -3,6 +3,7 @@
 use super::super::fleet::commit_file;
 use super::super::{BenchError, Doing as _};
 use crate::rig::World;
+use bollard::models::ContainerInspectResponse;
 use std::time::Duration;
 use tenantry_planner::status::FleetStatus;
 
@@ -160,18 +161,15 @@ impl Setting {
         format!("{}-{}-{service}-1", self.order, tool(number))
     }
 
+    /// What the engine says of a container, if it is there.
+    async fn inspect(&self, name: &str) -> Option<ContainerInspectResponse> {
+        let client = self.world.lab.engine().client();
+        client.inspect_container(name, None).await.ok()
+    }
+
     /// When the container was started, if it runs.
     pub(super) async fn started(&self, name: &str) -> Option<String> {
-        let found = self
-            .world
-            .lab
-            .engine()
-            .client()
-            .inspect_container(name, None)
-            .await
-            .ok()?;
-        let state = found.state?;
-        state.started_at.filter(|_| state.running == Some(true))
+        running_since(&self.inspect(name).await?)
     }
 
     /// Waits, looking closely, until the container runs and was started at another time than `before`.
@@ -180,12 +178,21 @@ impl Setting {
         name: &str,
         before: Option<&str>,
     ) -> Result<(), BenchError> {
+        self.until(name, |seen| {
+            let now = running_since(seen);
+            now.is_some() && now.as_deref() != before
+        })
+        .await
+    }
+
+    /// Waits, looking closely, until what the engine says of the container is good.
+    pub(super) async fn until(
+        &self,
+        name: &str,
+        good: impl Fn(&ContainerInspectResponse) -> bool,
+    ) -> Result<(), BenchError> {
         let wait = async {
-            loop {
-                let now = self.started(name).await;
-                if now.is_some() && now.as_deref() != before {
-                    return;
-                }
+            while !self.inspect(name).await.is_some_and(|seen| good(&seen)) {
                 tokio::time::sleep(Duration::from_millis(3)).await;
             }
         };
@@ -193,6 +200,12 @@ impl Setting {
             .await
             .doing("waiting for a container")
     }
+}
+
+fn running_since(seen: &ContainerInspectResponse) -> Option<String> {
+    let state = seen.state.as_ref()?;
+    let running = state.running == Some(true);
+    state.started_at.clone().filter(|_| running)
 }
 
 /// Where the order stands.
