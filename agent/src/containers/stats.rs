@@ -52,7 +52,9 @@ fn told(stats: &ContainerStatsResponse) -> Told {
         Some(memory.usage?.saturating_sub(inactive.unwrap_or_default()))
     });
     let io = stats.blkio_stats.as_ref().and_then(|io| {
-        let entries = io.io_service_bytes_recursive.as_ref()?;
+        // None at all: the kernel does not count.
+        let entries = io.io_service_bytes_recursive.as_ref();
+        let entries = entries.filter(|entries| !entries.is_empty())?;
         let sum = |op: &str| {
             entries
                 .iter()
@@ -103,6 +105,9 @@ mod tests {
                 network: Some((33, 44))
             }
         );
-        assert_eq!(told(&serde_json::from_str("{}").unwrap()), Told::default());
+        for nothing in ["{}", r#"{"blkio_stats":{"io_service_bytes_recursive":[]}}"#] {
+            let found = told(&serde_json::from_str(nothing).unwrap());
+            assert_eq!(found, Told::default());
+        }
     }
 }

@@ -77,9 +77,11 @@ pub(super) fn hold(plan: &mut Plan, why: &AgentWait) {
             .filter(|step| step.is_news())
             .map(ToString::to_string)
             .collect();
+        let would = (!would.is_empty()).then(|| format!("would {}", would.join("; ")));
+        let told: Vec<_> = would.into_iter().chain(report.message.take()).collect();
         *report = AreaReport {
             state: AreaState::Waiting,
-            message: (!would.is_empty()).then(|| format!("would {}", would.join("; "))),
+            message: (!told.is_empty()).then(|| told.join("; ")),
             waiting: Some(why.clone()),
         };
     }

@@ -88,10 +88,9 @@ impl Group {
     pub(super) fn io(&self) -> Option<(u64, u64)> {
         match self {
             Self::Unified(folder) => Some(unified_io(&read(folder, "io.stat")?)),
-            Self::Split { io, .. } => Some(split_io(&read(
-                io.as_ref()?,
-                "blkio.throttle.io_service_bytes",
-            )?)),
+            Self::Split { io, .. } => {
+                split_io(&read(io.as_ref()?, "blkio.throttle.io_service_bytes")?)
+            }
         }
     }
 }
@@ -122,8 +121,9 @@ fn unified_io(text: &str) -> (u64, u64) {
     (sum("rbytes="), sum("wbytes="))
 }
 
-/// `8:0 Read 1`, a line a disk and kind.
-fn split_io(text: &str) -> (u64, u64) {
+/// `8:0 Read 1`, a line a disk and kind. Newer kernels (6.18 is one) count nothing here for a disk that nothing limits, and say no more than
+/// `Total 0`: then nobody knows.
+fn split_io(text: &str) -> Option<(u64, u64)> {
     let sum = |kind: &str| {
         text.lines()
             .filter_map(|line| {
@@ -132,7 +132,8 @@ fn split_io(text: &str) -> (u64, u64) {
             })
             .fold(0, u64::saturating_add)
     };
-    (sum("Read"), sum("Write"))
+    let counted = text.lines().any(|line| line.contains(':'));
+    counted.then(|| (sum("Read"), sum("Write")))
 }
 
 #[cfg(test)]
@@ -236,6 +237,19 @@ mod tests {
             (nothing.cpu(), nothing.memory(), nothing.io()),
             (None, None, None)
         );
+    }
+
+    /// As Linux 6.18 has it for a container that wrote 40 MB.
+    #[test]
+    fn a_kernel_that_does_not_count_says_nothing() {
+        let (_kept, path) = folder(&[("blkio.throttle.io_service_bytes", "Total 0\n")]);
+        let group = Group::Split {
+            cpu: None,
+            memory: None,
+            io: Some(path),
+        };
+        assert_eq!(group.io(), None);
+        assert_eq!(split_io("8:0 Read 0\n8:0 Write 0\nTotal 0\n"), Some((0, 0)));
     }
 
     proptest! {
