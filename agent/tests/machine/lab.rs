@@ -356,6 +356,11 @@ impl Machine {
         wait(|| self.ssh(key, port, &["true"]).is_ok())
     }
 
+    /// Whether nothing answers at the port any more, from outside, within a while.
+    pub fn until_shut(&self, port: u16) -> bool {
+        wait(|| !self.reaches(port))
+    }
+
     pub fn restart(&self) {
         let done = docker(["restart", "-t", "30", &self.name]);
         assert!(done.status.success(), "{}", text(&done));

@@ -70,6 +70,9 @@ fn a_bare_machine_becomes_what_is_asked_for_and_comes_back_after_a_restart() {
         "1234\n"
     );
     assert!(machine.until_says(&["fail2ban-client", "status", "sshd"], "Currently banned"));
+    let upgrade = ["unattended-upgrade", "--dry-run", "--debug"];
+    let said = machine.run(&upgrade);
+    assert!(said.contains("Allowed origins are"), "{said}");
     machine.run(&["systemctl", "start", "tenantry-timer-tidy.service"]);
     assert!(
         machine
@@ -291,6 +294,103 @@ fn settings_that_would_lock_everybody_out_are_refused_or_put_back() {
     assert_eq!(code, 2, "{said}");
     assert!(machine.until_ssh(&jo, 22024) && !machine.reaches(22023));
 }
+
+/// A stranger tries name after name. Their own door is shut, and nobody else's.
+#[test]
+fn who_fails_to_log_in_again_and_again_is_shut_out() {
+    let Some(mut machine) = Machine::begin() else {
+        return;
+    };
+    let jo = Key::new(machine.folder(), "jo");
+    let stranger = Key::new(machine.folder(), "mallory");
+    machine.run(&["sh", "-c", NEIGHBOUR]);
+    machine.ask(
+        "\n  users: {}\n  ssh: {}\n  firewall: {}\n  fail2ban: {}\n",
+        &[(&jo, true)],
+    );
+    let (code, said) = machine.converge();
+    assert_eq!(code, 2, "{said}");
+    let banned = ["fail2ban-client", "status", "sshd"];
+    assert!(machine.until_says(&banned, "Currently banned:\t0"));
+    assert!(machine.until_ssh(&jo, 22022));
+    assert!(machine.connects("far", "10.232.0.1:22022"));
+
+    for _ in 0..6 {
+        let failed = machine.ssh(&stranger, 22022, &["true"]);
+        // The last may find the door shut already.
+        assert!(failed.is_err(), "{failed:?}");
+    }
+    assert!(machine.until_says(&banned, "Currently banned:\t1"));
+    assert!(machine.until_shut(22022), "the port is shut for them");
+    assert!(
+        machine.connects("far", "10.232.0.1:22022"),
+        "a neighbour comes in all the same"
+    );
+    machine.run(&["fail2ban-client", "unban", "--all"]);
+    assert!(machine.until_ssh(&jo, 22022), "it opens again");
+}
+
+/// The machine has no engine of its own, and its disk is a layer of a container, which the kernel does not swap to: as far as that goes.
+#[test]
+fn settings_of_the_engine_are_kept_and_a_swap_file_that_the_kernel_refuses_is_told() {
+    let Some(mut machine) = Machine::begin() else {
+        return;
+    };
+    let settings = "/etc/docker/daemon.json";
+    machine.run(&["mkdir", "-p", "/etc/docker"]);
+    let theirs = format!("echo '{{\"debug\": true, \"live-restore\": false}}' > {settings}");
+    machine.run(&["sh", "-c", &theirs]);
+    machine.ask("\n  docker: {log_size: 5M}\n", &[]);
+    let (code, said) = machine.converge();
+    assert_eq!(code, 2, "{said}");
+    let written = machine.run(&["cat", settings]);
+    let found: serde_json::Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(found["live-restore"], true, "{written}");
+    assert_eq!(found["log-opts"]["max-size"], "5242880", "{written}");
+    assert_eq!(found["debug"], true, "what others set stays: {written}");
+    machine.run(&["sed", "-i", "s/5242880/52428800/", settings]);
+    let (code, said) = machine.converge();
+    assert_eq!(code, 2, "{said}");
+    assert_eq!(machine.run(&["cat", settings]), written, "put back");
+    let (code, said) = machine.converge();
+    assert_eq!((code, said.contains("Nothing to do.")), (0, true), "{said}");
+    // What is no JSON is somebody's mistake, and nobody's to overwrite.
+    machine.run(&["sh", "-c", &format!("echo broken > {settings}")]);
+    let (_, said) = machine.converge();
+    assert!(said.contains("is not what Docker can read"), "{said}");
+    assert_eq!(machine.run(&["cat", settings]), "broken\n");
+
+    machine.ask("\n  swap: 64M\n", &[]);
+    let (code, said) = machine.converge();
+    let file = "/swapfile.tenantry";
+    assert_eq!(
+        machine.run(&["stat", "-c", "%a %s", file]),
+        format!("600 {}\n", 64 << 20)
+    );
+    // It was made into one.
+    machine.run(&["swaplabel", file]);
+    if code == 1 {
+        assert!(said.contains("swapon"), "{said}");
+        assert!(!machine.run(&["cat", "/proc/swaps"]).contains(file));
+    } else {
+        assert!(
+            machine.run(&["cat", "/proc/swaps"]).contains(file),
+            "{said}"
+        );
+        machine.run(&["swapoff", file]);
+    }
+}
+
+/// Somebody else on the network, for whom the door stays open.
+const NEIGHBOUR: &str = r"
+set -e
+ip netns add far
+ip link add to-far type veth peer name eth0 netns far
+ip link set to-far up
+ip addr add 10.232.0.1/24 dev to-far
+ip -n far addr add 10.232.0.2/24 dev eth0
+ip -n far link set eth0 up
+";
 
 /// Two rooms of the network: a container behind a bridge as the engine makes it, and a neighbour who routes by way of this machine.
 const ROOMS: &str = r"
