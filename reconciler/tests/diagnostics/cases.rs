@@ -1,8 +1,43 @@
-//! The format of the corpus: a sentence, perhaps what a validator says to it, then files. `--- path | how it is stored` begins a file or adds to
+//! The format of the corpus: a sentence, what a validator says to it (`schema: ...`), then files. `--- path | how it is stored` begins a file or adds to
 //! it.
 
 use crate::fleet::{Files, Stored, root};
 use std::path::{Path, PathBuf};
+
+/// What a JSON Schema validator says to the documents of a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It refuses all of them.
+    Refuses,
+    /// It refuses these and no others.
+    RefusesOf(Vec<String>),
+    /// It accepts all of them: what is wrong is not in their shape.
+    Accepts,
+    /// It is not asked, for this reason.
+    NotAsked(String),
+}
+
+impl Verdict {
+    /// Reads `refuses`, `refuses PATH, PATH`, `accepts`, `not asked (why)`.
+    fn read(case: &str, text: &str) -> Self {
+        if let Some(why) = text.strip_prefix("not asked (") {
+            let why = why.strip_suffix(')').unwrap_or_default().trim();
+            assert!(
+                !why.is_empty(),
+                "{case}: `schema: not asked (why)` says why"
+            );
+            return Self::NotAsked(why.to_owned());
+        }
+        match text.split_once(' ').unwrap_or((text, "")) {
+            ("accepts", "") => Self::Accepts,
+            ("refuses", "") => Self::Refuses,
+            ("refuses", paths) => Self::RefusesOf(paths.split(", ").map(str::to_owned).collect()),
+            _ => panic!(
+                "{case}: its second line is no verdict of a validator: `schema: accepts`, `schema: refuses`, `schema: refuses PATH, PATH` or `schema: not asked (why)`"
+            ),
+        }
+    }
+}
 
 /// One case of the corpus.
 pub(crate) struct Case {
@@ -10,8 +45,8 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// What is wrong.
     pub(crate) about: String,
-    /// What a JSON Schema validator must say: `refuses` or `accepts`. None: it sees the text differently, or not at all.
-    pub(crate) schema: Option<String>,
+    /// What a JSON Schema validator must say. None: nobody has asked it yet, which `validator.rs` does not let pass.
+    pub(crate) schema: Option<Verdict>,
     pub(crate) files: Files,
     /// Beside the case: what is to be said.
     pub(crate) golden: PathBuf,
@@ -63,7 +98,10 @@ fn read(folder: &Path, path: &Path) -> Case {
     }
     Case {
         about: about.to_owned(),
-        schema: more.trim().strip_prefix("schema: ").map(str::to_owned),
+        schema: more
+            .trim()
+            .strip_prefix("schema: ")
+            .map(|verdict| Verdict::read(&name, verdict)),
         files,
         golden: path.with_extension("out"),
         name,

@@ -44,7 +44,7 @@ fn differs(bench: &Bench, case: &Case) -> Option<String> {
     })
 }
 
-fn bless() -> bool {
+pub(crate) fn bless() -> bool {
     #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
     std::env::var_os("TENANTRY_BLESS").is_some()
 }
