@@ -77,3 +77,30 @@ fn a_database_comes_back_with_its_owner_locale_rights_and_settings() {
         rig.nothing_stands_beside().await;
     });
 }
+
+/// Its receipt does not say what the database is: that is as it stands in the one that is replaced.
+#[test]
+fn a_backup_of_an_earlier_release_is_put_back_into_a_database_like_the_one_there() {
+    rig::run(async |rig: Rig| {
+        let _agent = rig.start();
+        rig.publish(1).await;
+        for statement in [
+            "CREATE ROLE keeper; CREATE TABLE names (name text); INSERT INTO names VALUES ('a')",
+            "ALTER DATABASE guests OWNER TO keeper; REVOKE ALL ON DATABASE guests FROM PUBLIC; ALTER DATABASE guests SET work_mem = '9MB'",
+        ] {
+            rig.sql(statement).await;
+        }
+        let facts = rig.sql(FACTS).await;
+        rig.backed_up(2);
+        let saved = rig.until("backed up", |backups| backups.last.is_some());
+        let snapshot = saved.await.last.unwrap().snapshot;
+        rig.receipt_of_an_earlier_release(&snapshot);
+        rig.sql("DELETE FROM names").await;
+        rig.restore(3, "[database]");
+        let result = rig.restored().await;
+        assert_eq!(result.problem, None, "{result:#?}");
+        rig.until_well().await;
+        assert_eq!(rig.sql("SELECT name FROM names").await, "a\n");
+        assert_eq!(rig.sql(FACTS).await, facts);
+    });
+}

@@ -2,6 +2,7 @@
 
 use super::{Files, Rig, Tool, files};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use serde_json::Value;
 
 /// Two thousand files whose names change all the time.
 pub(crate) const CHURN: Tool = Tool {
@@ -77,6 +78,44 @@ impl Rig {
             .unwrap();
         let command = found.config.unwrap().cmd.unwrap_or_default().join(" ");
         (command, found.state.unwrap().paused == Some(true))
+    }
+
+    /// The receipt of a backup becomes one that says nothing of what its databases are.
+    pub(crate) fn receipt_of_an_earlier_release(&self, snapshot: &str) {
+        let text = self.receipt(snapshot);
+        let mut receipt: Value = serde_json::from_str(&text).unwrap();
+        for part in receipt["parts"].as_array_mut().unwrap() {
+            part.as_object_mut().unwrap().remove("properties");
+        }
+        let all: Value = serde_json::from_str(&self.restic(&["snapshots", "--json"])).unwrap();
+        let of = Value::from(format!("of={snapshot}"));
+        let is_it = |one: &&Value| one["tags"].as_array().unwrap().contains(&of);
+        let old = all.as_array().unwrap().iter().find(is_it).unwrap();
+        let file = self.world.folder.path().join("receipt");
+        std::fs::write(&file, receipt.to_string()).unwrap();
+        let mut command = std::process::Command::new("restic");
+        command
+            .args([
+                "backup",
+                "--no-cache",
+                "--stdin",
+                "--stdin-filename",
+                "manifest.json",
+                "--host",
+            ])
+            .arg(old["hostname"].as_str().unwrap());
+        for tag in old["tags"].as_array().unwrap() {
+            command.arg("--tag").arg(tag.as_str().unwrap());
+        }
+        let made = command
+            .env("RESTIC_REPOSITORY", self.place.join("acme-1"))
+            .env("RESTIC_PASSWORD", "repository-key-1")
+            .stdin(std::fs::File::open(&file).unwrap())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        self.restic(&["forget", old["id"].as_str().unwrap()]);
+        assert!(!self.receipt(snapshot).contains("properties"));
     }
 
     /// From now on restic says of each backup that files could not be read.
