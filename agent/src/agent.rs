@@ -21,21 +21,20 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::containers::Lookout;
 use crate::converge::{self, Input, Plan};
-use crate::desired::{Desired, Instance, Surroundings};
+use crate::desired::{Desired, Surroundings};
 use crate::execute::Hands;
 use crate::history::History;
 use crate::host_state::{Eyes, HostState};
 use crate::keys::Keys;
 use crate::pause::PauseFile;
 use crate::report::News;
+use crate::rollout::Versions;
 use crate::slices::Slices;
 use crate::web_server::WebServer;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tenantry_schema::id::InstanceName;
 use tenantry_schema::wire::SliceRef;
 
 /// How long the container engine may take to tell what is on it.
@@ -58,7 +57,7 @@ pub struct Agent<W> {
     /// Last good versions, and what is in force because of them.
     in_force: in_force::InForce,
     /// Instances as they were when everything of them was last as it should be.
-    settled: BTreeMap<InstanceName, Instance>,
+    settled: Versions,
     ballast: Ballast,
     clock: Clock,
     /// The maintenance switch.

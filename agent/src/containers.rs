@@ -71,7 +71,7 @@ mod witness;
 
 pub use ask::{Place, container_of_service, inspected, volumes_of};
 pub use concern::Concern;
-pub use converge::{Facts, Version, converge, in_force, remove_others};
+pub use converge::{Facts, Held, Version, converge, disturbed, in_force, remove_others};
 pub use desired::InstanceInput;
 pub use engine::Engine;
 pub use error::{EngineError, ErrorKind};

@@ -15,7 +15,7 @@ mod rollout;
 mod web;
 
 use crate::containers::InputsKey;
-use crate::desired::{Desired, Instance};
+use crate::desired::Desired;
 use crate::history::History;
 use crate::host_state::HostState;
 use crate::ledger::Ledger;
@@ -44,7 +44,7 @@ pub struct Input<'a> {
     /// What was accepted and done.
     pub ledger: &'a Ledger,
     /// Instances as they were when everything of them was last as it should be.
-    pub settled: &'a BTreeMap<InstanceName, Instance>,
+    pub settled: &'a Versions,
     /// Images that slices of the last generations name, as the engine lists them.
     pub kept_images: &'a BTreeSet<String>,
     /// What was tried.
@@ -127,6 +127,8 @@ struct InstancePlan {
     ready: bool,
     /// Whether everything of it is as it should be.
     settled: bool,
+    /// Whether an image is still to be fetched.
+    fetches: bool,
     /// Whether the container engine does not answer, so that only files can be put right.
     blind: bool,
     next: Option<Timestamp>,
@@ -181,7 +183,17 @@ pub fn converge(input: &Input<'_>) -> Plan {
         } else {
             Lane::Instance(name.clone())
         };
-        plan.add(lane, &instance.digest, planned.steps);
+        let mut steps = Vec::new();
+        for step in planned.steps {
+            match step.fetched() {
+                Some(image) => {
+                    let lane = Lane::Fetch(name.clone(), image.to_owned());
+                    plan.add(lane, &instance.digest, vec![step]);
+                }
+                None => steps.push(step),
+            }
+        }
+        plan.add(lane, &instance.digest, steps);
     }
     plan.add(
         Lane::Leftovers,

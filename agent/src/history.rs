@@ -67,6 +67,13 @@ impl History {
     /// The lane's steps failed.
     pub fn failed(&mut self, lane: Lane, of: &str, message: String, now: Timestamp) {
         let failure = Failure::after(self.failures.get(&lane), of, message, now);
+        if let Lane::Fetch(name, _) = &lane {
+            // Images that only versions of before needed are never asked for again.
+            let other =
+                |other: &Lane| matches!(other, Lane::Fetch(instance, _) if instance == name);
+            self.failures
+                .retain(|lane, failure| !other(lane) || failure.of == of);
+        }
         self.failures.insert(lane, failure);
     }
 

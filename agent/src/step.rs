@@ -25,6 +25,8 @@ pub enum Lane {
     /// The files of one instance while the container engine does not answer: a step that waits for the engine in the instance's own
     /// lane must not hold them up.
     Files(InstanceName),
+    /// One image of an instance: a registry may be slow, or not have it, and that holds up nothing else.
+    Fetch(InstanceName, String),
     /// What nothing asks for any more.
     Leftovers,
     /// Images that nothing needs any more.
@@ -40,6 +42,14 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// The instance that it is about.
+    pub fn instance(&self) -> Option<&InstanceName> {
+        match self {
+            Self::Instance(name) | Self::Files(name) | Self::Fetch(name, _) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether the tools are not as they should be while its steps are being taken. An authority's pace, logs, and the machine beneath say
     /// nothing about that.
     pub fn decides(&self) -> bool {
@@ -54,6 +64,7 @@ impl fmt::Display for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Instance(name) | Self::Files(name) => f.write_str(name.as_str()),
+            Self::Fetch(name, image) => write!(f, "{name}: image {image}"),
             Self::Leftovers => f.write_str("leftovers"),
             Self::Images => f.write_str("images"),
             Self::Web => f.write_str("web"),
@@ -205,6 +216,17 @@ pub struct Rejection {
 }
 
 impl Step {
+    /// The image that it fetches.
+    pub fn fetched(&self) -> Option<&str> {
+        match self {
+            Self::Container(step) => match &step.action {
+                containers::Action::EnsureImage { image, .. } => Some(image),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether it puts back what had been right before.
     pub fn is_repair(&self) -> bool {
         match self {

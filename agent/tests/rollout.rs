@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
+#[path = "rollout/held.rs"]
+mod held;
 #[allow(dead_code, reason = "made for other tests too")]
 #[path = "containers/lab.rs"]
 mod lab;

@@ -34,15 +34,7 @@ impl<W: WebServer> Agent<W> {
     /// Takes in what came of a lane.
     pub fn absorb(&mut self, result: LaneResult, now: Timestamp) {
         self.history.busy.remove(&result.lane);
-        let instance = match &result.lane {
-            Lane::Instance(name) | Lane::Files(name) => Some(name.clone()),
-            Lane::Leftovers
-            | Lane::Images
-            | Lane::Web
-            | Lane::Certificate(_)
-            | Lane::Logs
-            | Lane::Host(_) => None,
-        };
+        let instance = result.lane.instance().cloned();
         for (step, changed) in &result.taken {
             self.took(step, *changed, &result.lane, instance.as_ref(), now);
         }

@@ -50,8 +50,7 @@ impl InForce {
     /// which are needed.
     pub(super) fn hold_unread(&self, plan: &mut Plan) {
         for (name, why) in &self.unread {
-            plan.steps.remove(&Lane::Instance(name.clone()));
-            plan.steps.remove(&Lane::Files(name.clone()));
+            plan.steps.retain(|lane, _| lane.instance() != Some(name));
             plan.converged = false;
             if let Some(verdict) = plan.verdicts.get_mut(name) {
                 verdict.phase = InstancePhase::Failed;
@@ -176,6 +175,7 @@ mod tests {
         let lanes = [
             Lane::Instance(name("web-a")),
             Lane::Files(name("web-a")),
+            Lane::Fetch(name("web-a"), "web:2".to_owned()),
             Lane::Instance(name("web-b")),
             Lane::Images,
         ];
@@ -220,6 +220,6 @@ mod tests {
         let mut held = plan();
         in_force.hold_unread(&mut held);
         assert!(held.converged && !held.steps.contains_key(&Lane::Images));
-        assert_eq!(held.steps.len(), 3);
+        assert_eq!(held.steps.len(), 4);
     }
 }

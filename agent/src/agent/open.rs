@@ -26,7 +26,6 @@ use crate::slices::Slices;
 use crate::smoke;
 use crate::web_server::{NginxServer, ipv6};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -122,7 +121,7 @@ impl Agent<NginxServer> {
             news: News::default(),
             desired: None,
             in_force: InForce::default(),
-            settled: BTreeMap::new(),
+            settled: crate::rollout::Versions::new(),
             ballast: Ballast::open(&config.state)?,
             clock: Clock::default(),
             pause: PauseFile::open(&config.state)?,

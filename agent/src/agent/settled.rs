@@ -2,24 +2,23 @@
 
 use super::Agent;
 use crate::converge::Plan;
-use crate::desired::{Desired, Instance};
+use crate::desired::Desired;
+use crate::rollout::{Version, Versions};
 use crate::web_server::WebServer;
-use std::collections::BTreeMap;
-use tenantry_schema::id::InstanceName;
 
 impl<W: WebServer> Agent<W> {
     /// The instances of the slice that the server was last in full agreement with.
-    pub(super) fn last_settled(&self) -> BTreeMap<InstanceName, Instance> {
+    pub(super) fn last_settled(&self) -> Versions {
         let ledger = self.hands.ledger.borrow();
         let (Some(content), Some(desired)) = (&ledger.get().converged, &self.desired) else {
-            return BTreeMap::new();
+            return Versions::new();
         };
         if *content == desired.reference.content {
-            return desired.instances.clone();
+            return Version::all(desired);
         }
         let slice = self.gate.kept(content, &self.slices);
-        slice.ok().flatten().map_or_else(BTreeMap::new, |slice| {
-            Desired::new(slice, &self.surroundings).instances
+        slice.ok().flatten().map_or_else(Versions::new, |slice| {
+            Version::all(&Desired::new(slice, &self.surroundings))
         })
     }
 
@@ -30,12 +29,17 @@ impl<W: WebServer> Agent<W> {
         self.settled
             .retain(|name, _| desired.instances.contains_key(name));
         for name in &plan.settled {
-            let known = self.settled.get(name).map(|instance| &instance.digest);
+            let known = self
+                .settled
+                .get(name)
+                .map(|version| &version.instance.digest);
             let Some(instance) = desired.instances.get(name) else {
                 continue;
             };
-            if known != Some(&instance.digest) {
-                self.settled.insert(name.clone(), instance.clone());
+            if known != Some(&instance.digest)
+                && let Some(version) = Version::of(desired, name)
+            {
+                self.settled.insert(name.clone(), version);
             }
         }
     }

@@ -11,7 +11,7 @@ mod remove;
 mod service;
 mod waits;
 
-pub use in_force::{Version, in_force};
+pub use in_force::{Version, disturbed, in_force};
 pub use remove::remove_others;
 
 use super::desired::{InstanceInput, Pull, ServiceSpec, Wanted};
@@ -32,14 +32,31 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Facts<'a> {
     /// The time.
     pub now: Timestamp,
-    /// Whether disruptive steps must wait. What runs is then kept as it is and only repaired.
-    pub hold_disruptive: bool,
+    /// What has to wait.
+    pub held: Held,
     /// Recent starts.
     pub pace: &'a Pace,
     /// Key of the digests.
     pub key: &'a InputsKey,
     /// What is known of images besides what is on the engine.
     pub images: Option<ImageFacts<'a>>,
+}
+
+/// What has to wait. What runs is kept as it is and only repaired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Nothing.
+    Nothing,
+    /// What disturbs something that runs.
+    Disruption,
+    /// As well all that is new: what runs may be another version, so nothing is made, connected or named as this one says.
+    Change,
+}
+
+impl Held {
+    fn is_held(self) -> bool {
+        self != Self::Nothing
+    }
 }
 
 /// What to do so that the engine runs this instance as it should.
@@ -83,16 +100,25 @@ struct Planner<'a> {
 impl<'a> Planner<'a> {
     fn run(&mut self) {
         self.images();
-        self.networks();
-        self.volumes();
+        if !self.nothing_new() {
+            self.networks();
+            self.volumes();
+        }
         for name in by_dependency(self.input) {
             let ready = self.service(name, &self.input.services[name]);
             self.ready.insert(name, ready);
         }
     }
 
+    fn nothing_new(&self) -> bool {
+        self.facts.held == Held::Change
+    }
+
     /// A container that was given the name of another service's container gives it up.
     fn free_names(&mut self) {
+        if self.nothing_new() {
+            return;
+        }
         let input = self.input;
         let owner_of: BTreeMap<_, _> = input
             .services
@@ -123,7 +149,9 @@ impl<'a> Planner<'a> {
         let mut asked = BTreeSet::new();
         for (name, service) in &self.input.services {
             let image = &service.container.image;
-            if self.image_id(service).is_some() {
+            // While changes are held, what is there stays, whatever it is made from.
+            let stays = self.facts.held.is_held() && self.candidates(name).next().is_some();
+            if stays || self.image_id(service).is_some() {
                 continue;
             }
             match service.pull {
@@ -173,7 +201,7 @@ impl<'a> Planner<'a> {
                 && network.project.as_ref() == Some(&self.input.project);
             if ours
                 && network.inputs.as_deref() != Some(inputs.as_str())
-                && !self.facts.hold_disruptive
+                && !self.facts.held.is_held()
             {
                 self.fresh.insert(name);
                 let connected = self

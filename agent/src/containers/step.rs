@@ -22,6 +22,12 @@ pub struct Pass {
 }
 
 impl Pass {
+    /// The steps that fetch images.
+    pub fn fetches(&self) -> impl Iterator<Item = &Step> {
+        let fetches = |step: &&Step| matches!(step.action, Action::EnsureImage { .. });
+        self.steps.iter().filter(fetches)
+    }
+
     /// Whether everything is as it should be, healthy included.
     pub fn is_converged(&self) -> bool {
         self.steps.is_empty() && self.waiting.is_empty()
@@ -39,7 +45,7 @@ pub struct Step {
     pub action: Action,
     /// Why.
     pub why: Why,
-    /// Whether something that works now stops working for a moment. Never set when [`super::Facts::hold_disruptive`] is.
+    /// Whether something that works now stops working for a moment. Never set while something is [`super::Facts::held`].
     pub disruptive: bool,
 }
 

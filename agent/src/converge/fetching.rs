@@ -2,7 +2,7 @@
 //! image needs, and fetching one that does not fit is broken off ([`crate::containers::RESERVE`]).
 
 use super::{Input, InstancePlan};
-use crate::containers::{Action, EngineState, RESERVE};
+use crate::containers::{EngineState, RESERVE};
 use crate::step::Step;
 use jiff::SignedDuration;
 use tenantry_schema::wire::{AgentWait, InstancePhase};
@@ -12,7 +12,11 @@ const TELL: i64 = 2;
 
 /// Says how far it is, or why it is not begun.
 pub(super) fn judge(input: &Input<'_>, engine: &EngineState, plan: &mut InstancePlan) {
-    let Some(image) = plan.steps.iter().find_map(fetched).map(str::to_owned) else {
+    let all: Vec<_> = plan.steps.iter().filter_map(Step::fetched).collect();
+    let begun = all
+        .iter()
+        .find(|image| input.state.fetching.contains_key(**image));
+    let Some(image) = begun.or(all.first()).map(|image| (*image).to_owned()) else {
         return;
     };
     if let Some(progress) = input.state.fetching.get(&image) {
@@ -31,7 +35,7 @@ pub(super) fn judge(input: &Input<'_>, engine: &EngineState, plan: &mut Instance
     let needed = input.state.too_large.get(&image).copied();
     let needed = needed.unwrap_or(RESERVE);
     if let Some(free) = engine.free.filter(|free| *free < needed) {
-        plan.steps.retain(|step| fetched(step).is_none());
+        plan.steps.retain(|step| step.fetched().is_none());
         plan.settled = false;
         plan.ready = false;
         plan.verdict.phase = InstancePhase::Waiting;
@@ -41,16 +45,5 @@ pub(super) fn judge(input: &Input<'_>, engine: &EngineState, plan: &mut Instance
             needed >> 20
         ));
         plan.verdict.waiting = Some(AgentWait::Disk { free, needed });
-    }
-}
-
-/// The image that a step fetches.
-fn fetched(step: &Step) -> Option<&str> {
-    match step {
-        Step::Container(step) => match &step.action {
-            Action::EnsureImage { image, .. } => Some(image),
-            _ => None,
-        },
-        _ => None,
     }
 }

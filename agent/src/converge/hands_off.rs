@@ -3,8 +3,9 @@
 
 use super::{Input, InstancePlan, Plan, Verdict};
 use crate::desired::Instance;
-use crate::step::{Lane, Step};
+use crate::step::Step;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use tenantry_schema::document::Drift;
 use tenantry_schema::id::InstanceName;
 use tenantry_schema::wire::{AgentWait, InstancePhase};
@@ -12,8 +13,9 @@ use tenantry_schema::wire::{AgentWait, InstancePhase};
 /// Takes nothing, and says what would be taken.
 pub(super) fn observe_only(plan: &mut Plan) {
     plan.would = std::mem::take(&mut plan.steps);
+    let mut told = BTreeMap::new();
     for (lane, steps) in &plan.would {
-        let (Lane::Instance(name) | Lane::Files(name)) = lane else {
+        let Some(name) = lane.instance() else {
             continue;
         };
         let Some(verdict) = plan.verdicts.get_mut(name) else {
@@ -22,7 +24,9 @@ pub(super) fn observe_only(plan: &mut Plan) {
         verdict.phase = InstancePhase::Waiting;
         verdict.waiting = Some(AgentWait::ObserveOnly);
         if let Some(would) = sentence(steps) {
-            verdict.message = Some(format!("would {would}"));
+            let told: &mut Vec<String> = told.entry(name).or_default();
+            told.push(would);
+            verdict.message = Some(format!("would {}", told.join("; ")));
         }
     }
 }
@@ -52,7 +56,11 @@ pub(super) fn leave_drift(
     if instance.spec.drift == Drift::Repair || !had_been_right(input, name, instance) {
         return;
     }
-    let kept = |step: &Step| matches!(step, Step::Rollout(_) | Step::Smoke(_));
+    // What another version needs is no drift of this one.
+    let other = instance.digest != input.desired.instances[name].digest;
+    let kept = |step: &Step| {
+        matches!(step, Step::Rollout(_) | Step::Smoke(_)) || other && step.fetched().is_some()
+    };
     let (stay, drift): (Vec<_>, Vec<_>) =
         std::mem::take(&mut plan.steps).into_iter().partition(kept);
     plan.steps = stay;
@@ -68,7 +76,7 @@ fn had_been_right(input: &Input<'_>, name: &InstanceName, instance: &Instance) -
     let good = input.ledger.rollouts.get(name);
     let settled = input.settled.get(name);
     good.is_some_and(|it| it.is_good(&instance.digest))
-        || settled.is_some_and(|before| before.digest == instance.digest)
+        || settled.is_some_and(|before| before.instance.digest == instance.digest)
 }
 
 fn sentence(steps: &[Step]) -> Option<String> {

@@ -16,7 +16,7 @@ pub(super) fn plan(input: &Input<'_>, plan: &Plan) -> Vec<Step> {
     let calm = plan
         .steps
         .keys()
-        .all(|lane| !matches!(lane, Lane::Instance(_)));
+        .all(|lane| !matches!(lane, Lane::Instance(_) | Lane::Fetch(..)));
     if input.ledger.pulled.is_empty() || waits || !calm {
         return Vec::new();
     }

@@ -5,7 +5,7 @@ mod outcome;
 mod standing;
 
 use super::{Input, InstancePlan};
-use crate::containers::{Action, EngineState, Pass, Pins, pin};
+use crate::containers::{EngineState, Pass, Pins, pin};
 use crate::desired::Instance;
 use crate::rollout::{Outcome, PuttingBack, Rejected, Rollout};
 use crate::step::{Lane, Mark, RolloutStep, Step};
@@ -29,6 +29,12 @@ pub(super) enum Hold {
     Images,
     /// A backup that is newer than this comes first.
     Backup(Timestamp),
+}
+
+/// Whether the maintenance window is shut.
+pub(super) fn shut(input: &Input<'_>) -> bool {
+    let window = input.desired.host.window;
+    window.is_some_and(|window| !window.is_open(input.now))
 }
 
 /// An instance between its last good version and the one that is wanted.
@@ -60,8 +66,13 @@ impl<'a> Change<'a> {
         self.wanted != self.instance.digest
     }
 
+    /// Whether the version that is wanted is being tried.
+    pub(super) fn is_begun(&self) -> bool {
+        !self.is_back() && self.tried_since().is_some()
+    }
+
     /// Whether the version in force is not known to be good.
-    fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         let good = self.record.is_some_and(|it| it.is_good(self.wanted));
         !self.is_back() && !good
     }
@@ -76,17 +87,19 @@ impl<'a> Change<'a> {
         self.record?.tried_since(self.wanted)
     }
 
-    /// Why the version before must not be disturbed yet.
+    /// Why the version before must not be disturbed yet. Going back is not a change that can wait, for what runs does not work; nor is one
+    /// that is in the middle.
     pub(super) fn hold(&self, input: &Input<'_>, pass: &Pass) -> Option<Hold> {
+        if shut(input) && !self.is_back() && !self.is_begun() {
+            return Some(Hold::Window);
+        }
         if !self.is_new() {
             return None;
         }
-        let fetches =
-            |step: &crate::containers::Step| matches!(step.action, Action::EnsureImage { .. });
-        if pass.steps.iter().any(fetches) {
+        if pass.fetches().next().is_some() {
             return Some(Hold::Images);
         }
-        let begun = self.tried_since().is_some() || self.rejected.is_some();
+        let begun = self.is_begun() || self.rejected.is_some();
         let spec = &self.instance.spec;
         let opens = || opens_data(input, self.name, self.instance);
         if begun || !spec.upgrade.backup_before || !opens() {
@@ -171,8 +184,18 @@ impl<'a> Change<'a> {
 
     /// What the names of its images stood for when this version was good.
     pub(super) fn pins(&self) -> Option<&'a Pins> {
+        self.pins_of(self.instance)
+    }
+
+    /// The same of another version.
+    pub(super) fn pins_of(&self, version: &Instance) -> Option<&'a Pins> {
         let good = self.record?.good.as_ref()?;
-        (good.digest == self.instance.digest).then_some(&good.images)
+        (good.digest == version.digest).then_some(&good.images)
+    }
+
+    /// Whether data may have been opened by what the last good version does not run.
+    pub(super) fn is_opened(&self) -> bool {
+        self.record.is_some_and(|it| it.opened.is_some())
     }
 
     /// It is not healthy: it is tried, or its time is over.
@@ -207,17 +230,9 @@ impl<'a> Change<'a> {
 
     /// Whether something of it is about to run, or runs: neither fetching images nor waiting after a failure is trying it.
     fn begins(&self, input: &Input<'_>, plan: &InstancePlan) -> bool {
-        let fetches = |step: &Step| match step {
-            Step::Container(step) => matches!(step.action, Action::EnsureImage { .. }),
-            _ => false,
-        };
         let lane = Lane::Instance(self.name.clone());
         let failed = input.history.failure(&lane, self.wanted).is_some();
-        if plan.steps.is_empty() {
-            !failed
-        } else {
-            !plan.steps.iter().any(fetches)
-        }
+        !plan.fetches && (!plan.steps.is_empty() || !failed)
     }
 
     /// What cannot even be read is given up at once: nothing was done for it.

@@ -10,6 +10,7 @@ mod rollout_laws;
 mod rollouts;
 mod server;
 mod standstill;
+mod version_before;
 mod web;
 mod wish;
 

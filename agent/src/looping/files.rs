@@ -17,6 +17,12 @@ impl<W: WebServer + 'static> Loop<W> {
                 .live_files()
                 .map(|(path, _)| live.join(path.as_str())),
         );
+        // Also those of a version before, which may run on.
+        let ledger = hands.ledger.borrow();
+        let ours = ledger.get().files.iter();
+        watched
+            .files
+            .extend(ours.map(|path| live.join(path.as_str())));
         watched.files.insert(self.agent.pause.path());
         watched.folders.extend(hands.web.folders());
         let host = desired.host.host.as_ref();

@@ -23,7 +23,7 @@ impl<W: WebServer + 'static> Loop<W> {
     /// Ends lanes that work towards something that is not wanted any more. Their steps can be cut off anywhere.
     pub(super) fn abandon_outdated(&mut self) {
         let wanted = |lane: &Lane, of: &str| match lane {
-            Lane::Instance(name) | Lane::Files(name) => {
+            Lane::Instance(name) | Lane::Files(name) | Lane::Fetch(name, _) => {
                 let desired = self.agent.desired();
                 desired
                     .and_then(|desired| desired.instances.get(name))

@@ -18,10 +18,17 @@ pub struct Version {
     pub secrets: secrets::Wanted,
 }
 
-/// Last good versions, of instances for which the slice asks for another one.
+/// Versions of instances.
 pub type Versions = BTreeMap<InstanceName, Version>;
 
 impl Version {
+    /// The versions of all instances that a slice asks for.
+    pub fn all(desired: &Desired) -> Versions {
+        let names = desired.instances.keys();
+        let all = names.filter_map(|name| Some((name.clone(), Self::of(desired, name)?)));
+        all.collect()
+    }
+
     /// The version of an instance that a slice asks for.
     pub fn of(desired: &Desired, name: &InstanceName) -> Option<Self> {
         let instance = desired.instances.get(name)?.clone();

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod deaths;
+mod held;
 #[allow(dead_code, reason = "made for other tests too")]
 #[path = "../containers/lab.rs"]
 mod lab;

@@ -1,6 +1,7 @@
 //! A server with a PostgreSQL, a volume with a database of SQLite, one with uploads, and a repository.
 
 mod beside;
+mod jobs;
 mod versions;
 
 pub(crate) use versions::CHURN;

@@ -195,6 +195,14 @@ pub fn server(name: &str) -> ServerKey {
     }
 }
 
+/// A maintenance window that opens in some days.
+pub fn shut_window() -> String {
+    let names = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let today = usize::try_from(today.weekday().to_monday_zero_offset()).unwrap();
+    format!("{} 02:00-05:00", names[(today + 3) % 7])
+}
+
 /// `host.yaml` of a server with these instances, by name with what is to be said of each besides, and with more lines about the server.
 pub fn host<'a>(lines: &str, instances: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut text = format!(

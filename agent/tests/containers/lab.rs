@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use tenantry_agent::containers::desired::{InstanceInput, Wanted};
 use tenantry_agent::containers::spec::{self, Place, Rules};
 use tenantry_agent::containers::{
-    AllTold, Engine, EngineError, EngineState, Ensured, Facts, InputsKey, Observer, Pace, Pass,
-    converge, execute,
+    AllTold, Engine, EngineError, EngineState, Ensured, Facts, Held, InputsKey, Observer, Pace,
+    Pass, converge, execute,
 };
 use tenantry_compose::{ComposeFile, OVERRIDE_FILE};
 use tenantry_schema::secret::Secret;
@@ -154,7 +154,7 @@ impl Lab {
             state,
             &Facts {
                 now: Timestamp::now(),
-                hold_disruptive: false,
+                held: Held::Nothing,
                 pace: &pace,
                 key: &key,
                 images: None,

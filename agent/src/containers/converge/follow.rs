@@ -57,7 +57,7 @@ impl<'a> Planner<'a> {
             started: true,
             ..Ready::default()
         };
-        if self.facts.hold_disruptive {
+        if self.facts.held.is_held() {
             self.wait(name, WaitingOn::Window);
             return running;
         }
@@ -78,7 +78,7 @@ impl<'a> Planner<'a> {
         let (Some(signal), Some(files)) = (service.signal, &service.container.watched) else {
             return;
         };
-        if current.files.as_ref() == Some(files) || self.facts.hold_disruptive {
+        if current.files.as_ref() == Some(files) || self.facts.held.is_held() {
             return;
         }
         let action = Action::Signal {

@@ -2,7 +2,7 @@
 
 use super::{Planner, push};
 use crate::containers::state::{Container, EngineState, State};
-use crate::containers::step::{Action, Pass, Target, Why};
+use crate::containers::step::{Action, Pass, Target, WaitingOn, Why};
 use std::collections::BTreeSet;
 
 /// What to do so that nothing of this keeper is left of projects that nothing asks for. Volumes stay.
@@ -16,7 +16,7 @@ pub fn remove_others(keeper: &str, projects: &BTreeSet<String>, state: &EngineSt
         .filter(|container| container.owner.made_by(keeper));
     for container in containers.filter(|container| unwanted(container.owner.project.as_ref())) {
         let project = container.owner.project.clone().unwrap_or_default();
-        remove(&mut pass, &project, container, Why::Unwanted);
+        remove(&mut pass, &project, container, Why::Unwanted, false);
     }
     let networks = state
         .networks
@@ -32,29 +32,46 @@ pub fn remove_others(keeper: &str, projects: &BTreeSet<String>, state: &EngineSt
 impl Planner<'_> {
     /// Containers and networks of this instance that the file does not name any more.
     pub(super) fn remove_unwanted(&mut self) {
-        let project = &self.input.project;
-        for container in self.state.containers.iter().filter(|container| {
+        let (input, state) = (self.input, self.state);
+        let project = &input.project;
+        for container in state.containers.iter().filter(|container| {
             let owner = &container.owner;
             let named = owner
                 .service
                 .as_ref()
-                .is_some_and(|service| self.input.services.contains_key(service));
-            owner.made_by(&self.input.keeper) && owner.project.as_ref() == Some(project) && !named
+                .is_some_and(|service| input.services.contains_key(service));
+            owner.made_by(&input.keeper) && owner.project.as_ref() == Some(project) && !named
         }) {
-            remove(&mut self.pass, project, container, Why::Unwanted);
+            // People may use it: it goes when what disturbs them may happen.
+            let used = container.state.is_up();
+            if self.nothing_new() || used && self.facts.held.is_held() {
+                let service = container.owner.service.as_deref();
+                self.wait(service.unwrap_or(&container.name), WaitingOn::Window);
+            } else {
+                remove(&mut self.pass, project, container, Why::Unwanted, used);
+            }
         }
-        for (name, network) in &self.state.networks {
-            let ours = network.keeper.as_deref() == Some(&self.input.keeper)
+        if self.nothing_new() {
+            return;
+        }
+        for (name, network) in &state.networks {
+            let ours = network.keeper.as_deref() == Some(&input.keeper)
                 && network.project.as_ref() == Some(project);
-            if ours && !self.input.networks.contains_key(name) {
-                remove_network(&mut self.pass, self.state, project, name, &network.id);
+            if ours && !input.networks.contains_key(name) {
+                remove_network(&mut self.pass, state, project, name, &network.id);
             }
         }
     }
 }
 
 /// Stops and removes a container, unless it goes already.
-pub(super) fn remove(pass: &mut Pass, project: &str, container: &Container, why: Why) {
+pub(super) fn remove(
+    pass: &mut Pass,
+    project: &str,
+    container: &Container,
+    why: Why,
+    disruptive: bool,
+) {
     if container.state == State::Removing {
         return;
     }
@@ -68,7 +85,7 @@ pub(super) fn remove(pass: &mut Pass, project: &str, container: &Container, why:
                 container: Target::of(container),
             },
             why,
-            false,
+            disruptive,
         );
     }
     push(
@@ -79,7 +96,7 @@ pub(super) fn remove(pass: &mut Pass, project: &str, container: &Container, why:
             container: Target::of(container),
         },
         why,
-        false,
+        disruptive,
     );
 }
 

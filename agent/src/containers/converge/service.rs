@@ -45,6 +45,10 @@ impl<'a> Planner<'a> {
     }
 
     fn create(&mut self, name: &'a str, service: &ServiceSpec) -> Ready {
+        if self.nothing_new() {
+            self.wait(name, WaitingOn::Window);
+            return Ready::default();
+        }
         // Without the image there is no digest yet: the image comes first, and the next pass goes on.
         let Some(image_id) = self.image_id(service) else {
             return Ready::default();
@@ -85,7 +89,13 @@ impl<'a> Planner<'a> {
             !others.is_empty() && !current.state.is_up() && !is_done(service, current);
         if !(dead || interrupted) {
             for other in others {
-                remove(&mut self.pass, &self.input.project, other, Why::Unfinished);
+                remove(
+                    &mut self.pass,
+                    &self.input.project,
+                    other,
+                    Why::Unfinished,
+                    false,
+                );
                 if other.state == State::Removing {
                     self.wait(name, WaitingOn::Removing);
                 }
@@ -112,9 +122,13 @@ impl<'a> Planner<'a> {
             return self.keep_up(name, service, current);
         }
         let running = others.iter().find(|other| other.state.is_up());
-        if let Some(running) = running.filter(|_| self.facts.hold_disruptive) {
+        if let Some(running) = running.filter(|_| self.facts.held.is_held()) {
             self.wait(name, WaitingOn::Window);
             return self.keep_up(name, service, running);
+        }
+        if self.nothing_new() {
+            self.wait(name, WaitingOn::Window);
+            return Ready::default();
         }
         let Some(image_id) = self.image_id(service) else {
             return Ready::default();
@@ -154,7 +168,7 @@ impl<'a> Planner<'a> {
         inputs: Digest,
         why: Why,
     ) -> Ready {
-        if self.facts.hold_disruptive {
+        if self.facts.held.is_held() {
             self.wait(name, WaitingOn::Window);
             return self.keep_up(name, service, current);
         }
@@ -182,7 +196,7 @@ impl<'a> Planner<'a> {
         found: &[&Container],
     ) -> Ready {
         let current = found[0];
-        if self.facts.hold_disruptive {
+        if self.facts.held.is_held() {
             self.wait(name, WaitingOn::Window);
             return self.keep_up(name, service, current);
         }
@@ -265,6 +279,11 @@ impl<'a> Planner<'a> {
         }
     }
 
+    fn is_made_from(&self, service: &ServiceSpec, current: &Container) -> bool {
+        let inputs = self.facts.key.container(service, &current.image_id);
+        current.owner.inputs.as_deref() == Some(inputs.as_str())
+    }
+
     fn mend(&self, service: &ServiceSpec, current: &Container) -> Mend {
         let found = current.bounds.as_ref();
         found.map_or(Mend::Nothing, |found| mend(&service.container, found))
@@ -287,6 +306,11 @@ impl<'a> Planner<'a> {
     }
 
     fn rewire(&mut self, name: &str, service: &'a ServiceSpec, current: &Container) {
+        // Another version is connected as that one says.
+        let held = self.facts.held.is_held();
+        if self.nothing_new() || held && !self.is_made_from(service, current) {
+            return;
+        }
         let NetworkChoice::Networks(wanted) = &service.container.network else {
             return;
         };

@@ -1,6 +1,6 @@
 //! What a service may have to wait for before a step is planned: each function says so and notes the reason.
 
-use super::Planner;
+use super::{Held, Planner};
 use crate::containers::desired::{Condition, ServiceSpec};
 use crate::containers::state::State;
 use crate::containers::step::WaitingOn;
@@ -63,9 +63,12 @@ impl Planner<'_> {
             .services
             .keys()
             .any(|name| owner.serves(&input.keeper, &input.project, name));
+        let held = self.facts.held.is_held();
         let goes = owner.made_by(&input.keeper) && owner.project.as_ref() == Some(&input.project);
         if holder.state == State::Removing {
             self.wait(name, WaitingOn::Removing);
+        } else if goes && !serves && held && holder.state.is_up() {
+            self.wait(name, WaitingOn::Window);
         } else if !serves && !goes {
             self.wait(
                 name,
@@ -92,6 +95,10 @@ impl Planner<'_> {
     }
 
     pub(super) fn wait_for_dependencies(&mut self, name: &str, service: &ServiceSpec) -> bool {
+        // What runs may depend on something else.
+        if self.facts.held == Held::Change {
+            return false;
+        }
         let unmet = service.depends_on.iter().find(|(other, dependency)| {
             match self.ready.get(other.as_str()) {
                 Some(ready) => !match dependency.condition {

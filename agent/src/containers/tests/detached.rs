@@ -62,7 +62,7 @@ fn exactly_the_container_that_mounts_it_is_made_anew() {
     assert!(pass.steps[0].disruptive && pass.steps[0].why.is_repair());
     apply(&mut model, &pass);
     assert!(plan(&input, &model).is_converged());
-    let version = in_force(&input, None, &model.state, &key());
+    let version = in_force(&input, &[], false, &model.state, &key());
     assert_eq!(version, Some(Version::Wanted));
 }
 
@@ -130,9 +130,9 @@ fn the_version_that_containers_show_is_known_by_what_they_are_made_from() {
     for service in new.services.values_mut() {
         service.container.user = Some("7".to_owned());
     }
-    let shows = |model: &Model| in_force(&new, Some(&old), &model.state, &key());
-    assert_eq!(shows(&model), Some(Version::Before));
-    assert_eq!(in_force(&new, None, &model.state, &key()), None);
+    let shows = |model: &Model| in_force(&new, &[&old], false, &model.state, &key());
+    assert_eq!(shows(&model), Some(Version::Before(0)));
+    assert_eq!(in_force(&new, &[], false, &model.state, &key()), None);
     let pass = plan(&new, &model);
     model.apply(&pass.steps[0]).unwrap();
     assert_eq!(shows(&model), Some(Version::Wanted), "the change began");

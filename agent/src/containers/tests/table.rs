@@ -2,7 +2,7 @@
 
 use super::model::Model;
 use super::{KEEPER, PROJECT, key, stack};
-use crate::containers::converge::{Facts, converge};
+use crate::containers::converge::{Facts, Held, converge};
 use crate::containers::desired::{InstanceInput, Restart};
 use crate::containers::pace::Pace;
 use crate::containers::state::{Attachment, Container, Network, Owner, State, tell_apart};
@@ -11,18 +11,18 @@ use jiff::Timestamp;
 use tenantry_schema::secret::Secret;
 use tenantry_schema::wire::ContainerHealth;
 
-pub(super) fn plan_with(
-    input: &InstanceInput,
-    model: &Model,
-    hold_disruptive: bool,
-    pace: &Pace,
-) -> Pass {
+pub(super) fn plan_with(input: &InstanceInput, model: &Model, hold: bool, pace: &Pace) -> Pass {
+    let held = if hold {
+        Held::Disruption
+    } else {
+        Held::Nothing
+    };
     converge(
         input,
         &model.state,
         &Facts {
             now: Timestamp::UNIX_EPOCH,
-            hold_disruptive,
+            held,
             pace,
             key: &key(),
             images: None,

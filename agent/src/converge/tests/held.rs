@@ -93,6 +93,9 @@ fn nothing_is_put_back_where_nobody_knows_what_runs() {
     let (mut server, next) = waiting();
     server.files.insert(path("one/files/a"), "drifted".into());
     server.settled.clear();
+    let good = [("one/files/a".to_owned(), vec![1])];
+    assert_eq!(written(&server.plan(&next)), good, "it was good");
+    server.slices.clear();
     assert_eq!(written(&server.plan(&next)), []);
 }
 
@@ -113,7 +116,7 @@ fn without_an_engine_only_what_is_the_same_in_both_is_put_back() {
         .get_mut(&name("one"))
         .unwrap()
         .files
-        .clone_from(&server.settled[&name("one")].files);
+        .clone_from(&server.settled[&name("one")].instance.files);
     let plan = server.plan_with(&same, &blind(&server, &same));
     assert_eq!(written(&plan), [("one/files/a".to_owned(), vec![1])]);
     assert!(

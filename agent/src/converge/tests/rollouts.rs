@@ -53,9 +53,10 @@ impl Server {
         self.slices.insert(content, wanted.clone());
         self.history.sighted.get_or_insert(self.now);
         let plan = self.plan(wanted);
-        let in_force = self.in_force(wanted).instances;
+        let in_force = self.in_force(wanted);
         for name in &plan.settled {
-            self.settled.insert(name.clone(), in_force[name].clone());
+            let version = Version::of(&in_force, name).unwrap();
+            self.settled.insert(name.clone(), version);
         }
         for (lane, steps) in &plan.steps {
             self.lane(wanted, lane, &plan.of[lane], steps);
@@ -501,7 +502,7 @@ fn an_image_that_cannot_be_had_leaves_the_version_before_untouched() {
     let plan = server.plan(&second);
     let fetch = texts(&plan);
     assert_eq!(fetch, ["fetch image busybox:12, because it does not exist"]);
-    let lane = Lane::Instance(name("one"));
+    let lane = Lane::Fetch(name("one"), "busybox:12".to_owned());
     for _ in 0..100 {
         let of = plan.of[&lane].clone();
         let why = "no such image".to_owned();

@@ -11,7 +11,7 @@ pub(super) struct Server {
     pub(super) web: WebState,
     pub(super) memory: Arc<Memory>,
     pub(super) ledger: Ledger,
-    pub(super) settled: BTreeMap<InstanceName, Instance>,
+    pub(super) settled: Versions,
     pub(super) history: History,
     pub(super) now: Timestamp,
     /// Slices that are kept, by content.
@@ -37,7 +37,7 @@ impl Server {
             web: WebState::default(),
             memory: Arc::default(),
             ledger: ledger.unwrap(),
-            settled: BTreeMap::new(),
+            settled: Versions::new(),
             history: History::default(),
             now: now(),
             slices: BTreeMap::new(),
@@ -218,7 +218,7 @@ impl Server {
             let plan = self.plan(desired);
             if plan.steps.is_empty() && plan.converged {
                 self.ledger.converged = Some(desired.reference.content.clone());
-                self.settled.clone_from(&desired.instances);
+                self.settled = Version::all(desired);
                 return plan;
             }
             for step in plan.steps.values().flatten() {
