@@ -102,8 +102,8 @@ impl<W: WebServer> Agent<W> {
             return wanted;
         };
         let good = || self.in_force.versions().get(name);
-        let before = self.settled.get(name);
-        let before = before.or_else(|| good().map(|version| &version.instance));
+        let before = self.settled.get(name).or_else(good);
+        let before = before.map(|version| &version.instance);
         ready::running(wanted, before, engine, &self.surroundings.key)
     }
 

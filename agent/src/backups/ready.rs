@@ -37,7 +37,8 @@ pub fn running<'a>(
         return wanted;
     };
     match &wanted.containers {
-        Ok(new) if in_force(new, Some(old), engine, key) == Some(Version::Wanted) => wanted,
+        // What cannot be told apart is the one before: nothing of the other is there yet.
+        Ok(new) if in_force(new, &[old], false, engine, key) == Some(Version::Wanted) => wanted,
         _ => before,
     }
 }
