@@ -53,7 +53,7 @@ pub use order::{Automation, EnvValue, Order, State, Tool};
 pub use outside::{Alerts, Mail, MailTls, ProviderAccount, Providers};
 pub use policy::{Policy, fits};
 pub use pool::Pool;
-pub use protection::{Protection, Relax, Reload, ReloadSignal};
+pub use protection::{Protection, Relax, Reload, ReloadSignal, memory_bound};
 pub use rollout::{Rollout, StopWhen, Wave};
 pub use secret_relations::{LeadsNowhere, drawn_for, followers, on_both_sides};
 pub use secret_spec::{Alphabet, Derivation, Rotate, SecretKind, SecretSpec};

@@ -2,6 +2,7 @@
 
 mod detached;
 mod edges;
+mod edits;
 mod follow;
 mod hash;
 mod laws;

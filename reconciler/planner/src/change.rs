@@ -9,7 +9,10 @@ mod effect;
 mod files;
 mod groups;
 mod instance;
+mod made;
 mod names;
+mod networks;
+mod protections;
 mod service;
 mod settings;
 
@@ -82,6 +85,8 @@ pub struct InstanceChange {
     pub sites: BTreeMap<DomainName, SiteChange>,
     /// Volumes that are made, or that stay behind without a tool.
     pub volumes: BTreeMap<String, VolumeChange>,
+    /// Networks that are made anew, by their keys in the Compose file: containers in them stay, and are cut off for a moment.
+    pub networks: BTreeSet<String>,
     /// Data that the change touches, in words.
     pub at_risk: Vec<String>,
     /// What could not be compared, and why.
@@ -201,7 +206,7 @@ impl InstanceChange {
     }
 
     /// Whether a visitor notices something that agents do in the window, where there is one: of a tool that goes on, a container is replaced
-    /// or removed.
+    /// or removed, or a network is made anew.
     pub fn interrupts_in_window(&self) -> bool {
         let stops = |change: &ServiceChange| {
             matches!(
@@ -209,7 +214,8 @@ impl InstanceChange {
                 ServiceChange::Removed | ServiceChange::Replaced { .. }
             )
         };
-        self.ran && !self.ends() && self.services.values().any(stops)
+        let stops = self.services.values().any(stops) || !self.networks.is_empty();
+        self.ran && !self.ends() && stops
     }
 
     fn ends(&self) -> bool {

@@ -103,6 +103,7 @@ pub(crate) fn lines(server: &ServerChange, instance: &InstanceChange) -> Vec<Str
             lines.push(format!("new volume {volume}"));
         }
     }
+    lines.extend(instance.networks.iter().map(|name| network(name)));
     lines.extend(instance.at_risk.iter().map(|risk| format!("data: {risk}")));
     lines.extend(
         instance
@@ -111,6 +112,11 @@ pub(crate) fn lines(server: &ServerChange, instance: &InstanceChange) -> Vec<Str
             .map(|why| format!("cannot be compared: {why}")),
     );
     lines
+}
+
+/// What happens to a network that is made anew.
+fn network(name: &str) -> String {
+    format!("network {name} is made anew, its containers are cut off for a moment")
 }
 
 /// What happens to a container.
@@ -140,6 +146,7 @@ pub(crate) fn group_lines(group: &Group) -> Vec<String> {
     let mut lines: Vec<String> = services
         .map(|(name, change)| format!("{name}: {}", service(change)))
         .collect();
+    lines.extend(group.networks.iter().map(|name| network(name)));
     let each = if group.servers.len() == 1 {
         ""
     } else {

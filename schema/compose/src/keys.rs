@@ -147,3 +147,18 @@ pub(crate) const FILE_REFUSED: &[(&str, &str)] = &[
     ("name", SWARM),
     ("template_driver", SWARM),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Agent and planner are tested with that file.
+    #[test]
+    fn what_each_key_of_a_service_makes_anew_is_written_down() {
+        let edits = include_str!("../tests/edits.yaml");
+        for key in SERVICE {
+            let named = format!("- {{ key: {key},");
+            assert!(edits.contains(&named), "no edit of `{key}` in edits.yaml");
+        }
+    }
+}

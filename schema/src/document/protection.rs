@@ -72,6 +72,19 @@ impl Relax {
     }
 }
 
+/// The least bound on memory, and the one of stacks that do not say what they need, in bytes.
+const MEMORY_LEAST: u64 = 512 << 20;
+const MEMORY_UNKNOWN: u64 = 2048 << 20;
+
+/// The bytes of memory that [`Protection::MemLimit`] leaves a container of a stack that asks for `stack` bytes as a whole.
+///
+/// One service may take all that the stack asks for, and as much again: the bound is there to save the neighbours, not to measure out.
+pub fn memory_bound(stack: Option<u64>) -> u64 {
+    stack.map_or(MEMORY_UNKNOWN, |bytes| {
+        bytes.saturating_mul(2).max(MEMORY_LEAST)
+    })
+}
+
 /// A protection that every container has unless the stack says why not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

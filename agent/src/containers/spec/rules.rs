@@ -5,7 +5,7 @@
 
 use crate::containers::desired::ContainerSpec;
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_schema::document::{Protection, Reload};
+use tenantry_schema::document::{Protection, Reload, memory_bound};
 use tenantry_schema::wire::InstanceSpec;
 
 /// Capabilities that the engine gives by itself and servers do not need: raw sockets (spoofing neighbours), devices, writing to
@@ -21,11 +21,6 @@ const DROPPED: [&str; 6] = [
 
 /// Processes and threads of one container: far more than any tool of the catalogue has, far less than what stops a server.
 const PROCESSES: i64 = 2048;
-
-const MEGABYTE: i64 = 1 << 20;
-/// The least bound on memory, and the one of stacks that do not say what they need.
-const MEMORY_LEAST: i64 = 512 * MEGABYTE;
-const MEMORY_UNKNOWN: i64 = 2048 * MEGABYTE;
 
 /// What an instance may do, and how it is protected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +78,8 @@ impl Rules {
         if applies(Protection::MemLimit) && limits.memory.is_none() {
             // A reservation above the bound is refused by the engine.
             let floor = limits.memory_reservation.unwrap_or(0);
-            limits.memory = Some(self.memory_limit().max(floor));
+            let bound = i64::try_from(memory_bound(self.memory)).unwrap_or(i64::MAX);
+            limits.memory = Some(bound.max(floor));
         }
         // A privileged container has all capabilities, and the engine takes none of them away.
         if container.privileged {
@@ -104,18 +100,6 @@ impl Rules {
                     .filter(|name| !added.contains(*name) && !dropped.contains(*name));
                 container.cap_drop.extend(more.map(str::to_owned));
             }
-        }
-    }
-
-    /// One service may take all that the stack asks for, and as much again: the bound is there to save the neighbours, not to
-    /// measure out.
-    fn memory_limit(&self) -> i64 {
-        match self
-            .memory
-            .map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
-        {
-            Some(bytes) => bytes.saturating_mul(2).max(MEMORY_LEAST),
-            None => MEMORY_UNKNOWN,
         }
     }
 }

@@ -18,6 +18,8 @@ pub struct Group {
     pub customised: bool,
     /// What happens to its containers.
     pub services: BTreeMap<String, ServiceChange>,
+    /// Networks that are made anew, by their keys in the Compose file.
+    pub networks: BTreeSet<String>,
     /// How many public names come, change and go, on each server.
     pub sites: BTreeMap<SiteChange, usize>,
     /// Where.
@@ -32,6 +34,7 @@ type Key = (
     ToolName,
     (Presence, Effect, bool),
     BTreeMap<String, ServiceChange>,
+    BTreeSet<String>,
     BTreeMap<SiteChange, usize>,
 );
 
@@ -47,7 +50,8 @@ pub fn groups(changes: &[ServerChange]) -> Vec<Group> {
                 effect: key.1.1,
                 customised: key.1.2,
                 services: key.2,
-                sites: key.3,
+                networks: key.3,
+                sites: key.4,
                 servers: BTreeSet::new(),
                 customers: BTreeSet::new(),
                 interrupts: false,
@@ -67,11 +71,18 @@ fn key(effect: Effect, instance: &InstanceChange) -> Key {
     let tool = instance.tool.clone();
     let kind = (instance.presence, effect, instance.customised);
     if effect == Effect::Left {
-        return (tool, kind, BTreeMap::new(), BTreeMap::new());
+        return (
+            tool,
+            kind,
+            BTreeMap::new(),
+            BTreeSet::new(),
+            BTreeMap::new(),
+        );
     }
     let mut sites = BTreeMap::new();
     for site in instance.sites.values() {
         *sites.entry(*site).or_default() += 1;
     }
-    (tool, kind, instance.services.clone(), sites)
+    let (services, networks) = (instance.services.clone(), instance.networks.clone());
+    (tool, kind, services, networks, sites)
 }

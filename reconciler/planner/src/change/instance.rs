@@ -1,7 +1,8 @@
 //! One tool before and after.
 
 use super::files::Files;
-use super::{InstanceChange, Marks, Presence, SiteChange, VolumeChange, service};
+use super::protections::Rules;
+use super::{InstanceChange, Marks, Presence, SiteChange, VolumeChange, networks, service};
 use crate::object::ObjectId;
 use crate::render::{self, Parts, Plaintext};
 use crate::slice_input::{InstanceInput, SliceInput};
@@ -25,8 +26,9 @@ pub(super) struct Side {
     sites: BTreeMap<DomainName, String>,
     volumes: BTreeSet<String>,
     upgrade_backup: bool,
-    /// Services that take changed files in without a new container.
-    reloading: BTreeSet<String>,
+    /// Its Compose project.
+    named: Option<ProjectName>,
+    rules: Rules,
 }
 
 impl Side {
@@ -66,16 +68,17 @@ impl Side {
             sites: BTreeMap::new(),
             volumes: BTreeSet::new(),
             upgrade_backup: input.stack.document.backup.is_some(),
-            reloading: input.stack.document.reload.keys().cloned().collect(),
+            named: ProjectName::try_from(name.as_str()).ok(),
+            rules: Rules::of(&input.stack.document),
         };
         match render::parts(slice, name, input, &plaintext) {
-            Ok(parts) => side.take(name, parts, &mark),
+            Ok(parts) => side.take(parts, &mark),
             Err(why) => side.project = Err(why.to_string()),
         }
         Ok(side)
     }
 
-    fn take(&mut self, name: &InstanceName, parts: Parts, mark: &dyn Fn(&str) -> Option<String>) {
+    fn take(&mut self, parts: Parts, mark: &dyn Fn(&str) -> Option<String>) {
         let Parts {
             compose,
             variables,
@@ -92,22 +95,32 @@ impl Side {
             let first = problems.first().map(ToString::to_string);
             first.unwrap_or_else(|| "it cannot be read".to_owned())
         });
-        if let (Ok(project), Ok(named)) = (&self.project, ProjectName::try_from(name.as_str())) {
+        if let (Ok(project), Some(named)) = (&self.project, &self.named) {
             // What nothing mounts is not made.
             let mounted = project.mounted_volumes();
             let volumes = project.volumes.iter();
             let volumes =
                 volumes.filter(|(key, volume)| !volume.external && mounted.contains(key.as_str()));
             self.volumes = volumes
-                .map(|(key, _)| project.volume_name(&named, key))
+                .map(|(key, _)| project.volume_name(named, key))
                 .collect();
         }
     }
 
     fn services(&self) -> service::Services<'_> {
-        match &self.project {
-            Ok(project) => service::Services::of(project, &self.files, &self.reloading),
-            Err(_) => service::Services::default(),
+        match (&self.project, &self.named) {
+            (Ok(project), Some(named)) => {
+                service::Services::of((named, project), &self.files, &self.rules)
+            }
+            _ => service::Services::default(),
+        }
+    }
+
+    /// Networks that a service is in, by the engine's names.
+    fn networks(&self) -> networks::Networks<'_> {
+        match (&self.project, &self.named) {
+            (Ok(project), Some(named)) => networks::of(named, project),
+            _ => networks::Networks::new(),
         }
     }
 }
@@ -135,6 +148,7 @@ pub(super) fn change(old: Option<Side>, new: Option<Side>) -> Option<InstanceCha
         services: BTreeMap::new(),
         sites: sites(old.as_ref(), new.as_ref()),
         volumes: volumes(old.as_ref(), new.as_ref()),
+        networks: BTreeSet::new(),
         at_risk: Vec::new(),
         unknown: None,
     };
@@ -150,6 +164,9 @@ pub(super) fn change(old: Option<Side>, new: Option<Side>) -> Option<InstanceCha
     );
     if let (Some(old), Some(new)) = (&old, &new) {
         change.runs = (old.state != new.state).then_some(new.state == State::Running);
+        if new.state == State::Running {
+            change.networks = networks::made_anew(&old.networks(), &new.networks());
+        }
         change.version = (old.tree != new.tree).then_some((old.tree, new.tree));
     }
     risks(old.as_ref(), new.as_ref(), &mut change);
@@ -159,6 +176,7 @@ pub(super) fn change(old: Option<Side>, new: Option<Side>) -> Option<InstanceCha
         && change.services.is_empty()
         && change.sites.is_empty()
         && change.volumes.is_empty()
+        && change.networks.is_empty()
         && change.unknown.is_none();
     (!nothing).then_some(change)
 }

@@ -2,9 +2,12 @@
 //! where the service takes them in by itself or at a signal.
 
 use super::files::{Files, Seen, differing};
-use super::{ServiceChange, Why};
+use super::protections::Rules;
+use super::{ServiceChange, Why, made};
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_compose::{BindSource, FileSource, MountKind, Pairs, Project, Sensitive, Service};
+use tenantry_compose::{
+    Attachment, BindSource, FileSource, MountKind, Project, ProjectName, Sensitive, Service,
+};
 
 /// The services of one side.
 #[derive(Default)]
@@ -13,14 +16,18 @@ pub(super) struct Services<'p> {
 }
 
 /// What a container is made with.
-struct Made<'p> {
-    service: &'p Service,
+pub(super) struct Made<'p> {
+    pub(super) name: &'p str,
+    pub(super) service: &'p Service,
+    /// Networks that it is in, by the engine's names.
+    pub(super) networks: BTreeMap<String, &'p Attachment>,
+    /// What the engine calls the volumes that it mounts.
+    pub(super) volumes: BTreeMap<&'p str, String>,
+    pub(super) rules: &'p Rules,
     /// Content of secrets and configs, by name.
     secrets: BTreeMap<String, Content<'p>>,
     /// Files of the tool's folder, by mounted path.
     mounted: BTreeMap<&'p str, Seen<'p>>,
-    /// Whether it takes changes behind a folder in without a new container.
-    reloads: bool,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -30,20 +37,46 @@ enum Content<'p> {
 }
 
 impl<'p> Services<'p> {
-    pub(super) fn of(project: &'p Project, files: &'p Files, reloading: &BTreeSet<String>) -> Self {
-        let made = project.services.iter().map(|(name, service)| {
+    pub(super) fn of(
+        (name, project): (&ProjectName, &'p Project),
+        files: &'p Files,
+        rules: &'p Rules,
+    ) -> Self {
+        let made = project.services.iter().map(|(key, service)| {
+            let networks = service.networks.iter();
             let made = Made {
+                name: key.as_str(),
                 service,
+                networks: networks
+                    .map(|(key, how)| (project.network_name(name, key), how))
+                    .collect(),
+                volumes: volumes((name, project), service),
+                rules,
                 secrets: contents(project, service, files),
                 mounted: mounted(service, files),
-                reloads: reloading.contains(name.as_str()),
             };
-            (name.as_str(), made)
+            (key.as_str(), made)
         });
         Self {
             by_name: made.collect(),
         }
     }
+}
+
+fn volumes<'p>(
+    (name, project): (&ProjectName, &Project),
+    service: &'p Service,
+) -> BTreeMap<&'p str, String> {
+    let named = service
+        .volumes
+        .iter()
+        .filter_map(|mount| match &mount.kind {
+            MountKind::Volume { name, .. } => name.as_ref(),
+            _ => None,
+        });
+    named
+        .map(|key| (key.as_str(), project.volume_name(name, key)))
+        .collect()
 }
 
 fn mounted<'p>(service: &'p Service, files: &'p Files) -> BTreeMap<&'p str, Seen<'p>> {
@@ -119,11 +152,16 @@ pub(super) fn compare(
 fn differs(old: &Made<'_>, new: &Made<'_>) -> Option<ServiceChange> {
     let (mut why, mut behind_folders) = (BTreeSet::new(), BTreeSet::new());
     let mut single = BTreeSet::new();
+    let reloads = (old.rules.reloads(old.name), new.rules.reloads(new.name));
     for (path, now) in &new.mounted {
         match (old.mounted.get(path), now) {
             (Some(Seen::Folder(before)), Seen::Folder(now)) => {
                 let changed = differing(before, now);
-                if new.reloads {
+                if reloads.0 != reloads.1 {
+                    // What was among the things that it is made with is not any more, or the other way round.
+                    why.insert(Why::Settings(BTreeSet::from(["reload".to_owned()])));
+                }
+                if reloads.1 {
                     behind_folders.extend(changed);
                 } else if !changed.is_empty() {
                     single.insert((*path).to_owned());
@@ -140,7 +178,7 @@ fn differs(old: &Made<'_>, new: &Made<'_>) -> Option<ServiceChange> {
     if !secrets.is_empty() {
         why.insert(Why::Secrets(secrets));
     }
-    made_otherwise(old.service, new.service, &mut why);
+    why.extend(made::otherwise(old, new));
     if !why.is_empty() {
         return Some(ServiceChange::Replaced { why });
     }
@@ -160,84 +198,5 @@ fn changed_keys<V: PartialEq>(
         .collect()
 }
 
-fn changed_pairs(old: &Pairs, new: &Pairs) -> BTreeSet<String> {
-    let names = old.iter().chain(new.iter()).map(|(name, _)| name);
-    names
-        .filter(|name| old.get(name) != new.get(name))
-        .map(ToOwned::to_owned)
-        .collect()
-}
-
-fn made_otherwise(old: &Service, new: &Service, why: &mut BTreeSet<Why>) {
-    if old.image != new.image {
-        why.insert(Why::Image {
-            from: old.image.as_str().to_owned(),
-            to: new.image.as_str().to_owned(),
-        });
-    }
-    let environment = changed_pairs(&old.environment, &new.environment);
-    if !environment.is_empty() {
-        why.insert(Why::Environment(environment));
-    }
-    if old.ports != new.ports || old.expose != new.expose {
-        why.insert(Why::Ports);
-    }
-    if old.volumes != new.volumes || old.secrets != new.secrets || old.configs != new.configs {
-        why.insert(Why::Mounts);
-    }
-    if old.networks != new.networks || old.network_mode != new.network_mode {
-        why.insert(Why::Networks);
-    }
-    let settings = other_settings(old, new);
-    if !settings.is_empty() {
-        why.insert(Why::Settings(settings));
-    }
-}
-
-/// Names of the other keys of a service that differ. What only says when or in which order things start replaces nothing.
-fn other_settings(old: &Service, new: &Service) -> BTreeSet<String> {
-    let keys = [
-        ("command", old.command == new.command),
-        ("entrypoint", old.entrypoint == new.entrypoint),
-        ("labels", old.labels == new.labels),
-        ("healthcheck", old.healthcheck == new.healthcheck),
-        ("restart", old.restart == new.restart),
-        (
-            "user",
-            old.user == new.user && old.group_add == new.group_add,
-        ),
-        ("working_dir", old.working_dir == new.working_dir),
-        ("hostname", old.hostname == new.hostname),
-        ("read_only", old.read_only == new.read_only),
-        ("init", old.init == new.init),
-        ("privileged", old.privileged == new.privileged),
-        (
-            "tty",
-            old.tty == new.tty && old.stdin_open == new.stdin_open,
-        ),
-        ("cap_add", old.cap_add == new.cap_add),
-        ("cap_drop", old.cap_drop == new.cap_drop),
-        ("security_opt", old.security_opt == new.security_opt),
-        ("shm_size", old.shm_size == new.shm_size),
-        ("ulimits", old.ulimits == new.ulimits),
-        ("sysctls", old.sysctls == new.sysctls),
-        ("extra_hosts", old.extra_hosts == new.extra_hosts),
-        (
-            "dns",
-            old.dns == new.dns && old.dns_search == new.dns_search && old.dns_opt == new.dns_opt,
-        ),
-        ("stop_signal", old.stop_signal == new.stop_signal),
-        (
-            "stop_grace_period",
-            old.stop_grace_period == new.stop_grace_period,
-        ),
-        ("logging", old.logging == new.logging),
-        (
-            "limits",
-            old.limits == new.limits && old.reservations == new.reservations,
-        ),
-        ("platform", old.platform == new.platform),
-    ];
-    let differing = keys.into_iter().filter(|(_, same)| !same);
-    differing.map(|(name, _)| name.to_owned()).collect()
-}
+#[cfg(test)]
+mod tests;

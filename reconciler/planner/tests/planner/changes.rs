@@ -4,7 +4,7 @@ use crate::support::{Fleet, files};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use tenantry_planner::Plan;
-use tenantry_planner::change::{ServerChange, compare};
+use tenantry_planner::change::{ServerChange, ServiceChange, Why, compare};
 
 const ORDER: &str = "fleet/customers/acme/orders/web.yaml";
 const SERVER: &str = "fleet/customers/acme/servers/acme-1.yaml";
@@ -89,6 +89,33 @@ fn a_name_that_goes_does_not_wait() {
     };
     let (at_once, _) = noticed(&mut fleet, rename);
     assert!(at_once);
+}
+
+#[test]
+fn what_a_stack_says_beside_its_services_reaches_their_containers() {
+    let mut fleet = Fleet::running();
+    tools(&mut fleet, "page: { revision: main }, notes: ");
+    fleet.settle();
+    let before = fleet.plan().plan;
+    fleet.edit("stacks/page/stack.yaml", "memory: 64M", "memory: 1G");
+    fleet.settle();
+    let change = changes(&mut fleet, &before).remove(0);
+    let page = change.instances.values().next().unwrap();
+    let why = Why::Settings(["memory of the stack".to_owned()].into());
+    let replaced = ServiceChange::Replaced { why: [why].into() };
+    assert_eq!(page.services["web"], replaced);
+    assert!(change.interrupts_in_window());
+    // A network is made anew under containers that stay.
+    let before = fleet.plan().plan;
+    let compose = fleet.files["stacks/page/compose.yaml"].clone();
+    let network = "networks: { default: { attachable: true } }\n";
+    fleet.write("stacks/page/compose.yaml", &format!("{compose}{network}"));
+    fleet.settle();
+    let change = changes(&mut fleet, &before).remove(0);
+    let page = change.instances.values().next().unwrap();
+    assert!(page.services.is_empty(), "{page:#?}");
+    assert_eq!(page.networks, ["default".to_owned()].into());
+    assert!(change.interrupts_in_window() && !change.interrupts_at_once());
 }
 
 #[test]
