@@ -123,6 +123,7 @@ mod tests {
             services: BTreeMap::new(),
             sites: BTreeMap::new(),
             volumes: BTreeMap::new(),
+            networks: std::collections::BTreeSet::new(),
             at_risk: Vec::new(),
             unknown: None,
         };

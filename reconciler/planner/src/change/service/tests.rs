@@ -101,10 +101,9 @@ fn every_edit_is_told_as_what_the_agent_makes_of_it() {
             let words = words.join("; ");
             let own = match edit.key.as_str() {
                 "env_file" => "environment",
-                "configs" => "mounts",
                 "expose" => "ports",
                 "network_mode" => "networks",
-                "tmpfs" | "volumes" | "secrets" => "mounts",
+                "tmpfs" | "volumes" | "secrets" | "configs" => "mounts",
                 "deploy" => "",
                 key => key,
             };
