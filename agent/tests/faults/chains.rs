@@ -1,10 +1,11 @@
 //! Random chains of slices, with agents that are killed and slices that overtake each other in between: in the end the server is what
 //! one is that was given the last slice alone.
 
-use crate::common::{Files, files, seed, skip_without};
+use crate::common::{Files, files, seed, shut_window, skip_without};
 use crate::lab::{self, lab};
 use crate::rig::{Agent, Rig};
 use crate::shape::{Shape, ids};
+use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use rand::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,6 +16,9 @@ use std::time::Duration;
 const LENGTH: usize = 5;
 /// Chains in a usual run, from [`seed`] on; `TENANTRY_CHAINS` asks for more.
 const CHAINS: u64 = 2;
+
+/// How often the maintenance window is shut.
+const SHUT: f64 = 0.4;
 
 /// One service of a stack.
 #[derive(Debug, Clone)]
@@ -39,6 +43,7 @@ struct Stack {
     internal: bool,
     secret: u8,
     site: Option<u8>,
+    data: bool,
 }
 
 /// All stacks of a slice.
@@ -68,6 +73,7 @@ fn stack(random: &mut StdRng) -> Stack {
         internal: random.random_bool(0.2),
         secret: random.random_range(0..2),
         site: random.random_bool(0.5).then(|| random.random_range(0..3)),
+        data: random.random_bool(0.3),
     }
 }
 
@@ -135,8 +141,15 @@ impl Stack {
     }
 }
 
-fn slice(rig: &Rig, port: u16, wish: &Wish) -> Files {
+/// `shut`: the maintenance window is.
+fn slice(rig: &Rig, port: u16, wish: &Wish, shut: bool) -> Files {
     let mut host = "server: {customer: acme, server: acme-1}\nmanage: full\nweb: {http: 80, https: 443}\ninstances:".to_owned();
+    if shut {
+        host = host.replace(
+            "manage: full",
+            &format!("manage: full\nwindow: {}", shut_window()),
+        );
+    }
     if wish.is_empty() {
         host.push_str(" {}");
     }
@@ -153,7 +166,8 @@ fn slice(rig: &Rig, port: u16, wish: &Wish) -> Files {
         };
         let _ = writeln!(
             host,
-            "  {instance}: {{order: web, tool: html, state: {state}, has_data: false, sites: {sites}}}"
+            "  {instance}: {{order: web, tool: html, state: {state}, has_data: {}, sites: {sites}}}",
+            stack.data
         );
         let path = |file: &str| format!("stacks/{instance}/{file}");
         let token = format!("token-{}", stack.secret);
@@ -183,7 +197,8 @@ fn slice(rig: &Rig, port: u16, wish: &Wish) -> Files {
 /// Nothing of the server is left but its keys.
 async fn wipe(rig: &Rig) {
     lab::clean_up(&rig.lab.docker, &rig.lab.project).await;
-    assert!(ids(&rig.lab).await.is_empty());
+    let left = ids(&rig.lab).await;
+    assert!(left.is_empty(), "{left:?}\n{}", rig.log());
     rig.stop_web_server();
     let config = &rig.world.config;
     let keys = rig.world.folder.path().join("saved-keys");
@@ -198,19 +213,39 @@ async fn wipe(rig: &Rig) {
     std::fs::rename(&keys, config.keys_folder()).unwrap();
 }
 
+/// Somebody removes a container, if there is one.
+async fn remove_one(rig: &Rig, random: &mut StdRng) {
+    let Some(id) = ids(&rig.lab).await.into_values().choose(random) else {
+        return;
+    };
+    let force = RemoveContainerOptionsBuilder::new().force(true).build();
+    // The agent may be removing it, too.
+    let _ = rig.lab.docker.remove_container(&id, Some(force)).await;
+    let pause = random.random_range(0..1500);
+    tokio::time::sleep(Duration::from_millis(pause)).await;
+}
+
 /// What comes of these slices, one after the other.
 async fn run(rig: &mut Rig, port: u16, wishes: &[Wish], random: &mut StdRng) -> Shape {
     let mut agent: Option<Agent> = None;
     for (at, wish) in wishes.iter().enumerate() {
         let last = at + 1 == wishes.len();
-        let files = slice(rig, port, wish);
+        // What waits for a window that never opens is overtaken by the next slice.
+        let shut = !last && random.random_bool(SHUT);
+        let mut files = slice(rig, port, wish, shut);
+        // No slice is the same as one before that the ledger says was reached.
+        let host = files.get_mut("host.yaml").unwrap();
+        host.extend(format!("# {at}\n").into_bytes());
         let generation = rig.publish(files);
         let mut running = agent.take().unwrap_or_else(|| rig.start(&[], &[]));
-        if last || random.random_bool(0.4) {
+        if last || !shut && random.random_bool(0.4) {
             rig.until_done(&mut running, generation).await;
         } else {
             let pause = random.random_range(0..1200);
             tokio::time::sleep(Duration::from_millis(pause)).await;
+            if shut {
+                remove_one(rig, random).await;
+            }
         }
         if !last && random.random_bool(0.3) {
             running.kill();
