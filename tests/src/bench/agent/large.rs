@@ -97,6 +97,7 @@ async fn churn(
     let services = ["front", "back", "side"];
     let (mut drift_ms, mut memory_mb) = (Vec::new(), Vec::new());
     let mut names: Vec<String> = Vec::new();
+    let mut kinds: Vec<Drift> = Vec::new();
     let mut turns = 0;
     for number in 0..drifts {
         if names.is_empty() {
@@ -111,7 +112,11 @@ async fn churn(
             }
         }
         let Some(name) = names.pop() else { break };
-        let what = Drift::ALL[random.random_range(0..Drift::ALL.len())];
+        if kinds.is_empty() {
+            kinds.extend(Drift::ALL);
+            kinds.shuffle(&mut random);
+        }
+        let Some(what) = kinds.pop() else { break };
         drift_ms.push(drift(setting, &name, what).await?);
         if (number + 1) % STRETCH == 0 {
             memory_mb.push(memory(setting)?);
