@@ -17,6 +17,7 @@ mod init;
 mod kept;
 mod migrate;
 mod new;
+mod observed;
 mod offboard;
 mod open;
 mod output;

@@ -35,7 +35,7 @@ mod write;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use bounded::{Excess, Most};
+pub(crate) use bounded::Most;
 /// The repository that the folder `path` is in.
 ///
 /// # Errors

@@ -18,6 +18,7 @@
 mod commit;
 mod judge;
 mod rules;
+mod told;
 
 use crate::git::Oid;
 use tenantry_schema::document::Role;
@@ -26,6 +27,7 @@ pub use commit::Signed;
 pub(crate) use commit::with_signature;
 pub use judge::{Judge, Judged};
 pub use rules::Rules;
+pub(crate) use told::NotFollowed;
 
 /// Why a commit is not followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -154,6 +154,20 @@ impl Fleet {
         Judge::new(&objects).judge(from, self.head()).unwrap()
     }
 
+    /// What merging the branch `branch` would bring into `main` that is not followed, and what is not followed once it is merged.
+    fn brings(&self, branch: &str) -> (Option<(Oid, Refusal)>, Option<Refusal>) {
+        self.git(&["checkout", "-q", "main"]);
+        let base = self.head();
+        let tip = Oid::from_str(&self.git(&["rev-parse", branch])).unwrap();
+        let objects = Objects::open(Path::new(&self.path(".git"))).unwrap();
+        let brought = objects.only_in(&[tip], base).unwrap();
+        let before = Judge::new(&objects).brings(&brought, base).unwrap();
+        self.git(&["merge", "-q", "--no-ff", "-m", "merge", branch]);
+        let after = self.judge(base).refused.map(|(_, refusal)| refusal);
+        self.git(&["reset", "-q", "--hard", &base.to_string()]);
+        (before, after)
+    }
+
     #[track_caller]
     fn good(&self, from: Oid) {
         let judged = self.judge(from);
@@ -350,6 +364,83 @@ fn a_forge_merges_what_people_signed() {
     fleet.write("stacks/html/stack.yaml", "fine\n");
     fleet.commit(Some("olga"), "merge");
     fleet.good(root);
+}
+
+/// The refusal of a merge names the commit that the branch would bring in; where the hub's line is in it, what is refused is that.
+#[test]
+fn what_a_branch_would_bring_is_judged_as_its_merge_is() {
+    let fleet = Fleet::new();
+    let root = fleet.head();
+    let branch = |name: &str| fleet.git(&["checkout", "-q", "-b", name, &root.to_string()]);
+    branch("signed");
+    fleet.change(Some("mia"), ORDER, "a");
+    branch("unsigned");
+    fleet.change(Some("mia"), ORDER, "b");
+    let unsigned = fleet.change(None, ORDER, "c");
+    fleet.change(Some("olga"), ORDER, "d");
+    branch("beyond");
+    let beyond = fleet.change(Some("mia"), "stacks/html/stack.yaml", "title: x\n");
+    branch("lets-itself-in");
+    let staff = fleet.staff(&[("olga", "owner"), ("mia", "manager"), ("sam", "owner")]);
+    fleet.change(Some("olga"), "fleet/staff.yaml", &staff);
+    let sams = fleet.change(Some("sam"), ORDER, "e");
+    branch("hubs");
+    let hubs = fleet.hub_commit("fleet/decisions/acme/web/domain.yaml", "domain: x.test\n");
+    // The branch that it is merged into goes on, and one of them takes that in.
+    fleet.git(&["checkout", "-q", "main"]);
+    fleet.change(Some("olga"), "README.md", "hello");
+    branch("up-to-date");
+    fleet.change(Some("mia"), ORDER, "f");
+    fleet.git(&["merge", "-q", "--no-ff", "-m", "take in", "main"]);
+    branch("more-than-merged");
+    fleet.change(Some("mia"), ORDER, "g");
+    fleet.git(&["merge", "-q", "--no-ff", "--no-commit", "main"]);
+    fleet.write("stacks/html/stack.yaml", "evil\n");
+    let evil = fleet.commit(None, "take in");
+
+    for name in ["signed", "up-to-date"] {
+        assert_eq!(fleet.brings(name), (None, None), "{name}");
+    }
+    let refused = [
+        ("unsigned", unsigned),
+        ("beyond", beyond),
+        ("lets-itself-in", sams),
+        ("hubs", hubs),
+        ("more-than-merged", evil),
+    ];
+    for (name, commit) in refused {
+        let (before, after) = fleet.brings(name);
+        let (at, refusal) = before.expect("a refusal");
+        assert_eq!((at, Some(&refusal)), (commit, after.as_ref()), "{name}");
+    }
+    assert_eq!(
+        fleet.brings("unsigned").0,
+        Some((unsigned, Refusal::Unsigned))
+    );
+    // Squashed at home and signed by somebody who may, it is another commit, and good.
+    branch("squashed");
+    fleet.git(&["merge", "-q", "--squash", "unsigned"]);
+    fleet.commit(Some("mia"), "all of it");
+    assert_eq!(fleet.brings("squashed"), (None, None));
+}
+
+#[test]
+fn where_the_forge_reviews_a_branch_needs_no_signature_and_the_hubs_key_is_watched() {
+    let fleet = Fleet::new();
+    let forge = fleet.settings().replace("signed", "forge");
+    fleet.change(None, "fleet/hub.yaml", &forge);
+    let base = fleet.head();
+    fleet.change(None, ORDER, "a");
+    fleet.change(None, "fleet/hub.yaml", &fleet.settings());
+    let objects = Objects::open(Path::new(&fleet.path(".git"))).unwrap();
+    let brings = |tip: Oid| {
+        let brought = objects.only_in(&[tip], base).unwrap();
+        Judge::new(&objects).brings(&brought, base).unwrap()
+    };
+    assert_eq!(brings(fleet.head()), None);
+    let stolen = fleet.hub_commit(ORDER, "free: true\n");
+    let refusal = Refusal::HubOutside(ORDER.to_owned());
+    assert_eq!(brings(fleet.head()), Some((stolen, refusal)));
 }
 
 #[test]

@@ -174,3 +174,76 @@ async fn what_really_runs_is_told_beside_what_should() {
         "{said}"
     );
 }
+
+/// A server for which the hub chooses by what agents report: a plan that asks the hub names the same one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_chooses_the_server_that_the_hub_will_choose() {
+    const ORDER: &str = "fleet/customers/c0/orders/o.yaml";
+    let mut home = HubBox::new("chosen").unwrap();
+    home.fleet
+        .write("fleet/customers/c0/customer.yaml", "language: en\n")
+        .unwrap();
+    let agents: Vec<FakeAgent> = ["c0/c0-1", "c0/c0-2", "c0/c0-3"]
+        .into_iter()
+        .map(|server| FakeAgent::new(server).unwrap())
+        .collect();
+    for agent in &agents {
+        home.fleet
+            .write(&agent.path(), &agent.document(""))
+            .unwrap();
+    }
+    home.fleet.commit("servers").unwrap();
+    home.start().await.unwrap();
+    let url = home.url();
+    // The third never reports: of it nothing is known, which is not that it has no memory.
+    for (agent, memory) in agents.iter().zip([4_u64 << 30, 8 << 30]) {
+        let mut report = agent.all_is_well();
+        report.host.memory = memory;
+        tenantry_tests::lab::wait_until(SOON, "the hub knowing the agent", async || {
+            let sent = agent.deliver(&url, &home.fleet, vec![report.clone()]).await;
+            sent.ok()
+        })
+        .await
+        .unwrap();
+    }
+    let status = home.hub().wait_for(SOON, "both reports", |status| {
+        status
+            .servers
+            .iter()
+            .filter_map(|server| server.memory)
+            .count()
+            == 2
+    });
+    let memories: Vec<Option<u64>> = status
+        .await
+        .unwrap()
+        .servers
+        .iter()
+        .map(|server| server.memory)
+        .collect();
+    assert_eq!(memories, [Some(4 << 30), Some(8 << 30), None]);
+
+    let order = "plan: pro\ndomain: c0.test\ntools: [guestbook]\n";
+    home.fleet.write(ORDER, order).unwrap();
+    let (code, said) = run(&home, &["plan"]);
+    assert!(
+        code == 2 && said.contains("c0-1 (no server of the customer reports its memory)"),
+        "{said}"
+    );
+    let (code, foreseen) = run(&home, &["plan", "--hub", &url]);
+    assert!(
+        code == 2 && foreseen.contains("c0-2 (most memory free (8G))"),
+        "{foreseen}"
+    );
+    // What was said with a hub's help is not taken for the truth without it.
+    assert_eq!(run(&home, &["plan"]), (code, said));
+
+    home.fleet.commit("an order").unwrap();
+    home.decided(1, SOON).await.unwrap();
+    home.fleet.pull().unwrap();
+    let decided = home.fleet.read("fleet/decisions/c0/o/server.yaml").unwrap();
+    assert!(
+        decided.contains("server: c0-2") && decided.contains("most memory free (8G)"),
+        "{decided}"
+    );
+}

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 use tenantry_planner::status::{FleetStatus, Mode};
-use tenantry_tests::rig::{FakeAgent, HubBox};
+use tenantry_tests::rig::{FakeAgent, Fleet, HubBox, program, run};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -161,4 +161,130 @@ async fn a_stolen_key_of_the_hub_changes_no_order() {
         .await
         .unwrap();
     assert_eq!(status.commit.unwrap().id, decided);
+}
+
+/// Runs a command in the clone.
+fn at_work(home: &HubBox, command: &str, arguments: &[&str]) -> String {
+    let program = match command {
+        "tenantry" => program("tenantry").unwrap(),
+        other => other.into(),
+    };
+    let mut command = Command::new(program);
+    run(command.args(arguments).current_dir(home.fleet.work())).unwrap()
+}
+
+/// What docs/operating.md says under "Another key for the hub", step by step.
+#[tokio::test]
+async fn a_hub_whose_keys_are_replaced_goes_on() {
+    let mut home = HubBox::new("lost-key").unwrap();
+    let agents = FakeAgent::crew(&home.fleet, 1).unwrap();
+    let (path, text) = order("first");
+    home.fleet.write(&path, &text).unwrap();
+    home.fleet.commit("an order").unwrap();
+    home.start().await.unwrap();
+    home.decided(1, SOON).await.unwrap();
+    agents[0].serve(&home.url(), &home.fleet, 0).await.unwrap();
+    let fulfilled = |status: &FleetStatus| status.totals.fulfilled == 1;
+    home.hub()
+        .wait_for(SOON, "fulfilment", fulfilled)
+        .await
+        .unwrap();
+    let had = agents[0].accepted().unwrap();
+    home.fleet.pull().unwrap();
+    // Files of secrets are encrypted anew; that they are there, and everything else, stays.
+    let decided = |fleet: &Fleet| {
+        let mut decisions = fleet.decisions().unwrap();
+        for (path, text) in &mut decisions {
+            if path.ends_with(".secrets.yaml") {
+                text.clear();
+            }
+        }
+        decisions
+    };
+    let decisions = decided(&home.fleet);
+    assert!(decisions.values().any(String::is_empty), "{decisions:?}");
+
+    // Server and key are lost; the recovery key is in a safe.
+    home.wipe().unwrap();
+    let key = home.fleet.hub_key();
+    let lost = home.dir().join("lost.agekey");
+    std::fs::rename(&key, &lost).unwrap();
+    let recovery = key.with_file_name("recovery.key");
+    let (key, recovery) = (key.to_str().unwrap(), recovery.to_str().unwrap());
+    at_work(&home, "age-keygen", &["-o", key]);
+    let public = at_work(&home, "age-keygen", &["-y", key]);
+    let settings = home.fleet.read("fleet/hub.yaml").unwrap();
+    let old = settings.split("age: ").nth(1).unwrap();
+    let old = old.split(' ').next().unwrap().to_owned();
+    for file in [".sops.yaml", "fleet/hub.yaml"] {
+        home.fleet.edit(file, &old, public.trim()).unwrap();
+    }
+    at_work(
+        &home,
+        "tenantry",
+        &["secrets", "updatekeys", "--key", recovery],
+    );
+    home.fleet.commit("the hub has a new key").unwrap();
+    at_work(&home, "tenantry", &["activate", ".", "--key", key]);
+    home.fleet.git(&["push", "-q"]).unwrap();
+    home.start().await.unwrap();
+    home.hub()
+        .wait_for(SOON, "the new hub acting", |status| {
+            matches!(status.mode, Mode::Active)
+                && status.servers.iter().all(|one| one.published.is_some())
+        })
+        .await
+        .unwrap();
+    // The agent trusts the key that it always did. What it gets is what it has, so nothing restarts.
+    agents[0].serve(&home.url(), &home.fleet, 0).await.unwrap();
+    let has = agents[0].accepted().unwrap();
+    assert_eq!(has.manifest.content, had.manifest.content);
+    assert!(has.secrets == had.secrets && !had.secrets.is_empty());
+    home.hub()
+        .wait_for(SOON, "the same state", |status| {
+            fulfilled(status) && status.servers.iter().all(|server| server.in_sync)
+        })
+        .await
+        .unwrap();
+    home.fleet.pull().unwrap();
+    assert_eq!(decided(&home.fleet), decisions);
+
+    // Now the signing key: somebody else has it.
+    let sign = home.dir().join("new-sign");
+    let sign = sign.to_str().unwrap();
+    at_work(
+        &home,
+        "ssh-keygen",
+        &["-q", "-t", "ed25519", "-N", "", "-C", "hub", "-f", sign],
+    );
+    let pem = std::fs::read_to_string(sign).unwrap();
+    // As `tenantry secrets set fleet/hub-key.yaml signing_key --key hub.agekey < new-sign` does.
+    home.fleet
+        .secret("fleet/hub-key.yaml", "signing_key", &pem)
+        .unwrap();
+    let public = std::fs::read_to_string(format!("{sign}.pub")).unwrap();
+    let public: Vec<&str> = public.split_whitespace().take(2).collect();
+    let settings = home.fleet.read("fleet/hub.yaml").unwrap();
+    let old = settings.split("sign: ").nth(1).unwrap();
+    let old = old.split(',').next().unwrap().to_owned();
+    home.fleet
+        .edit("fleet/hub.yaml", &old, &public.join(" "))
+        .unwrap();
+    home.fleet.commit("the hub signs with another key").unwrap();
+    home.wipe().unwrap();
+    home.start().await.unwrap();
+    home.hub()
+        .wait_for(SOON, "the slice signed anew", |status| {
+            status.servers.iter().all(|one| one.published.is_some())
+        })
+        .await
+        .unwrap();
+    // An agent that nobody told refuses it; one that was told does not, and has what it had.
+    let refused = agents[0].next(&home.url(), &home.fleet, 0).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let told = home.fleet.newly_pinned().unwrap();
+    agents[0].forget();
+    agents[0].serve(&home.url(), &told, 0).await.unwrap();
+    let has = agents[0].accepted().unwrap();
+    assert!(has.secrets == had.secrets);
 }

@@ -243,6 +243,9 @@ pub struct ServerStatus {
     pub last_seen: Option<Timestamp>,
     /// Release of its agent.
     pub agent: Option<String>,
+    /// Bytes of memory of the machine, as its agent reports. With it the hub chooses among the servers of a customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
     /// Generation of the slice that was published for it.
     pub published: Option<u64>,
     /// Generation of the slice that it has accepted.

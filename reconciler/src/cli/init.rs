@@ -150,7 +150,6 @@ fn tell(
     recovery_file: &Path,
 ) -> anyhow::Result<Outcome> {
     let hint = args.forge.hint();
-    let hint = hint.map_or_else(String::new, |hint| format!("\n  {hint}"));
     let next = next(&args.dir, args.bare, args.forge, &args.branch, hub_file);
     if args.json {
         json(&serde_json::json!({
@@ -175,7 +174,8 @@ fn tell(
   {recovery_file}  the recovery key: print it, store it offline, delete the file
 
 Next:
-{next}{hint}"
+{next}
+  {hint}"
     ));
     Ok(Outcome::Clean)
 }

@@ -3,6 +3,7 @@
 
 use super::Outcome;
 use super::kept::Kept;
+use super::observed::inventory;
 use super::open::View;
 use super::output::{count, diagnostics, json, say};
 use super::status::AskHub;
@@ -11,11 +12,12 @@ use crate::foresee::{Foresight, Past};
 use crate::git::Oid;
 use crate::load::{Revision, said_today};
 use crate::review::{End, Ends, Report, Seen, markdown, report, text};
+use crate::trust::{Judge, NotFollowed, Refusal};
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::io::IsTerminal;
-use tenantry_planner::{Inventory, Observed};
+use tenantry_planner::Observed;
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -25,9 +27,10 @@ Examples:
   tenantry plan --to fix-acme              what merging a branch changes
   tenantry plan --from v1 --to v2          what came of everything between two commits
   tenantry plan --to HEAD --markdown       the same for a comment at a pull request
-  tenantry plan --hub https://hub.example.com   and how the servers that it touches really are
+  tenantry plan --hub https://hub.example.com   with what the hub knows: what it would decide, and how servers really are
 
-Exit codes: 0 nothing changes and nothing is to be decided, 2 something is, 1 the fleet has errors, or the two conflict.")]
+Exit codes: 0 nothing changes and nothing is to be decided, 2 something is, 1 the fleet has errors, the two conflict, or merging
+would bring a commit that a hub does not follow (`trust: signed`).")]
 pub(super) struct Args {
     #[command(flatten)]
     fleet: FleetArgs,
@@ -58,9 +61,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         Some(name) => (view.commit_named(name)?, name.clone()),
         None => (view.head()?, args.fleet.branch.clone()),
     };
+    let from_commit = from.0;
     let kept = Kept::of(&view, args.cache);
     let ends = ends(&view, from, args.to.as_deref(), kept.as_ref())?;
-    let inventory = Inventory::default();
+    let status = args.hub.ask_of_any()?;
+    let inventory = status.as_ref().map(inventory).unwrap_or_default();
     let attempts = HashMap::new();
     let observed = Observed {
         inventory: &inventory,
@@ -87,17 +92,20 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         foresight.marks(file)
     })?;
     report.without_key();
+    report.refused = not_followed(&view, args, from_commit)?;
     if let Some(desired) = &after.loaded.desired {
         let objects = view.scratch.objects();
         let found = said_today(objects, tree, desired, observed.now);
         report.diagnostics.extend(found);
     }
-    if let Some(desired) = &after.loaded.desired
-        && let Some(status) = args.hub.ask(&desired.head.hub.fleet_id)?
-    {
-        report.seen = Some(Seen::new(&status, &report));
+    if let (Some(desired), Some(status)) = (&after.loaded.desired, &status) {
+        args.hub.is_of(status, &desired.head.hub.fleet_id)?;
+        report.seen = Some(Seen::new(status, &report));
     }
-    if let (Some(kept), Some(cache)) = (kept, foresight.into_cache()) {
+    // What is found out with what a hub says does not hold without it.
+    if status.is_none()
+        && let (Some(kept), Some(cache)) = (kept, foresight.into_cache())
+    {
         kept.save(cache);
     }
     if args.json {
@@ -116,6 +124,32 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     } else {
         Outcome::Changes
     })
+}
+
+/// The first commit that merging would bring and a hub would not follow. What the branch has already is judged by `tenantry trust verify`.
+fn not_followed(view: &View, args: &Args, from: Oid) -> anyhow::Result<Option<NotFollowed>> {
+    let tip = match &args.to {
+        Some(name) => view.commit_named(name)?,
+        None if view.has_files() => view.commit_named("HEAD")?,
+        None => return Ok(None),
+    };
+    // The branch as far as it is known here: it may have been fetched and not pulled.
+    let mut base = from;
+    let fetched = view.commit_named(&format!("refs/remotes/origin/{}", args.fleet.branch));
+    for known in [view.head().ok(), fetched.ok()].into_iter().flatten() {
+        if view.scratch.merge_base(base, known)? == Some(base) {
+            base = known;
+        }
+    }
+    let objects = view.scratch.objects();
+    let mut judge = Judge::new(objects);
+    let refused = match judge.brings(&objects.only_in(&[tip], base)?, base)? {
+        // With commits of the hub it is the branch itself, further on than it is known here: the hub commits nowhere else.
+        Some((_, Refusal::OtherLine(_))) => judge.judge(base, tip)?.refused,
+        refused => refused,
+    };
+    let refused = refused.map(|refused| NotFollowed::new(objects, refused));
+    Ok(refused.transpose()?)
 }
 
 fn ends(

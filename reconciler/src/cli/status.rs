@@ -37,6 +37,15 @@ pub(super) struct AskHub {
 impl AskHub {
     /// What it says of the fleet `id`. None where none is named, or where it does not answer and need not.
     pub(super) fn ask(&self, id: &FleetId) -> anyhow::Result<Option<FleetStatus>> {
+        let status = self.ask_of_any()?;
+        if let Some(status) = &status {
+            self.is_of(status, id)?;
+        }
+        Ok(status)
+    }
+
+    /// The same where it is not known yet of which fleet it has to be. What it says is worth nothing before [`AskHub::is_of`] has looked at it.
+    pub(super) fn ask_of_any(&self) -> anyhow::Result<Option<FleetStatus>> {
         let Some(url) = &self.hub else {
             return Ok(None);
         };
@@ -55,14 +64,19 @@ impl AskHub {
                 );
             }
         };
+        Ok(Some(status))
+    }
+
+    /// An error where it is another fleet's hub that said this.
+    pub(super) fn is_of(&self, status: &FleetStatus, id: &FleetId) -> anyhow::Result<()> {
         if status.fleet_id != id.as_str() {
             bail!(
                 "the hub at {} serves the fleet `{}`, this is `{id}`",
-                url.hub,
+                self.hub.as_deref().unwrap_or_default(),
                 status.fleet_id
             );
         }
-        Ok(Some(status))
+        Ok(())
     }
 }
 

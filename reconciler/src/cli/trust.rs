@@ -5,8 +5,9 @@ use super::open::View;
 use super::output::{count, json, say};
 use super::serve::commit_id;
 use crate::config::FleetArgs;
+use crate::git::{Objects, Oid};
 use crate::keys::{HubIdentity, TRUST_ROOT};
-use crate::trust::Judge;
+use crate::trust::{Judge, Judged, NotFollowed};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use serde::Serialize;
@@ -42,6 +43,9 @@ struct Verify {
     /// The newest commit to judge. Default: the branch.
     #[arg(long, value_name = "COMMIT")]
     to: Option<String>,
+    /// Judge what merging this into the branch would bring, by the rules of the branch: signatures only where it asks for them (`trust: signed`).
+    #[arg(long, value_name = "COMMIT", conflicts_with_all = ["from", "to"])]
+    merging: Option<String>,
     /// The hub's age identity file.
     #[arg(long, value_name = "FILE", env = "TENANTRY_KEY_FILE")]
     key: Option<PathBuf>,
@@ -73,16 +77,7 @@ struct Verdict {
     stays_at: String,
     /// How many commits were judged good.
     commits: usize,
-    refused: Option<Refused>,
-}
-
-/// The first commit that is not good.
-#[derive(Serialize)]
-struct Refused {
-    commit: String,
-    author: String,
-    summary: String,
-    reason: String,
+    refused: Option<NotFollowed>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -93,6 +88,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
 }
 
 fn verify(args: &Verify) -> anyhow::Result<Outcome> {
+    if let Some(branch) = &args.merging {
+        return verify_merging(args, branch);
+    }
     let view = View::open(&args.fleet.fleet, &args.fleet.branch)?;
     let pinned = match &args.key {
         Some(key) => HubIdentity::read(key)?.trust_root(),
@@ -111,53 +109,72 @@ fn verify(args: &Verify) -> anyhow::Result<Outcome> {
     };
     let objects = view.scratch.objects();
     let judged = Judge::strict(objects).judge(from, to)?;
-    let short = |id: git2::Oid| id.to_string().chars().take(12).collect::<String>();
-    if args.json {
-        let refused = match &judged.refused {
-            None => None,
-            Some((commit, refusal)) => {
-                let info = objects.commit_info(*commit)?;
-                Some(Refused {
-                    commit: commit.to_string(),
-                    author: info.author,
-                    summary: info.summary,
-                    reason: refusal.to_string(),
-                })
-            }
-        };
-        let good = refused.is_none();
+    let since = format!("since {}", short(from));
+    tell(objects, (from, to), judged, args.json, &since)
+}
+
+/// Judges what merging `branch` into the fleet's would bring, as far as the fleet asks for it.
+fn verify_merging(args: &Verify, branch: &str) -> anyhow::Result<Outcome> {
+    let view = View::open(&args.fleet.fleet, &args.fleet.branch)?;
+    let (base, tip) = (view.head()?, view.commit_named(branch)?);
+    let objects = view.scratch.objects();
+    let mut judge = Judge::new(objects);
+    let judged = Judged {
+        good: base,
+        refused: judge.brings(&objects.only_in(&[tip], base)?, base)?,
+    };
+    let by = if judge.asks_for_signatures(base)? {
+        "as merging would bring them"
+    } else {
+        "of which none has to be signed (`trust: forge`)"
+    };
+    tell(objects, (base, tip), judged, args.json, by)
+}
+
+/// What came of judging what leads from the first commit to the second.
+fn tell(
+    objects: &Objects,
+    (from, to): (Oid, Oid),
+    judged: Judged,
+    as_json: bool,
+    which: &str,
+) -> anyhow::Result<Outcome> {
+    let good = judged.refused.is_none();
+    let refused = judged
+        .refused
+        .map(|refused| NotFollowed::new(objects, refused));
+    let refused = refused.transpose()?;
+    let commits = |to: Oid| objects.only_in(&[to], from).map(|list| list.len());
+    if as_json {
         json(&Verdict {
             good,
             from: from.to_string(),
             to: to.to_string(),
             stays_at: judged.good.to_string(),
-            commits: objects.only_in(&[judged.good], from)?.len(),
+            commits: commits(judged.good)?,
             refused,
         })?;
-        return Ok(if good {
-            Outcome::Clean
-        } else {
-            Outcome::Errors
-        });
-    }
-    let Some((commit, refusal)) = judged.refused else {
-        let commits = objects.only_in(&[to], from)?.len();
+    } else if let Some(refused) = refused {
         say(format!(
-            "good: {} since {}",
-            count(commits, "commit"),
-            short(from)
+            "commit {} by {} ({}) is not good: {}\na hub stays at {}",
+            refused.short(),
+            refused.author,
+            refused.summary,
+            refused.reason,
+            short(judged.good)
         ));
-        return Ok(Outcome::Clean);
-    };
-    let info = objects.commit_info(commit)?;
-    say(format!(
-        "commit {} by {} ({}) is not good: {refusal}\na hub stays at {}",
-        short(commit),
-        info.author,
-        info.summary,
-        short(judged.good)
-    ));
-    Ok(Outcome::Errors)
+    } else {
+        say(format!("good: {} {which}", count(commits(to)?, "commit")));
+    }
+    Ok(if good {
+        Outcome::Clean
+    } else {
+        Outcome::Errors
+    })
+}
+
+fn short(commit: Oid) -> String {
+    commit.to_string().chars().take(12).collect()
 }
 
 fn pin(args: &Pin) -> anyhow::Result<Outcome> {

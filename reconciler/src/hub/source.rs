@@ -3,7 +3,7 @@
 use super::{Hub, HubError};
 use crate::git::{Fetched, Fleet, Oid};
 use crate::load::{Loaded, Revision};
-use crate::trust::Judge;
+use crate::trust::{Judge, NotFollowed};
 use tenantry_planner::Desired;
 use tenantry_planner::status::CommitInfo;
 use tenantry_schema::id::CustomerId;
@@ -126,14 +126,10 @@ impl Hub {
         } else {
             judge.judge_the_hub(known, newest)?
         };
-        if let Some((commit, refusal)) = judged.refused {
-            let info = objects.commit_info(commit)?;
-            let problem = format!(
-                "commit {} by {} is not followed: {refusal}; the fleet stays at {}",
-                short(commit),
-                info.author,
-                short(judged.good)
-            );
+        if let Some(refused) = judged.refused {
+            let commit = refused.0;
+            let refused = NotFollowed::new(&objects, refused)?;
+            let problem = format!("{refused}; the fleet stays at {}", short(judged.good));
             if said != Some(problem.as_str()) {
                 tracing::error!("{problem}");
             }

@@ -6,7 +6,7 @@ use super::count;
 use super::report::{NAMED, Report};
 use super::shared::parts;
 use super::words::{
-    beyond, facts, files, group_lines, group_name, lines, sign, state, summary, verdict,
+    STOPS, beyond, facts, files, group_lines, group_name, lines, sign, state, summary, verdict,
 };
 use page::{LONGEST, Page, fenced, text};
 use std::collections::{BTreeMap, HashSet};
@@ -22,6 +22,7 @@ pub(crate) fn write(report: &Report) -> String {
     let mut page = Page::default();
     page.add(head(report));
     for part in [
+        refused(report),
         errors(&report.diagnostics),
         total(report),
         operations(report),
@@ -122,6 +123,16 @@ fn seen(report: &Report) -> String {
     }
     more(&mut out, lines.len(), FEW * 2);
     out
+}
+
+fn refused(report: &Report) -> String {
+    let Some(refused) = &report.refused else {
+        return String::new();
+    };
+    format!(
+        "**This must not be merged as it is**: {}; {STOPS}\n\n",
+        text(&refused.to_string())
+    )
 }
 
 fn errors(diagnostics: &[Diagnostic]) -> String {

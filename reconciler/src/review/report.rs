@@ -5,7 +5,7 @@ use super::{Ends, Seen, count, hints};
 use crate::foresee::Foreseen;
 use crate::git::{GitError, Objects, Oid};
 use crate::secrets::scan::must_be_sealed;
-use crate::trust::{Rules, role_word};
+use crate::trust::{NotFollowed, Rules, role_word};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -143,6 +143,9 @@ pub(crate) struct Report {
     pub(crate) note: Option<String>,
     /// Whether the two cannot be merged, so that what is told is not what merging would do.
     pub(crate) conflict: bool,
+    /// The first commit that merging would bring and a hub would not follow, nor anything after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<NotFollowed>,
     /// What may not be what was meant.
     pub(crate) hints: Vec<String>,
     pub(crate) totals: Totals,
@@ -193,6 +196,7 @@ impl Report {
             to: ends.to.0,
             note: ends.note,
             conflict: ends.conflict,
+            refused: None,
             hints: hints_of(before, after),
             totals: totals(&changes),
             monthly: match (&before.loaded.desired, &after.loaded.desired) {
@@ -265,9 +269,9 @@ impl Report {
         })
     }
 
-    /// Whether something is wrong.
+    /// Whether it must not be merged as it is.
     pub(crate) fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(Diagnostic::is_error)
+        self.refused.is_some() || self.diagnostics.iter().any(Diagnostic::is_error)
     }
 
     /// Whether nothing changes and nothing is to be decided.

@@ -4,7 +4,7 @@ use super::count;
 use super::report::{NAMED, Report};
 use super::shared::parts;
 use super::words::{
-    beyond, facts, files, group_lines, group_name, lines, sign, state, summary, verdict,
+    STOPS, beyond, facts, files, group_lines, group_name, lines, sign, state, summary, verdict,
 };
 use std::fmt::Write as _;
 use tenantry_planner::change::{Group, ServerChange};
@@ -60,6 +60,9 @@ pub(crate) fn write(report: &Report, all: bool, colour: bool) -> String {
     }
     if let Some(unopened) = report.unopened() {
         let _ = writeln!(out, "\n{unopened}");
+    }
+    if let Some(refused) = &report.refused {
+        let _ = writeln!(out, "\n{refused}\n{STOPS}");
     }
     let _ = write!(out, "\n{}", summary(report));
     out

@@ -9,6 +9,9 @@ use tenantry_planner::change::{
 };
 use tenantry_planner::removal::Removal;
 
+/// What comes of merging a commit that is not followed.
+pub(crate) const STOPS: &str = "merging it stops the whole fleet at what is followed now, until it is taken back (docs/trust.md)";
+
 /// `+`, `~` or `-`.
 pub(crate) fn sign(presence: Presence) -> &'static str {
     match presence {

@@ -252,7 +252,7 @@ fn judge(
     let one = |name: &String| {
         let (risk, remedy) = match &target {
             _ if path == "fleet/hub-key.yaml" => {
-                (Risk::Critical, "replace the hub's signing key: with it slices can be signed that every agent accepts".to_owned())
+                (Risk::Critical, "replace the hub's signing key (docs/operating.md, \"Another key for the hub\"): with it slices can be signed that every agent accepts".to_owned())
             }
             _ if !there.contains(name) => {
                 (Risk::Low, "not in the fleet any more; make sure that it is worth nothing where it was used".to_owned())

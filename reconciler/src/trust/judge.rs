@@ -151,18 +151,46 @@ impl<'o> Judge<'o> {
     fn commit(&mut self, commit: Oid, before: Oid) -> Result<Result<(), Refusal>, GitError> {
         let parents = self.objects.commit_info(commit)?.parents;
         if parents.len() > 1 {
-            // What it brings in is judged by the branch that it is brought into.
-            for brought in self.objects.only_in(&parents[1..], before)? {
-                // The hub commits to the branch that it follows and to no other: its line was merged into another one, and would be judged by that.
-                if self.is_hubs(brought, before)? {
-                    return Ok(Err(Refusal::OtherLine(brought)));
-                }
-                if let Err(refusal) = self.change(brought, before)? {
-                    return Ok(Err(refusal));
-                }
+            let brought = self.objects.only_in(&parents[1..], before)?;
+            if let Some((_, refusal)) = self.merged(&brought, before)? {
+                return Ok(Err(refusal));
             }
         }
         self.change(commit, before)
+    }
+
+    /// Judges what a branch would bring into another one, as [`Judge::judge`] and [`Judge::judge_the_hub`] do once it is merged. `brought` are the
+    /// commits that only the branch has, oldest first; `base` is the newest commit of the other one, which is good. Returns the first commit that
+    /// would not be followed.
+    ///
+    /// # Errors
+    /// Where objects cannot be read.
+    pub fn brings(
+        &mut self,
+        brought: &[Oid],
+        base: Oid,
+    ) -> Result<Option<(Oid, Refusal)>, GitError> {
+        if self.strict || self.asks_for_signatures(base)? {
+            self.merged(brought, base)
+        } else {
+            self.hubs_among(brought, base)
+        }
+    }
+
+    /// The first of the commits that a merge brings in which is not good by the rules of the branch that it is brought into.
+    fn merged(&mut self, brought: &[Oid], before: Oid) -> Result<Option<(Oid, Refusal)>, GitError> {
+        for &commit in brought {
+            // The hub commits to the branch that it follows and to no other: its line was merged into another one, and would be judged by that.
+            let judged = if self.is_hubs(commit, before)? {
+                Err(Refusal::OtherLine(commit))
+            } else {
+                self.change(commit, before)?
+            };
+            if let Err(refusal) = judged {
+                return Ok(Some((commit, refusal)));
+            }
+        }
+        Ok(None)
     }
 
     /// Judges what one commit does by the rules of another.

@@ -2,13 +2,14 @@
 //! of secrets, and what is inside is told to nobody.
 
 use super::Verdict;
-use super::told::wrong;
+use super::told::wrong as first_of;
 use crate::foresee::{Foreseen, Foresight, Past};
 use crate::forge::State;
-use crate::git::{Excess, GitError, Most, Oid, Scratch};
+use crate::git::{GitError, Most, Oid, Scratch};
 use crate::keys::{HubIdentity, KeyError};
 use crate::load::{LoadError, MAX_FILE, Revision, object_id, said_today};
 use crate::review::{End, Ends, Report, count, report, text, words};
+use crate::trust::{Judge as Trust, NotFollowed};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -22,6 +23,17 @@ pub(super) const MOST: Most = Most {
     files: 20_000,
     size: MAX_FILE,
 };
+
+/// Commits that a branch may bring so that it is judged at all.
+const MOST_COMMITS: usize = 10_000;
+
+/// What is wrong with a branch beside its documents.
+struct Wrong {
+    /// The first commit that the hub would not follow once it is merged.
+    refused: Option<NotFollowed>,
+    /// Files of secrets that cannot be opened, in words.
+    sealed: Vec<String>,
+}
 
 /// Why nothing can be judged now.
 #[derive(Debug, thiserror::Error)]
@@ -97,8 +109,18 @@ impl<'s> Judge<'s> {
         // The history stays that of the followed branch: last good versions are looked for in it alone.
         let revision = Revision { tree, ..self.base };
         let after = look(&mut self.foresight, revision, self.now)?;
-        let sealed = self.unopened(&changed);
-        self.tell(branch, revision, &after, &sealed).map(Some)
+        let brought = objects.only_in(&[branch.commit], self.base.commit)?;
+        if brought.len() > MOST_COMMITS {
+            let excess = format!("it brings more than {MOST_COMMITS} commits");
+            return Ok(Some(too_much(branch, &excess)));
+        }
+        let refused = Trust::new(objects).brings(&brought, self.base.commit)?;
+        let refused = refused.map(|refused| NotFollowed::new(objects, refused));
+        let wrong = Wrong {
+            refused: refused.transpose()?,
+            sealed: self.unopened(&changed),
+        };
+        self.tell(branch, revision, &after, wrong).map(Some)
     }
 
     fn conflict(&self, branch: &Branch<'_>) -> Verdict {
@@ -116,10 +138,11 @@ impl<'s> Judge<'s> {
         branch: &Branch<'_>,
         revision: Revision,
         after: &Foreseen,
-        sealed: &[String],
+        wrong: Wrong,
     ) -> Result<Verdict, JudgeError> {
         if after.loaded.desired.is_none() {
-            let line = "the fleet's own documents have errors".to_owned();
+            let said = "the fleet's own documents have errors".to_owned();
+            let line = wrong.refused.map_or(said, |refused| refused.to_string());
             return Ok(verdict(
                 branch,
                 State::Failure,
@@ -147,23 +170,23 @@ impl<'s> Judge<'s> {
             .filter(|found| found.is_error())
             .collect();
         let summary = words::summary(&report);
-        let line = match (errors.is_empty(), sealed) {
-            (true, []) => summary,
-            (false, []) => wrong(&errors),
-            (true, [only]) => only.clone(),
-            (_, several) => format!(
+        let line = match (&wrong.refused, errors.is_empty(), wrong.sealed.as_slice()) {
+            // It stops everybody, the others only those whom they are about.
+            (Some(refused), ..) => refused.to_string(),
+            (None, true, []) => summary,
+            (None, false, []) => first_of(&errors),
+            (None, true, [only]) => only.clone(),
+            (None, _, several) => format!(
                 "{}, {}",
-                wrong(&errors),
+                first_of(&errors),
                 count(several.len(), "file") + " of secrets cannot be opened"
             ),
         };
-        let state = if errors.is_empty() && sealed.is_empty() {
-            State::Success
-        } else {
-            State::Failure
-        };
+        let good = wrong.refused.is_none() && errors.is_empty() && wrong.sealed.is_empty();
+        let state = if good { State::Success } else { State::Failure };
+        report.refused = wrong.refused;
         let mut body = rendered(&report.diagnostics);
-        for problem in sealed {
+        for problem in wrong.sealed {
             let _ = writeln!(body, "{problem}\n");
         }
         body.push_str(&text::write(&report, false, false));
@@ -224,7 +247,7 @@ fn look(
     foresight.look(revision, observed)
 }
 
-fn too_much(branch: &Branch<'_>, excess: &Excess) -> Verdict {
+fn too_much(branch: &Branch<'_>, excess: &impl std::fmt::Display) -> Verdict {
     verdict(
         branch,
         State::Error,

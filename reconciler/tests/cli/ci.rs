@@ -322,6 +322,43 @@ fn the_plan_of_a_pull_request_is_made_in_a_checkout_of_a_runner() {
 }
 
 #[test]
+fn what_the_hub_would_not_follow_fails_the_job() {
+    let desk = Desk::new();
+    checkout(&desk, |text| text.replace("[html]", "[html, guestbook]"));
+    let pipeline = read("gitlab/.gitlab-ci.yml");
+    let lines = pipeline["signatures"]["script"].as_array().unwrap().iter();
+    let lines: Vec<&str> = lines.map(|line| line.as_str().unwrap()).collect();
+    let scripts = [
+        script("github/tenantry.yml", "Signatures"),
+        script("gitea/tenantry.yml", "Signatures"),
+        lines.join("\n"),
+    ];
+    let environment = [
+        ("BASE", "main"),
+        ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main"),
+    ];
+    for script in &scripts {
+        let output = run(script, desk.path("runner"), &environment);
+        assert!(output.status.success(), "{script}\n{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains("none has to be signed"), "{said}");
+    }
+    // Where the fleet asks for signatures, the same branch is not followed.
+    desk.edit("fleet/fleet/hub.yaml", |text| {
+        text.replace("trust: forge", "trust: signed")
+    });
+    desk.commit("from now on commits are signed");
+    desk.git("fleet", &["push", "-q", "../origin.git", "main"]);
+    desk.git("runner", &["fetch", "-q"]);
+    for script in &scripts {
+        let output = run(script, desk.path("runner"), &environment);
+        assert_eq!(output.status.code(), Some(1), "{script}\n{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains("is not good: it is not signed"), "{said}");
+    }
+}
+
+#[test]
 fn where_no_plan_can_be_made_the_job_fails() {
     let desk = Desk::new();
     checkout(&desk, |text| text.replace("[html]", "[html, guestbook]"));

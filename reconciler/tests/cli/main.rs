@@ -153,6 +153,49 @@ fn a_new_fleet_is_good_and_says_how_to_go_on() {
 }
 
 #[test]
+fn examples_in_new_settings_are_good_once_they_are_uncommented() {
+    let desk = Desk::new();
+    desk.run(&["init", "fleet"])
+        .says(0, &["no CI was written", "--forge github|gitlab|gitea"]);
+    let ran = desk.run(&["init", "reviewed", "--forge", "gitea"]);
+    assert!(!ran.text.contains("no CI"), "{}", ran.text);
+    let text = std::fs::read_to_string(desk.path("fleet/fleet/hub.yaml")).unwrap();
+    let is_example = |rest: &str| !rest.starts_with(' ') || rest.starts_with("  ");
+    let mut examples = 0;
+    let lines = text.lines().map(|line| match line.strip_prefix('#') {
+        Some(rest) if is_example(rest) => {
+            examples += 1;
+            rest
+        }
+        _ => line,
+    });
+    let all = lines.collect::<Vec<_>>().join("\n") + "\n";
+    desk.write("fleet/fleet/hub.yaml", &all);
+    assert!(examples >= 12, "{all}");
+    let settings: serde_json::Value = serde_yaml::from_str(&all).unwrap();
+    for block in ["policy", "backups", "forge", "host"] {
+        assert!(settings[block].is_object(), "{block}: {all}");
+    }
+    desk.run(&["check", "fleet"])
+        .says(0, &["good: 0 customers"]);
+    // Each by itself as well, for nobody wants all at once.
+    for block in ["policy", "backups", "forge", "host"] {
+        let mut alone = settings.clone();
+        for other in ["policy", "backups", "forge", "host"] {
+            if other != block {
+                alone.as_object_mut().unwrap().remove(other);
+            }
+        }
+        desk.write(
+            "fleet/fleet/hub.yaml",
+            &serde_yaml::to_string(&alone).unwrap(),
+        );
+        desk.run(&["check", "fleet"])
+            .says(0, &["good: 0 customers"]);
+    }
+}
+
+#[test]
 fn activating_where_one_works_commits_that_file_alone() {
     let desk = Desk::new();
     two_customers(&desk);

@@ -200,6 +200,30 @@ impl Week {
                 assert_eq!(before, tip(&self.desk), "a new hub decides nothing again");
                 self.desk.git("fleet", &["pull", "-q", "--rebase"]);
             }
+            "lost key" => {
+                let recovery = self.desk.path("first-keys/recovery.key");
+                std::fs::copy(recovery, self.desk.path("recovery.key")).unwrap();
+                let key = self.desk.path("first-keys/hub.agekey");
+                std::fs::rename(key, self.desk.path("lost.agekey")).unwrap();
+            }
+            "new key" => {
+                let key = self.desk.path("first-keys/hub.agekey");
+                std::fs::copy(self.desk.path("new-hub.agekey"), key).unwrap();
+                let tip = || self.desk.git("origin.git", &["rev-parse", "main"]);
+                let before = tip();
+                let acts = ["apply", "origin.git", "--once"];
+                let with = |data: &str, key: &str| {
+                    let place = ["--data", data, "--key", key];
+                    self.desk.run(&[&acts[..], &place].concat())
+                };
+                // The old one can do nothing any more; the new one does what the old one did, and decides nothing again.
+                let old = with("old", "lost.agekey");
+                assert!(old.text.contains("observing"), "{}", old.text);
+                let new = with("newest", "first-keys/hub.agekey");
+                assert!(!new.text.contains("observing"), "{}", new.text);
+                assert!(new.text.contains("1 slice published"), "{}", new.text);
+                assert_eq!(before, tip());
+            }
             what => panic!("what is `{what}`?"),
         }
     }

@@ -100,6 +100,17 @@ impl Fleet {
         Ok(copy)
     }
 
+    /// The same clone for agents that trust the keys which its settings name now, instead of those that it began with.
+    pub fn newly_pinned(&self) -> Result<Self, LabError> {
+        Ok(Self {
+            bare: self.bare.clone(),
+            work: self.work.clone(),
+            keys: self.keys.clone(),
+            id: self.id.clone(),
+            hub_yaml: self.read("fleet/hub.yaml")?,
+        })
+    }
+
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id

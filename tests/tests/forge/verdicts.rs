@@ -359,3 +359,83 @@ async fn a_commit_that_is_not_followed_is_told_as_such() {
         "{said:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_commits_are_signed_a_branch_is_judged_by_who_signed_it() {
+    let forge = FakeForge::start(ForgeKind::Gitea, REPOSITORY, TOKEN)
+        .await
+        .unwrap();
+    let mut home = reviewed_at("signed-offers", ForgeKind::Gitea, forge.url(), 1);
+    let key = home.dir().join("olga");
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    let public: Vec<&str> = public.split_whitespace().take(2).collect();
+    let staff = format!(
+        "olga: {{ email: olga@example.com, role: owner, signing_keys: [{}] }}\n",
+        public.join(" ")
+    );
+    let fleet = &home.fleet;
+    fleet.write("fleet/staff.yaml", &staff).unwrap();
+    fleet
+        .edit("fleet/hub.yaml", "trust: forge", "trust: signed")
+        .unwrap();
+    let root = fleet.commit("from now on commits are signed").unwrap();
+    home.start_with(&["--trust-root", &root]).await.unwrap();
+    let signs = |yes: bool| {
+        for (name, value) in [
+            ("gpg.format", "ssh"),
+            ("user.signingkey", key.to_str().unwrap()),
+            ("commit.gpgsign", if yes { "true" } else { "false" }),
+        ] {
+            home.fleet.git(&["config", name, value]).unwrap();
+        }
+    };
+    // Nothing is wrong with it but who made it: nobody.
+    signs(false);
+    let unsigned = offer(&home.fleet, "refs/heads/unsigned", ORDER, &order("hello"));
+    let said = status(&forge, &unsigned, "a verdict on an unsigned branch", |_| {
+        true
+    })
+    .await;
+    assert_eq!(said.state, "failure", "{said:?}");
+    let line = format!("commit {} by ", &unsigned[..12]);
+    assert!(said.description.starts_with(&line), "{said:?}");
+    assert!(
+        said.description
+            .contains("is not followed: it is not signed"),
+        "{said:?}"
+    );
+    let full = text_at(&said.target_url).await;
+    assert!(full.contains("merging it stops the whole fleet"), "{full}");
+    // The same, signed.
+    signs(true);
+    let signed = offer(&home.fleet, "refs/pull/7/head", ORDER, &order("hello"));
+    let said = status(&forge, &signed, "a verdict on a signed request", |_| true).await;
+    assert_eq!(said.state, "success", "{said:?}");
+    // The verdicts keep their word: a merge that a forge makes without a signature of anybody is followed, and so is what the hub decides then.
+    signs(false);
+    home.fleet.git(&["fetch", "-q", "origin"]).unwrap();
+    home.fleet
+        .git(&["merge", "-q", "--no-ff", "-m", "merge", &signed])
+        .unwrap();
+    home.fleet.git(&["push", "-q", "origin", "main"]).unwrap();
+    let merge = home.fleet.head().unwrap();
+    home.decided(1, SOON).await.unwrap();
+    home.fleet.pull().unwrap();
+    home.fleet
+        .git(&[
+            "merge", "-q", "--no-ff", "-s", "ours", "-m", "merge", &unsigned,
+        ])
+        .unwrap();
+    home.fleet.git(&["push", "-q", "origin", "main"]).unwrap();
+    let stops = home.fleet.head().unwrap();
+    assert_ne!(stops, merge);
+    let said = status(&forge, &stops, "the complaint", |_| true).await;
+    assert_eq!(said.state, "failure", "{said:?}");
+    assert!(said.description.contains("is not followed"), "{said:?}");
+}

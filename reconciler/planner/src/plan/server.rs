@@ -97,6 +97,9 @@ pub(super) fn plan_server(
         health,
         last_seen: seen.map(|seen| seen.received_at),
         agent: report.map(|report| report.release.clone()),
+        memory: report
+            .map(|report| report.host.memory)
+            .filter(|memory| *memory > 0),
         published: published.map(|published| published.generation),
         accepted: accepted.map(|slice| slice.generation),
         in_sync,

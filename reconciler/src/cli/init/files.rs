@@ -100,10 +100,39 @@ trust: forge                    # the forge's branch protection does the reviewi
 plans:
   starter: {{ tools: [html], memory: 512M }}
   pro: {{}}
-",
+{EXAMPLES}",
         hub.sign, hub.age, recovery.sign, recovery.age
     )
 }
+
+/// What many fleets want next, to be uncommented: a line that begins with `#` and no single blank is YAML.
+const EXAMPLES: &str = "
+# What follows is off. Take the `#` away from the lines of a block to switch it on. `tenantry check` says what is missing.
+
+# What a commit may do, whoever made it (docs/policy.md of Tenantry).
+#policy:
+#  max_removed: 10%                       # more is held back until `tenantry acknowledge`
+#  registries: [docker.io]                # whose images may run
+#  paths: { \"stacks/html/**\": manager }  # who may change what, where it differs
+
+# Backups of all that stacks declare (docs/backups.md): a restic server that agents can only append to.
+#backups:
+#  repository: rest:https://backup.example/
+#  maintenance: rest:https://backup.example:8443/   # the same place, where the hub may delete
+
+# Where changes are reviewed (docs/forge.md): the hub says there what it thinks of them. The token: `tenantry secrets set hub forge_token`.
+#forge:
+#  kind: gitea                            # github, gitlab, or gitea, which Forgejo is as well
+#  url: https://git.example.com
+#  repository: acme/fleet
+#  token: { secret: forge_token }
+
+# The machines beneath the tools (docs/host.md). An area that is not named is not touched.
+#host:
+#  packages: { install: [htop] }          # security updates by themselves are on
+#  fail2ban: {}
+#  time_zone: Etc/UTC
+";
 
 fn hub_key(
     hub: &Pair,

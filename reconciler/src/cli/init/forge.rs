@@ -42,14 +42,16 @@ impl Forge {
     }
 
     /// What is left to do there, for the end of `init`.
-    pub(super) fn hint(self) -> Option<&'static str> {
+    pub(super) fn hint(self) -> &'static str {
         match self {
-            Self::None => None,
-            Self::Gitlab => Some(
-                "in .gitlab-ci.yml, say in TENANTRY_URL where the program is to be had; TENANTRY_COMMENT_TOKEN lets it comment plans",
-            ),
+            Self::None => {
+                "no CI was written: `--forge github|gitlab|gitea` does that. To add it later, make another fleet with it and copy `.github/`, `.gitlab-ci.yml` or `.gitea/` from there"
+            }
+            Self::Gitlab => {
+                "in .gitlab-ci.yml, say in TENANTRY_URL where the program is to be had; TENANTRY_COMMENT_TOKEN lets it comment plans"
+            }
             Self::Github | Self::Gitea => {
-                Some("in the workflow, say in TENANTRY_URL where the program is to be had")
+                "in the workflow, say in TENANTRY_URL where the program is to be had"
             }
         }
     }

@@ -59,7 +59,7 @@ pub(super) fn write_keys(
     )?;
     let pem = recovery.sign.to_openssh("tenantry recovery");
     let text = format!(
-        "# Recovery key of fleet {fleet_id}. Store it offline. The first part opens every secret of the fleet (age),\n# the second signs a change of the hub's key (OpenSSH).\n{}\n{}",
+        "# Recovery key of fleet {fleet_id}. Store it offline. The first part opens every secret of the fleet (age),\n# also for a hub with another key; agents trust the second (OpenSSH) like the hub's.\n{}\n{}",
         age_lines(recovery)?,
         pem.expose()
     );
