@@ -1,5 +1,6 @@
 //! A real hub judges what it follows. With `trust: signed`: what nobody entitled signed is not followed, and said; what the hub commits itself is. With
 //! `trust: forge`: the hub's own key opens nothing but decisions.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
