@@ -176,7 +176,7 @@ fn at_work(home: &HubBox, command: &str, arguments: &[&str]) -> String {
 
 /// What docs/operating.md says under "Another key for the hub", step by step.
 #[tokio::test]
-async fn a_hub_whose_keys_are_replaced_goes_on() {
+async fn a_hub_whose_key_is_lost_goes_on_with_another() {
     let mut home = HubBox::new("lost-key").unwrap();
     let agents = FakeAgent::crew(&home.fleet, 1).unwrap();
     let (path, text) = order("first");
@@ -241,51 +241,6 @@ async fn a_hub_whose_keys_are_replaced_goes_on() {
     let has = agents[0].accepted().unwrap();
     assert_eq!(has.manifest.content, had.manifest.content);
     assert!(has.secrets == had.secrets && !had.secrets.is_empty());
-    home.hub()
-        .wait_for(SOON, "the same state", |status| {
-            fulfilled(status) && status.servers.iter().all(|server| server.in_sync)
-        })
-        .await
-        .unwrap();
     home.fleet.pull().unwrap();
     assert_eq!(decided(&home.fleet), decisions);
-
-    // Now the signing key: somebody else has it.
-    let sign = home.dir().join("new-sign");
-    let sign = sign.to_str().unwrap();
-    at_work(
-        &home,
-        "ssh-keygen",
-        &["-q", "-t", "ed25519", "-N", "", "-C", "hub", "-f", sign],
-    );
-    let pem = std::fs::read_to_string(sign).unwrap();
-    // As `tenantry secrets set fleet/hub-key.yaml signing_key --key hub.agekey < new-sign` does.
-    home.fleet
-        .secret("fleet/hub-key.yaml", "signing_key", &pem)
-        .unwrap();
-    let public = std::fs::read_to_string(format!("{sign}.pub")).unwrap();
-    let public: Vec<&str> = public.split_whitespace().take(2).collect();
-    let settings = home.fleet.read("fleet/hub.yaml").unwrap();
-    let old = settings.split("sign: ").nth(1).unwrap();
-    let old = old.split(',').next().unwrap().to_owned();
-    home.fleet
-        .edit("fleet/hub.yaml", &old, &public.join(" "))
-        .unwrap();
-    home.fleet.commit("the hub signs with another key").unwrap();
-    home.wipe().unwrap();
-    home.start().await.unwrap();
-    home.hub()
-        .wait_for(SOON, "the slice signed anew", |status| {
-            status.servers.iter().all(|one| one.published.is_some())
-        })
-        .await
-        .unwrap();
-    // An agent that nobody told refuses it; one that was told does not, and has what it had.
-    let refused = agents[0].next(&home.url(), &home.fleet, 0).await;
-    assert!(refused.is_err(), "{refused:?}");
-    let told = home.fleet.newly_pinned().unwrap();
-    agents[0].forget();
-    agents[0].serve(&home.url(), &told, 0).await.unwrap();
-    let has = agents[0].accepted().unwrap();
-    assert!(has.secrets == had.secrets);
 }
