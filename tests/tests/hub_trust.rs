@@ -174,9 +174,15 @@ fn at_work(home: &HubBox, command: &str, arguments: &[&str]) -> String {
     run(command.args(arguments).current_dir(home.fleet.work())).unwrap()
 }
 
+/// Whether there is a slice for every server, and a server.
+fn published(status: &FleetStatus) -> bool {
+    let mut servers = status.servers.iter();
+    !status.servers.is_empty() && servers.all(|one| one.published.is_some())
+}
+
 /// What docs/operating.md says under "Another key for the hub", step by step.
 #[tokio::test]
-async fn a_hub_whose_key_is_lost_goes_on_with_another() {
+async fn a_hub_whose_keys_are_replaced_goes_on() {
     let mut home = HubBox::new("lost-key").unwrap();
     let agents = FakeAgent::crew(&home.fleet, 1).unwrap();
     let (path, text) = order("first");
@@ -231,8 +237,7 @@ async fn a_hub_whose_key_is_lost_goes_on_with_another() {
     home.start().await.unwrap();
     home.hub()
         .wait_for(SOON, "the new hub acting", |status| {
-            matches!(status.mode, Mode::Active)
-                && status.servers.iter().all(|one| one.published.is_some())
+            matches!(status.mode, Mode::Active) && published(status)
         })
         .await
         .unwrap();
@@ -241,6 +246,53 @@ async fn a_hub_whose_key_is_lost_goes_on_with_another() {
     let has = agents[0].accepted().unwrap();
     assert_eq!(has.manifest.content, had.manifest.content);
     assert!(has.secrets == had.secrets && !had.secrets.is_empty());
+    agents[0]
+        .deliver(&home.url(), &home.fleet, vec![agents[0].all_is_well()])
+        .await
+        .unwrap();
+    home.hub()
+        .wait_for(SOON, "the same state", |status| {
+            fulfilled(status) && status.servers.iter().all(|server| server.in_sync)
+        })
+        .await
+        .unwrap();
     home.fleet.pull().unwrap();
     assert_eq!(decided(&home.fleet), decisions);
+
+    // Now the signing key: somebody else has it.
+    let sign = home.dir().join("new-sign");
+    let sign = sign.to_str().unwrap();
+    at_work(
+        &home,
+        "ssh-keygen",
+        &["-q", "-t", "ed25519", "-N", "", "-C", "hub", "-f", sign],
+    );
+    let pem = std::fs::read_to_string(sign).unwrap();
+    // As `tenantry secrets set fleet/hub-key.yaml signing_key --key hub.agekey < new-sign` does.
+    home.fleet
+        .secret("fleet/hub-key.yaml", "signing_key", &pem)
+        .unwrap();
+    let public = std::fs::read_to_string(format!("{sign}.pub")).unwrap();
+    let public: Vec<&str> = public.split_whitespace().take(2).collect();
+    let settings = home.fleet.read("fleet/hub.yaml").unwrap();
+    let old = settings.split("sign: ").nth(1).unwrap();
+    let old = old.split(',').next().unwrap().to_owned();
+    home.fleet
+        .edit("fleet/hub.yaml", &old, &public.join(" "))
+        .unwrap();
+    home.fleet.commit("the hub signs with another key").unwrap();
+    home.wipe().unwrap();
+    home.start().await.unwrap();
+    home.hub()
+        .wait_for(SOON, "the slice signed anew", published)
+        .await
+        .unwrap();
+    // An agent that nobody told refuses it; one that was told does not, and has what it had.
+    let refused = agents[0].next(&home.url(), &home.fleet, 0).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let told = home.fleet.newly_pinned().unwrap();
+    agents[0].forget();
+    agents[0].serve(&home.url(), &told, 0).await.unwrap();
+    let has = agents[0].accepted().unwrap();
+    assert!(has.secrets == had.secrets);
 }
