@@ -320,7 +320,9 @@ impl Machine {
 
     /// Logs in with the key. What the command says, or what `ssh` complains about.
     pub fn ssh(&self, key: &Key, port: u16, command: &[&str]) -> Result<String, String> {
-        let done = Command::new("ssh")
+        let done = Command::new("timeout")
+            // Who is shut out in the middle would wait until the kernel gives the connection up, a quarter of an hour.
+            .args(["30", "ssh"])
             .args([
                 "-F",
                 "none",
