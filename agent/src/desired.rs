@@ -1,15 +1,17 @@
 //! What this server should be: the accepted slice with every value in its place. Built once a slice; nothing is looked at here.
 
+mod surroundings;
+
+pub use surroundings::Surroundings;
+
 use crate::accept::{Backups, Slice};
-use crate::config::Config;
 use crate::containers::desired::Wanted;
 use crate::containers::spec::{self, MountedFile, Place, Rules};
-use crate::containers::{InputsKey, InstanceInput, Logins};
+use crate::containers::{InstanceInput, Logins};
 use crate::files::{Access, digest};
 use crate::secrets::{self, SecretFile};
-use crate::web_server::ipv6;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use tenantry_compose::{ComposeFile, OVERRIDE_FILE};
 use tenantry_schema::Secret;
@@ -97,41 +99,6 @@ impl Fallback {
             digest: digest(text.as_bytes()),
             text,
         })
-    }
-}
-
-/// What is the same for every slice.
-#[derive(Debug, Clone)]
-pub struct Surroundings {
-    /// `<fleet id>/<customer>/<server>`: marks what this agent keeps on the container engine.
-    pub keeper: String,
-    /// Folder of live files.
-    pub live: PathBuf,
-    /// Folder of secret files.
-    pub secrets: PathBuf,
-    /// Key of digests that others may see.
-    pub key: InputsKey,
-    /// Whether the web server can listen by IPv6.
-    pub ipv6: bool,
-}
-
-impl Surroundings {
-    /// As configured; `key` must be the same for ever.
-    pub fn new(config: &Config, key: InputsKey, ipv6: bool) -> Self {
-        let keeper = format!("{}/{}", config.fleet_id, config.server);
-        Self {
-            keeper,
-            live: config.live_folder(),
-            secrets: config.secrets.clone(),
-            key,
-            ipv6,
-        }
-    }
-
-    /// The web server's configuration for `host`, as this machine can have it.
-    fn site(&self, slice: &Slice, host: &str) -> Option<String> {
-        let text = slice.files.get(format!("sites/{host}.conf").as_str())?;
-        Some(ipv6::as_known(&String::from_utf8_lossy(text), self.ipv6))
     }
 }
 

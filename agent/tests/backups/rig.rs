@@ -153,6 +153,14 @@ pub(crate) fn run_at<F: Future<Output = ()>>(
     });
 }
 
+/// Replaces text that a file of a slice has.
+fn edit(all: &mut Files, name: &str, from: &str, to: &str) {
+    let content = all.get_mut(name).unwrap();
+    let text = String::from_utf8(content.clone()).unwrap();
+    assert!(text.contains(from), "{text}");
+    *content = text.replace(from, to).into_bytes();
+}
+
 impl Rig {
     async fn new(lab: Lab, tool: &'static Tool, kind: Place) -> Option<Self> {
         if lab.docker.inspect_image(tool.image).await.is_err() {
@@ -331,12 +339,7 @@ impl Rig {
     pub(crate) fn spoiling_version(&self, generation: u64) {
         let begins = Timestamp::now() - SignedDuration::from_hours(1);
         let mut all = self.slice(Some(begins));
-        let mut edit = |name: &str, from: &str, to: &str| {
-            let content = all.get_mut(name).unwrap();
-            let text = String::from_utf8(content.clone()).unwrap();
-            assert!(text.contains(from), "{text}");
-            *content = text.replace(from, to).into_bytes();
-        };
+        let mut edit = |name: &str, from: &str, to: &str| self::edit(&mut all, name, from, to);
         edit(
             "host.yaml",
             "has_data: true\n",

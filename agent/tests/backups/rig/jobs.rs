@@ -9,12 +9,7 @@ impl Rig {
     pub(crate) fn migrating_version(&self, generation: u64) {
         let begins = Timestamp::now() - SignedDuration::from_hours(1);
         let mut all = self.slice(Some(begins));
-        let mut edit = |name: &str, from: &str, to: &str| {
-            let content = all.get_mut(name).unwrap();
-            let text = String::from_utf8(content.clone()).unwrap();
-            assert!(text.contains(from), "{text}");
-            *content = text.replace(from, to).into_bytes();
-        };
+        let mut edit = |name: &str, from: &str, to: &str| super::edit(&mut all, name, from, to);
         edit(
             "host.yaml",
             "has_data: true\n",

@@ -1,72 +1,11 @@
 //! Every edit that `schema/compose/tests/edits.yaml` names is told as what the agent, which is tested with the same file, makes of it.
 
+#[path = "../../../../../schema/compose/tests/edits/mod.rs"]
+mod table;
+
 use super::super::networks;
 use super::*;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
-use tenantry_compose::{ComposeFile, PROFILES};
-use tenantry_schema::document::Protection;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Edit {
-    key: String,
-    #[serde(default)]
-    before: Side,
-    after: Side,
-    makes: Makes,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Makes {
-    Container,
-    Network,
-    Nothing,
-}
-
-/// What is added to the project on one side.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Side {
-    service: Map<String, Value>,
-    top: Map<String, Value>,
-    rules: Said,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Said {
-    memory: Option<u64>,
-    relax: BTreeMap<String, BTreeSet<Protection>>,
-    reload: BTreeMap<String, Value>,
-}
-
-fn edits() -> Vec<Edit> {
-    let text = include_str!("../../../../../schema/compose/tests/edits.yaml");
-    serde_yaml::from_str(text).unwrap()
-}
-
-fn files() -> BTreeMap<String, Vec<u8>> {
-    let files = [("web.env", "A=1\n"), ("files/a", "a")];
-    files
-        .map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()))
-        .into()
-}
-
-fn project(side: &Side) -> Project {
-    let mut web = Map::from_iter([("image".to_owned(), json!("a:1"))]);
-    web.extend(side.service.clone());
-    let mut whole = side.top.clone();
-    let db = json!({ "image": "b:1", "network_mode": "none", "mem_limit": "1g" });
-    let services = json!({ "web": web, "db": db });
-    whole.insert("services".to_owned(), services);
-    let text = Value::Object(whole).to_string();
-    let lookup = |name: &str| (name == PROFILES).then(|| "tenantry".to_owned());
-    let files = files();
-    let loaded = ComposeFile::new(&text, &files).load(&lookup);
-    loaded.unwrap_or_else(|problems| panic!("{text}: {problems:?}"))
-}
+use table::{Makes, Said, edits, files, project};
 
 fn rules(said: &Said) -> Rules {
     Rules {
