@@ -100,7 +100,8 @@ impl<'a> Planner<'a> {
                     self.wait(name, WaitingOn::Removing);
                 }
             }
-            if current.name != service.container.name && !self.wait_for_name(name, service) {
+            let renamed = current.name != service.container.name && !self.nothing_new();
+            if renamed && !self.wait_for_name(name, service) {
                 let action = Action::Rename {
                     container: Target::of(current),
                     to: service.container.name.clone(),
